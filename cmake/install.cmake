@@ -1,0 +1,25 @@
+# Headers, both libraries, the CMake package and the pkg-config file. Nothing that is installed
+# names the prefix: the tree may be moved.
+include(CMakePackageConfigHelpers)
+
+set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/event)
+set(pkgconfig_dir ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
+install(DIRECTORY include/event DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN *.hpp)
+install(TARGETS event_static event_shared EXPORT event-targets)
+
+install(EXPORT event-targets NAMESPACE event:: DESTINATION ${package_dir})
+write_basic_package_version_file(event-config-version.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/event-config-version.cmake DESTINATION ${package_dir})
+install(FILES cmake/event-config.cmake.in RENAME event-config.cmake DESTINATION ${package_dir})
+
+# From the pkg-config file back to the prefix; a directory given as an absolute path stays as it is.
+cmake_path(ABSOLUTE_PATH pkgconfig_dir BASE_DIRECTORY ${CMAKE_INSTALL_PREFIX} OUTPUT_VARIABLE from)
+cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX BASE_DIRECTORY ${from} OUTPUT_VARIABLE up)
+set(pc_prefix "\${pcfiledir}/${up}")
+set(pc_libdir "\${prefix}")
+cmake_path(APPEND pc_libdir ${CMAKE_INSTALL_LIBDIR})
+set(pc_includedir "\${prefix}")
+cmake_path(APPEND pc_includedir ${CMAKE_INSTALL_INCLUDEDIR})
+configure_file(cmake/event-cpp.pc.in event-cpp.pc @ONLY)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/event-cpp.pc DESTINATION ${pkgconfig_dir})

@@ -1,0 +1,70 @@
+// The part of an event that the loop works on. Users hold an Event, which is one of these.
+#pragma once
+
+#include <cstdint>
+
+#include "event/detail/callable.hpp"
+#include "event/events.hpp"
+#include "event/time.hpp"
+
+namespace event::detail {
+
+class Loop;
+struct Node;
+
+// What a node's callable can do; one table per type of callable, shared by all nodes that hold it.
+struct NodeOps {
+  void (*call)(Node& node, Events fired);
+  void (*destroy)(Storage& callable) noexcept;  // null: nothing to destroy
+  // Of a ticker: periods were skipped before the fire that is due now. `pending`: the one before
+  // it has not run yet and becomes one with it. Null: not a ticker.
+  void (*add_missed)(Node& node, std::uint64_t skipped, bool pending) noexcept;
+};
+
+// Where the timer queue keeps what it knows of a node.
+enum class TimerForm : std::uint8_t {
+  none,     // not in the timer queue, and nothing kept for it
+  compact,  // `timer` is a heap index; `sequence` stands in the place of the descriptor
+  extended  // `timer` is the number of a record of the timer queue
+};
+
+// Sizes matter here: the plain event, with its descriptor's table entry, and the timer, with its
+// heap node, are to be smaller than any other library's. Only what every event needs is inside;
+// what timed or active ones need beyond that is kept by the timer queue and the active queues.
+struct Node {
+  static constexpr std::uint32_t kNowhere = 0xffffffff;
+
+  const NodeOps* ops = nullptr;
+  Storage callable;
+  Loop* loop = nullptr;
+  Duration timeout{};  // as given to attach() or rearm()
+  union {
+    int descriptor;          // unless timer_form == compact
+    std::uint32_t sequence;  // then: its place among equal deadlines; the descriptor is -1
+  };
+  std::uint32_t timer = kNowhere;   // see TimerForm
+  std::uint32_t active = kNowhere;  // place in an active queue: index and queue, see ActiveQueue
+  Events events = Events::none;
+  std::uint8_t fired = 0;  // conditions that came true since the event was queued
+  Priority priority : 2 = Priority::middle;
+  TimerForm timer_form : 2 = TimerForm::none;
+  bool attached : 1 = false;
+  bool keeps_alive : 1 = true;
+  bool linked : 1 = false;  // in the fd table: attached, or detached and remembered
+  bool lost : 1 = false;    // its file was closed while it was attached: only a timeout fires it
+
+  Node(const NodeOps* node_ops, Loop* owner, int fd, Events mask, Priority level) noexcept
+      : ops(node_ops), loop(owner), descriptor(fd), events(mask), priority(valid(level)) {}
+
+  // Queues are indexed with it.
+  static constexpr Priority valid(Priority level) noexcept {
+    return level < Priority::low ? level : Priority::low;
+  }
+
+  // Something of the loop's still refers to this node.
+  bool in_use() const noexcept { return attached || linked || active != kNowhere; }
+
+  int fd() const noexcept { return timer_form == TimerForm::compact ? -1 : descriptor; }
+};
+
+}  // namespace event::detail

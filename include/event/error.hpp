@@ -1,0 +1,28 @@
+// The errors of this library's own: rules that a caller broke. The rest are the system's.
+#pragma once
+
+#include <system_error>
+
+#include "event/detail/export.hpp"
+
+namespace event {
+
+enum class Errc {
+  already_attached = 1,  // the event is attached: detach it first
+  invalid_event,         // nothing to wait for, a negative time, or a descriptor that is missing
+  reentered,             // dispatch() or loop() called from a callback of the same base
+  unsupported            // the backend lacks an option that was asked for
+};
+
+// The category of these codes, named "event".
+EVENT_API const std::error_category& category() noexcept;
+
+// Lets Errc convert to std::error_code, and compare with one.
+inline std::error_code make_error_code(Errc code) noexcept {
+  return {static_cast<int>(code), category()};
+}
+
+}  // namespace event
+
+template <>
+struct std::is_error_code_enum<event::Errc> : std::true_type {};

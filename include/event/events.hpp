@@ -1,0 +1,38 @@
+// What an event waits for, and how urgent its callback is.
+#pragma once
+
+#include <cstdint>
+
+namespace event {
+
+// Conditions to wait for and options, as a bitmask. A callback gets the conditions that came true.
+enum class Events : std::uint16_t {
+  none = 0,
+  read = 1,     // reading would not block: data, a connection to accept, end of file, an error
+  write = 2,    // writing would not block: room, a connect that finished, an error
+  timeout = 4,  // the time given to attach() has passed
+  persist = 8,  // option: stay attached after firing
+  closed = 32,  // the peer closed or half-closed, hang-up or error; may be waited for alone
+  edge = 128,   // option: report changes, not levels; holds where all events on the descriptor ask
+};
+
+constexpr Events operator|(Events a, Events b) noexcept {
+  return static_cast<Events>(static_cast<unsigned>(a) | static_cast<unsigned>(b));
+}
+constexpr Events operator&(Events a, Events b) noexcept {
+  return static_cast<Events>(static_cast<unsigned>(a) & static_cast<unsigned>(b));
+}
+constexpr Events operator~(Events a) noexcept {
+  return static_cast<Events>(~static_cast<unsigned>(a) & 0xffffU);
+}
+constexpr Events& operator|=(Events& a, Events b) noexcept { return a = a | b; }
+constexpr Events& operator&=(Events& a, Events b) noexcept { return a = a & b; }
+
+// True when at least one bit is set.
+constexpr bool any(Events e) noexcept { return e != Events::none; }
+
+// In an iteration every active high event runs before any middle one, and these before any low one.
+// A value that is none of these counts as low.
+enum class Priority : std::uint8_t { high, middle, low };
+
+}  // namespace event

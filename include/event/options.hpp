@@ -1,0 +1,47 @@
+// How a base is made and how it runs.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "event/time.hpp"
+
+namespace event {
+
+// The kernel interface that reports readiness. Not every platform has every one: Base::backends().
+enum class Backend : std::uint8_t { automatic, epoll, kqueue, io_uring, poll };
+
+struct Options {
+  // `automatic` takes the best that works here; the environment variable EVENT_BACKEND, set to the
+  // name of a backend, overrides `automatic` and nothing else.
+  Backend backend = Backend::automatic;
+
+  // How many callbacks below the highest priority run between two looks at the kernel, as long as
+  // something of a higher priority is attached. At least 1; 0 counts as 1.
+  std::size_t slice = 64;
+
+  // A wait for a deadline may end this much later, so that timers that are close share a wake-up.
+  // Less than zero counts as zero.
+  Duration slack = {};
+
+  // Where the base reads the time; nullptr is the monotonic clock. Must outlive the base.
+  TimeSource* time = nullptr;
+};
+
+// How long Base::loop() runs, as a bitmask.
+enum class Loop : std::uint8_t {
+  forever = 0,    // until nothing is left to wait for, or stop()
+  once = 1,       // until at least one callback has run
+  nonblock = 2,   // one look at the kernel, never waiting for it
+  keep_alive = 4  // do not return because nothing is left to wait for
+};
+
+constexpr Loop operator|(Loop a, Loop b) noexcept {
+  return static_cast<Loop>(static_cast<unsigned>(a) | static_cast<unsigned>(b));
+}
+constexpr Loop operator&(Loop a, Loop b) noexcept {
+  return static_cast<Loop>(static_cast<unsigned>(a) & static_cast<unsigned>(b));
+}
+constexpr bool any(Loop mode) noexcept { return mode != Loop::forever; }
+
+}  // namespace event

@@ -1,0 +1,33 @@
+// Durations, points in time, and where a base reads the time.
+#pragma once
+
+#include <chrono>
+
+#include "event/detail/export.hpp"
+
+namespace event {
+
+using Duration = std::chrono::nanoseconds;
+using TimePoint = std::chrono::time_point<std::chrono::steady_clock, Duration>;
+
+// Where a base reads the time, if not from the monotonic clock: a simulation, a test, another
+// clock.
+//
+// Thread-safety: a base calls it from its own thread only.
+// Lifetime: it outlives every base that uses it.
+class EVENT_API TimeSource {
+ public:
+  virtual ~TimeSource() = default;
+
+  // The time now. It never goes back.
+  virtual TimePoint now() const noexcept = 0;
+
+  // A base that has nothing to run before `deadline` asks this instead of sleeping. A source that
+  // can move its own time moves it there and returns true; false lets the base sleep.
+  virtual bool skip_to(TimePoint deadline) noexcept {
+    (void)deadline;
+    return false;
+  }
+};
+
+}  // namespace event

@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# Installs what a set of tasks needs and this machine lacks, with Debian's packages:
+#   scripts/setup.sh [build|test|check|measure]...        all of them by default
+# It asks for nothing and changes nothing if everything is there. Needs root or sudo if not.
+set -euo pipefail
+
+# set, what must be there (a command or a file), the Debian package that brings it
+needs='
+build    g++                                g++
+build    cmake                              cmake
+build    ninja                              ninja-build
+build    /usr/include/CLI/CLI.hpp           libcli11-dev
+test     python3                            python3
+test     nc.openbsd                         netcat-openbsd
+test     /usr/include/gtest/gtest.h         libgtest-dev
+test     /usr/include/gmock/gmock.h         libgmock-dev
+check    clang++                            clang
+check    clang-format                       clang-format
+check    clang-tidy                         clang-tidy
+check    pkg-config                         pkg-config
+check    git                                git
+measure  strace                             strace
+measure  valgrind                           valgrind
+measure  gcovr                              gcovr
+'
+
+fail() {
+  echo "setup.sh: $*" >&2
+  exit 1
+}
+
+present() {
+  if [[ $1 == /* ]]; then [[ -e $1 ]]; else command -v "$1" >/dev/null; fi
+}
+
+sets=("$@")
+[[ ${#sets[@]} -gt 0 ]] || sets=(build test check measure)
+
+missing=()
+for set in "${sets[@]}"; do
+  [[ $needs == *$'\n'"$set "* ]] || fail "no such set: $set"
+  while read -r of what package; do
+    [[ $of == "$set" ]] || continue
+    present "$what" || missing+=("$package")
+  done <<<"$needs"
+done
+[[ ${#missing[@]} -gt 0 ]] || exit 0
+
+command -v apt-get >/dev/null ||
+  fail "these are missing, and there is no apt-get to install them with: ${missing[*]}"
+if [[ $(id -u) -eq 0 ]]; then
+  as_root=()
+elif command -v sudo >/dev/null; then
+  as_root=(sudo)
+else
+  fail "these are missing: ${missing[*]}. Run this as root, or install sudo."
+fi
+
+echo "Installing: ${missing[*]}"
+apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y)
+"${apt[@]}" update </dev/null
+"${apt[@]}" install --no-install-recommends "${missing[@]}" </dev/null

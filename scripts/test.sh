@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds, and runs the whole test suite:
+#   scripts/test.sh [preset] [ctest option]...            preset dev by default
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+preset=${1:-dev}
+shift || true
+scripts/setup.sh build test
+[[ $preset != *-clang ]] || scripts/setup.sh check
+
+# The thread sanitizer of g++ 12 does not start where addresses are randomized in many bits.
+run=()
+if [[ $preset == tsan* ]] && setarch -R true 2>/dev/null; then run=(setarch -R); fi
+
+cmake --preset "$preset" -DEVENT_BUILD_{TESTS,EXAMPLES,BENCH}=ON
+"${run[@]}" cmake --build --preset "$preset" --parallel "$(nproc)"
+"${run[@]}" ctest --preset "$preset" --parallel "$(nproc)" "$@"

@@ -1,0 +1,142 @@
+// The interface to a kernel: which descriptors to watch, and a wait that says which are ready.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "event/events.hpp"
+#include "event/options.hpp"
+#include "event/time.hpp"
+
+namespace event::detail {
+
+// What a backend reports of one descriptor.
+struct Ready {
+  // Beside the conditions (an error or a hang-up is read, write and closed):
+  static constexpr Events kHangup{0x4000};  // the kernel reports this whether or not it is asked to
+  static constexpr Events kGone{0x8000};    // the descriptor is not open any more
+
+  Events what;
+  int fd;
+  std::uint32_t generation;  // as given to update(): tells an old registration from a new one
+};
+
+// What one wait reported, and how far the loop has come with it.
+class Batch {
+ public:
+  // Errors: throws std::bad_alloc. `kernel_entry` is the size of what the kernel writes per report.
+  explicit Batch(std::size_t kernel_entry);
+
+  // Makes room for `count` reports, at most kLargest. Requires: nothing in it. Without memory it
+  // stays as it is and returns false.
+  bool resize(std::size_t count) noexcept;
+
+  // Starts a new batch, a larger one if the last was full.
+  void start() noexcept;
+
+  // Ends a new batch: its reports are the first `size` at ready().
+  void finish(std::size_t size) noexcept {
+    size_ = size;
+    expired = expired || full();  // the report of a timer may be among those that did not fit
+  }
+  void push(const Ready& report) noexcept { ready_[size_++] = report; }
+
+  std::size_t capacity() const noexcept { return capacity_; }
+  std::size_t size() const noexcept { return size_; }
+  bool full() const noexcept { return size_ == capacity_; }
+  Ready* ready() noexcept { return ready_.get(); }
+
+  // Room for capacity() of the kernel's own entries.
+  std::byte* kernel_entries() noexcept { return kernel_entries_.get(); }
+
+  // Calls f(report) for each report that was not taken yet. If f throws, that one comes again.
+  template <class F>
+  void take(F&& f) {
+    const Ready* const begin = ready_.get();
+    const Ready* const end = begin + size_;
+    const Ready* next = begin + taken_;
+    try {
+      for (; next != end; ++next) f(*next);
+    } catch (...) {
+      taken_ = static_cast<std::size_t>(next - begin);
+      throw;
+    }
+    taken_ = size_;
+  }
+  bool taken() const noexcept { return taken_ == size_; }
+
+  // False: no deadline that was given to a wait has passed. True: one may have.
+  bool expired = false;
+
+ private:
+  static constexpr std::size_t kSmallest = 64;
+  static constexpr std::size_t kLargest = 4096;
+
+  const std::size_t kernel_entry_;
+  std::size_t capacity_ = 0;
+  std::size_t size_ = 0;
+  std::size_t taken_ = 0;
+  std::unique_ptr<Ready[]> ready_;
+  std::unique_ptr<std::byte[]> kernel_entries_;
+};
+
+enum class Change : std::uint8_t { add, modify, remove };
+
+// One kernel's way to wait. It translates, holds no policy, and never calls a user.
+//
+// update() and wait() return 0 or the errno of the system call that failed, and then have changed
+// nothing. Everything belongs to the loop's thread.
+class BackendPort {
+ public:
+  virtual ~BackendPort() = default;
+
+  virtual Backend kind() const noexcept = 0;
+
+  // For the loop's Batch.
+  virtual std::size_t kernel_entry() const noexcept = 0;
+
+  // Whether Events::edge can be asked for.
+  virtual bool has_edge() const noexcept = 0;
+
+  // Registers a descriptor, changes what is wanted of it, or takes it back. `wanted` is a set of
+  // read, write, closed and edge; none, with add or modify, keeps a registration that reports
+  // nothing but a hang-up.
+  // Errors: EBADF: not open. ENOENT: modify or remove, and this number is not registered, or now
+  // stands for another file than the one that is. EEXIST: add, and it is registered.
+  virtual int update(Change change, int fd, std::uint32_t generation, Events wanted) noexcept = 0;
+
+  // Reports what is ready; if nothing is, and `block`, waits for it until `deadline` has passed on
+  // the monotonic clock: never shorter, TimePoint::max() is for ever. A signal may end it early.
+  // Requires: batch.taken().
+  virtual int wait(TimePoint deadline, bool block, Batch& batch) noexcept = 0;
+
+  // Repairs a kernel set that reports registrations nobody knows of. Between the two calls update()
+  // with add tells the new set, all else goes to the old one; `keep` says which of them stays.
+  virtual int begin_rebuild() noexcept { return 0; }
+  virtual void end_rebuild(bool keep) noexcept { static_cast<void>(keep); }
+
+  // Makes room to watch so many descriptors. Errors: throws std::bad_alloc.
+  virtual void reserve(std::size_t descriptors) { static_cast<void>(descriptors); }
+
+ protected:
+  BackendPort() = default;
+  BackendPort(const BackendPort&) = delete;
+  BackendPort& operator=(const BackendPort&) = delete;
+};
+
+// The backends of this build, best first.
+std::vector<Backend> compiled_backends();
+
+// The backend itself. Errors: throws std::system_error: Errc::unsupported if it is not in this
+// build, else what the system says.
+std::unique_ptr<BackendPort> make_backend(Backend kind);
+
+// The one that `wanted` and the environment ask for; for automatic the best that works here.
+// Errors: as make_backend(); invalid_argument for an unknown name in EVENT_BACKEND.
+std::unique_ptr<BackendPort> choose_backend(Backend wanted);
+
+}  // namespace event::detail

@@ -1,0 +1,39 @@
+// Deadlines in the units that kernels want. Rounded up: a wait never ends early.
+#pragma once
+
+#include <climits>
+#include <ctime>
+
+#include "event/time.hpp"
+
+namespace event::detail {
+
+// Requires: not negative.
+constexpr timespec to_timespec(Duration d) noexcept {
+  constexpr Duration::rep kSecond = 1'000'000'000;
+  timespec result{};
+  result.tv_sec = static_cast<decltype(result.tv_sec)>(d.count() / kSecond);
+  result.tv_nsec = static_cast<decltype(result.tv_nsec)>(d.count() % kSecond);
+  return result;
+}
+
+// What is left until a deadline; zero if it has passed.
+inline Duration time_left(TimePoint deadline) noexcept {
+  const TimePoint now = std::chrono::steady_clock::now();
+  return deadline > now ? deadline - now : Duration::zero();
+}
+
+// As poll(2) and epoll_wait(2) take it. More than an int holds, some 24 days, is the most it holds:
+// the wait then ends early and is begun again.
+constexpr int to_poll_milliseconds(Duration d) noexcept {
+  constexpr Duration::rep kMillisecond = 1'000'000;
+  const Duration::rep whole = d.count() / kMillisecond + (d.count() % kMillisecond != 0 ? 1 : 0);
+  return whole < INT_MAX ? static_cast<int>(whole) : INT_MAX;
+}
+
+static_assert(to_poll_milliseconds(Duration(0)) == 0 && to_poll_milliseconds(Duration(1)) == 1);
+static_assert(to_poll_milliseconds(Duration(1'000'000)) == 1);
+static_assert(to_poll_milliseconds(Duration::max()) == INT_MAX);
+static_assert(to_timespec(Duration(1'000'000'001)).tv_nsec == 1);
+
+}  // namespace event::detail

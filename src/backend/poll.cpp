@@ -1,0 +1,167 @@
+// poll(2), ppoll(2) where there is one: works everywhere, and costs time for every descriptor
+// watched.
+#include <poll.h>
+
+#include <cerrno>
+#include <csignal>
+#include <new>
+
+#include "backend/backends.hpp"
+#include "backend/deadline.hpp"
+#include "backend/file_identity.hpp"
+#include "core/paged_array.hpp"
+
+namespace event::detail {
+namespace {
+
+#ifdef POLLRDHUP
+constexpr short kPeerClosed = POLLRDHUP;
+#else
+constexpr short kPeerClosed = 0;  // then only a full hang-up shows
+#endif
+
+constexpr short to_poll(Events wanted) noexcept {
+  int bits = 0;
+  if (any(wanted & Events::read)) bits |= POLLIN;
+  if (any(wanted & Events::write)) bits |= POLLOUT;
+  if (any(wanted & Events::closed)) bits |= kPeerClosed;
+  return static_cast<short>(bits);
+}
+
+constexpr Events from_poll(short bits) noexcept {
+  if ((bits & POLLNVAL) != 0) return Ready::kGone;
+  if ((bits & (POLLERR | POLLHUP)) != 0) {
+    return Events::read | Events::write | Events::closed | Ready::kHangup;
+  }
+  Events what = Events::none;
+  if ((bits & POLLIN) != 0) what |= Events::read;
+  if ((bits & POLLOUT) != 0) what |= Events::write;
+  if ((bits & kPeerClosed) != 0) what |= Events::closed;
+  return what;
+}
+
+// The kernel keeps nothing here, so this backend remembers which file a number stood for: a number
+// that was closed behind its back, and perhaps given to another file, is reported as gone.
+class Poll final : public BackendPort {
+ public:
+  Backend kind() const noexcept override { return Backend::poll; }
+  std::size_t kernel_entry() const noexcept override { return 0; }
+  bool has_edge() const noexcept override { return false; }
+
+  int update(Change change, int fd, std::uint32_t generation, Events wanted) noexcept override {
+    const std::size_t place = place_of(fd);
+    const bool known = place != kNowhere;
+    if (change == Change::remove) {
+      if (!known) return ENOENT;
+      erase(place);
+      return 0;
+    }
+    FileIdentity identity;
+    if (const int error = FileIdentity::of(fd, identity); error != 0) return error;
+    const bool same = known && watched_[place].identity == identity;
+    if (change == Change::modify && !same) return ENOENT;
+    if (change == Change::add && same) return EEXIST;
+    const Watched watched{generation, identity};
+    const pollfd polled{fd, to_poll(wanted), 0};
+    if (!known) return append(polled, watched);
+    polled_[place] = polled;
+    watched_[place] = watched;
+    return 0;
+  }
+
+  int wait(TimePoint deadline, bool block, Batch& batch) noexcept override {
+    batch.start();
+    batch.expired = true;
+    int count = poll_now_or_until(deadline, block);
+    if (count < 0) return errno == EINTR ? 0 : errno;
+    // Begins where the last batch ended, so that with more ready than it holds all get a turn.
+    const std::size_t total = polled_.size();
+    for (std::size_t n = 0; n < total && count > 0 && !batch.full(); ++n) {
+      if (start_ >= total) start_ = 0;
+      const pollfd& polled = polled_[start_];
+      const Watched& watched = watched_[start_++];
+      if (polled.revents == 0) continue;
+      --count;
+      const bool same = watched.identity.is_still(polled.fd);
+      batch.push({same ? from_poll(polled.revents) : Ready::kGone, polled.fd, watched.generation});
+    }
+    return 0;
+  }
+
+  void reserve(std::size_t descriptors) override {
+    constexpr std::size_t kOurs = 1;  // the wake-up
+    polled_.reserve(descriptors + kOurs);
+    watched_.reserve(descriptors + kOurs);
+    places_.reserve(descriptors + PagedArray<std::uint32_t>::kPageSize);
+  }
+
+ private:
+  static constexpr std::size_t kNowhere = static_cast<std::size_t>(-1);
+
+  struct Watched {
+    std::uint32_t generation;
+    FileIdentity identity;
+  };
+
+  int poll_now_or_until(TimePoint deadline, bool block) noexcept {
+    const auto count = static_cast<nfds_t>(polled_.size());
+    if (!block) return ::poll(polled_.data(), count, 0);
+    if (deadline == TimePoint::max()) return ::poll(polled_.data(), count, -1);
+#if EVENT_HAVE_PPOLL
+    if (has_ppoll_) {
+      const timespec left = to_timespec(time_left(deadline));
+      const int ready = ::ppoll(polled_.data(), count, &left, nullptr);
+      has_ppoll_ = ready >= 0 || errno != ENOSYS;
+      if (has_ppoll_) return ready;
+    }
+#endif
+    return ::poll(polled_.data(), count, to_poll_milliseconds(time_left(deadline)));
+  }
+
+  std::size_t place_of(int fd) noexcept {
+    const std::uint32_t* const place = places_.find(static_cast<std::size_t>(fd));
+    return place != nullptr && *place != 0 ? *place - 1 : kNowhere;
+  }
+
+  void set_place(int fd, std::size_t place) noexcept {
+    places_[static_cast<std::size_t>(fd)] = static_cast<std::uint32_t>(place + 1);
+  }
+
+  int append(const pollfd& polled, const Watched& watched) noexcept {
+    try {
+      places_.make(static_cast<std::size_t>(polled.fd));
+      watched_.push_back(watched);
+      polled_.push_back(polled);
+    } catch (const std::bad_alloc&) {
+      watched_.resize(polled_.size());
+      return ENOMEM;
+    }
+    set_place(polled.fd, polled_.size() - 1);
+    return 0;
+  }
+
+  void erase(std::size_t place) noexcept {
+    set_place(polled_[place].fd, kNowhere);
+    if (place + 1 != polled_.size()) {
+      polled_[place] = polled_.back();
+      watched_[place] = watched_.back();
+      set_place(polled_[place].fd, place);
+    }
+    polled_.pop_back();
+    watched_.pop_back();
+  }
+
+#if EVENT_HAVE_PPOLL
+  bool has_ppoll_ = true;  // until this kernel says otherwise
+#endif
+  std::vector<pollfd> polled_;
+  std::vector<Watched> watched_;      // beside it
+  PagedArray<std::uint32_t> places_;  // by descriptor: its place there and 1, or 0
+  std::size_t start_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<BackendPort> make_poll() { return std::make_unique<Poll>(); }
+
+}  // namespace event::detail

@@ -1,0 +1,29 @@
+// Wakes a loop that sleeps in the kernel: a descriptor that becomes readable.
+#pragma once
+
+#include "backend/unique_fd.hpp"
+
+namespace event::detail {
+
+// An eventfd, or a pipe where there is none: one file each, chosen by the build. Backends do not
+// know of it; to them it is a descriptor like any other.
+class Wakeup {
+ public:
+  // Errors: throws std::system_error with the system's own code.
+  Wakeup();
+
+  int fd() const noexcept { return reader_.get(); }
+
+  // Makes fd() readable, also if it already is: a watch for edges sees each one.
+  // Thread-safety: any thread, and any signal handler; keeps errno.
+  void wake() const noexcept;
+
+  // Makes fd() not readable any more.
+  void drain() const noexcept;
+
+ private:
+  UniqueFd reader_;
+  UniqueFd writer_;  // a pipe's other end
+};
+
+}  // namespace event::detail

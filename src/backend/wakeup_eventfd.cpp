@@ -1,0 +1,37 @@
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <system_error>
+
+#include "backend/wakeup.hpp"
+
+namespace event::detail {
+
+Wakeup::Wakeup() : reader_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+  if (!reader_) throw std::system_error(errno, std::system_category(), "eventfd");
+}
+
+void Wakeup::wake() const noexcept {
+  const int saved = errno;
+  const std::uint64_t one = 1;
+  // EAGAIN means that the counter is full: then it is readable, and stays so until it is drained.
+  for (;;) {
+    if (::write(reader_.get(), &one, sizeof one) >= 0) break;
+    if (errno == EAGAIN) {
+      drain();
+    } else if (errno != EINTR) {
+      break;
+    }
+  }
+  errno = saved;
+}
+
+void Wakeup::drain() const noexcept {
+  std::uint64_t count = 0;
+  while (::read(reader_.get(), &count, sizeof count) < 0 && errno == EINTR) {
+  }
+}
+
+}  // namespace event::detail

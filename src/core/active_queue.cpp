@@ -1,0 +1,47 @@
+#include "core/active_queue.hpp"
+
+#include <algorithm>
+#include <exception>
+#include <new>
+
+namespace event::detail {
+
+void ActiveQueue::make_room(std::size_t more) {
+  const std::uint32_t used = slots();
+  // What has run left its slots at the front. If that is the larger part, they are used again.
+  if (head_ > used && used + more <= limit_) {
+    move_to_front();
+    return;
+  }
+  const std::size_t limit = std::max({kSmallest, tail_ + more, 2 * std::size_t{tail_}});
+  if (limit > kMost) throw std::bad_alloc();
+  const std::size_t size = limit + kSpare + kAhead + 1;
+  void* const grown = std::realloc(slots_, size * sizeof(Node*));
+  if (grown == nullptr) throw std::bad_alloc();
+  slots_ = static_cast<Node**>(grown);
+  limit_ = static_cast<std::uint32_t>(limit);
+  std::fill(slots_ + tail_, slots_ + size, nullptr);  // pop() looks ahead
+}
+
+void ActiveQueue::push_from_spare(Node& node) noexcept {
+  try {
+    if (tail_ >= limit_) make_room(1);
+  } catch (const std::bad_alloc&) {
+    if (tail_ == limit_ + kSpare) std::terminate();  // there is nowhere to put it
+  }
+  slots_[tail_] = &node;
+  place_at(node, tail_++);
+}
+
+void ActiveQueue::move_to_front() noexcept {
+  const std::uint32_t used = slots();
+  for (std::uint32_t i = 0; i < used; ++i) {
+    Node* const node = slots_[head_ + i];
+    slots_[i] = node;
+    if (node != nullptr && node != posted()) place_at(*node, i);
+  }
+  head_ = 0;
+  tail_ = used;
+}
+
+}  // namespace event::detail

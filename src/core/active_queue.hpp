@@ -1,0 +1,115 @@
+// The queue of one priority: what is due to run, in the order in which it became so.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+
+#include "event/detail/node.hpp"
+
+namespace event::detail {
+
+// An array of pointers rather than a linked list, so that the events ahead can be prefetched: with
+// cold events that is five times as fast. A slot is either a node, a marker for one posted
+// function, or a hole because its node was removed.
+//
+// Node::active holds a node's slot and its queue, as slot * 4 + priority.
+class alignas(32) ActiveQueue {
+ public:
+  // Errors: throws std::bad_alloc.
+  explicit ActiveQueue(Priority priority) : priority_(priority) { make_room(1); }
+  ~ActiveQueue() { std::free(slots_); }
+  ActiveQueue(const ActiveQueue&) = delete;
+  ActiveQueue& operator=(const ActiveQueue&) = delete;
+
+  // True if no node and no marker waits.
+  bool empty() const noexcept { return slots() == holes_; }
+
+  // How many slots there are, holes included: what is pushed later is behind them.
+  std::uint32_t slots() const noexcept { return tail_ - head_; }
+
+  // Errors: throws std::bad_alloc, and nothing changes; not if the queue is empty.
+  // Requires: the node is in no queue.
+  void push(Node& node) {
+    if (tail_ >= limit_) make_room(1);
+    slots_[tail_] = &node;
+    place_at(node, tail_++);
+  }
+
+  // The same, without memory out of slots kept for it: for callers that cannot report an error.
+  void push_from_spare(Node& node) noexcept;
+
+  // Requires: room for them was made.
+  void push_posted(std::size_t count) noexcept {
+    for (; count > 0; --count) slots_[tail_++] = posted();
+  }
+
+  // Takes the first slot: a node, posted(), or nullptr for a hole. Requires: slots() > 0.
+  Node* pop() noexcept {
+    Node* const node = slots_[head_++];
+    __builtin_prefetch(slots_[head_ + kAhead]);
+    if (node == nullptr) {
+      --holes_;
+    } else if (node != posted()) {
+      node->active = Node::kNowhere;
+    }
+    return node;
+  }
+
+  // The marker of a posted function: no node has this address.
+  static Node* posted() noexcept { return reinterpret_cast<Node*>(alignof(Node)); }
+
+  // Requires: the node is in this queue.
+  void remove(Node& node) noexcept {
+    slots_[node.active / 4] = nullptr;
+    node.active = Node::kNowhere;
+    ++holes_;
+  }
+
+  static Priority priority_of(const Node& node) noexcept {
+    return static_cast<Priority>(node.active % 4);
+  }
+
+  // Makes room for `more` pushes. Errors: throws std::bad_alloc.
+  void reserve(std::size_t more) {
+    if (tail_ + more > limit_) make_room(more);
+  }
+
+  // Begins at the front again once everything has run or was removed.
+  void rewind() noexcept {
+    if (empty()) head_ = tail_ = holes_ = 0;
+  }
+
+  // Calls f(node) for each queued node and forgets them all, posted functions included.
+  template <class F>
+  void clear(F&& f) noexcept {
+    while (slots() > 0) {
+      Node* const node = pop();
+      if (node != nullptr && node != posted()) f(*node);
+    }
+  }
+
+ private:
+  static constexpr std::size_t kSmallest = 64;
+  static constexpr std::uint32_t kSpare = 64;
+  static constexpr std::uint32_t kAhead = 3;
+  static constexpr std::size_t kMost = 1U << 30;  // more slots do not fit Node::active
+
+  void place_at(Node& node, std::uint32_t slot) const noexcept {
+    node.active = slot * 4 + static_cast<std::uint32_t>(priority_);
+  }
+
+  void make_room(std::size_t more);
+  void move_to_front() noexcept;
+
+  Node** slots_ = nullptr;
+  std::uint32_t head_ = 0;
+  std::uint32_t tail_ = 0;
+  std::uint32_t limit_ = 0;  // of push(); kSpare more for push_from_spare(), kAhead for pop()
+  std::uint32_t holes_ = 0;
+  const Priority priority_;
+};
+
+static_assert(sizeof(void*) != 8 || sizeof(ActiveQueue) == 32);
+
+}  // namespace event::detail

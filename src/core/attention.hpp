@@ -1,0 +1,53 @@
+// What other threads and signal handlers want of a loop, and whether it must be woken for it.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+namespace event::detail {
+
+// One word, so that asking and going to sleep cannot miss each other: whoever sets a bit and finds
+// the loop asleep takes the `asleep` bit away and wakes it, so that it is woken once; and the loop
+// looks at the bits in the same step in which it sets `asleep`.
+//
+// Thread-safety: ask() from any thread and any signal handler; everything else from the loop's.
+class Attention {
+ public:
+  static constexpr std::uint32_t kPosted = 1;
+  static constexpr std::uint32_t kStop = 2;
+  static constexpr std::uint32_t kStopNow = 4;
+
+  static_assert(std::atomic<std::uint32_t>::is_always_lock_free, "signal handlers use it");
+
+  // Returns true if the caller is to wake the loop.
+  bool ask(std::uint32_t bit) noexcept {
+    std::uint32_t seen = bits_.load(std::memory_order_relaxed);
+    while (!bits_.compare_exchange_weak(seen, (seen | bit) & ~kAsleep, std::memory_order_acq_rel,
+                                        std::memory_order_relaxed)) {
+    }
+    return (seen & kAsleep) != 0;
+  }
+
+  bool asked(std::uint32_t bits) const noexcept {
+    return (bits_.load(std::memory_order_acquire) & bits) != 0;
+  }
+
+  // Answers what was asked; what is asked from now on is new.
+  void answer(std::uint32_t bits) noexcept { bits_.fetch_and(~bits, std::memory_order_acq_rel); }
+
+  // Returns false, and the loop must not sleep, if something was asked.
+  bool fall_asleep() noexcept {
+    std::uint32_t nothing = 0;
+    return bits_.compare_exchange_strong(nothing, kAsleep, std::memory_order_acq_rel,
+                                         std::memory_order_acquire);
+  }
+
+  void wake_up() noexcept { answer(kAsleep); }
+
+ private:
+  static constexpr std::uint32_t kAsleep = 8;
+
+  std::atomic<std::uint32_t> bits_{0};
+};
+
+}  // namespace event::detail

@@ -1,0 +1,58 @@
+#include "event/base.hpp"
+
+#include <system_error>
+
+#include "backend/backend.hpp"
+#include "core/loop.hpp"
+
+namespace event {
+
+Base::Base(Options options) : loop_(std::make_unique<detail::Loop>(*this, options)) {}
+
+Base::~Base() = default;
+
+std::size_t Base::dispatch() { return loop_->run(Loop::forever); }
+
+std::size_t Base::loop(Loop mode) { return loop_->run(mode); }
+
+void Base::stop() noexcept { loop_->stop(detail::Attention::kStop); }
+
+void Base::stop_now() noexcept { loop_->stop(detail::Attention::kStopNow); }
+
+void Base::stop_after(Duration delay) {
+  const auto stop = [this] { this->stop(); };
+  owned_.attach(
+      std::make_unique<detail::Owned<decltype(stop)>>(*this, owned_, -1, Events::timeout, stop),
+      delay, false);
+}
+
+void Base::post(detail::Task&& task, Priority priority) { loop_->post(std::move(task), priority); }
+
+TimePoint Base::now() const noexcept { return loop_->now(); }
+
+bool Base::running() const noexcept { return loop_->running(); }
+
+std::size_t Base::size() const noexcept { return loop_->size(); }
+
+Backend Base::backend() const noexcept { return loop_->backend(); }
+
+std::vector<Backend> Base::backends() {
+  std::vector<Backend> usable;
+  for (const Backend kind : detail::compiled_backends()) {
+    try {
+      static_cast<void>(detail::make_backend(kind));
+      usable.push_back(kind);
+    } catch (const std::system_error&) {
+      // This kernel, or this container, does not have it.
+    }
+  }
+  return usable;
+}
+
+void Base::reserve(std::size_t descriptors, std::size_t timers) {
+  loop_->reserve(descriptors, timers);
+}
+
+detail::Loop* detail::loop_of(Base& base) noexcept { return base.loop_.get(); }
+
+}  // namespace event

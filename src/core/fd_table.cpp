@@ -1,0 +1,276 @@
+#include "core/fd_table.hpp"
+
+#include <cerrno>
+#include <new>
+
+namespace event::detail {
+namespace {
+
+// The descriptor is closed, or its number stands for a file that the kernel does not watch for us.
+constexpr bool means_gone(int error) noexcept { return error == EBADF || error == ENOENT; }
+
+// Numbers below this need two kilobytes of table for where its pages are.
+constexpr int kFar = 65'536;
+
+}  // namespace
+
+int FdTable::add(Node& node) noexcept {
+  const int fd = node.descriptor;
+  Entry* entry = entries_.find(static_cast<std::size_t>(fd));
+  if (entry == nullptr && fd >= kFar) {
+    // A wild number must not make a huge table. The kernel says ENOENT if it is open.
+    const int error = backend_.update(Change::modify, fd, 0, Events::none);
+    if (error != 0 && error != ENOENT) return error;
+  }
+  try {
+    entry = &entries_.make(static_cast<std::size_t>(fd));
+    make_room_for(node, *entry);
+  } catch (const std::bad_alloc&) {
+    return ENOMEM;
+  }
+  const bool same_file = node.linked && entry->registered;
+  if (!same_file || !covers(entry->told, wanted(*entry, &node))) {
+    if (const int error = tell(fd, *entry, node); error != 0) return error;
+  }
+  if (node.linked) {
+    if (!entry->head.is_list()) return 0;
+    unlink(*entry, node);  // and to the end: events fire in the order they were attached
+  }
+  append(*entry, node);
+  return 0;
+}
+
+void FdTable::detached(Node& node) noexcept {
+  Entry& entry = entries_[static_cast<std::size_t>(node.descriptor)];
+  if (node.lost) {
+    unlink(entry, node);
+    return;
+  }
+  entry.take_back = true;
+  if (eager_) {
+    reconcile(node.descriptor, entry);
+  } else {
+    mark_dirty(node.descriptor, entry);
+  }
+}
+
+void FdTable::forget(Node& node) noexcept {
+  Entry& entry = entries_[static_cast<std::size_t>(node.descriptor)];
+  unlink(entry, node);
+  if (!entry.registered) return;
+  if (all_lost(entry)) {
+    take_back(node.descriptor, entry);
+  } else {
+    mark_dirty(node.descriptor, entry);
+  }
+}
+
+// The links that append() takes: of a second node two, of each later one one.
+void FdTable::make_room_for(const Node& node, const Entry& entry) {
+  if (node.linked || entry.head.empty()) return;
+  const std::uint32_t first = links_.take();
+  if (!entry.head.is_list()) {
+    try {
+      links_.give_back(links_.take());
+    } catch (...) {
+      links_.give_back(first);
+      throw;
+    }
+  }
+  links_.give_back(first);
+}
+
+void FdTable::append(Entry& entry, Node& node) noexcept {
+  node.linked = true;
+  if (entry.head.empty()) {
+    entry.head = Head::of(node);
+    return;
+  }
+  if (!entry.head.is_list()) {
+    const std::uint32_t only = links_.take();
+    links_[only].node = entry.head.node();
+    links_[only].next = only;
+    entry.head = Head::of(only);
+  }
+  const std::uint32_t last = entry.head.last();
+  const std::uint32_t added = links_.take();
+  links_[added].node = &node;
+  links_[added].next = links_[last].next;
+  links_[last].next = added;
+  entry.head = Head::of(added);
+}
+
+void FdTable::unlink(Entry& entry, Node& node) noexcept {
+  node.linked = node.lost = false;
+  if (!entry.head.is_list()) {
+    entry.head = Head{};
+    return;
+  }
+  std::uint32_t before = entry.head.last();
+  while (links_[links_[before].next].node != &node) before = links_[before].next;
+  const std::uint32_t found = links_[before].next;
+  links_[before].next = links_[found].next;
+  if (found == entry.head.last()) entry.head = Head::of(before);
+  links_.give_back(found);
+  if (links_[before].next == before) {
+    entry.head = Head::of(*links_[before].node);
+    links_.give_back(before);
+  }
+}
+
+Node* FdTable::find_detached(const Entry& entry) noexcept {
+  Node* found = nullptr;
+  for_each_node(entry, [&](Node& node) {
+    if (!node.attached) found = &node;
+  });
+  return found;
+}
+
+void FdTable::unlink_detached(Entry& entry) noexcept {
+  while (Node* const node = find_detached(entry)) unlink(entry, *node);
+}
+
+bool FdTable::all_lost(const Entry& entry) noexcept {
+  bool all = true;
+  for_each_node(entry, [&](const Node& node) { all = all && node.lost; });
+  return all;
+}
+
+// What the attached nodes want, and `also`, together. Edges only if everybody asks for them.
+Events FdTable::wanted(const Entry& entry, const Node* also) noexcept {
+  Events conditions = Events::none;
+  Events all_options = Events::edge;
+  const auto want = [&](const Node& node) {
+    conditions |= node.events & kConditions;
+    all_options &= node.events;
+  };
+  for_each_node(entry, [&](const Node& node) {
+    if (node.attached && !node.lost) want(node);
+  });
+  if (also != nullptr) want(*also);
+  return any(conditions) ? conditions | all_options : Events::none;
+}
+
+// True if a kernel that was told `told` reports all of `wanted`. An edge that came while nobody
+// was attached may be gone: those are always told anew.
+bool FdTable::covers(Events told, Events wanted) noexcept {
+  return !any((told | wanted) & Events::edge) && !any(wanted & ~told);
+}
+
+// Has the kernel watch for `added` too.
+int FdTable::tell(int fd, Entry& entry, const Node& added) noexcept {
+  if (entry.registered) {
+    const Events all = wanted(entry, &added);
+    const int error = backend_.update(Change::modify, fd, entry.generation, all);
+    if (error == 0) {
+      entry.told = all;
+      return 0;
+    }
+    if (!means_gone(error)) return error;
+    lose(fd, entry);  // closed behind our back, and the number given away again if ENOENT
+    if (error == EBADF) return error;
+  }
+  return register_anew(fd, entry, wanted(entry, &added));
+}
+
+int FdTable::register_anew(int fd, Entry& entry, Events wanted) noexcept {
+  const std::uint32_t generation = entry.generation + 1;
+  int error = backend_.update(Change::add, fd, generation, wanted);
+  // A registration that was thought to be gone, and came back with dup2().
+  if (error == EEXIST) error = backend_.update(Change::modify, fd, generation, wanted);
+  if (error != 0) return error;
+  entry.generation = generation;
+  entry.told = wanted;
+  entry.registered = true;
+  entry.take_back = false;
+  return 0;
+}
+
+// Ends the registration. What is left of it if the descriptor was closed but has a duplicate shows
+// when it is reported.
+void FdTable::take_back(int fd, Entry& entry) noexcept {
+  static_cast<void>(backend_.update(Change::remove, fd, entry.generation, Events::none));
+  ++entry.generation;  // what is reported from now on is of no registration of ours
+  entry.registered = entry.take_back = false;
+  entry.told = Events::none;
+  unlink_detached(entry);
+}
+
+// The file is gone: what watched it stays attached, but nothing of the number's next file is its.
+void FdTable::lose(int fd, Entry& entry) noexcept {
+  take_back(fd, entry);
+  for_each_node(entry, [](Node& node) { node.lost = true; });
+}
+
+void FdTable::unwanted(const Ready& ready, Entry& entry) noexcept {
+  if (any(ready.what & Ready::kGone)) {
+    lose(ready.fd, entry);
+    return;
+  }
+  if (any(ready.what & Ready::kHangup)) entry.take_back = true;
+  mark_dirty(ready.fd, entry);
+}
+
+void FdTable::mark_dirty(int fd, Entry& entry) noexcept {
+  if (entry.dirty) return;
+  if (dirty_count_ == kDirtyRoom) {
+    reconcile(fd, entry);
+    return;
+  }
+  entry.dirty = true;
+  dirty_[dirty_count_++] = fd;
+}
+
+void FdTable::flush_slowly() noexcept {
+  for (std::size_t i = 0; i < dirty_count_; ++i) {
+    Entry& entry = entries_[static_cast<std::size_t>(dirty_[i])];
+    entry.dirty = false;
+    reconcile(dirty_[i], entry);
+  }
+  dirty_count_ = 0;
+  if (stale_) repair();
+}
+
+// Has the kernel report what is wanted, and no more.
+void FdTable::reconcile(int fd, Entry& entry) noexcept {
+  if (!entry.registered) return;
+  const Events all = wanted(entry);
+  if (!any(all) && entry.take_back) {
+    take_back(fd, entry);
+    return;
+  }
+  entry.take_back = false;
+  if (all == entry.told) return;
+  // A one-shot that fired and whose descriptor is ready again: the registration is kept for when
+  // it is attached again, which then costs a third of a new one.
+  const int error = backend_.update(Change::modify, fd, entry.generation, all);
+  if (error == 0) {
+    entry.told = all;
+  } else if (means_gone(error)) {
+    lose(fd, entry);
+  }
+}
+
+// Leaves behind a kernel set in which something is registered that cannot be named any more: a
+// file that is open under another number, but not under the one it was registered with. If the
+// kernel will not have a new set, the old one is as good as it was, and the next look tries again.
+void FdTable::repair() noexcept {
+  eager_ = true;
+  error_ = backend_.begin_rebuild();
+  if (error_ != 0) return;
+  entries_.for_each([this](std::size_t number, Entry& entry) {
+    if (!entry.registered || error_ != 0) return;
+    const int fd = static_cast<int>(number);
+    int error = backend_.update(Change::modify, fd, entry.generation, entry.told);
+    if (error == 0) error = backend_.update(Change::add, fd, entry.generation, entry.told);
+    if (means_gone(error)) {
+      lose(fd, entry);
+    } else if (error != 0 && error != EEXIST) {
+      error_ = error;
+    }
+  });
+  stale_ = error_ != 0;
+  backend_.end_rebuild(error_ == 0);
+}
+
+}  // namespace event::detail

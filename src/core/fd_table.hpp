@@ -1,0 +1,182 @@
+// The descriptor table: which events watch which descriptor, and what the kernel was told of it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#include "backend/backend.hpp"
+#include "core/paged_array.hpp"
+#include "event/detail/node.hpp"
+
+namespace event::detail {
+
+// Sixteen bytes a descriptor, found by index. What the kernel was told changes at once when an
+// event is added, so that its errors are the caller's; what nobody needs any more is taken back
+// lazily: before the next wait, or, for a one-shot that fired, only when the kernel reports what
+// nobody wants. So a one-shot that is attached again after it fired costs no system call.
+//
+// A node stays linked here from add() until forget(), or until the kernel's registration is gone:
+// detached ones are remembered, because their registration is. Each registration of a new file gets
+// a new generation, which travels through the kernel: a report of another generation is of a
+// registration that a duplicate of the descriptor keeps alive, and repair() gets rid of it.
+class FdTable {
+ public:
+  static constexpr Events kConditions = Events::read | Events::write | Events::closed;
+
+  explicit FdTable(BackendPort& backend) noexcept : backend_(backend) {}
+  FdTable(const FdTable&) = delete;
+  FdTable& operator=(const FdTable&) = delete;
+
+  // Watches node.descriptor for what node.events asks; the caller then sets node.attached.
+  // A node that is still linked stands for the same open file as before.
+  // Returns 0 or an errno, and then has changed nothing. Cost: one system call, none if the kernel
+  // still watches for it, three if the number was closed and given away while it was watched.
+  int add(Node& node) noexcept;
+
+  // The node was detached by hand: the kernel hears of it before the next wait.
+  void detached(Node& node) noexcept;
+
+  // Unlinks the node: it goes away, or will watch another file. If nobody else is interested in the
+  // descriptor, the kernel hears of it now, while the descriptor is still open.
+  void forget(Node& node) noexcept;
+
+  // Calls activate(node, conditions) for each attached node that wants what is reported, in the
+  // order in which they were attached. activate() may throw: the same report may then be given
+  // again.
+  template <class Activate>
+  void report(const Ready& ready, Activate&& activate) {
+    Entry* const entry = entries_.find(static_cast<std::size_t>(ready.fd));
+    if (entry == nullptr || entry->generation != ready.generation) {
+      stale_ = true;
+      return;
+    }
+    // Whoever is registered has a node; nearly always it is the only one, attached, and asked.
+    if (entry->head.is_list()) return report_to_list(ready, *entry, activate);
+    Node& node = *entry->head.node();
+    const Events what = ready.what & node.events & kConditions;
+    if (any(what) && node.attached) {
+      activate(node, what);
+    } else {
+      unwanted(ready, *entry);
+    }
+  }
+
+  // Tells the kernel what has changed since the last call. To be called before each wait.
+  void flush() noexcept {
+    if (dirty_count_ != 0 || stale_) flush_slowly();
+  }
+
+  // The errno of a repair that could not be made, once; else 0.
+  int take_error() noexcept { return std::exchange(error_, 0); }
+
+  // Makes room for so many descriptors, with two events each, and some numbers that are taken by
+  // others. Errors: throws std::bad_alloc.
+  void reserve(std::size_t descriptors) {
+    entries_.reserve(descriptors + PagedArray<Entry>::kPageSize);
+    links_.reserve(2 * descriptors);
+  }
+
+  // Calls f(node) for each linked node and unlinks it, telling the kernel nothing.
+  template <class F>
+  void clear(F&& f) noexcept {
+    entries_.for_each([&](std::size_t, Entry& entry) {
+      for_each_node(entry, [&](Node& node) {
+        node.linked = node.lost = false;
+        f(node);
+      });
+      entry = Entry{};
+    });
+  }
+
+ private:
+  // Nodes on a descriptor: none, one, or a ring of links of which this names the last.
+  struct Head {
+    std::uintptr_t bits = 0;
+
+    bool empty() const noexcept { return bits == 0; }
+    bool is_list() const noexcept { return (bits & 1) != 0; }
+    Node* node() const noexcept { return reinterpret_cast<Node*>(bits); }
+    std::uint32_t last() const noexcept { return static_cast<std::uint32_t>(bits >> 1); }
+    static Head of(Node& node) noexcept { return {reinterpret_cast<std::uintptr_t>(&node)}; }
+    static Head of(std::uint32_t last) noexcept { return {std::uintptr_t{last} << 1 | 1}; }
+  };
+
+  struct Entry {
+    Head head;
+    std::uint32_t generation = 0;  // of the registration, or of none
+    Events told = Events::none;    // what the kernel reports, edge included
+    bool registered = false;       // the kernel knows the descriptor, if only for nothing
+    bool dirty : 1 = false;        // in dirty_
+    bool take_back : 1 = false;    // if nobody wants anything, wanting nothing is not enough
+  };
+  static_assert(sizeof(void*) != 8 || sizeof(Entry) == 16);
+
+  struct Link {
+    Node* node;
+    union {
+      std::uint32_t next;
+      std::uint32_t next_free;
+    };
+  };
+
+  static constexpr std::size_t kDirtyRoom = 128;
+
+  template <class F>
+  void for_each_node(const Entry& entry, F&& f) {
+    if (!entry.head.is_list()) {
+      if (!entry.head.empty()) f(*entry.head.node());
+      return;
+    }
+    const std::uint32_t last = entry.head.last();
+    for (std::uint32_t i = links_[last].next;;) {
+      const std::uint32_t next = links_[i].next;  // f may unlink the node
+      f(*links_[i].node);
+      if (i == last) return;
+      i = next;
+    }
+  }
+
+  // Apart, so that the registers it needs are not saved in report().
+  template <class Activate>
+  [[gnu::noinline]] void report_to_list(const Ready& ready, Entry& entry, Activate& activate) {
+    bool wanted = false;
+    for_each_node(entry, [&](Node& node) {
+      const Events what = ready.what & node.events & kConditions;
+      if (!any(what) || !node.attached || node.lost) return;
+      wanted = true;
+      activate(node, what);
+    });
+    if (!wanted) unwanted(ready, entry);
+  }
+
+  void make_room_for(const Node& node, const Entry& entry);
+  void append(Entry& entry, Node& node) noexcept;
+  void unlink(Entry& entry, Node& node) noexcept;
+  void unlink_detached(Entry& entry) noexcept;
+  Node* find_detached(const Entry& entry) noexcept;
+  bool all_lost(const Entry& entry) noexcept;
+
+  Events wanted(const Entry& entry, const Node* also = nullptr) noexcept;
+  static bool covers(Events told, Events wanted) noexcept;
+  int tell(int fd, Entry& entry, const Node& added) noexcept;
+  int register_anew(int fd, Entry& entry, Events wanted) noexcept;
+  void take_back(int fd, Entry& entry) noexcept;
+  void lose(int fd, Entry& entry) noexcept;
+  void unwanted(const Ready& ready, Entry& entry) noexcept;
+  void mark_dirty(int fd, Entry& entry) noexcept;
+  void flush_slowly() noexcept;
+  void reconcile(int fd, Entry& entry) noexcept;
+  void repair() noexcept;
+
+  BackendPort& backend_;
+  PagedArray<Entry> entries_;
+  RecordPool<Link> links_;
+  int dirty_[kDirtyRoom];
+  std::size_t dirty_count_ = 0;
+  bool stale_ = false;  // the kernel reports a registration that is not ours any more
+  bool eager_ = false;  // it once did: from then on nothing is taken back lazily at detach
+  int error_ = 0;
+};
+
+}  // namespace event::detail

@@ -1,0 +1,98 @@
+// Functions posted by other threads, on their way to the thread that runs them.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "event/detail/task.hpp"
+#include "event/events.hpp"
+
+namespace event::detail {
+
+// Posters append under a short lock; the loop swaps whole batches out and runs them without it.
+// After the first few rounds the same vectors go back and forth and nothing is allocated.
+//
+// Thread-safety: push() from any thread; everything else from the loop's thread.
+class PostQueue {
+ public:
+  static constexpr std::size_t kPriorities = 3;
+
+  // Appends, and calls wake() with the lock held if the queue was empty before: whoever destroys
+  // the queue after its last function ran waits for the lock, so for the end of wake().
+  // Errors: throws std::bad_alloc, and nothing is appended.
+  template <class Wake>
+  void push(Task&& task, Priority priority, Wake&& wake) {
+    const std::lock_guard lock(mutex_);
+    incoming_[static_cast<std::size_t>(priority)].push_back(std::move(task));
+    if (waiting_++ == 0) wake();
+  }
+
+  // Makes what was posted ready to run. `reserve(priority, count)` is called before anything
+  // changes and may throw; `queued(priority, count)` after. The order of each priority is kept.
+  template <class Reserve, class Queued>
+  void take(Reserve&& reserve, Queued&& queued) {
+    const std::lock_guard lock(mutex_);
+    for (std::size_t p = 0; p < kPriorities; ++p) {
+      const std::size_t count = incoming_[p].size();
+      if (count == 0) continue;
+      reserve(static_cast<Priority>(p), count);
+      ready_[p].append(incoming_[p]);
+      queued(static_cast<Priority>(p), count);
+      waiting_ -= count;
+    }
+  }
+
+  // The next one of a priority, taken out. Requires: take() said there is one.
+  Task pop(Priority priority) noexcept { return ready_[static_cast<std::size_t>(priority)].pop(); }
+
+  // Waits until no push() is under way.
+  ~PostQueue() { const std::lock_guard lock(mutex_); }
+
+  PostQueue() = default;
+  PostQueue(const PostQueue&) = delete;
+  PostQueue& operator=(const PostQueue&) = delete;
+
+ private:
+  // A queue whose unused front is given back when it empties, or is the larger part.
+  class Ready {
+   public:
+    void append(std::vector<Task>& tasks) {
+      if (tasks_.empty()) {
+        tasks_.swap(tasks);
+        return;
+      }
+      const std::size_t needed = tasks_.size() + tasks.size();
+      if (needed > tasks_.capacity()) tasks_.reserve(std::max(needed, 2 * tasks_.capacity()));
+      if (head_ > tasks_.size() / 2) {
+        tasks_.erase(tasks_.begin(), tasks_.begin() + static_cast<std::ptrdiff_t>(head_));
+        head_ = 0;
+      }
+      for (Task& task : tasks) tasks_.push_back(std::move(task));
+      tasks.clear();
+    }
+
+    Task pop() noexcept {
+      Task task = std::move(tasks_[head_++]);
+      if (head_ == tasks_.size()) {
+        tasks_.clear();
+        head_ = 0;
+      }
+      return task;
+    }
+
+   private:
+    std::vector<Task> tasks_;
+    std::size_t head_ = 0;
+  };
+
+  std::mutex mutex_;
+  std::array<std::vector<Task>, kPriorities> incoming_;  // guarded by mutex_
+  std::size_t waiting_ = 0;                              // guarded by mutex_
+  std::array<Ready, kPriorities> ready_;                 // the loop's alone
+};
+
+}  // namespace event::detail

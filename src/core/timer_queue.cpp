@@ -1,0 +1,179 @@
+#include "core/timer_queue.hpp"
+
+namespace event::detail {
+namespace {
+
+constexpr std::uint32_t kArity = 4;
+
+constexpr std::uint32_t parent_of(std::uint32_t place) noexcept { return (place - 1) / kArity; }
+constexpr std::uint32_t first_child_of(std::uint32_t place) noexcept { return place * kArity + 1; }
+
+}  // namespace
+
+void TimerQueue::sift_up(std::uint32_t place, Entry entry) noexcept {
+  while (place > 0) {
+    const std::uint32_t parent = parent_of(place);
+    if (!before(entry, heap_[parent])) break;
+    put(place, heap_[parent]);
+    place = parent;
+  }
+  put(place, entry);
+}
+
+void TimerQueue::sift_down(std::uint32_t place, Entry entry) noexcept {
+  const auto size = static_cast<std::uint32_t>(heap_.size());
+  for (std::uint32_t child = first_child_of(place); child < size; child = first_child_of(place)) {
+    std::uint32_t least = child;
+    const std::uint32_t end = child + kArity < size ? child + kArity : size;
+    while (++child < end) {
+      if (before(heap_[child], heap_[least])) least = child;
+    }
+    if (!before(heap_[least], entry)) break;
+    put(place, heap_[least]);
+    place = least;
+  }
+  put(place, entry);
+}
+
+// Closes the gap at `place` with the last entry.
+void TimerQueue::take_out(std::uint32_t place) noexcept {
+  const Entry last = heap_[heap_.size() - 1];
+  heap_.pop_back();
+  if (place == heap_.size()) return;
+  if (place > 0 && before(last, heap_[parent_of(place)])) {
+    sift_up(place, last);
+  } else {
+    sift_down(place, last);
+  }
+}
+
+// Makes the node timed: room for it in the heap, and a record if it needs one.
+void TimerQueue::claim(Node& node) {
+  heap_.make_room(claimed_ + 1);
+  if (node.descriptor == -1) {
+    node.timer_form = TimerForm::compact;
+    node.timer = kNowhere;
+  } else {
+    const std::uint32_t record = records_.take();
+    records_[record].place = kNowhere;
+    node.timer = record;
+    node.timer_form = TimerForm::extended;
+  }
+  ++claimed_;
+}
+
+// Gives a compact node in the heap a record.
+void TimerQueue::extend(Node& node) {
+  const std::uint32_t number = records_.take();
+  Record& record = records_[number];
+  record.deadline = heap_[node.timer].key;
+  record.place = node.timer;
+  record.sequence = record.later_sequence = node.sequence;
+  node.timer = number;
+  node.timer_form = TimerForm::extended;
+  node.descriptor = -1;
+}
+
+// Notes a node's new deadline, behind all equal ones, and returns what goes into the heap for it.
+TimerQueue::Entry TimerQueue::stamp(Node& node, TimePoint deadline) noexcept {
+  const std::uint32_t sequence = next_sequence_++;
+  if (node.timer_form == TimerForm::extended) {
+    Record& record = records_[node.timer];
+    record.deadline = deadline;
+    record.sequence = record.later_sequence = sequence;
+  } else {
+    node.sequence = sequence;
+  }
+  return {deadline, &node};
+}
+
+void TimerQueue::set_slowly(Node& node, TimePoint deadline) {
+  if (node.timer_form == TimerForm::none) claim(node);
+  const std::uint32_t place = place_of(node);
+  if (place == kNowhere) {
+    const Entry entry = stamp(node, deadline);
+    heap_.push_back(entry);  // claim() made the room
+    sift_up(static_cast<std::uint32_t>(heap_.size() - 1), entry);
+  } else if (deadline < heap_[place].key) {
+    sift_up(place, stamp(node, deadline));
+  } else {
+    move_later(node, deadline);
+  }
+}
+
+// Requires: the node is in the heap, and its key is not after `deadline`.
+void TimerQueue::move_later(Node& node, TimePoint deadline) noexcept {
+  if (node.timer_form == TimerForm::compact) {
+    try {
+      extend(node);
+    } catch (const std::bad_alloc&) {
+      // Without a record the node is moved at once, which costs time but no memory.
+      const std::uint32_t place = node.timer;
+      sift_down(place, stamp(node, deadline));
+      return;
+    }
+  }
+  Record& record = records_[node.timer];
+  record.deadline = deadline;
+  record.later_sequence = next_sequence_++;
+}
+
+void TimerQueue::remove(Node& node) noexcept {
+  const std::uint32_t place = place_of(node);
+  if (place != kNowhere) take_out(place);
+  if (node.timer_form == TimerForm::extended) {
+    records_.give_back(node.timer);
+  } else {
+    node.descriptor = -1;
+  }
+  node.timer_form = TimerForm::none;
+  node.timer = kNowhere;
+  --claimed_;
+}
+
+// Puts nodes at the top that were set anew where they belong, until one is due.
+Node* TimerQueue::due_slowly(TimePoint now) noexcept {
+  while (heap_[0].key <= now) {
+    Node& node = *heap_[0].node;
+    if (node.timer_form != TimerForm::extended) return &node;
+    Record& record = records_[node.timer];
+    if (record.sequence == record.later_sequence) return &node;
+    record.sequence = record.later_sequence;
+    sift_down(0, {record.deadline, &node});
+  }
+  return nullptr;
+}
+
+void TimerQueue::pop(Node& node) noexcept {
+  take_out(0);
+  place_of(node) = kNowhere;
+}
+
+void TimerQueue::move_first(Node& node, TimePoint deadline) noexcept {
+  sift_down(0, stamp(node, deadline));
+}
+
+TimePoint TimerQueue::deadline(const Node& node) const noexcept {
+  if (node.timer_form == TimerForm::compact) {
+    return node.timer == kNowhere ? TimePoint::min() : heap_[node.timer].key;
+  }
+  const Record& record = records_[node.timer];
+  return record.place == kNowhere ? TimePoint::min() : record.deadline;
+}
+
+void TimerQueue::reserve(std::size_t count) {
+  heap_.reserve(count);
+  records_.reserve(count);
+}
+
+bool TimerQueue::check_invariants() const noexcept {
+  for (std::uint32_t i = 0; i < heap_.size(); ++i) {
+    const Node& node = *heap_[i].node;
+    if (i > 0 && before(heap_[i], heap_[parent_of(i)])) return false;
+    if (const_cast<TimerQueue*>(this)->place_of(*heap_[i].node) != i) return false;
+    if (deadline(node) < heap_[i].key) return false;
+  }
+  return claimed_ >= heap_.size();
+}
+
+}  // namespace event::detail

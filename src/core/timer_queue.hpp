@@ -1,0 +1,137 @@
+// The timer queue: which node's deadline is next. It knows no clock.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/grow_array.hpp"
+#include "core/paged_array.hpp"
+#include "event/detail/node.hpp"
+#include "event/time.hpp"
+
+namespace event::detail {
+
+// A 4-ary heap of {key, node} by value. Equal deadlines keep the order in which they were set.
+//
+// Moving a deadline later, what a busy connection does to its idle timeout all the time, only
+// stores it: the heap keeps the old key, a lower bound, and the node is put in its new place when
+// that key comes up.
+//
+// A node without a descriptor whose deadline was never moved later needs nothing but its heap entry
+// (TimerForm::compact); every other timed node has a record. Either lasts from the first set() to
+// remove(), also while the node is popped: so setting it again allocates nothing.
+//
+// Invariants: heap_[i] is not less than its parent by (key, sequence); the index that a node or its
+// record holds is its place; a record's deadline is not less than the node's key.
+class TimerQueue {
+ public:
+  // True while no node is in the heap.
+  bool empty() const noexcept { return heap_.empty(); }
+  std::size_t size() const noexcept { return heap_.size(); }
+
+  // A lower bound of the earliest deadline; exact unless that was moved later. Requires: !empty().
+  TimePoint next() const noexcept { return heap_[0].key; }
+
+  // Gives the node a deadline, or another one.
+  // Errors: throws std::bad_alloc, only if the node was not timed before; then nothing changes.
+  void set(Node& node, TimePoint deadline) {
+    if (node.timer_form == TimerForm::extended) {
+      Record& record = records_[node.timer];
+      if (record.place != kNowhere && deadline >= record.deadline) {
+        record.deadline = deadline;
+        record.later_sequence = next_sequence_++;
+        return;
+      }
+    }
+    set_slowly(node, deadline);
+  }
+
+  // Forgets the node. Requires: node.timer_form != TimerForm::none.
+  void remove(Node& node) noexcept;
+
+  // The node with the earliest deadline if that is not after `now`, left where it is; else nullptr.
+  Node* due(TimePoint now) noexcept {
+    return heap_.empty() || heap_[0].key > now ? nullptr : due_slowly(now);
+  }
+
+  // Takes the node that due() returned out of the heap; it stays timed.
+  void pop(Node& node) noexcept;
+
+  // Moves the node that due() returned to another deadline.
+  void move_first(Node& node, TimePoint deadline) noexcept;
+
+  // The deadline of a timed node; TimePoint::min() for a popped one.
+  TimePoint deadline(const Node& node) const noexcept;
+
+  // Makes room for so many timers. Errors: throws std::bad_alloc.
+  void reserve(std::size_t count);
+
+  // Calls f(node) for each timed node in the heap, in no order, and forgets them all.
+  template <class F>
+  void clear(F&& f) noexcept {
+    while (!heap_.empty()) {
+      Node& node = *heap_[heap_.size() - 1].node;
+      remove(node);
+      f(node);
+    }
+  }
+
+  // For tests: true if the invariants above hold.
+  bool check_invariants() const noexcept;
+
+ private:
+  static constexpr std::uint32_t kNowhere = Node::kNowhere;
+
+  struct Entry {
+    TimePoint key;
+    Node* node;
+  };
+  static_assert(sizeof(void*) != 8 || sizeof(Entry) == 16);
+
+  struct Record {
+    TimePoint deadline;
+    union {
+      std::uint32_t place;  // in the heap, or kNowhere
+      std::uint32_t next_free;
+    };
+    std::uint32_t sequence;        // goes with the key in the heap
+    std::uint32_t later_sequence;  // goes with the deadline; another one if that was set since
+  };
+  static_assert(sizeof(Record) == 24);
+
+  std::uint32_t& place_of(Node& node) noexcept {
+    return node.timer_form == TimerForm::extended ? records_[node.timer].place : node.timer;
+  }
+  std::uint32_t sequence_of(const Node& node) const noexcept {
+    return node.timer_form == TimerForm::extended ? records_[node.timer].sequence : node.sequence;
+  }
+
+  bool before(const Entry& a, const Entry& b) const noexcept {
+    if (a.key != b.key) return a.key < b.key;
+    // The difference, so that the order survives the wrap of the counter.
+    return static_cast<std::int32_t>(sequence_of(*a.node) - sequence_of(*b.node)) < 0;
+  }
+
+  void put(std::uint32_t place, const Entry& entry) noexcept {
+    heap_[place] = entry;
+    place_of(*entry.node) = place;
+  }
+
+  void claim(Node& node);
+  void extend(Node& node);
+  Entry stamp(Node& node, TimePoint deadline) noexcept;
+  void take_out(std::uint32_t place) noexcept;
+  void sift_up(std::uint32_t place, Entry entry) noexcept;
+  void sift_down(std::uint32_t place, Entry entry) noexcept;
+  void set_slowly(Node& node, TimePoint deadline);
+  void move_later(Node& node, TimePoint deadline) noexcept;
+  Node* due_slowly(TimePoint now) noexcept;
+
+  GrowArray<Entry> heap_;
+  RecordPool<Record> records_;
+  std::size_t claimed_ =
+      0;  // nodes that are timed, popped ones included: the heap has room for all
+  std::uint32_t next_sequence_ = 0;
+};
+
+}  // namespace event::detail
