@@ -1,0 +1,377 @@
+// The queue of what is due to run: its order, its holes, and the room it takes.
+#include "core/active_queue.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <deque>
+#include <new>
+#include <vector>
+
+#include "support/failing_call.hpp"
+#include "support/printing.hpp"
+#include "support/seeded_random.hpp"
+
+namespace event::test {
+namespace {
+
+using detail::ActiveQueue;
+using detail::Node;
+
+std::deque<Node> make_nodes(std::size_t count) {
+  std::deque<Node> nodes;
+  for (std::size_t i = 0; i < count; ++i) {
+    nodes.emplace_back(nullptr, nullptr, -1, Events::timeout, Priority::middle);
+  }
+  return nodes;
+}
+
+// Takes so many slots, and returns what was in them: nodes, posted(), and nullptr for holes.
+std::vector<Node*> pop(ActiveQueue& queue, std::size_t slots) {
+  std::vector<Node*> popped;
+  for (std::size_t i = 0; i < slots; ++i) popped.push_back(queue.pop());
+  return popped;
+}
+
+TEST(ActiveQueue, IsEmptyAtFirst) {
+  const ActiveQueue queue(Priority::high);
+
+  EXPECT_TRUE(queue.empty());
+  EXPECT_EQ(queue.slots(), 0U);
+}
+
+TEST(ActiveQueue, GivesBackInOrderWhatWasPushed) {
+  ActiveQueue queue(Priority::high);
+  std::deque<Node> nodes = make_nodes(3);
+  queue.reserve(2);
+
+  queue.push(nodes[0]);
+  queue.push_posted(2);
+  queue.push(nodes[1]);
+  queue.push(nodes[2]);
+
+  EXPECT_EQ(pop(queue, 5), (std::vector<Node*>{&nodes[0], ActiveQueue::posted(),
+                                               ActiveQueue::posted(), &nodes[1], &nodes[2]}));
+  EXPECT_TRUE(queue.empty());
+}
+
+TEST(ActiveQueue, IsKnownToANodeWhileItWaitsInIt) {
+  for (const Priority priority : {Priority::high, Priority::middle, Priority::low}) {
+    ActiveQueue queue(priority);
+    std::deque<Node> nodes = make_nodes(100);
+    for (Node& node : nodes) queue.push(node);
+
+    for (const Node& node : nodes) {
+      ASSERT_NE(node.active, Node::kNowhere);
+      ASSERT_EQ(ActiveQueue::priority_of(node), priority);
+    }
+    pop(queue, 50);
+    EXPECT_EQ(nodes[49].active, Node::kNowhere);
+    EXPECT_NE(nodes[50].active, Node::kNowhere);
+  }
+}
+
+TEST(ActiveQueue, LeavesAHoleWhereANodeWasRemoved) {
+  ActiveQueue queue(Priority::middle);
+  std::deque<Node> nodes = make_nodes(3);
+  for (Node& node : nodes) queue.push(node);
+
+  queue.remove(nodes[1]);
+
+  EXPECT_EQ(nodes[1].active, Node::kNowhere);
+  EXPECT_EQ(queue.slots(), 3U);
+  EXPECT_EQ(pop(queue, 3), (std::vector<Node*>{&nodes[0], nullptr, &nodes[2]}));
+}
+
+TEST(ActiveQueue, IsEmptyWithNothingButHoles) {
+  ActiveQueue queue(Priority::middle);
+  std::deque<Node> nodes = make_nodes(2);
+  for (Node& node : nodes) queue.push(node);
+
+  queue.remove(nodes[1]);
+  EXPECT_FALSE(queue.empty());
+  queue.remove(nodes[0]);
+  EXPECT_TRUE(queue.empty());
+
+  pop(queue, 2);
+  EXPECT_TRUE(queue.empty());
+  queue.push(nodes[0]);
+  EXPECT_FALSE(queue.empty());
+}
+
+TEST(ActiveQueue, PutsANodeThatIsPushedAgainAtTheEnd) {
+  ActiveQueue queue(Priority::middle);
+  std::deque<Node> nodes = make_nodes(2);
+  for (Node& node : nodes) queue.push(node);
+
+  queue.remove(nodes[0]);
+  queue.push(nodes[0]);
+
+  EXPECT_EQ(pop(queue, 3), (std::vector<Node*>{nullptr, &nodes[1], &nodes[0]}));
+}
+
+TEST(ActiveQueue, HasNoMoreSlotsForWhatIsPushedDuringARunThanAfterIt) {
+  ActiveQueue queue(Priority::middle);
+  std::deque<Node> nodes = make_nodes(200);
+  for (std::size_t i = 0; i < 100; ++i) queue.push(nodes[i]);
+
+  // One run: each node that it takes pushes another, and is pushed again itself.
+  for (std::size_t i = 0, slots = queue.slots(); i < slots; ++i) {
+    Node* const node = queue.pop();
+    ASSERT_EQ(node, &nodes[i]);
+    queue.push(nodes[100 + i]);
+    queue.push(*node);
+  }
+
+  EXPECT_EQ(queue.slots(), 200U);
+  EXPECT_EQ(queue.pop(), &nodes[100]);
+  EXPECT_EQ(queue.pop(), &nodes[0]);
+}
+
+TEST(ActiveQueue, LetsEveryNodeBeRemovedAfterItGrew) {
+  ActiveQueue queue(Priority::low);
+  std::deque<Node> nodes = make_nodes(10'000);
+  for (std::size_t i = 0; i < 60; ++i) queue.push(nodes[i]);
+  pop(queue, 50);
+  for (std::size_t i = 60; i < nodes.size(); ++i) queue.push(nodes[i]);
+
+  for (std::size_t i = 50; i < nodes.size(); i += 2) queue.remove(nodes[i]);
+
+  for (std::size_t i = 50; i < nodes.size(); ++i) {
+    ASSERT_EQ(queue.pop(), i % 2 == 0 ? nullptr : &nodes[i]) << i;
+  }
+}
+
+TEST(ActiveQueue, UsesTheSlotsAgainThatHaveRun) {
+  ActiveQueue queue(Priority::low);
+  std::deque<Node> nodes = make_nodes(10);
+  for (Node& node : nodes) queue.push(node);
+  const CountingCall allocations(Call::realloc);
+
+  for (int i = 0; i < 100'000; ++i) queue.push(*queue.pop());
+
+  EXPECT_EQ(allocations.count(), 0U);
+  for (Node& node : nodes) EXPECT_EQ(queue.pop(), &node);
+}
+
+TEST(ActiveQueue, MayBeginAtTheFrontAgainWhenEverythingHasRun) {
+  ActiveQueue queue(Priority::low);
+  std::deque<Node> nodes = make_nodes(64);
+  queue.reserve(64);
+  const CountingCall allocations(Call::realloc);
+
+  for (int i = 0; i < 100; ++i) {
+    for (Node& node : nodes) queue.push(node);
+    queue.remove(nodes[63]);
+    pop(queue, 64);
+    queue.rewind();
+  }
+
+  EXPECT_EQ(allocations.count(), 0U);
+  EXPECT_TRUE(queue.empty());
+}
+
+TEST(ActiveQueue, DoesNotBeginAtTheFrontAgainWhileANodeWaits) {
+  ActiveQueue queue(Priority::low);
+  std::deque<Node> nodes = make_nodes(2);
+  for (Node& node : nodes) queue.push(node);
+  pop(queue, 1);
+
+  queue.rewind();
+
+  ASSERT_EQ(queue.slots(), 1U);
+  EXPECT_EQ(queue.pop(), &nodes[1]);
+}
+
+TEST(ActiveQueue, ForgetsAllItsNodesWhenItIsCleared) {
+  ActiveQueue queue(Priority::low);
+  std::deque<Node> nodes = make_nodes(3);
+  queue.reserve(1);
+  queue.push(nodes[0]);
+  queue.push_posted(1);
+  queue.push(nodes[1]);
+  queue.push(nodes[2]);
+  queue.remove(nodes[1]);
+  std::vector<Node*> cleared;
+
+  queue.clear([&](Node& node) { cleared.push_back(&node); });
+
+  EXPECT_EQ(cleared, (std::vector<Node*>{&nodes[0], &nodes[2]}));
+  EXPECT_TRUE(queue.empty());
+  EXPECT_EQ(queue.slots(), 0U);
+  for (const Node& node : nodes) EXPECT_EQ(node.active, Node::kNowhere);
+}
+
+TEST(ActiveQueue, AllocatesNothingForWhatRoomWasMadeFor) {
+  ActiveQueue queue(Priority::low);
+  std::deque<Node> nodes = make_nodes(1000);
+  queue.reserve(2000);
+  const FailingCall failing(Call::realloc, ENOMEM);
+
+  for (Node& node : nodes) queue.push(node);
+  queue.push_posted(1000);
+
+  EXPECT_EQ(queue.slots(), 2000U);
+}
+
+TEST(ActiveQueue, IsAsBeforeIfThereIsNoMemory) {
+  ActiveQueue queue(Priority::low);
+  std::deque<Node> nodes = make_nodes(65);
+  for (std::size_t i = 0; i < 64; ++i) queue.push(nodes[i]);
+  {
+    const FailingCall failing(Call::realloc, ENOMEM, 1, kAlways);
+    EXPECT_THROW(queue.push(nodes[64]), std::bad_alloc);
+    EXPECT_THROW(queue.reserve(1), std::bad_alloc);
+  }
+
+  EXPECT_EQ(nodes[64].active, Node::kNowhere);
+  EXPECT_EQ(queue.slots(), 64U);
+  queue.push(nodes[64]);
+  for (Node& node : nodes) ASSERT_EQ(queue.pop(), &node);
+}
+
+TEST(ActiveQueue, HasSomeSlotsToSpareForThoseWhoCannotReportAnError) {
+  ActiveQueue queue(Priority::low);
+  std::deque<Node> nodes = make_nodes(200);
+  for (std::size_t i = 0; i < 64; ++i) queue.push(nodes[i]);
+  {
+    const FailingCall failing(Call::realloc, ENOMEM, 1, kAlways);
+    for (std::size_t i = 64; i < 128; ++i) queue.push_from_spare(nodes[i]);
+    EXPECT_THROW(queue.push(nodes[128]), std::bad_alloc);
+  }
+  for (std::size_t i = 128; i < 200; ++i) queue.push(nodes[i]);
+
+  for (std::size_t i = 1; i < 200; i += 2) queue.remove(nodes[i]);
+  for (std::size_t i = 0; i < 200; ++i) ASSERT_EQ(queue.pop(), i % 2 == 1 ? nullptr : &nodes[i]);
+}
+
+TEST(ActiveQueue, KeepsSlotsToSpareBesideThoseThatRoomWasMadeFor) {
+  for (std::size_t more = 1; more < 200; ++more) {
+    ActiveQueue queue(Priority::low);
+    std::deque<Node> nodes = make_nodes(128);
+    for (std::size_t i = 0; i < 64; ++i) queue.push(nodes[i]);
+    pop(queue, 40);
+    queue.reserve(more);
+    const FailingCall failing(Call::realloc, ENOMEM, 1, kAlways);
+
+    queue.push_posted(more);
+    for (std::size_t i = 64; i < 128; ++i) queue.push_from_spare(nodes[i]);
+
+    ASSERT_EQ(queue.slots(), 24 + more + 64);
+    ASSERT_EQ(queue.pop(), &nodes[40]);
+  }
+}
+
+TEST(ActiveQueue, RefusesMoreThanANodeCanNameASlotOf) {
+  ActiveQueue queue(Priority::low);
+
+  EXPECT_THROW(queue.reserve((std::size_t{1} << 30) + 1), std::bad_alloc);
+  EXPECT_THROW(queue.reserve(std::size_t{1} << 40), std::bad_alloc);
+
+  EXPECT_EQ(queue.slots(), 0U);
+}
+
+// Three queues that share their nodes, and what is in them.
+class ThreeQueues {
+ public:
+  ThreeQueues(Random& random, std::size_t nodes) : random_(random), nodes_(make_nodes(nodes)) {}
+
+  void step() {
+    const std::size_t q = random_.below(3);
+    switch (random_.below(8)) {
+      case 0:
+        push_posted(q, random_.below(10));
+        break;
+      case 1:
+      case 2:
+        remove(nodes_[random_.below(nodes_.size())]);
+        break;
+      case 3:
+        pop(q, random_.below(1 + models_[q].size()));
+        break;
+      case 4:
+        queues_[q].rewind();
+        if (queues_[q].empty()) models_[q].clear();
+        break;
+      default:
+        push(q, nodes_[random_.below(nodes_.size())]);
+    }
+  }
+
+  void expect_as_models() {
+    for (std::size_t q = 0; q < 3; ++q) {
+      std::size_t live = 0;
+      for (const Node* const node : models_[q]) live += node != nullptr ? 1 : 0;
+      ASSERT_EQ(queues_[q].slots(), models_[q].size());
+      ASSERT_EQ(queues_[q].empty(), live == 0);
+    }
+  }
+
+  void pop_everything() {
+    for (std::size_t q = 0; q < 3; ++q) pop(q, models_[q].size());
+  }
+
+ private:
+  void push(std::size_t q, Node& node) {
+    if (node.active != Node::kNowhere) return;
+    if (random_.one_in(2)) {
+      queues_[q].push(node);
+    } else {
+      queues_[q].push_from_spare(node);
+    }
+    models_[q].push_back(&node);
+    ASSERT_EQ(static_cast<std::size_t>(ActiveQueue::priority_of(node)), q);
+  }
+
+  void push_posted(std::size_t q, std::size_t count) {
+    queues_[q].reserve(count);
+    queues_[q].push_posted(count);
+    models_[q].insert(models_[q].end(), count, ActiveQueue::posted());
+  }
+
+  void remove(Node& node) {
+    if (node.active == Node::kNowhere) return;
+    const auto q = static_cast<std::size_t>(ActiveQueue::priority_of(node));
+    queues_[q].remove(node);
+    ASSERT_EQ(node.active, Node::kNowhere);
+    const auto found = std::find(models_[q].begin(), models_[q].end(), &node);
+    ASSERT_NE(found, models_[q].end());
+    *found = nullptr;
+  }
+
+  void pop(std::size_t q, std::size_t count) {
+    for (; count > 0; --count) {
+      Node* const expected = models_[q].front();
+      models_[q].pop_front();
+      ASSERT_EQ(queues_[q].pop(), expected);
+      if (expected == nullptr || expected == ActiveQueue::posted()) continue;
+      ASSERT_EQ(expected->active, Node::kNowhere);
+    }
+  }
+
+  Random& random_;
+  std::deque<Node> nodes_;
+  std::array<ActiveQueue, 3> queues_{ActiveQueue(Priority::high), ActiveQueue(Priority::middle),
+                                     ActiveQueue(Priority::low)};
+  std::array<std::deque<Node*>, 3> models_;
+};
+
+TEST(ActiveQueue, DoesWhatAModelDoes) {
+  for (const unsigned seed : kSeeds) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    Random random(seed);
+    ThreeQueues queues(random, seed % 2 == 0 ? 30 : 1000);
+    for (int step = 0; step < 20'000; ++step) {
+      queues.step();
+      queues.expect_as_models();
+      if (testing::Test::HasFatalFailure()) return;
+    }
+    queues.pop_everything();
+    queues.expect_as_models();
+  }
+}
+
+}  // namespace
+}  // namespace event::test

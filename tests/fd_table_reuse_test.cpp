@@ -1,0 +1,174 @@
+// The descriptor table when numbers are closed and given away: whose file it is that is ready.
+#include <gtest/gtest.h>
+
+#include <cerrno>
+
+#include "support/fd_script.hpp"
+#include "support/seeded_random.hpp"
+#include "support/table_test.hpp"
+
+namespace event::test {
+namespace {
+
+using detail::Node;
+using detail::Ready;
+
+using TableOfReusedNumbers = TableTest;
+
+TEST_F(TableOfReusedNumbers, WatchesANewFileWithTheNumberOfOneThatWasClosedWhileWatched) {
+  Node& old = attached(fd, kReads);
+  backend.open_at(fd);
+  Node& fresh = attached(fd, kReads);
+  EXPECT_TRUE(loop.iterate().empty());
+
+  backend.set_ready(fd, Events::read);
+
+  EXPECT_EQ(loop.fired(), Nodes{&fresh});
+  EXPECT_TRUE(old.attached && old.lost) << "its timeout may still fire it";
+  loop.detach(old);
+  EXPECT_FALSE(old.linked || old.lost);
+  EXPECT_EQ(loop.fired(), Nodes{&fresh});
+}
+
+TEST_F(TableOfReusedNumbers, FiresALostNodeOnceItIsAttachedAgain) {
+  Node& old = attached(fd, kReads);
+  backend.open_at(fd);
+  attached(fd, kWrites);
+  backend.set_ready(fd, Events::read);
+  EXPECT_EQ(loop.fired(), Nodes{});
+
+  loop.detach(old);
+  EXPECT_EQ(loop.attach(old), 0);
+
+  EXPECT_EQ(loop.fired(), Nodes{&old});
+}
+
+TEST_F(TableOfReusedNumbers, TakesBackTheNewFileWhenOnlyLostNodesAreLeft) {
+  Node& old = attached(fd, kReads);
+  backend.open_at(fd);
+  Node& fresh = attached(fd, kReads);
+
+  loop.release(fresh);
+
+  EXPECT_EQ(backend.registered(fd), std::nullopt);
+  EXPECT_TRUE(old.lost);
+  loop.release(old);
+  EXPECT_FALSE(old.linked);
+}
+
+TEST_F(TableOfReusedNumbers, LosesTheNodesOfADescriptorThatIsReportedAsGone) {
+  Node& first = attached(fd, kReads);
+  Node& second = attached(fd, kReads);
+  backend.set_ready(fd, Events::read);
+  Ready ready = backend.reports().at(0).ready;
+  ready.what = Ready::kGone;
+
+  table.report(ready, [](Node&, Events) { FAIL(); });
+
+  EXPECT_TRUE(first.lost && second.lost);
+  EXPECT_TRUE(first.attached && second.attached);
+  EXPECT_EQ(loop.fired(), Nodes{});
+}
+
+TEST_F(TableOfReusedNumbers, LeavesBehindARegistrationThatCannotBeNamed) {
+  Node& other = attached(fd, kReads);
+  backend.set_ready(fd, Events::read);
+  const int number = leave_behind(Events::read);
+  backend.open_at(number);
+  Node& fresh = attached(number, kReads);
+  EXPECT_EQ(backend.registrations(), 3U);
+
+  EXPECT_EQ(loop.fired(), Nodes{&other});
+  EXPECT_EQ(loop.iterate().size(), 1U) << "nothing stale any more";
+
+  EXPECT_EQ(backend.rebuilds, 1U);
+  EXPECT_EQ(backend.registrations(), 2U);
+  backend.set_ready(number, Events::read);
+  EXPECT_EQ(loop.fired(), (Nodes{&other, &fresh}));
+}
+
+TEST_F(TableOfReusedNumbers, LosesInARepairWhatWasClosedWithoutBeingNoticed) {
+  attached(fd, kReads);
+  Node& closed = attached(backend.open(), kReads);
+  backend.close(closed.descriptor);
+  leave_behind(Events::read);
+
+  loop.iterate();
+  loop.iterate();
+
+  EXPECT_TRUE(closed.lost);
+  EXPECT_EQ(backend.registrations(), 1U);
+  EXPECT_EQ(table.take_error(), 0);
+}
+
+TEST_F(TableOfReusedNumbers, DetachesAtOnceAfterARepair) {
+  leave_behind(Events::read);
+  for (int i = 0; i < 2; ++i) loop.iterate();
+  Node& node = attached(fd, kReads);
+
+  loop.detach(node);
+
+  EXPECT_EQ(backend.registered(fd), std::nullopt);
+}
+
+TEST_F(TableOfReusedNumbers, RepairsWhatIsStillReportedAfterARepairCouldNotBegin) {
+  leave_behind(Events::read);
+  loop.iterate();
+  backend.fail_rebuild(EMFILE);
+
+  loop.iterate();
+  EXPECT_EQ(table.take_error(), EMFILE);
+  EXPECT_EQ(table.take_error(), 0) << "said once";
+
+  for (int i = 0; i < 2; ++i) loop.iterate();
+  EXPECT_EQ(backend.rebuilds, 1U);
+  EXPECT_TRUE(loop.iterate().empty());
+}
+
+TEST_F(TableOfReusedNumbers, KeepsTheOldSetAndTriesAgainIfARepairFailsOnTheWay) {
+  Node& first = attached(fd, kReads);
+  const int number = open_readable();
+  Node& second = attached(number, kReads);
+  leave_behind(Events::read);
+  loop.iterate();
+
+  backend.fail(ENOSPC, 4);  // each is asked for, and then added
+  table.flush();
+  EXPECT_EQ(table.take_error(), ENOSPC);
+  EXPECT_EQ(table.take_error(), 0) << "said once";
+  EXPECT_EQ(backend.registrations(), 3U);
+
+  table.flush();
+  EXPECT_EQ(table.take_error(), 0);
+  EXPECT_EQ(backend.registrations(), 2U);
+  EXPECT_FALSE(first.lost || second.lost);
+  EXPECT_EQ(loop.fired(), Nodes{&second});
+}
+
+TEST_F(TableOfReusedNumbers, TakesOverARegistrationThatCameBackWithItsNumber) {
+  const int number = leave_behind(Events::none);
+  backend.duplicate(99, number);
+
+  Node& node = attached(number, kWrites);
+  backend.set_ready(number, Events::read | Events::write);
+
+  EXPECT_EQ(loop.fired(), Nodes{&node});
+  EXPECT_EQ(backend.registered(number), Events::write);
+  EXPECT_EQ(backend.rebuilds, 0U);
+}
+
+TEST_F(TableOfReusedNumbers, NeverMixesUpFilesWhateverHappensToTheirNumbers) {
+  for (const unsigned seed : kSeeds) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    FdScript script(seed);
+    for (int step = 0; step < 5'000; ++step) {
+      script.step();
+      if (step % 50 == 0) script.expect_calm();
+      if (HasFatalFailure()) return;
+    }
+    EXPECT_GT(script.rebuilds(), 0U) << "it left registrations behind";
+  }
+}
+
+}  // namespace
+}  // namespace event::test

@@ -1,0 +1,374 @@
+// The descriptor table: what the kernel is told, when, and who hears of what it reports.
+#include "core/fd_table.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <new>
+
+#include "support/failing_new.hpp"
+#include "support/table_test.hpp"
+
+namespace event::test {
+namespace {
+
+using detail::Node;
+using detail::Ready;
+
+using Table = TableTest;
+
+TEST_F(Table, TellsTheKernelAtOnceWhatANodeWants) {
+  const std::size_t updates = loop.updates_of([&] { attached(fd, kReads); });
+
+  EXPECT_EQ(backend.registered(fd), Events::read);
+  EXPECT_EQ(updates, 1U);
+}
+
+TEST_F(Table, TellsTheKernelWhatAllItsNodesWantTogether) {
+  Node& reader = attached(fd, kReads);
+  attached(fd, Events::write);
+  attached(fd, Events::closed | Events::persist);
+  EXPECT_EQ(backend.registered(fd), Events::read | Events::write | Events::closed);
+
+  loop.detach(reader);
+  table.flush();
+
+  EXPECT_EQ(backend.registered(fd), Events::write | Events::closed);
+}
+
+TEST_F(Table, TellsTheKernelNothingWhenNothingHasChanged) {
+  attached(fd, kReads);
+
+  EXPECT_EQ(loop.updates_of([&] {
+    for (int i = 0; i < 10; ++i) loop.iterate();
+  }),
+            0U);
+}
+
+TEST_F(Table, GivesEachNodeWhatItWantsOfAReport) {
+  Node& reader = attached(fd, kReads);
+  Node& writer = attached(fd, kWrites);
+  Node& both = attached(fd, kReads | kWrites);
+  backend.set_ready(fd, Events::read);
+  EXPECT_EQ(loop.fired(), (Nodes{&reader, &both}));
+  backend.set_ready(fd, Events::read | Events::write);
+
+  const auto reported = loop.iterate();
+
+  ASSERT_EQ(reported.size(), 1U);
+  ASSERT_EQ(reported[0].activations.size(), 3U);
+  EXPECT_EQ(reported[0].activations[1].node, &writer);
+  EXPECT_EQ(reported[0].activations[0].what, Events::read);
+  EXPECT_EQ(reported[0].activations[1].what, Events::write);
+  EXPECT_EQ(reported[0].activations[2].what, Events::read | Events::write);
+}
+
+TEST_F(Table, FiresNodesInTheOrderInWhichTheyWereAttached) {
+  Nodes expected;
+  for (int i = 0; i < 10; ++i) expected.push_back(&attached(fd, kReads));
+  backend.set_ready(fd, Events::read);
+
+  EXPECT_EQ(loop.fired(), expected);
+}
+
+TEST_F(Table, FiresANodeLastThatWasAttachedAgain) {
+  Node& first = attached(fd, Events::read);
+  Node& second = attached(fd, kReads);
+  Node& third = attached(fd, kReads);
+  backend.set_ready(fd, Events::read);
+  EXPECT_EQ(loop.fired(), (Nodes{&first, &second, &third}));
+
+  EXPECT_EQ(loop.attach(first), 0);
+  EXPECT_EQ(loop.fired(), (Nodes{&second, &third, &first}));
+
+  loop.detach(second);
+  EXPECT_EQ(loop.attach(second), 0);
+  EXPECT_EQ(loop.fired(), (Nodes{&third, &second}));
+}
+
+TEST_F(Table, MakesNoCallForAOneShotThatIsAttachedAgainAfterItFired) {
+  Node& alone = attached(fd, Events::read);
+  const int other = open_readable();
+  Node& among = attached(other, Events::read);
+  attached(other, kReads);
+  backend.set_ready(fd, Events::read);
+
+  const std::size_t updates = loop.updates_of([&] {
+    for (int i = 0; i < 5; ++i) {
+      EXPECT_EQ(loop.fired().size(), 3U);
+      EXPECT_EQ(loop.attach(alone), 0);
+      EXPECT_EQ(loop.attach(among), 0);
+    }
+  });
+
+  EXPECT_EQ(updates, 0U);
+}
+
+TEST_F(Table, MakesOneCallForANodeThatIsAttachedDetachedAndAttached) {
+  Node& node = make(fd, kReads);
+
+  const std::size_t updates = loop.updates_of([&] {
+    for (int i = 0; i < 5; ++i) {
+      loop.detach(node);
+      EXPECT_EQ(loop.attach(node), 0);
+    }
+    table.flush();
+  });
+
+  EXPECT_EQ(updates, 1U);
+  EXPECT_EQ(backend.registered(fd), Events::read);
+}
+
+TEST_F(Table, MakesOneCallForAllThatIsDetachedFromADescriptor) {
+  attached(fd, kReads);
+  Nodes others;
+  for (int i = 0; i < 10; ++i) others.push_back(&attached(fd, kWrites));
+
+  const std::size_t updates = loop.updates_of([&] {
+    for (Node* const node : others) loop.detach(*node);
+    EXPECT_EQ(backend.updates, 11U) << "not before the next wait";
+    table.flush();
+  });
+
+  EXPECT_EQ(updates, 1U);
+  EXPECT_EQ(backend.registered(fd), Events::read);
+}
+
+TEST_F(Table, MakesOneCallForEachOfManyDescriptors) {
+  constexpr int kMany = 300;
+  for (int i = 0; i < kMany; ++i) attached(backend.open(), kReads);
+
+  const std::size_t updates = loop.updates_of([&] {
+    for (Node& node : nodes) loop.detach(node);
+    table.flush();
+  });
+
+  EXPECT_EQ(updates, std::size_t{kMany});
+  EXPECT_EQ(backend.registrations(), 0U);
+  EXPECT_EQ(loop.updates_of([&] { table.flush(); }), 0U);
+}
+
+TEST_F(Table, TakesBackWhatWasDetachedByHandBeforeTheNextWait) {
+  Node& node = attached(fd, kReads);
+  backend.set_ready(fd, Events::read);
+
+  loop.detach(node);
+
+  EXPECT_EQ(loop.fired(), Nodes{});
+  EXPECT_EQ(backend.registered(fd), std::nullopt);
+  EXPECT_FALSE(node.linked);
+}
+
+TEST_F(Table, TakesBackAtOnceWhatNobodyElseWatches) {
+  Node& node = attached(fd, kReads);
+
+  loop.release(node);
+
+  EXPECT_EQ(backend.registered(fd), std::nullopt);
+  EXPECT_FALSE(node.linked);
+}
+
+TEST_F(Table, KeepsWatchingForTheOthersWhenANodeGoesAway) {
+  Node& reader = attached(fd, kReads);
+  Node& writer = attached(fd, kWrites);
+  backend.set_ready(fd, Events::read | Events::write);
+
+  loop.release(reader);
+
+  EXPECT_EQ(loop.fired(), Nodes{&writer});
+  EXPECT_EQ(backend.registered(fd), Events::write);
+}
+
+TEST_F(Table, StopsWatchingForAOneShotThatFiredOnlyWhenThatIsReported) {
+  attached(fd, Events::read);
+  backend.set_ready(fd, Events::read);
+  EXPECT_EQ(loop.iterate().size(), 1U);
+
+  backend.set_ready(fd, Events::none);
+  EXPECT_EQ(loop.updates_of([&] { loop.iterate(); }), 0U);
+  backend.set_ready(fd, Events::read);
+  EXPECT_EQ(loop.iterate().size(), 1U) << "one report that nobody wants";
+
+  EXPECT_EQ(loop.updates_of([&] { EXPECT_TRUE(loop.iterate().empty()); }), 1U);
+  EXPECT_EQ(backend.registered(fd), Events::none) << "kept for when it is attached again";
+}
+
+TEST_F(Table, EndsARegistrationThatReportsAHangUpNobodyWants) {
+  Node& node = attached(fd, Events::read);
+  backend.hang_up(fd);
+  EXPECT_EQ(loop.fired(), Nodes{&node});
+
+  loop.iterate();
+
+  EXPECT_TRUE(loop.iterate().empty());
+  EXPECT_EQ(backend.registered(fd), std::nullopt);
+  EXPECT_EQ(loop.attach(node), 0);
+  EXPECT_EQ(loop.fired(), Nodes{&node});
+}
+
+TEST_F(Table, DoesNotHearOfAHangUpAfterBothDirectionsWereDetached) {
+  Node& reader = attached(fd, kReads);
+  Node& writer = attached(fd, kWrites);
+  backend.hang_up(fd);
+
+  loop.detach(reader);
+  EXPECT_EQ(loop.fired(), Nodes{&writer});
+  loop.detach(writer);
+
+  EXPECT_TRUE(loop.iterate().empty());
+  EXPECT_EQ(backend.registrations(), 0U);
+}
+
+TEST_F(Table, AsksForEdgesIfAllNodesDo) {
+  attached(fd, kReads | Events::edge);
+  EXPECT_EQ(backend.registered(fd), Events::read | Events::edge);
+  Node& level = attached(fd, kWrites);
+  EXPECT_EQ(backend.registered(fd), Events::read | Events::write);
+
+  loop.release(level);
+  table.flush();
+
+  EXPECT_EQ(backend.registered(fd), Events::read | Events::edge);
+}
+
+TEST_F(Table, ShowsAnEdgeThatCameBeforeAOneShotWasAttachedAgain) {
+  Node& node = attached(fd, Events::read | Events::edge);
+  backend.set_ready(fd, Events::read);
+  EXPECT_EQ(loop.fired(), Nodes{&node});
+  backend.set_ready(fd, Events::read);
+  loop.iterate();
+
+  EXPECT_EQ(loop.attach(node), 0);
+
+  EXPECT_EQ(loop.fired(), Nodes{&node});
+}
+
+TEST_F(Table, RefusesANumberThatIsNotOpenAndChangesNothing) {
+  for (const int closed : {7, 65'536, 1'000'000'000}) {
+    Node& node = make(closed, kReads);
+
+    EXPECT_EQ(loop.attach(node), EBADF);
+    EXPECT_FALSE(node.linked);
+  }
+  EXPECT_EQ(backend.registrations(), 0U);
+}
+
+TEST_F(Table, MakesNoTableForAWildNumber) {
+  if (!FailingNew::works()) GTEST_SKIP() << "operator new cannot be made to fail here";
+  Node& node = make(2'000'000'000, kReads);
+
+  const FailingNew now;
+
+  EXPECT_EQ(loop.attach(node), EBADF);
+}
+
+TEST_F(Table, WatchesAFarNumber) {
+  constexpr int kFar = 1'000'000;
+  backend.open_at(kFar);
+  backend.set_ready(kFar, Events::read);
+  Node& node = attached(kFar, kReads);
+
+  EXPECT_EQ(loop.fired(), Nodes{&node});
+}
+
+TEST_F(Table, LeavesTheOthersAsTheyWereWhenTheKernelRefusesOne) {
+  Node& reader = attached(fd, kReads);
+  Node& writer = make(fd, kWrites);
+  Node& elsewhere = make(backend.open(), kReads);
+  backend.set_ready(fd, Events::read | Events::write);
+
+  backend.fail(ENOMEM);
+  EXPECT_EQ(loop.attach(writer), ENOMEM);
+  backend.fail(ENOSPC);
+  EXPECT_EQ(loop.attach(elsewhere), ENOSPC);
+
+  EXPECT_FALSE(writer.linked || elsewhere.linked);
+  EXPECT_EQ(backend.registered(fd), Events::read);
+  EXPECT_EQ(loop.fired(), Nodes{&reader});
+  EXPECT_EQ(loop.attach(writer), 0);
+  EXPECT_EQ(loop.fired(), (Nodes{&reader, &writer}));
+}
+
+TEST_F(Table, LeavesTheOthersAsTheyWereWithoutMemory) {
+  if (!FailingNew::works()) GTEST_SKIP() << "operator new cannot be made to fail here";
+  Node& reader = attached(fd, kReads);
+  Node& writer = make(fd, kWrites);
+  backend.set_ready(fd, Events::read | Events::write);
+  int error = ENOMEM;
+  for (std::size_t successes = 0; error != 0; ++successes) {
+    {
+      const FailingNew after(successes);
+      error = table.add(writer);
+    }
+    if (error == 0) break;
+    ASSERT_EQ(error, ENOMEM);
+    ASSERT_FALSE(writer.linked);
+    ASSERT_EQ(backend.registered(fd), Events::read);
+  }
+  writer.attached = true;
+
+  EXPECT_EQ(loop.fired(), (Nodes{&reader, &writer}));
+}
+
+TEST_F(Table, TriesAgainToTakeBackWhatTheKernelCouldNot) {
+  Node& reader = attached(fd, kReads);
+  attached(fd, kWrites);
+  backend.set_ready(fd, Events::read);
+  loop.detach(reader);
+  backend.fail(ENOMEM);
+
+  EXPECT_EQ(loop.iterate().size(), 1U) << "still told, and not wanted";
+  EXPECT_TRUE(loop.iterate().empty());
+  EXPECT_EQ(backend.registered(fd), Events::write);
+}
+
+TEST_F(Table, GivesAReportAgainThatCouldNotBeTaken) {
+  attached(fd, kReads);
+  attached(fd, kReads);
+  backend.set_ready(fd, Events::read);
+  const Ready ready = backend.reports().at(0).ready;
+  int calls = 0;
+
+  EXPECT_THROW(table.report(ready, [](Node&, Events) { throw std::bad_alloc(); }), std::bad_alloc);
+  table.report(ready, [&](Node&, Events) { ++calls; });
+
+  EXPECT_EQ(calls, 2);
+}
+
+TEST_F(Table, UnlinksEveryNodeWhenItIsClearedAndTellsTheKernelNothing) {
+  const int closed = backend.open();
+  Node& lost = attached(closed, kReads);
+  backend.open_at(closed);
+  attached(closed, kReads);
+  for (int i = 0; i < 3; ++i) attached(fd, kReads);
+  Nodes cleared;
+
+  const std::size_t updates =
+      loop.updates_of([&] { table.clear([&](Node& node) { cleared.push_back(&node); }); });
+
+  EXPECT_EQ(updates, 0U);
+  EXPECT_EQ(cleared.size(), nodes.size());
+  for (const Node& node : nodes) EXPECT_FALSE(node.linked || node.lost);
+  EXPECT_TRUE(lost.attached) << "that is for its owner to say";
+}
+
+TEST_F(Table, LetsNodesGoInAnyOrder) {
+  std::array<std::size_t, 4> order{0, 1, 2, 3};
+  do {
+    Nodes left;
+    for (int i = 0; i < 4; ++i) left.push_back(&attached(fd, kReads));
+    backend.set_ready(fd, Events::read);
+    const Nodes all = left;
+    for (const std::size_t i : order) {
+      ASSERT_EQ(loop.fired(), left);
+      loop.release(*all[i]);
+      left.erase(std::find(left.begin(), left.end(), all[i]));
+    }
+    ASSERT_EQ(backend.registrations(), 0U);
+  } while (std::next_permutation(order.begin(), order.end()));
+}
+
+}  // namespace
+}  // namespace event::test

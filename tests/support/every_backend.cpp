@@ -1,0 +1,17 @@
+// The backends that TEST_P(EveryBackend, ...) runs on.
+#include "support/every_backend.hpp"
+
+namespace event::test {
+
+bool EveryBackend::stays_asleep(Base& base, Duration window) {
+  constexpr std::uint64_t kAFewWakeUps = 50;  // each asks the clock a handful of times
+  base.stop_after(window);
+  clock.asked = 0;
+  run(base, Loop::keep_alive);
+  return clock.asked < kAFewWakeUps;
+}
+
+INSTANTIATE_TEST_SUITE_P(, EveryBackend, testing::ValuesIn(Base::backends()),
+                         [](const auto& chosen) { return to_string(chosen.param); });
+
+}  // namespace event::test

@@ -1,0 +1,53 @@
+// A test that runs once on every backend of this machine: TEST_P(EveryBackend, Sentence).
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+
+#include "event/event.hpp"
+#include "support/bounded.hpp"
+#include "support/clocks.hpp"
+#include "support/descriptors.hpp"
+#include "support/errors.hpp"
+#include "support/printing.hpp"
+#include "support/recorder.hpp"
+
+namespace event::test {
+
+using namespace std::chrono_literals;
+
+class EveryBackend : public testing::TestWithParam<Backend> {
+ protected:
+  // On `time`, which only the test and the base move. What most tests use.
+  Options options() {
+    Options chosen;
+    chosen.backend = GetParam();
+    chosen.time = &time;
+    return chosen;
+  }
+
+  // On the monotonic clock.
+  Options real_time() {
+    Options chosen = options();
+    chosen.time = nullptr;
+    return chosen;
+  }
+
+  // On the monotonic clock, such that stays_asleep() can tell.
+  Options watched() {
+    Options chosen = options();
+    chosen.time = &clock;
+    return chosen;
+  }
+
+  // Runs a base made with watched() for a while. True if it woke a few times at most: a loop that
+  // spins wakes thousands of times.
+  bool stays_asleep(Base& base, Duration window = 50ms);
+
+  ManualTime time;
+  CountingClock clock;
+  Recorder recorder;
+};
+
+}  // namespace event::test

@@ -1,0 +1,155 @@
+// Defines the functions of the C library that the library under test calls: as long as it is linked
+// statically, it calls these, and they pass on to the real ones.
+#include "support/failing_call.hpp"
+
+#include <dlfcn.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#if EVENT_HAVE_EPOLL
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#endif
+
+#include <array>
+#include <cassert>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+// Of realloc(): it is called before the sanitizers are ready for code of theirs in a new thread.
+#define EVENT_NOT_SANITIZED __attribute__((no_sanitize("address", "thread", "undefined")))
+
+namespace event::test {
+namespace {
+
+constexpr std::size_t kCalls = static_cast<std::size_t>(Call::timerfd_settime) + 1;
+
+struct Fault {
+  bool active = false;
+  Call call{};
+  int error = 0;
+  std::size_t successes_left = 0;
+  std::size_t failures_left = 0;
+  std::size_t failures = 0;
+};
+
+thread_local Fault fault;
+thread_local std::size_t call_counts[kCalls] = {};
+
+// True if this call is to fail; errno is set then.
+EVENT_NOT_SANITIZED bool fails(Call call) noexcept {
+  ++call_counts[static_cast<std::size_t>(call)];
+  if (!fault.active || fault.call != call) return false;
+  if (fault.successes_left > 0) {
+    --fault.successes_left;
+    return false;
+  }
+  if (fault.failures_left == 0) return false;
+  --fault.failures_left;
+  ++fault.failures;
+  errno = fault.error;
+  return true;
+}
+
+// What would be called were it not for this file: a sanitizer's function, else the C library's.
+void* find(const char* name) noexcept {
+  std::array<char, 64> interceptor{"__interceptor_"};
+  std::strncat(interceptor.data(), name, interceptor.size() - std::strlen(interceptor.data()) - 1);
+  void* const found = ::dlsym(RTLD_DEFAULT, interceptor.data());
+  return found != nullptr ? found : ::dlsym(RTLD_NEXT, name);
+}
+
+template <class Function>
+Function* real(const char* name) noexcept {
+  return reinterpret_cast<Function*>(find(name));
+}
+
+}  // namespace
+
+FailingCall::FailingCall(Call call, int error, std::size_t nth, std::size_t times) noexcept {
+  assert(!fault.active && "one at a time");
+  fault = {true, call, error, nth - 1, times, 0};
+}
+
+FailingCall::~FailingCall() { fault.active = false; }
+
+std::size_t FailingCall::failures() const noexcept { return fault.failures; }
+
+CountingCall::CountingCall(Call call) noexcept
+    : call_(call), before_(call_counts[static_cast<std::size_t>(call)]) {}
+
+std::size_t CountingCall::count() const noexcept {
+  return call_counts[static_cast<std::size_t>(call_)] - before_;
+}
+
+}  // namespace event::test
+
+using event::test::Call;
+using event::test::fails;
+using event::test::real;
+
+extern "C" {
+
+int fstat(int fd, struct stat* status) {
+  static auto* const next = real<int(int, struct stat*)>("fstat");
+  return fails(Call::fstat) ? -1 : next(fd, status);
+}
+
+int pipe(int* ends) {
+  static auto* const next = real<int(int*)>("pipe");
+  return fails(Call::pipe) ? -1 : next(ends);
+}
+
+int poll(pollfd* polled, nfds_t count, int timeout) {
+  static auto* const next = real<int(pollfd*, nfds_t, int)>("poll");
+  return fails(Call::poll) ? -1 : next(polled, count, timeout);
+}
+
+EVENT_NOT_SANITIZED void* realloc(void* memory, std::size_t size) {
+  static auto* const next = real<void*(void*, std::size_t)>("realloc");
+  return fails(Call::realloc) ? nullptr : next(memory, size);
+}
+
+#if EVENT_HAVE_PPOLL
+int ppoll(pollfd* polled, nfds_t count, const timespec* timeout, const sigset_t* mask) {
+  static auto* const next = real<int(pollfd*, nfds_t, const timespec*, const sigset_t*)>("ppoll");
+  return fails(Call::ppoll) ? -1 : next(polled, count, timeout, mask);
+}
+#endif
+
+#if EVENT_HAVE_EPOLL
+int epoll_create1(int flags) {
+  static auto* const next = real<int(int)>("epoll_create1");
+  return fails(Call::epoll_create1) ? -1 : next(flags);
+}
+
+int epoll_ctl(int set, int operation, int fd, epoll_event* event) {
+  static auto* const next = real<int(int, int, int, epoll_event*)>("epoll_ctl");
+  return fails(Call::epoll_ctl) ? -1 : next(set, operation, fd, event);
+}
+
+int epoll_wait(int set, epoll_event* events, int room, int timeout) {
+  static auto* const next = real<int(int, epoll_event*, int, int)>("epoll_wait");
+  return fails(Call::epoll_wait) ? -1 : next(set, events, room, timeout);
+}
+
+int eventfd(unsigned int value, int flags) {
+  static auto* const next = real<int(unsigned int, int)>("eventfd");
+  return fails(Call::eventfd) ? -1 : next(value, flags);
+}
+
+int timerfd_create(clockid_t clock, int flags) {
+  static auto* const next = real<int(clockid_t, int)>("timerfd_create");
+  return fails(Call::timerfd_create) ? -1 : next(clock, flags);
+}
+
+int timerfd_settime(int timer, int flags, const itimerspec* when, itimerspec* before) {
+  static auto* const next = real<int(int, int, const itimerspec*, itimerspec*)>("timerfd_settime");
+  return fails(Call::timerfd_settime) ? -1 : next(timer, flags, when, before);
+}
+#endif
+
+}  // extern "C"

@@ -1,0 +1,54 @@
+// Lets a system call of this process fail when a test wants it to, and counts how often it is made.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+
+namespace event::test {
+
+// What the library asks the system for. realloc is not a system call, but fails as well.
+enum class Call : std::uint8_t {
+  epoll_create1,
+  epoll_ctl,
+  epoll_wait,
+  eventfd,
+  fstat,
+  pipe,
+  poll,
+  ppoll,
+  realloc,
+  timerfd_create,
+  timerfd_settime
+};
+
+inline constexpr std::size_t kAlways = std::numeric_limits<std::size_t>::max();
+
+// While it lives, the `nth` such call of this thread from now on fails with `error`, and so do the
+// ones after it until `times` have; nothing else changes. Other threads do not notice. One at a
+// time in a thread.
+class FailingCall {
+ public:
+  FailingCall(Call call, int error, std::size_t nth = 1, std::size_t times = 1) noexcept;
+  ~FailingCall();
+  FailingCall(const FailingCall&) = delete;
+  FailingCall& operator=(const FailingCall&) = delete;
+
+  // How often it has failed. A test that lets the first, the second, the third ... call fail is
+  // done when this stays 0.
+  std::size_t failures() const noexcept;
+};
+
+// Counts such calls that this thread makes while it lives.
+class CountingCall {
+ public:
+  explicit CountingCall(Call call) noexcept;
+
+  std::size_t count() const noexcept;
+
+ private:
+  Call call_;
+  std::size_t before_;
+};
+
+}  // namespace event::test

@@ -1,0 +1,73 @@
+// Files of several kinds for random tests, of which the test knows what is ready without asking.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "event/events.hpp"
+#include "support/descriptors.hpp"
+#include "support/seeded_random.hpp"
+
+namespace event::test {
+
+// A pipe's reader, a pipe's writer, or a socket. Each has an id that no other file ever gets, while
+// numbers are given to one file after the other.
+class ModelFile {
+ public:
+  enum class Kind { reader, writer, socket };
+
+  ModelFile(Kind kind, int id);
+
+  int id() const noexcept { return id_; }
+  int number() const noexcept { return ours_.get(); }
+
+  // Which of read, write and closed are true now.
+  Events ready() const noexcept { return ready_; }
+
+  void feed();       // gives it something to read, if it can have that
+  void empty();      // reads what is there
+  void end_peer();   // the other end stops sending, if it is a socket
+  void lose_peer();  // the other end is closed
+  Fd another_number() const { return duplicate(ours_); }
+
+  // Takes the number of a file that is still open, and the other file with it.
+  void take_number_of(ModelFile& other);
+
+ private:
+  Kind kind_;
+  int id_;
+  Fd ours_;
+  Fd theirs_;
+  Events ready_;
+  bool half_closed_ = false;
+};
+
+// The files that are open, by number.
+class ModelFiles {
+ public:
+  explicit ModelFiles(Random& random) : random_(random) {}
+
+  std::size_t size() const noexcept { return files_.size(); }
+
+  // The file that a number stands for; nullptr if none of these does.
+  ModelFile* find(int number);
+  int id_of(int number);  // -1 for none
+
+  ModelFile& any();
+  void open();
+  void close(int number);
+  void close_but_keep(int number);  // a duplicate stays open for some time
+  void replace(int number);         // another file takes the number
+
+ private:
+  std::unique_ptr<ModelFile> make();
+
+  Random& random_;
+  std::map<int, std::unique_ptr<ModelFile>> files_;
+  std::vector<Fd> kept_;
+  int next_id_ = 0;
+};
+
+}  // namespace event::test

@@ -1,0 +1,460 @@
+// The timer queue: which deadline comes first, in every order of setting, moving and removing.
+#include "core/timer_queue.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cerrno>
+#include <deque>
+#include <map>
+#include <new>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "support/failing_call.hpp"
+#include "support/failing_new.hpp"
+#include "support/seeded_random.hpp"
+
+namespace event::test {
+namespace {
+
+using detail::Node;
+using detail::TimerForm;
+using detail::TimerQueue;
+
+constexpr TimePoint at(std::int64_t n) { return TimePoint(Duration(n)); }
+
+Node make_node(int fd) { return {nullptr, nullptr, fd, Events::timeout, Priority::middle}; }
+
+// Every test runs with nodes without a descriptor, which need the least memory, and with others.
+class Timers : public testing::TestWithParam<int> {
+ protected:
+  Node& make() { return nodes.emplace_back(make_node(GetParam())); }
+
+  std::vector<Node*> make(std::size_t count) {
+    std::vector<Node*> made;
+    for (std::size_t i = 0; i < count; ++i) made.push_back(&make());
+    return made;
+  }
+
+  // Takes out all that is due, in order.
+  std::vector<Node*> pop_due(TimePoint now) {
+    std::vector<Node*> popped;
+    while (Node* const node = queue.due(now)) {
+      queue.pop(*node);
+      popped.push_back(node);
+    }
+    return popped;
+  }
+
+  std::deque<Node> nodes;
+  TimerQueue queue;
+};
+
+INSTANTIATE_TEST_SUITE_P(Descriptor, Timers, testing::Values(-1, 5),
+                         [](const auto& about) { return about.param < 0 ? "Without" : "With"; });
+
+TEST_P(Timers, AreNoneAtFirst) {
+  EXPECT_TRUE(queue.empty());
+  EXPECT_EQ(queue.size(), 0U);
+  EXPECT_EQ(queue.due(TimePoint::max()), nullptr);
+  EXPECT_TRUE(queue.check_invariants());
+}
+
+TEST_P(Timers, AreDueWhenTheirDeadlineHasComeAndNotBefore) {
+  Node& node = make();
+
+  queue.set(node, at(10));
+
+  EXPECT_EQ(queue.next(), at(10));
+  EXPECT_EQ(queue.deadline(node), at(10));
+  EXPECT_EQ(queue.due(at(9)), nullptr);
+  EXPECT_EQ(queue.due(at(10)), &node);
+  EXPECT_EQ(queue.due(at(10)), &node) << "it is left where it is";
+}
+
+TEST_P(Timers, ComeInTheOrderOfTheirDeadlines) {
+  const std::vector<Node*> made = make(5);
+  const std::int64_t deadlines[] = {30, 10, 50, 20, 40};
+  for (std::size_t i = 0; i < 5; ++i) queue.set(*made[i], at(deadlines[i]));
+
+  EXPECT_EQ(pop_due(at(45)), (std::vector{made[1], made[3], made[0], made[4]}));
+  EXPECT_EQ(queue.size(), 1U);
+}
+
+TEST_P(Timers, WithEqualDeadlinesComeInTheOrderInWhichTheyWereSet) {
+  const std::vector<Node*> made = make(10'000);
+
+  for (Node* const node : made) queue.set(*node, at(10));
+
+  EXPECT_EQ(pop_due(at(10)), made);
+}
+
+TEST_P(Timers, ComeAfterEqualOnesWhenTheyAreMovedLaterToTheSameDeadline) {
+  const std::vector<Node*> made = make(3);
+  queue.set(*made[0], at(10));
+  queue.set(*made[1], at(20));
+  queue.set(*made[0], at(20));
+  queue.set(*made[2], at(20));
+
+  EXPECT_EQ(pop_due(at(20)), (std::vector{made[1], made[0], made[2]}));
+}
+
+TEST_P(Timers, ComeAfterEqualOnesWhenTheyAreMovedEarlierToTheSameDeadline) {
+  const std::vector<Node*> made = make(3);
+  queue.set(*made[0], at(30));
+  queue.set(*made[1], at(20));
+  queue.set(*made[0], at(20));
+  queue.set(*made[2], at(20));
+
+  EXPECT_EQ(pop_due(at(20)), (std::vector{made[1], made[0], made[2]}));
+}
+
+TEST_P(Timers, ComeAfterEqualOnesWhenTheyAreMovedLaterAndBack) {
+  const std::vector<Node*> made = make(3);
+  for (Node* const node : made) queue.set(*node, at(20));
+
+  queue.set(*made[0], at(30));
+  queue.set(*made[0], at(20));
+
+  EXPECT_EQ(pop_due(at(20)), (std::vector{made[1], made[2], made[0]}));
+}
+
+TEST_P(Timers, ComeAfterEqualOnesWhenTheyAreSetAgainToTheSameDeadline) {
+  const std::vector<Node*> made = make(3);
+  for (Node* const node : made) queue.set(*node, at(20));
+
+  queue.set(*made[0], at(20));
+
+  EXPECT_EQ(pop_due(at(20)), (std::vector{made[1], made[2], made[0]}));
+}
+
+TEST_P(Timers, AreOnlyNotedWhenTheyAreMovedLater) {
+  const std::vector<Node*> made = make(2);
+  queue.set(*made[0], at(10));
+  queue.set(*made[1], at(40));
+
+  for (std::int64_t i = 11; i <= 30; ++i) queue.set(*made[0], at(i));
+
+  EXPECT_EQ(queue.next(), at(10)) << "the old deadline stands in the heap";
+  EXPECT_EQ(queue.deadline(*made[0]), at(30));
+  EXPECT_EQ(queue.due(at(9)), nullptr);
+  EXPECT_EQ(queue.next(), at(10)) << "it did not come up";
+  EXPECT_EQ(queue.due(at(29)), nullptr);
+  EXPECT_EQ(queue.next(), at(30)) << "it came up, and was put in its place";
+  EXPECT_EQ(queue.due(at(30)), made[0]);
+}
+
+TEST_P(Timers, AreMovedEarlierAtOnce) {
+  const std::vector<Node*> made = make(20);
+  for (std::size_t i = 0; i < made.size(); ++i) queue.set(*made[i], at(100));
+
+  queue.set(*made[19], at(7));
+
+  EXPECT_EQ(queue.next(), at(7));
+  EXPECT_EQ(queue.due(at(7)), made[19]);
+  EXPECT_TRUE(queue.check_invariants());
+}
+
+TEST_P(Timers, MayBeMovedEarlierAgainAfterTheyWereMovedLater) {
+  const std::vector<Node*> made = make(2);
+  queue.set(*made[0], at(10));
+  queue.set(*made[0], at(50));
+  queue.set(*made[1], at(20));
+
+  queue.set(*made[0], at(30));
+  EXPECT_EQ(queue.deadline(*made[0]), at(30));
+  queue.set(*made[0], at(5));
+
+  EXPECT_EQ(pop_due(at(30)), (std::vector{made[0], made[1]}));
+}
+
+TEST_P(Timers, AreForgottenWhenTheyAreRemoved) {
+  const std::vector<Node*> made = make(3);
+  for (Node* const node : made) queue.set(*node, at(10));
+
+  queue.remove(*made[1]);
+
+  EXPECT_EQ(made[1]->timer_form, TimerForm::none);
+  EXPECT_EQ(made[1]->fd(), GetParam());
+  EXPECT_EQ(pop_due(at(10)), (std::vector{made[0], made[2]}));
+}
+
+TEST_P(Timers, MayAllBeRemovedAlsoWhenTheirDeadlinesWereMoved) {
+  const std::vector<Node*> made = make(100);
+  for (Node* const node : made) queue.set(*node, at(10));
+  for (Node* const node : made) queue.set(*node, at(20));
+
+  for (Node* const node : made) queue.remove(*node);
+
+  EXPECT_TRUE(queue.empty());
+  EXPECT_EQ(queue.due(TimePoint::max()), nullptr);
+}
+
+TEST_P(Timers, StayTimedWhenTheyArePopped) {
+  Node& node = make();
+  queue.set(node, at(10));
+
+  queue.pop(*queue.due(at(10)));
+
+  EXPECT_TRUE(queue.empty());
+  EXPECT_NE(node.timer_form, TimerForm::none);
+  EXPECT_EQ(node.fd(), GetParam());
+  queue.remove(node);
+  EXPECT_EQ(node.timer_form, TimerForm::none);
+}
+
+TEST_P(Timers, NeedNoMemoryToBeSetAgainAfterTheyWerePopped) {
+  if (!FailingNew::works()) GTEST_SKIP() << "operator new cannot be made to fail here";
+  const std::vector<Node*> made = make(1000);
+  for (Node* const node : made) queue.set(*node, at(10));
+  pop_due(at(10));
+  // What became of the room in the heap matters when others have come in between.
+  const std::vector<Node*> others = make(500);
+  for (Node* const node : others) queue.set(*node, at(15));
+  const CountingCall reallocations(Call::realloc);
+  const CountingNew calls;
+
+  for (Node* const node : made) queue.set(*node, at(20));
+
+  EXPECT_EQ(calls.count(), 0U);
+  EXPECT_EQ(reallocations.count(), 0U);
+  EXPECT_EQ(queue.size(), 1500U);
+}
+
+TEST_P(Timers, NeedNoMemoryIfItWasReserved) {
+  if (!FailingNew::works()) GTEST_SKIP() << "operator new cannot be made to fail here";
+  const std::vector<Node*> made = make(1000);
+  queue.reserve(1000);
+  const CountingCall reallocations(Call::realloc);
+  const CountingNew calls;
+
+  for (Node* const node : made) queue.set(*node, at(10));
+  for (Node* const node : made) queue.set(*node, at(20));
+
+  EXPECT_EQ(calls.count(), 0U);
+  EXPECT_EQ(reallocations.count(), 0U);
+}
+
+TEST_P(Timers, GetAnotherDeadlineWhereTheyAreDue) {
+  const std::vector<Node*> made = make(3);
+  for (std::size_t i = 0; i < 3; ++i) queue.set(*made[i], at(10 + static_cast<int>(i)));
+
+  queue.move_first(*queue.due(at(10)), at(12));
+
+  EXPECT_EQ(queue.deadline(*made[0]), at(12));
+  EXPECT_EQ(queue.size(), 3U);
+  EXPECT_EQ(pop_due(at(12)), (std::vector{made[1], made[2], made[0]}));
+}
+
+TEST_P(Timers, MayNeverBeDue) {
+  const std::vector<Node*> made = make(2);
+
+  queue.set(*made[0], TimePoint::max());
+  queue.set(*made[1], at(10));
+
+  EXPECT_EQ(pop_due(TimePoint::max() - Duration(1)), (std::vector{made[1]}));
+  EXPECT_EQ(queue.deadline(*made[0]), TimePoint::max());
+  EXPECT_EQ(pop_due(TimePoint::max()), (std::vector{made[0]}));
+}
+
+TEST_P(Timers, AreAllForgottenWhenTheQueueIsCleared) {
+  const std::vector<Node*> made = make(50);
+  for (std::size_t i = 0; i < made.size(); ++i) queue.set(*made[i], at(static_cast<int>(i % 7)));
+  for (std::size_t i = 0; i < made.size(); i += 3) queue.set(*made[i], at(20));
+  std::set<Node*> cleared;
+
+  queue.clear([&](Node& node) {
+    EXPECT_EQ(node.timer_form, TimerForm::none);
+    EXPECT_TRUE(cleared.insert(&node).second);
+  });
+
+  EXPECT_TRUE(queue.empty());
+  EXPECT_EQ(cleared, std::set(made.begin(), made.end()));
+}
+
+TEST_P(Timers, AreAsBeforeIfThereIsNoMemoryForTheFirstOfThem) {
+  if (!FailingNew::works()) GTEST_SKIP() << "operator new cannot be made to fail here";
+  Node& node = make();
+  bool thrown = false;
+  const auto set = [&] {
+    try {
+      queue.set(node, at(10));
+    } catch (const std::bad_alloc&) {
+      thrown = true;
+    }
+  };
+  {
+    const FailingCall failing(Call::realloc, ENOMEM);
+    set();
+  }
+  EXPECT_TRUE(thrown);
+  for (std::size_t successes = 0; thrown; ++successes) {
+    EXPECT_EQ(node.timer_form, TimerForm::none);
+    EXPECT_EQ(node.fd(), GetParam());
+    EXPECT_TRUE(queue.empty());
+    thrown = false;
+    const FailingNew after(successes);
+    set();
+  }
+  EXPECT_EQ(queue.due(at(10)), &node);
+  EXPECT_TRUE(queue.check_invariants());
+}
+
+TEST(TimersWithoutDescriptor, KeepHavingNoneWhateverIsKeptOfThem) {
+  Node node = make_node(-1);
+  TimerQueue queue;
+
+  queue.set(node, at(10));
+  EXPECT_EQ(node.timer_form, TimerForm::compact);
+  EXPECT_EQ(node.fd(), -1);
+  queue.set(node, at(20));
+  EXPECT_EQ(node.timer_form, TimerForm::extended);
+  EXPECT_EQ(node.fd(), -1);
+  queue.remove(node);
+  EXPECT_EQ(node.fd(), -1);
+}
+
+TEST(TimersWithoutDescriptor, HaveNoDeadlineOnceTheyArePopped) {
+  Node node = make_node(-1);
+  TimerQueue queue;
+  queue.set(node, at(10));
+
+  queue.pop(*queue.due(at(10)));
+
+  EXPECT_EQ(queue.deadline(node), TimePoint::min());
+}
+
+TEST(TimersWithoutDescriptor, AreMovedLaterAtOnceWithoutMemory) {
+  if (!FailingNew::works()) GTEST_SKIP() << "operator new cannot be made to fail here";
+  std::deque<Node> nodes(20, make_node(-1));
+  TimerQueue queue;
+  for (Node& node : nodes) queue.set(node, at(10));
+  {
+    const FailingNew now;
+    queue.set(nodes[0], at(20));
+    queue.set(nodes[7], at(10));
+  }
+
+  EXPECT_EQ(nodes[0].timer_form, TimerForm::compact);
+  EXPECT_TRUE(queue.check_invariants());
+  for (int i = 0; i < 18; ++i) queue.pop(*queue.due(at(10)));
+  EXPECT_EQ(queue.due(at(10)), &nodes[7]) << "it was set last";
+  queue.pop(nodes[7]);
+  EXPECT_EQ(queue.next(), at(20));
+  EXPECT_EQ(queue.due(at(20)), &nodes[0]);
+}
+
+// The queue, and what it should hold: deadlines in the order in which they were set.
+class Model {
+ public:
+  Model(unsigned seed, std::size_t nodes) : random_(seed) {
+    for (std::size_t i = 0; i < nodes; ++i) {
+      nodes_.push_back(make_node(random_.one_in(2) ? -1 : static_cast<int>(i)));
+      fds_.push_back(nodes_.back().fd());
+    }
+  }
+
+  void step() {
+    Node& node = nodes_[random_.below(nodes_.size())];
+    switch (random_.below(6)) {
+      case 0:
+        if (node.timer_form != TimerForm::none) remove(node);
+        break;
+      case 1:
+        now_ += Duration(random_.below(5));
+        take_due();
+        break;
+      case 2:
+        if (keys_.count(&node) != 0) set(node, keys_[&node].first + Duration(random_.below(20)));
+        break;
+      default:
+        set(node, now_ + Duration(random_.below(40)));
+    }
+  }
+
+  void expect_agreement() const {
+    ASSERT_TRUE(queue_.check_invariants());
+    ASSERT_EQ(queue_.size(), order_.size());
+    ASSERT_EQ(queue_.empty(), order_.empty());
+    if (!order_.empty()) {
+      ASSERT_LE(queue_.next(), order_.begin()->first.first);
+    }
+    for (const auto& [node, key] : keys_) ASSERT_EQ(queue_.deadline(*node), key.first);
+    for (std::size_t i = 0; i < nodes_.size(); ++i) ASSERT_EQ(nodes_[i].fd(), fds_[i]);
+  }
+
+  void take_all() {
+    for (; !order_.empty() && !testing::Test::HasFatalFailure(); now_ += Duration(10)) take_due();
+  }
+
+ private:
+  using Key = std::pair<TimePoint, std::uint64_t>;
+
+  void note(Node& node, TimePoint deadline) {
+    forget(node);
+    keys_[&node] = {deadline, ++sequence_};
+    order_.emplace(keys_[&node], &node);
+  }
+
+  void forget(Node& node) {
+    const auto found = keys_.find(const_cast<const Node*>(&node));
+    if (found == keys_.end()) return;
+    order_.erase(found->second);
+    keys_.erase(found);
+  }
+
+  void set(Node& node, TimePoint deadline) {
+    queue_.set(node, deadline);
+    note(node, deadline);
+  }
+
+  void remove(Node& node) {
+    queue_.remove(node);
+    forget(node);
+  }
+
+  // Takes what is due until, sometimes, it stops on the way.
+  void take_due() {
+    while (!random_.one_in(20)) {
+      Node* const node = queue_.due(now_);
+      const bool any_due = !order_.empty() && order_.begin()->first.first <= now_;
+      ASSERT_EQ(node, any_due ? order_.begin()->second : nullptr);
+      if (node == nullptr) return;
+      if (random_.one_in(3)) {
+        const TimePoint deadline = now_ + Duration(random_.below(20));
+        queue_.move_first(*node, deadline);
+        note(*node, deadline);
+      } else {
+        queue_.pop(*node);
+        forget(*node);
+      }
+    }
+  }
+
+  Random random_;
+  std::deque<Node> nodes_;
+  std::vector<int> fds_;
+  TimerQueue queue_;
+  TimePoint now_{};
+  std::uint64_t sequence_ = 0;
+  std::map<const Node*, Key> keys_;
+  std::map<Key, Node*> order_;
+};
+
+TEST(TimerQueue, DoesWhatAModelDoes) {
+  for (const unsigned seed : kSeeds) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    Model model(seed, seed % 2 == 0 ? 12 : 60);
+    for (int step = 0; step < 15'000; ++step) {
+      model.step();
+      model.expect_agreement();
+      if (testing::Test::HasFatalFailure()) return;
+    }
+    model.take_all();
+    model.expect_agreement();
+  }
+}
+
+}  // namespace
+}  // namespace event::test
