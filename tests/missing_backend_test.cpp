@@ -1,0 +1,213 @@
+// Which backend a base gets: by name, from the environment, and where the kernel lacks some.
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <optional>
+#include <string>
+
+#include "support/every_backend.hpp"
+#include "support/failing_call.hpp"
+#include "support/forked.hpp"
+#include "support/seccomp.hpp"
+
+#if EVENT_HAVE_EPOLL
+#include <sys/syscall.h>
+#endif
+
+namespace event::test {
+namespace {
+
+// EVENT_BACKEND as it is to be while this lives; null: not set.
+class Environment {
+ public:
+  explicit Environment(const char* value) {
+    if (const char* const before = std::getenv(kName)) before_ = before;
+    set(value);
+  }
+  ~Environment() { set(before_ ? before_->c_str() : nullptr); }
+  Environment(const Environment&) = delete;
+  Environment& operator=(const Environment&) = delete;
+
+ private:
+  static constexpr const char* kName = "EVENT_BACKEND";
+
+  static void set(const char* value) {
+    if (value != nullptr) {
+      ::setenv(kName, value, 1);
+    } else {
+      ::unsetenv(kName);
+    }
+  }
+
+  std::optional<std::string> before_;
+};
+
+std::error_code error_of(const Options& options) {
+  return thrown_by([&] { const Base base(options); });
+}
+
+std::error_code error_of(Backend backend) {
+  Options options;
+  options.backend = backend;
+  return error_of(options);
+}
+
+class ChosenBackend : public EveryBackend {};
+
+TEST_P(ChosenBackend, IsTheOneAskedForByName) {
+  const Environment unset(nullptr);
+  EXPECT_EQ(Base(options()).backend(), GetParam());
+}
+
+TEST_P(ChosenBackend, IsTheOneInTheEnvironment) {
+  const Environment set(to_string(GetParam()).c_str());
+  EXPECT_EQ(Base().backend(), GetParam());
+}
+
+TEST_P(ChosenBackend, IsTheOneAskedForByNameWhateverTheEnvironmentSays) {
+  const Environment other(GetParam() == Backend::poll ? "epoll" : "poll");
+  EXPECT_EQ(Base(options()).backend(), GetParam());
+}
+
+TEST(BackendFromTheEnvironment, TheBestIsTakenIfNothingOrAutomaticIsAskedFor) {
+  const Backend best = Base::backends().front();
+  for (const char* const value : {static_cast<const char*>(nullptr), "", "automatic"}) {
+    const Environment set(value);
+    EXPECT_EQ(Base().backend(), best);
+  }
+}
+
+TEST(BackendFromTheEnvironment, ANameThatIsNoneIsAnInvalidArgument) {
+  for (const char* const value : {"nonsense", "Poll", " poll", "poll ", "epol", "epolll", "0"}) {
+    const Environment set(value);
+    EXPECT_EQ(error_of(Options{}), std::errc::invalid_argument) << value;
+    EXPECT_EQ(error_of(Backend::poll), std::error_code()) << "it overrides automatic alone";
+  }
+}
+
+TEST(BackendFromTheEnvironment, ABackendThatIsNotInThisBuildIsUnsupported) {
+  const std::vector<Backend> usable = Base::backends();
+  for (const Backend backend : {Backend::kqueue, Backend::io_uring}) {
+    if (std::find(usable.begin(), usable.end(), backend) != usable.end()) continue;
+    const Environment set(to_string(backend).c_str());
+    EXPECT_EQ(error_of(Options{}), Errc::unsupported);
+    EXPECT_EQ(error_of(backend), Errc::unsupported);
+  }
+}
+
+#if EVENT_HAVE_EPOLL
+
+TEST(MissingEpoll, AutomaticTakesPoll) {
+  const Environment unset(nullptr);
+  for (const int error : {EMFILE, ENFILE, ENOMEM, ENOSYS, EPERM}) {
+    const FailingCall failing(Call::epoll_create1, error, 1, kAlways);
+    EXPECT_EQ(Base().backend(), Backend::poll);
+    EXPECT_EQ(Base::backends(), std::vector{Backend::poll});
+  }
+}
+
+TEST(MissingEpoll, AskedForInTheEnvironmentItsErrorIsTheSystemsOwn) {
+  const Environment set("epoll");
+  for (const int error : {EMFILE, ENOSYS, EPERM}) {
+    const FailingCall failing(Call::epoll_create1, error, 1, kAlways);
+    EXPECT_EQ(error_of(Options{}), system_error(error));
+  }
+}
+
+// In a child whose kernel refuses a call, as an old kernel or a container does.
+class RefusedCalls : public testing::TestWithParam<int> {
+ protected:
+  void SetUp() override {
+    if (!succeeds_in_child([] { EXPECT_TRUE(refuse_calls({}, EPERM)); })) {
+      GTEST_SKIP() << "this kernel has no filters of system calls";
+    }
+  }
+
+  template <class Part>
+  static void expect_without(std::initializer_list<long> calls, Part&& part) {
+    const bool succeeded = succeeds_in_child([&] {
+      const Environment unset(nullptr);
+      ASSERT_TRUE(refuse_calls(calls, GetParam()));
+      part();
+    });
+    EXPECT_TRUE(succeeded);
+  }
+
+  static void expect_exact_timers(Base& base) {
+    int fired = 0;
+    for (const Duration delay : {Duration(1), Duration(300us), Duration(1700us), Duration(5ms)}) {
+      const TimePoint start = steady_now();
+      base.after(delay, [&] {
+        ++fired;
+        EXPECT_GE(steady_now() - start, delay);
+      });
+      base.dispatch();
+    }
+    EXPECT_EQ(fired, 4);
+  }
+};
+
+TEST_P(RefusedCalls, WithoutEpollABaseRunsOnPoll) {
+  expect_without({SYS_epoll_create1}, [] {
+    EXPECT_EQ(Base::backends(), std::vector{Backend::poll});
+    EXPECT_EQ(error_of(Backend::epoll), system_error(GetParam()));
+    Base base;
+    EXPECT_EQ(base.backend(), Backend::poll);
+    const Pipe pipe = readable_pipe();
+    bool fired = false;
+    base.once(pipe.reader.get(), Events::read, 0s, [&] { fired = true; });
+    base.dispatch();
+    EXPECT_TRUE(fired);
+    expect_exact_timers(base);
+  });
+}
+
+TEST_P(RefusedCalls, WithoutATimerDescriptorTimersAreNeverEarly) {
+  expect_without({SYS_timerfd_create}, [] {
+    Base base;
+    EXPECT_EQ(base.backend(), Backend::epoll);
+    const CountingCall waits(Call::epoll_wait);
+    expect_exact_timers(base);
+    EXPECT_LE(waits.count(), 12U) << "waits are rounded up, and do not spin through the rest";
+  });
+}
+
+TEST_P(RefusedCalls, WithATimerDescriptorThatCannotBeSetTimersAreNeverEarly) {
+  expect_without({SYS_timerfd_settime}, [] {
+    Base base;
+    expect_exact_timers(base);
+  });
+}
+
+TEST_P(RefusedCalls, WithoutAnEventDescriptorNoBaseIsMade) {
+  expect_without({SYS_eventfd2}, [] {
+    EXPECT_EQ(error_of(Backend::automatic), system_error(GetParam()));
+    EXPECT_EQ(error_of(Backend::poll), system_error(GetParam()));
+  });
+}
+
+TEST_P(RefusedCalls, WhatANewerKernelHasIsNotNeeded) {
+#if defined(SYS_epoll_pwait2) && defined(SYS_io_uring_setup)
+  expect_without({SYS_epoll_pwait2, SYS_io_uring_setup}, [] {
+    Base base;
+    EXPECT_EQ(base.backend(), Backend::epoll);
+    expect_exact_timers(base);
+  });
+#else
+  GTEST_SKIP() << "these headers do not name the calls";
+#endif
+}
+
+INSTANTIATE_TEST_SUITE_P(, RefusedCalls, testing::Values(ENOSYS, EPERM), [](const auto& error) {
+  return error.param == ENOSYS ? std::string("ENOSYS") : std::string("EPERM");
+});
+
+#endif
+
+INSTANTIATE_TEST_SUITE_P(, ChosenBackend, testing::ValuesIn(Base::backends()),
+                         [](const auto& chosen) { return to_string(chosen.param); });
+
+}  // namespace
+}  // namespace event::test
