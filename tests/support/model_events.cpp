@@ -33,7 +33,7 @@ Due due_of(ModelEvent& event, ModelFiles& files, TimePoint now) {
     if (any(ready) && !any(due.must)) due.source = Due::Source::descriptor;
     due.must |= ready;
   }
-  if (event.astray) due.may = event.mask & kDescriptorConditions;
+  if (event.haunted) due.may = event.mask & kDescriptorConditions;
   if (event.deadline && *event.deadline <= now) {
     due.must |= Events::timeout;
     due.deadline = *event.deadline;
@@ -46,7 +46,7 @@ Due due_of(ModelEvent& event, ModelFiles& files, TimePoint now) {
 
 void ModelEvent::attach(TimePoint now, Duration after, unsigned count, int file_id) {
   attached = true;
-  astray = false;
+  astray = haunted = false;
   timeout = after;
   deadline = deadline_after(now, after, mask);
   attached_as = count;

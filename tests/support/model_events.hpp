@@ -20,7 +20,8 @@ struct ModelEvent {
   int fd = -1;
   int file = -1;  // the id of what it watched when it was attached last; -1 before
   bool attached = false;
-  bool astray = false;  // its file was closed while it was attached
+  bool astray = false;   // its file was closed while it was attached,
+  bool haunted = false;  // but has a duplicate, and the kernel may still report it
   Duration timeout{};
   std::optional<TimePoint> deadline;
   Priority priority = Priority::middle;

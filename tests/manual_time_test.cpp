@@ -1,0 +1,148 @@
+// A base on manual time never sleeps for a deadline.
+#include <thread>
+
+#include "support/every_backend.hpp"
+
+namespace event::test {
+namespace {
+
+TEST(AManualTime, MovesOnlyForward) {
+  ManualTime time;
+  const TimePoint start = time.now();
+
+  time.advance(5s);
+  EXPECT_EQ(time.now(), start + 5s);
+  time.advance(-3s);
+  EXPECT_EQ(time.now(), start + 5s);
+  EXPECT_TRUE(time.skip_to(start));
+  EXPECT_EQ(time.now(), start + 5s);
+  EXPECT_TRUE(time.skip_to(start + 1h));
+  EXPECT_EQ(time.now(), start + 1h);
+}
+
+TEST(AManualTime, StopsAtTheEndOfTime) {
+  ManualTime time;
+
+  time.advance(Duration::max());
+  EXPECT_EQ(time.now(), TimePoint::max());
+  time.advance(1ns);
+  EXPECT_EQ(time.now(), TimePoint::max());
+}
+
+TEST_P(EveryBackend, RunsAYearOfHourlyTickersWithoutSleeping) {
+  Base base(options());
+  const TimePoint start = time.now();
+  int ticks = 0;
+  Ticker ticker(base, [&] { ++ticks; });
+
+  ticker.attach(1h);
+  base.stop_after(24h * 365);
+  run(base);
+
+  EXPECT_GE(ticks, 24 * 365 - 1);
+  EXPECT_EQ(time.now(), start + 24h * 365);
+}
+
+TEST_P(EveryBackend, MovesTheTimeExactlyToTheNextDeadline) {
+  Base base(options());
+  Timer first(base, recorder.note(1));
+  Timer second(base, recorder.note(2));
+  const TimePoint start = time.now();
+
+  second.attach(7ns);
+  first.attach(3ns);
+  EXPECT_EQ(run(base, Loop::once), 1U);
+  EXPECT_EQ(time.now(), start + 3ns);
+  EXPECT_EQ(run(base, Loop::once), 1U);
+  EXPECT_EQ(time.now(), start + 7ns);
+}
+
+TEST_P(EveryBackend, ServesWhatIsReadyBeforeItMovesTheTime) {
+  Base base(options());
+  const Pipe pipe = readable_pipe();
+  Event ready(base, pipe.reader.get(), Events::read, recorder.note_fired());
+  Timer timer(base, Never());
+  const TimePoint start = time.now();
+
+  ready.attach(1h);
+  timer.attach(1ns);
+  EXPECT_EQ(run(base, Loop::once), 1U);
+
+  EXPECT_EQ(recorder.fired, Fired{Events::read});
+  EXPECT_EQ(time.now(), start);
+}
+
+TEST_P(EveryBackend, ServesWhatWasPostedBeforeItMovesTheTime) {
+  Base base(options());
+  Timer timer(base, recorder.note(2));
+  const TimePoint start = time.now();
+
+  timer.attach(1ns);
+  base.post([&] {
+    recorder.order.push_back(1);
+    EXPECT_EQ(time.now(), start);
+  });
+  run(base);
+
+  EXPECT_EQ(recorder.order, (Order{1, 2}));
+}
+
+TEST_P(EveryBackend, DoesNotMoveTheTimeWithoutWaiting) {
+  Base base(options());
+  Timer timer(base, Never());
+  const TimePoint start = time.now();
+
+  timer.attach(1s);
+  EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+  EXPECT_EQ(base.loop(Loop::once | Loop::nonblock), 0U);
+
+  EXPECT_EQ(time.now(), start);
+}
+
+TEST_P(EveryBackend, WaitsForADescriptorOnManualTimeAsOnAnyOther) {
+  Base base(options());
+  const Pipe pipe = make_pipe();
+  Event event(base, pipe.reader.get(), Events::read, recorder.note_fired());
+  event.attach();
+
+  std::thread peer([&] { write_bytes(pipe.writer); });
+  EXPECT_EQ(run(base), 1U);
+  peer.join();
+
+  EXPECT_EQ(recorder.fired, Fired{Events::read});
+}
+
+TEST_P(EveryBackend, SharesOneManualTimeBetweenBases) {
+  Base one(options());
+  Base other(options());
+  Timer first(one, recorder.note(1));
+  Timer second(other, recorder.note(2));
+
+  first.attach(2s);
+  second.attach(1s);
+  run(one);
+  EXPECT_EQ(other.loop(Loop::nonblock), 1U) << "its deadline has passed";
+
+  EXPECT_EQ(recorder.order, (Order{1, 2}));
+}
+
+TEST_P(EveryBackend, ReadsTheTimeFromTheSourceItWasGiven) {
+  struct Future : TimeSource {
+    TimePoint now() const noexcept override { return steady_now() + 24h * 365 * 10; }
+  };
+  Future future;
+  Options chosen = options();
+  chosen.time = &future;
+  Base base(chosen);
+  Timer timer(base, recorder.note(1));
+  const TimePoint start = steady_now();
+
+  EXPECT_GE(base.now(), start + 24h * 365 * 10);
+  timer.attach(5ms);
+  EXPECT_EQ(run(base), 1U);
+
+  EXPECT_GE(steady_now() - start, 5ms);
+}
+
+}  // namespace
+}  // namespace event::test

@@ -1,0 +1,164 @@
+// What a base can be asked for when it is made.
+#include <algorithm>
+#include <cstdlib>
+#include <deque>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "support/every_backend.hpp"
+
+namespace event::test {
+namespace {
+
+// Sets EVENT_BACKEND while it lives; without a value, unsets it.
+class BackendVariable {
+ public:
+  explicit BackendVariable(const char* value) {
+    if (const char* before = std::getenv(kName)) before_ = before;
+    set(value);
+  }
+  ~BackendVariable() { set(before_ ? before_->c_str() : nullptr); }
+  BackendVariable(const BackendVariable&) = delete;
+  BackendVariable& operator=(const BackendVariable&) = delete;
+
+ private:
+  static constexpr const char* kName = "EVENT_BACKEND";
+
+  static void set(const char* value) {
+    if (value != nullptr) {
+      ::setenv(kName, value, 1);
+    } else {
+      ::unsetenv(kName);
+    }
+  }
+
+  std::optional<std::string> before_;
+};
+
+TEST(Backends, AreListedOnceEachBestFirstAndNeverAsAutomatic) {
+  const BackendVariable unset(nullptr);
+  std::vector<Backend> all = Base::backends();
+
+  ASSERT_FALSE(all.empty());
+  EXPECT_EQ(Base().backend(), all.front()) << "automatic takes the best";
+  EXPECT_EQ(std::count(all.begin(), all.end(), Backend::automatic), 0);
+  EXPECT_EQ(std::count(all.begin(), all.end(), Backend::poll), 1) << "it works everywhere";
+  std::sort(all.begin(), all.end());
+  EXPECT_EQ(std::adjacent_find(all.begin(), all.end()), all.end());
+}
+
+TEST(Backends, AreRefusedByNameIfThisBuildLacksThem) {
+  const std::vector<Backend> all = Base::backends();
+  for (const Backend backend : {Backend::kqueue, Backend::io_uring}) {
+    if (std::count(all.begin(), all.end(), backend) > 0) continue;
+
+    Options options;
+    options.backend = backend;
+    EXPECT_EQ(thrown_by([&] { const Base base(options); }), Errc::unsupported);
+    const BackendVariable variable(to_string(backend).c_str());
+    EXPECT_EQ(thrown_by([] { const Base base; }), Errc::unsupported);
+  }
+}
+
+TEST(Backends, AreRefusedIfTheEnvironmentNamesNone) {
+  for (const char* const name : {"fastest", "EPOLL", " poll"}) {
+    const BackendVariable variable(name);
+
+    EXPECT_EQ(thrown_by([] { const Base base; }), std::errc::invalid_argument) << name;
+  }
+}
+
+TEST_P(EveryBackend, RunsOnTheBackendThatWasAskedFor) {
+  Base base(options());
+
+  EXPECT_EQ(base.backend(), GetParam());
+}
+
+TEST_P(EveryBackend, RunsOnTheBackendThatTheEnvironmentNames) {
+  const BackendVariable variable(to_string(GetParam()).c_str());
+  Base base;
+
+  EXPECT_EQ(base.backend(), GetParam());
+}
+
+TEST_P(EveryBackend, RunsOnTheBackendThatWasAskedForWhateverTheEnvironmentNames) {
+  for (const char* const name : {"epoll", "poll", "kqueue", "nonsense"}) {
+    const BackendVariable variable(name);
+    Base base(options());
+
+    EXPECT_EQ(base.backend(), GetParam());
+  }
+}
+
+TEST_P(EveryBackend, EndsAWaitLateByTheSlackAtMostAndNeverEarly) {
+  Options chosen = options();
+  chosen.slack = 10ms;
+  Base base(chosen);
+  const TimePoint start = time.now();
+  std::deque<Timer> timers;
+  int fired = 0;
+  for (const Duration due : {Duration(1s), Duration(1s + 4ms), Duration(1s + 9ms), Duration(2s)}) {
+    timers.emplace_back(base, [&, due] {
+      ++fired;
+      EXPECT_GE(time.now(), start + due);
+      EXPECT_LE(time.now(), start + due + 10ms);
+    });
+    timers.back().attach(due);
+  }
+
+  EXPECT_EQ(run(base, Loop::once), 3U) << "they share a wake-up";
+  run(base);
+
+  EXPECT_EQ(fired, 4);
+}
+
+TEST_P(EveryBackend, TakesALargeSlackForLongWaits) {
+  Options chosen = options();
+  chosen.slack = Duration::max();
+  Base base(chosen);
+  const Pipe pipe = readable_pipe();
+  Event event(base, pipe.reader.get(), Events::read, recorder.note_fired());
+
+  event.attach(1s);
+  EXPECT_EQ(run(base), 1U);
+
+  EXPECT_EQ(recorder.fired, Fired{Events::read});
+}
+
+TEST_P(EveryBackend, WorksTheSameAfterReserve) {
+  Base base(options());
+  base.reserve(1000, 1000);
+  const Pipe pipe = readable_pipe();
+  Event event(base, pipe.reader.get(), Events::read, recorder.note(1));
+  Timer timer(base, recorder.note(2));
+
+  event.attach();
+  timer.attach(1s);
+  base.reserve(10, 10);
+  base.reserve(100'000, 100'000);
+  run(base);
+
+  EXPECT_EQ(recorder.order, (Order{1, 2}));
+}
+
+TEST_P(EveryBackend, KeepsSeveralBasesApart) {
+  const Pipe pipe = readable_pipe();
+  Base one(options());
+  Base other(options());
+  Event in_one(one, pipe.reader.get(), Events::read, recorder.note(1));
+  Event in_other(other, pipe.reader.get(), Events::read, recorder.note(2));
+
+  in_one.attach();
+  in_other.attach();
+  one.stop();
+  run(one);
+  run(other);
+  EXPECT_EQ(recorder.order, Order{2});
+  run(one);
+
+  EXPECT_EQ(recorder.order, (Order{2, 1}));
+}
+
+}  // namespace
+}  // namespace event::test
