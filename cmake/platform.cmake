@@ -1,7 +1,8 @@
 # The one list of platforms, with what each brings: backends, which are src/backend/<name>.cpp, best
-# first; and other features that the sources ask for. The wake-up is src/backend/wakeup_<name>.cpp.
+# first; parts of which there is one file for each way to have them, src/backend/<part>_<way>.cpp;
+# and other features that the sources ask for.
 #
-# Sets EVENT_BACKENDS, EVENT_WAKEUP, and EVENT_PLATFORM_DEFINITIONS: EVENT_HAVE_<NAME>=0 or 1 for
+# Sets EVENT_BACKENDS, EVENT_PARTS, and EVENT_PLATFORM_DEFINITIONS: EVENT_HAVE_<NAME>=0 or 1 for
 # each known name.
 
 set(known_names epoll poll ppoll)
@@ -13,11 +14,11 @@ mark_as_advanced(EVENT_PLATFORM)
 
 if(EVENT_PLATFORM MATCHES "^(Linux|Android)$")
   set(EVENT_BACKENDS epoll poll)
-  set(EVENT_WAKEUP eventfd)
+  set(EVENT_PARTS wakeup_eventfd blocked_signals_signalfd clock_timer_timerfd process_pidfd)
   set(features ppoll)
 else()
   set(EVENT_BACKENDS poll)
-  set(EVENT_WAKEUP pipe)
+  set(EVENT_PARTS wakeup_pipe blocked_signals_none clock_timer_none process_none)
   set(features)
 endif()
 

@@ -3,15 +3,19 @@
 
 #include <concepts>
 #include <cstddef>
+#include <iosfwd>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "event/detail/export.hpp"
 #include "event/detail/owned.hpp"
+#include "event/detail/slow_report.hpp"
 #include "event/detail/task.hpp"
 #include "event/event_object.hpp"
 #include "event/options.hpp"
+#include "event/stats.hpp"
 
 namespace event {
 
@@ -36,11 +40,10 @@ class EVENT_API Base {
   // until a stop. Returns how many ran, posted functions included. The same as loop(Loop::forever).
   //
   // An iteration looks at the kernel, makes what is ready or due active, and runs it: high before
-  // middle before low, within a priority descriptors before timers before posted functions, and
-  // first activated first.
-  // Errors: throws std::system_error, Errc::reentered in a callback of this base, or what the
-  // kernel says of the wait. What a callback throws leaves here too; the rest of the batch stays
-  // active, and the next call runs it.
+  // middle before low, within a priority descriptors before timers before alarms before signals
+  // before posted functions, and first activated first. Errors: throws std::system_error,
+  // Errc::reentered in a callback of this base, or what the kernel says of the wait. What a
+  // callback throws leaves here too; the rest of the batch stays active, and the next call runs it.
   std::size_t dispatch();
 
   // The same, until `mode` says.
@@ -112,8 +115,51 @@ class EVENT_API Base {
   // nothing. Errors: throws std::bad_alloc.
   void reserve(std::size_t descriptors, std::size_t timers);
 
+  // In the child of a fork(2): gives the base a kernel side of its own, with every event it has,
+  // attached or active. Until then what the child does to its events does not reach the parent,
+  // whose base goes on as if nothing had happened. Debug builds of the library assert that it was
+  // called before the base is run or an event attached; others then do it themselves.
+  //
+  // Signals that were noted before the fork are the parent's. So are its children: a Child here can
+  // learn nothing of them. Requires: the thread that runs the base forked, or nobody was running
+  // it; no other thread was in post(). A base inside another base comes before that one.
+  //
+  // Errors: throws std::system_error with the system's own code; it may be called again.
+  // Cost: a handful of system calls, and one for each descriptor watched.
+  void after_fork();
+
+  // To run this base inside another loop: becomes readable when a watched descriptor is ready, a
+  // signal has come, another thread has posted or stopped, or loop() has left something to be run;
+  // -1 on poll, which has none. Of timeouts, and what is activated from outside, next_timeout()
+  // tells. When either says so: loop(Loop::nonblock).
+  // The descriptor belongs to the base, and is only to be waited for, for readability.
+  // Cost: system calls the first time.
+  int fd() const noexcept;
+
+  // How long another loop may sleep at most before it calls loop(Loop::nonblock): zero if something
+  // is to be run now, nothing if no timeout is pending. Ask anew before each sleep.
+  std::optional<Duration> next_timeout() const noexcept;
+
+  // What this base has done so far. Cost: copies some 300 bytes; counting is done once an
+  // iteration, or where something costs a system call anyway.
+  Stats stats() const noexcept;
+
+  // Calls callback(const CallbackTime&) right after each callback that took longer than `budget`,
+  // by the base's clock, and measures each from now on. Replaces what was given before; hooks are
+  // not measured. Errors: throws std::system_error, Errc::invalid_event for a negative budget;
+  // std::bad_alloc. Cost: the clock is read once a callback.
+  template <std::invocable<const CallbackTime&> F>
+  void on_slow(Duration budget, F&& callback) {
+    on_slow(budget, detail::SlowReport::make(std::forward<F>(callback)));
+  }
+
+  // Writes a line for each attached event: by descriptor, then timers by deadline, signals, alarms.
+  void dump(std::ostream& out) const;
+
  private:
   friend detail::Loop* detail::loop_of(Base& base) noexcept;
+
+  void on_slow(Duration budget, std::shared_ptr<detail::SlowReport> report);
 
   void post(detail::Task&& task, Priority priority);
 

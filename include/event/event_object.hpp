@@ -40,7 +40,8 @@ concept EventCallback = std::is_invocable_v<F&, Event&, Events> ||
 class EVENT_API Event {
  public:
   // Watches `fd` for the conditions in `events`; a negative fd is for events without a descriptor.
-  // Nothing happens before attach(). `callback` is one of
+  // With Events::signal it is the number of a signal: see Signal. Nothing happens before attach().
+  // `callback` is one of
   //   f(Event&, Events fired)   f(Events fired)   f()
   // and `fired` holds only what the event asked for. An exception leaves dispatch().
   // Errors: whatever copying or allocating the callback throws.
@@ -65,9 +66,10 @@ class EVENT_API Event {
   //
   // Errors: throws std::system_error and changes nothing:
   //   Errc::already_attached   it is attached
-  //   Errc::invalid_event      nothing to wait for, a negative timeout, or a condition of a
-  //                            descriptor on a negative one
-  //   Errc::unsupported        an option that this backend lacks
+  //   Errc::invalid_event      nothing to wait for, a negative timeout, a condition of a descriptor
+  //                            on a negative one, or a signal and a descriptor at once
+  //   Errc::unsupported        an option or a condition that this backend lacks; exclusive together
+  //                            with closed or urgent
   //   the system's own         EBADF for a descriptor that is not open, ENOSPC, ENOMEM ...
   // Cost: one system call for a descriptor, at most (two more if its number was closed while it was
   // watched); none for a timer; O(log n) in the timers.
@@ -130,6 +132,12 @@ class EVENT_API Event {
   // Attaches with a first timeout that differs from the later ones.
   [[nodiscard]] std::error_code try_attach(Duration first, Duration period) noexcept;
 
+  // Nothing of the loop's refers to it any more. Requires: node().in_use().
+  void release() noexcept;
+
+  detail::Node& node() noexcept { return node_; }
+  const detail::Node& node() const noexcept { return node_; }
+
   // The event that a node is the whole of: both have the same address.
   static Event& of(detail::Node& node) noexcept { return reinterpret_cast<Event&>(node); }
 
@@ -155,8 +163,6 @@ class EVENT_API Event {
  private:
   template <class F>
   static constexpr detail::NodeOps kOps = ops_for<F>(nullptr);
-
-  void release() noexcept;
 
   detail::Node node_;
 };

@@ -12,8 +12,13 @@ enum class Events : std::uint16_t {
   write = 2,    // writing would not block: room, a connect that finished, an error
   timeout = 4,  // the time given to attach() has passed
   persist = 8,  // option: stay attached after firing
+  signal = 16,  // the signal with the number that is given for a descriptor was raised: see Signal
   closed = 32,  // the peer closed or half-closed, hang-up or error; may be waited for alone
+  urgent = 64,  // out-of-band data, or what else a kind of file calls exceptional: see poll(2)
   edge = 128,   // option: report changes, not levels; holds where all events on the descriptor ask
+  // Option: of several bases that wait for one descriptor, a listening socket, wake one or a few,
+  // not all. For read and write, on epoll; holds where all events of a base on the descriptor ask.
+  exclusive = 256,
 };
 
 constexpr Events operator|(Events a, Events b) noexcept {

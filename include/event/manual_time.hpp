@@ -11,8 +11,8 @@ namespace event {
 // A base on manual time never sleeps for a deadline: when nothing is ready it moves the time to
 // the next one. A year of hourly tickers runs in milliseconds.
 //
-// Thread-safety: now() from any thread; advance() from the base's thread, or while it is not
-// running.
+// Thread-safety: now() and wall() from any thread; advance() from the base's thread, or while it is
+// not running.
 class EVENT_API ManualTime : public TimeSource {
  public:
   // Starts at an arbitrary point, not zero: a program must not rely on it.
@@ -32,6 +32,19 @@ class EVENT_API ManualTime : public TimeSource {
     move_to(by < left ? now() + by : TimePoint::max());
   }
 
+  // The time of day goes on with the time, from the first second of 2000 (UTC).
+  WallTime wall() const noexcept override {
+    return WallTime(Duration(nanoseconds_.load(std::memory_order_acquire)) +
+                    Duration(wall_offset_.load(std::memory_order_acquire)));
+  }
+
+  // Sets the time of day, forward or back, as an administrator or a time server does: nothing that
+  // was attached with a timeout moves. From the threads that may advance().
+  void set_wall(WallTime to) noexcept {
+    wall_offset_.store((to.time_since_epoch() - now().time_since_epoch()).count(),
+                       std::memory_order_release);
+  }
+
   bool skip_to(TimePoint deadline) noexcept override {
     if (deadline > now()) move_to(deadline);
     return true;
@@ -43,6 +56,7 @@ class EVENT_API ManualTime : public TimeSource {
   }
 
   std::atomic<Duration::rep> nanoseconds_{1'000'000'000};
+  std::atomic<Duration::rep> wall_offset_{946'684'799'000'000'000};
 };
 
 }  // namespace event

@@ -11,6 +11,12 @@ namespace event {
 // The kernel interface that reports readiness. Not every platform has every one: Base::backends().
 enum class Backend : std::uint8_t { automatic, epoll, kqueue, io_uring, poll };
 
+// What timeouts count by.
+enum class Clock : std::uint8_t {
+  monotonic,  // stands still while the machine is suspended: CLOCK_MONOTONIC
+  boottime    // goes on: CLOCK_BOOTTIME, where there is one. See clock_gettime(2)
+};
+
 struct Options {
   // `automatic` takes the best that works here; the environment variable EVENT_BACKEND, set to the
   // name of a backend, overrides `automatic` and nothing else.
@@ -24,15 +30,24 @@ struct Options {
   // Less than zero counts as zero.
   Duration slack = {};
 
-  // Where the base reads the time; nullptr is the monotonic clock. Must outlive the base.
+  // Where the base reads the time; nullptr is the clock below. Must outlive the base.
   TimeSource* time = nullptr;
+
+  // What the timeouts of this base count by, without a source of time. A timer on boottime that was
+  // due while the machine slept fires as soon as it is awake. Errc::unsupported where the system
+  // has no such clock.
+  Clock clock = Clock::monotonic;
+
+  // Measures how long each callback takes, for Stats::longest, at the price of reading the clock
+  // once a callback. Base::on_slow() does so too.
+  bool timing = false;
 };
 
 // How long Base::loop() runs, as a bitmask.
 enum class Loop : std::uint8_t {
   forever = 0,    // until nothing is left to wait for, or stop()
   once = 1,       // until at least one callback has run
-  nonblock = 2,   // one look at the kernel, never waiting for it
+  nonblock = 2,   // one look at the kernel, whatever is attached, never waiting for it
   keep_alive = 4  // do not return because nothing is left to wait for
 };
 

@@ -16,7 +16,10 @@ namespace event::detail {
 
 // What a backend reports of one descriptor.
 struct Ready {
-  // Beside the conditions (an error or a hang-up is read, write and closed):
+  // What an error or a hang-up is to those who wait for it.
+  static constexpr Events kHangupMeans = Events::read | Events::write | Events::closed;
+
+  // Beside the conditions:
   static constexpr Events kHangup{0x4000};  // the kernel reports this whether or not it is asked to
   static constexpr Events kGone{0x8000};    // the descriptor is not open any more
 
@@ -99,14 +102,15 @@ class BackendPort {
   // For the loop's Batch.
   virtual std::size_t kernel_entry() const noexcept = 0;
 
-  // Whether Events::edge can be asked for.
-  virtual bool has_edge() const noexcept = 0;
+  // The conditions of a descriptor, and the options, that can be asked for.
+  virtual Events supported() const noexcept = 0;
 
   // Registers a descriptor, changes what is wanted of it, or takes it back. `wanted` is a set of
-  // read, write, closed and edge; none, with add or modify, keeps a registration that reports
+  // what is supported; none, with add or modify, keeps a registration that reports
   // nothing but a hang-up.
   // Errors: EBADF: not open. ENOENT: modify or remove, and this number is not registered, or now
-  // stands for another file than the one that is. EEXIST: add, and it is registered.
+  // stands for another file than the one that is. EEXIST: add, and it is registered. EINVAL:
+  // modify, and it is registered as exclusive, which only removing it ends.
   virtual int update(Change change, int fd, std::uint32_t generation, Events wanted) noexcept = 0;
 
   // Reports what is ready; if nothing is, and `block`, waits for it until `deadline` has passed on
@@ -118,6 +122,16 @@ class BackendPort {
   // with add tells the new set, all else goes to the old one; `keep` says which of them stays.
   virtual int begin_rebuild() noexcept { return 0; }
   virtual void end_rebuild(bool keep) noexcept { static_cast<void>(keep); }
+
+  // In the child of a fork: lets go of what is shared with the parent. update() then fails.
+  virtual void abandon() noexcept {}
+
+  // Then: a kernel side of this process's own, in which everything is to be added anew: EEXIST says
+  // that something was kept. Returns 0 or an errno, and then may be called again.
+  virtual int restart() noexcept { return 0; }
+
+  // A descriptor, always the same, that is readable when wait() would report something; -1: none.
+  virtual int fd() noexcept { return -1; }
 
   // Makes room to watch so many descriptors. Errors: throws std::bad_alloc.
   virtual void reserve(std::size_t descriptors) { static_cast<void>(descriptors); }

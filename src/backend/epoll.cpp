@@ -1,4 +1,5 @@
 // epoll(7), with a timerfd for waits that end at a deadline.
+#include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -29,7 +30,9 @@ constexpr std::uint32_t to_epoll(Events wanted) noexcept {
   if (any(wanted & Events::read)) bits |= EPOLLIN;
   if (any(wanted & Events::write)) bits |= EPOLLOUT;
   if (any(wanted & Events::closed)) bits |= EPOLLRDHUP;
+  if (any(wanted & Events::urgent)) bits |= EPOLLPRI;
   if (any(wanted & Events::edge)) bits |= EPOLLET;
+  if (any(wanted & Events::exclusive)) bits |= EPOLLEXCLUSIVE;
   return bits;
 }
 
@@ -40,8 +43,9 @@ constexpr auto kMeaning = [] {
   for (std::uint32_t bits = 0; bits <= kLowBits; ++bits) {
     if ((bits & EPOLLIN) != 0) meaning[bits] |= Events::read;
     if ((bits & EPOLLOUT) != 0) meaning[bits] |= Events::write;
+    if ((bits & EPOLLPRI) != 0) meaning[bits] |= Events::urgent;
     if ((bits & (EPOLLERR | EPOLLHUP)) != 0) {
-      meaning[bits] |= Events::read | Events::write | Events::closed | Ready::kHangup;
+      meaning[bits] |= Ready::kHangupMeans | Ready::kHangup;
     }
   }
   return meaning;
@@ -56,16 +60,18 @@ class Epoll final : public BackendPort {
  public:
   // All is opened here: what was opened later could get the number of a descriptor that a user
   // closed while it was watched, and then be taken for that one.
-  Epoll() : set_(::epoll_create1(EPOLL_CLOEXEC)) {
-    if (!set_) throw std::system_error(errno, std::system_category(), "epoll_create1");
-    timer_ = UniqueFd(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
-    // Without it, waits are in whole milliseconds.
-    if (timer_ && watch_timer(set_.get()) != 0) timer_ = UniqueFd();
+  Epoll() {
+    if (const int error = open(); error != 0) {
+      throw std::system_error(error, std::system_category(), "epoll_create1");
+    }
   }
 
   Backend kind() const noexcept override { return Backend::epoll; }
   std::size_t kernel_entry() const noexcept override { return sizeof(epoll_event); }
-  bool has_edge() const noexcept override { return true; }
+  Events supported() const noexcept override {
+    return Events::read | Events::write | Events::closed | Events::urgent | Events::edge |
+           Events::exclusive;
+  }
 
   int update(Change change, int fd, std::uint32_t generation, Events wanted) noexcept override {
     const int error = tell(change, fd, generation, wanted);
@@ -104,7 +110,29 @@ class Epoll final : public BackendPort {
   }
   void end_rebuild(bool keep) noexcept override {
     if (!keep) set_ = std::move(old_);
+    if (keep && shell_) show_in_shell();
     old_ = UniqueFd();
+  }
+
+  void abandon() noexcept override { set_ = UniqueFd(); }
+
+  int restart() noexcept override {
+    if (const int error = open(); error != 0) return error;
+    if (!shell_) return 0;
+    // The number stays: whoever waits for it adds it to a set of the child's own, too.
+    const UniqueFd fresh(::epoll_create1(EPOLL_CLOEXEC));
+    if (!fresh || ::dup3(fresh.get(), shell_.get(), O_CLOEXEC) < 0) return errno;
+    return show_in_shell();
+  }
+
+  // The set may be replaced by another one, which nobody outside could know of: what is shown is a
+  // set with the set in it.
+  int fd() noexcept override {
+    if (!shell_) {
+      shell_ = UniqueFd(::epoll_create1(EPOLL_CLOEXEC));
+      if (shell_ && show_in_shell() != 0) shell_ = UniqueFd();
+    }
+    return shell_.get();
   }
 
  private:
@@ -115,6 +143,22 @@ class Epoll final : public BackendPort {
     Events wanted;
     FileIdentity identity;
   };
+
+  int open() noexcept {
+    set_ = UniqueFd(::epoll_create1(EPOLL_CLOEXEC));
+    if (!set_) return errno;
+    timer_ = UniqueFd(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
+    // Without it, waits are in whole milliseconds.
+    if (timer_ && watch_timer(set_.get()) != 0) timer_ = UniqueFd();
+    armed_ = TimePoint::max();
+    return 0;
+  }
+
+  int show_in_shell() noexcept {
+    epoll_event event{};
+    event.events = EPOLLIN;
+    return ::epoll_ctl(shell_.get(), EPOLL_CTL_ADD, set_.get(), &event) == 0 ? 0 : errno;
+  }
 
   int tell(Change change, int fd, std::uint32_t generation, Events wanted) noexcept {
     const int operation = change == Change::add      ? EPOLL_CTL_ADD
@@ -216,6 +260,7 @@ class Epoll final : public BackendPort {
 
   UniqueFd set_;
   UniqueFd old_;    // during a rebuild
+  UniqueFd shell_;  // once somebody has asked for fd()
   UniqueFd timer_;  // none if the system has none to give
   TimePoint armed_ = TimePoint::max();
   std::vector<AlwaysReady> always_;

@@ -25,15 +25,17 @@ constexpr short to_poll(Events wanted) noexcept {
   if (any(wanted & Events::read)) bits |= POLLIN;
   if (any(wanted & Events::write)) bits |= POLLOUT;
   if (any(wanted & Events::closed)) bits |= kPeerClosed;
+  if (any(wanted & Events::urgent)) bits |= POLLPRI;
   return static_cast<short>(bits);
 }
 
 constexpr Events from_poll(short bits) noexcept {
   if ((bits & POLLNVAL) != 0) return Ready::kGone;
-  if ((bits & (POLLERR | POLLHUP)) != 0) {
-    return Events::read | Events::write | Events::closed | Ready::kHangup;
-  }
   Events what = Events::none;
+  if ((bits & POLLPRI) != 0) what |= Events::urgent;
+  if ((bits & (POLLERR | POLLHUP)) != 0) {
+    return what | Ready::kHangupMeans | Ready::kHangup;
+  }
   if ((bits & POLLIN) != 0) what |= Events::read;
   if ((bits & POLLOUT) != 0) what |= Events::write;
   if ((bits & kPeerClosed) != 0) what |= Events::closed;
@@ -46,7 +48,9 @@ class Poll final : public BackendPort {
  public:
   Backend kind() const noexcept override { return Backend::poll; }
   std::size_t kernel_entry() const noexcept override { return 0; }
-  bool has_edge() const noexcept override { return false; }
+  Events supported() const noexcept override {
+    return Events::read | Events::write | Events::closed | Events::urgent;
+  }
 
   int update(Change change, int fd, std::uint32_t generation, Events wanted) noexcept override {
     const std::size_t place = place_of(fd);

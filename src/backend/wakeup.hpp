@@ -1,6 +1,8 @@
 // Wakes a loop that sleeps in the kernel: a descriptor that becomes readable.
 #pragma once
 
+#include <cstdint>
+
 #include "backend/unique_fd.hpp"
 
 namespace event::detail {
@@ -12,10 +14,15 @@ class Wakeup {
   // Errors: throws std::system_error with the system's own code.
   Wakeup();
 
+  // In the child of a fork: a descriptor of its own. Returns 0 or an errno, and then changes
+  // nothing.
+  int reopen() noexcept;
+
   int fd() const noexcept { return reader_.get(); }
 
-  // Makes fd() readable, also if it already is: a watch for edges sees each one.
-  // Thread-safety: any thread, and any signal handler; keeps errno.
+  // Makes fd() readable, also if it already is: a watch for edges sees each one. Does nothing in
+  // the child of a fork that has not called reopen(). Thread-safety: any thread, and any signal
+  // handler; keeps errno.
   void wake() const noexcept;
 
   // Makes fd() not readable any more.
@@ -23,7 +30,8 @@ class Wakeup {
 
  private:
   UniqueFd reader_;
-  UniqueFd writer_;  // a pipe's other end
+  UniqueFd writer_;      // a pipe's other end
+  std::uint32_t forks_;  // when they were opened
 };
 
 }  // namespace event::detail

@@ -5,15 +5,27 @@
 #include <cstdint>
 #include <system_error>
 
+#include "backend/fork_count.hpp"
 #include "backend/wakeup.hpp"
 
 namespace event::detail {
 
-Wakeup::Wakeup() : reader_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
-  if (!reader_) throw std::system_error(errno, std::system_category(), "eventfd");
+Wakeup::Wakeup() {
+  if (const int error = reopen(); error != 0) {
+    throw std::system_error(error, std::system_category(), "eventfd");
+  }
+}
+
+int Wakeup::reopen() noexcept {
+  UniqueFd fresh(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  if (!fresh) return errno;
+  reader_ = std::move(fresh);
+  forks_ = fork_count();
+  return 0;
 }
 
 void Wakeup::wake() const noexcept {
+  if (forks_ != fork_count()) return;
   const int saved = errno;
   const std::uint64_t one = 1;
   // EAGAIN means that the counter is full: then it is readable, and stays so until it is drained.

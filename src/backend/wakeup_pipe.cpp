@@ -5,32 +5,41 @@
 #include <cerrno>
 #include <system_error>
 
+#include "backend/fork_count.hpp"
 #include "backend/wakeup.hpp"
 
 namespace event::detail {
 namespace {
 
-void set_flags(int fd) {
-  // pipe2() would do this in one step, but not every system has it.
+// pipe2() would do this in one step, but not every system has it.
+bool set_flags(int fd) noexcept {
   const int flags = ::fcntl(fd, F_GETFL);
-  if (flags < 0 || ::fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
-      ::fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) {
-    throw std::system_error(errno, std::system_category(), "fcntl");
-  }
+  return flags >= 0 && ::fcntl(fd, F_SETFL, flags | O_NONBLOCK) >= 0 &&
+         ::fcntl(fd, F_SETFD, FD_CLOEXEC) >= 0;
 }
 
 }  // namespace
 
 Wakeup::Wakeup() {
+  if (const int error = reopen(); error != 0) {
+    throw std::system_error(error, std::system_category(), "pipe");
+  }
+}
+
+int Wakeup::reopen() noexcept {
   std::array<int, 2> ends{};
-  if (::pipe(ends.data()) < 0) throw std::system_error(errno, std::system_category(), "pipe");
-  reader_ = UniqueFd(ends[0]);
-  writer_ = UniqueFd(ends[1]);
-  set_flags(reader_.get());
-  set_flags(writer_.get());
+  if (::pipe(ends.data()) < 0) return errno;
+  UniqueFd reader(ends[0]);
+  UniqueFd writer(ends[1]);
+  if (!set_flags(reader.get()) || !set_flags(writer.get())) return errno;
+  reader_ = std::move(reader);
+  writer_ = std::move(writer);
+  forks_ = fork_count();
+  return 0;
 }
 
 void Wakeup::wake() const noexcept {
+  if (forks_ != fork_count()) return;
   const int saved = errno;
   const char byte = 0;
   for (;;) {

@@ -25,6 +25,9 @@ class alignas(32) ActiveQueue {
   // True if no node and no marker waits.
   bool empty() const noexcept { return slots() == holes_; }
 
+  // How many nodes and markers wait.
+  std::uint32_t size() const noexcept { return slots() - holes_; }
+
   // How many slots there are, holes included: what is pushed later is behind them.
   std::uint32_t slots() const noexcept { return tail_ - head_; }
 
@@ -78,6 +81,15 @@ class alignas(32) ActiveQueue {
   // Begins at the front again once everything has run or was removed.
   void rewind() noexcept {
     if (empty()) head_ = tail_ = holes_ = 0;
+  }
+
+  // Calls f(node) for each queued node, the first one first.
+  template <class F>
+  void for_each(F&& f) const {
+    for (std::uint32_t slot = head_; slot != tail_; ++slot) {
+      const Node* const node = slots_[slot];
+      if (node != nullptr && node != posted()) f(*node);
+    }
   }
 
   // Calls f(node) for each queued node and forgets them all, posted functions included.

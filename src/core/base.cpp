@@ -1,6 +1,7 @@
 #include "event/base.hpp"
 
 #include <system_error>
+#include <utility>
 
 #include "backend/backend.hpp"
 #include "core/loop.hpp"
@@ -52,6 +53,26 @@ std::vector<Backend> Base::backends() {
 void Base::reserve(std::size_t descriptors, std::size_t timers) {
   loop_->reserve(descriptors, timers);
 }
+
+void Base::after_fork() {
+  if (const std::error_code error = loop_->after_fork()) {
+    throw std::system_error(error, "event::Base::after_fork");
+  }
+}
+
+int Base::fd() const noexcept { return loop_->fd(); }
+
+std::optional<Duration> Base::next_timeout() const noexcept { return loop_->next_timeout(); }
+
+Stats Base::stats() const noexcept { return loop_->stats(); }
+
+void Base::on_slow(Duration budget, std::shared_ptr<detail::SlowReport> report) {
+  if (const std::error_code error = loop_->on_slow(budget, std::move(report))) {
+    throw std::system_error(error, "event::Base::on_slow");
+  }
+}
+
+void Base::dump(std::ostream& out) const { loop_->dump(out); }
 
 detail::Loop* detail::loop_of(Base& base) noexcept { return base.loop_.get(); }
 

@@ -1,5 +1,7 @@
 #include "event/event_object.hpp"
 
+#include <string>
+
 #include "core/loop.hpp"
 #include "event/timer.hpp"
 
@@ -12,7 +14,13 @@ void throw_if(std::error_code error, const char* what) {
 
 }  // namespace
 
-void Event::attach(Duration timeout) { throw_if(try_attach(timeout), "event::Event::attach"); }
+void Event::attach(Duration timeout) {
+  const std::error_code error = try_attach(timeout);
+  if (error && any(node_.events & Events::signal)) {
+    throw std::system_error(error, "event::Event::attach: signal " + std::to_string(fd()));
+  }
+  throw_if(error, "event::Event::attach");
+}
 
 std::error_code Event::try_attach(Duration timeout) noexcept {
   return node_.loop->attach(node_, timeout, timeout);

@@ -19,7 +19,7 @@ int FdTable::add(Node& node) noexcept {
   Entry* entry = entries_.find(static_cast<std::size_t>(fd));
   if (entry == nullptr && fd >= kFar) {
     // A wild number must not make a huge table. The kernel says ENOENT if it is open.
-    const int error = backend_.update(Change::modify, fd, 0, Events::none);
+    const int error = update(Change::modify, fd, Entry{}, Events::none);
     if (error != 0 && error != ENOENT) return error;
   }
   try {
@@ -136,10 +136,10 @@ bool FdTable::all_lost(const Entry& entry) noexcept {
   return all;
 }
 
-// What the attached nodes want, and `also`, together. Edges only if everybody asks for them.
+// What the attached nodes want, and `also`, together. Options only if everybody asks for them.
 Events FdTable::wanted(const Entry& entry, const Node* also) noexcept {
   Events conditions = Events::none;
-  Events all_options = Events::edge;
+  Events all_options = kOptions;
   const auto want = [&](const Node& node) {
     conditions |= node.events & kConditions;
     all_options &= node.events;
@@ -154,18 +154,35 @@ Events FdTable::wanted(const Entry& entry, const Node* also) noexcept {
 // True if a kernel that was told `told` reports all of `wanted`. An edge that came while nobody
 // was attached may be gone: those are always told anew.
 bool FdTable::covers(Events told, Events wanted) noexcept {
-  return !any((told | wanted) & Events::edge) && !any(wanted & ~told);
+  const bool other_kind = any((told & ~wanted) & Events::exclusive);
+  return !any((told | wanted) & Events::edge) && !other_kind && !any(wanted & ~told);
+}
+
+int FdTable::update(Change change, int fd, const Entry& entry, Events wanted) noexcept {
+  ++told_kernel_;
+  return backend_.update(change, fd, entry.generation, wanted);
+}
+
+// Has a registration report something else.
+int FdTable::modify(int fd, Entry& entry, Events wanted) noexcept {
+  int error = 0;
+  if (!any((entry.told | wanted) & Events::exclusive)) {
+    error = update(Change::modify, fd, entry, wanted);
+  } else {
+    // One that is exclusive cannot be modified, nor can one become so.
+    error = update(Change::remove, fd, entry, Events::none);
+    if (error != 0) return error;
+    error = update(Change::add, fd, entry, wanted);
+    if (error != 0 && update(Change::add, fd, entry, entry.told) != 0) lose(fd, entry);
+  }
+  if (error == 0) entry.told = wanted;
+  return error;
 }
 
 // Has the kernel watch for `added` too.
 int FdTable::tell(int fd, Entry& entry, const Node& added) noexcept {
   if (entry.registered) {
-    const Events all = wanted(entry, &added);
-    const int error = backend_.update(Change::modify, fd, entry.generation, all);
-    if (error == 0) {
-      entry.told = all;
-      return 0;
-    }
+    const int error = modify(fd, entry, wanted(entry, &added));
     if (!means_gone(error)) return error;
     lose(fd, entry);  // closed behind our back, and the number given away again if ENOENT
     if (error == EBADF) return error;
@@ -174,24 +191,28 @@ int FdTable::tell(int fd, Entry& entry, const Node& added) noexcept {
 }
 
 int FdTable::register_anew(int fd, Entry& entry, Events wanted) noexcept {
-  const std::uint32_t generation = entry.generation + 1;
-  int error = backend_.update(Change::add, fd, generation, wanted);
+  Entry fresh = entry;
+  ++fresh.generation;
+  int error = update(Change::add, fd, fresh, wanted);
   // A registration that was thought to be gone, and came back with dup2().
-  if (error == EEXIST) error = backend_.update(Change::modify, fd, generation, wanted);
+  if (error == EEXIST) {
+    error = update(Change::remove, fd, fresh, Events::none);
+    if (error == 0) error = update(Change::add, fd, fresh, wanted);
+  }
   if (error != 0) return error;
-  entry.generation = generation;
+  entry.generation = fresh.generation;
   entry.told = wanted;
   entry.registered = true;
-  entry.take_back = false;
+  entry.take_back = entry.hung_up = false;
   return 0;
 }
 
 // Ends the registration. What is left of it if the descriptor was closed but has a duplicate shows
 // when it is reported.
 void FdTable::take_back(int fd, Entry& entry) noexcept {
-  static_cast<void>(backend_.update(Change::remove, fd, entry.generation, Events::none));
+  static_cast<void>(update(Change::remove, fd, entry, Events::none));
   ++entry.generation;  // what is reported from now on is of no registration of ours
-  entry.registered = entry.take_back = false;
+  entry.registered = entry.take_back = entry.hung_up = false;
   entry.told = Events::none;
   unlink_detached(entry);
 }
@@ -207,7 +228,7 @@ void FdTable::unwanted(const Ready& ready, Entry& entry) noexcept {
     lose(ready.fd, entry);
     return;
   }
-  if (any(ready.what & Ready::kHangup)) entry.take_back = true;
+  if (any(ready.what & Ready::kHangup)) entry.hung_up = true;
   mark_dirty(ready.fd, entry);
 }
 
@@ -235,20 +256,16 @@ void FdTable::flush_slowly() noexcept {
 void FdTable::reconcile(int fd, Entry& entry) noexcept {
   if (!entry.registered) return;
   const Events all = wanted(entry);
-  if (!any(all) && entry.take_back) {
+  const bool deafening = entry.hung_up && !any(all & Ready::kHangupMeans);
+  if (deafening || (!any(all) && entry.take_back)) {
     take_back(fd, entry);
     return;
   }
-  entry.take_back = false;
+  entry.take_back = entry.hung_up = false;
   if (all == entry.told) return;
   // A one-shot that fired and whose descriptor is ready again: the registration is kept for when
   // it is attached again, which then costs a third of a new one.
-  const int error = backend_.update(Change::modify, fd, entry.generation, all);
-  if (error == 0) {
-    entry.told = all;
-  } else if (means_gone(error)) {
-    lose(fd, entry);
-  }
+  if (means_gone(modify(fd, entry, all))) lose(fd, entry);
 }
 
 // Leaves behind a kernel set in which something is registered that cannot be named any more: a
@@ -261,8 +278,9 @@ void FdTable::repair() noexcept {
   entries_.for_each([this](std::size_t number, Entry& entry) {
     if (!entry.registered || error_ != 0) return;
     const int fd = static_cast<int>(number);
-    int error = backend_.update(Change::modify, fd, entry.generation, entry.told);
-    if (error == 0) error = backend_.update(Change::add, fd, entry.generation, entry.told);
+    int error = update(Change::modify, fd, entry, entry.told & ~Events::exclusive);
+    if (error == EINVAL && any(entry.told & Events::exclusive)) error = 0;  // it is there
+    if (error == 0) error = update(Change::add, fd, entry, entry.told);
     if (means_gone(error)) {
       lose(fd, entry);
     } else if (error != 0 && error != EEXIST) {
@@ -271,6 +289,22 @@ void FdTable::repair() noexcept {
   });
   stale_ = error_ != 0;
   backend_.end_rebuild(error_ == 0);
+}
+
+int FdTable::register_all() noexcept {
+  int first_error = 0;
+  entries_.for_each([&](std::size_t number, Entry& entry) {
+    if (!entry.registered) return;
+    const int fd = static_cast<int>(number);
+    const int error = update(Change::add, fd, entry, entry.told);
+    if (means_gone(error)) {
+      lose(fd, entry);
+    } else if (error != EEXIST && first_error == 0) {
+      first_error = error;
+    }
+  });
+  stale_ = false;
+  return first_error;
 }
 
 }  // namespace event::detail

@@ -22,7 +22,12 @@ namespace event::detail {
 // registration that a duplicate of the descriptor keeps alive, and repair() gets rid of it.
 class FdTable {
  public:
-  static constexpr Events kConditions = Events::read | Events::write | Events::closed;
+  static constexpr Events kConditions =
+      Events::read | Events::write | Events::closed | Events::urgent;
+  static constexpr Events kOptions = Events::edge | Events::exclusive;
+
+  // What cannot be asked for together with exclusive. See epoll_ctl(2).
+  static constexpr Events kNotExclusive = Events::closed | Events::urgent;
 
   explicit FdTable(BackendPort& backend) noexcept : backend_(backend) {}
   FdTable(const FdTable&) = delete;
@@ -67,6 +72,13 @@ class FdTable {
     if (dirty_count_ != 0 || stale_) flush_slowly();
   }
 
+  // Registers everything with a kernel side that knows nothing yet. Returns 0 or an errno; then it
+  // may be called again.
+  int register_all() noexcept;
+
+  // How many system calls have told the kernel something.
+  std::uint64_t told_kernel() const noexcept { return told_kernel_; }
+
   // The errno of a repair that could not be made, once; else 0.
   int take_error() noexcept { return std::exchange(error_, 0); }
 
@@ -75,6 +87,16 @@ class FdTable {
   void reserve(std::size_t descriptors) {
     entries_.reserve(descriptors + PagedArray<Entry>::kPageSize);
     links_.reserve(2 * descriptors);
+  }
+
+  // Calls f(node) for each attached node, by descriptor, and on one in the order of attaching.
+  template <class F>
+  void for_each_attached(F&& f) {
+    entries_.for_each([&](std::size_t, Entry& entry) {
+      for_each_node(entry, [&](Node& node) {
+        if (node.attached) f(node);
+      });
+    });
   }
 
   // Calls f(node) for each linked node and unlinks it, telling the kernel nothing.
@@ -105,10 +127,11 @@ class FdTable {
   struct Entry {
     Head head;
     std::uint32_t generation = 0;  // of the registration, or of none
-    Events told = Events::none;    // what the kernel reports, edge included
+    Events told = Events::none;    // what the kernel reports, options included
     bool registered = false;       // the kernel knows the descriptor, if only for nothing
     bool dirty : 1 = false;        // in dirty_
     bool take_back : 1 = false;    // if nobody wants anything, wanting nothing is not enough
+    bool hung_up : 1 = false;      // which the kernel reports whatever is wanted, and nobody asked
   };
   static_assert(sizeof(void*) != 8 || sizeof(Entry) == 16);
 
@@ -159,6 +182,8 @@ class FdTable {
 
   Events wanted(const Entry& entry, const Node* also = nullptr) noexcept;
   static bool covers(Events told, Events wanted) noexcept;
+  int update(Change change, int fd, const Entry& entry, Events wanted) noexcept;
+  int modify(int fd, Entry& entry, Events wanted) noexcept;
   int tell(int fd, Entry& entry, const Node& added) noexcept;
   int register_anew(int fd, Entry& entry, Events wanted) noexcept;
   void take_back(int fd, Entry& entry) noexcept;
@@ -177,6 +202,7 @@ class FdTable {
   bool stale_ = false;  // the kernel reports a registration that is not ours any more
   bool eager_ = false;  // it once did: from then on nothing is taken back lazily at detach
   int error_ = 0;
+  std::uint64_t told_kernel_ = 0;
 };
 
 }  // namespace event::detail

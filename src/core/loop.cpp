@@ -1,6 +1,8 @@
 #include "core/loop.hpp"
 
+#include <algorithm>
 #include <cassert>
+#include <cerrno>
 #include <new>
 
 #include "event/error.hpp"
@@ -9,20 +11,11 @@ namespace event::detail {
 namespace {
 
 constexpr std::uint32_t kStops = Attention::kStop | Attention::kStopNow;
-
-class Flag {
- public:
-  explicit Flag(bool& flag) noexcept : flag_(flag) { flag_ = true; }
-  ~Flag() { flag_ = false; }
-  Flag(const Flag&) = delete;
-  Flag& operator=(const Flag&) = delete;
-
- private:
-  bool& flag_;
-};
+constexpr std::uint32_t kWants = kStops | Attention::kPosted | Attention::kSignalled;
 
 constexpr bool is_ticker(const Node& node) noexcept {
-  return any(node.events & Events::persist) && !any(node.events & FdTable::kConditions);
+  return any(node.events & Events::persist) &&
+         !any(node.events & (FdTable::kConditions | Events::signal));
 }
 
 Options checked(Options options) noexcept {
@@ -37,74 +30,172 @@ Loop::Loop(Base& base, const Options& options)
     : base_(base),
       options_(checked(options)),
       backend_(choose_backend(options.backend)),
+      supported_(backend_->supported()),
       batch_(backend_->kernel_entry()),
       table_(*backend_),
-      wakeup_node_(
-          &kWakeupOps, this, wakeup_.fd(),
-          Events::read | Events::persist | (backend_->has_edge() ? Events::edge : Events::none),
-          Priority::high) {
-  if (const int error = table_.add(wakeup_node_); error != 0) {
+      wakeup_node_(&kWakeupOps, this, wakeup_.fd(),
+                   Events::read | Events::persist | (supported_ & Events::edge) | Node::kInternal,
+                   Priority::high),
+      signals_(attention_, wakeup_),
+      blocked_signals_node_(&kBlockedSignalsOps, this, -1,
+                            Events::read | Events::persist | Node::kInternal, Priority::high) {
+  count_forks();
+  forks_ = fork_count();
+  if (const int error = register_internal(wakeup_node_, wakeup_.fd()); error != 0) {
     throw std::system_error(error, std::system_category(), "wake-up");
   }
-  wakeup_node_.attached = true;
+  if (options_.timing) timing_ = std::make_unique<Timing>();
+  if (options_.clock == Clock::boottime && options_.time == nullptr) {
+    boottime_ = std::make_unique<ClockWatch>(kClockOps, *this);
+    const int error = watch_clock(*boottime_, ClockTimer::Of::boottime);
+    if (error == ENOTSUP) throw std::system_error(Errc::unsupported, "Clock::boottime");
+    if (error != 0) throw std::system_error(error, std::system_category(), "Clock::boottime");
+  }
 }
 
 Loop::~Loop() {
   assert(!running_ && "a base must not be destroyed in a callback");
   const auto let_go = [this](Node& node) {
-    if (node.timer_form != TimerForm::none) timers_.remove(node);
+    if (node.timer_form != TimerForm::none) timers_of(node).remove(node);
     node.attached = false;
     node.fired = 0;
   };
   for (ActiveQueue& queue : active_) queue.clear(let_go);
   table_.clear(let_go);
+  if (!is_ours()) signals_.abandon();
+  signals_.clear(let_go);
   timers_.clear(let_go);
+  if (alarms_ != nullptr) alarms_->queue.clear(let_go);
   // A stop() that ended the last dispatch() may still be on its way out in another thread.
   while (stopping_.load(std::memory_order_acquire) != 0) std::this_thread::yield();
 }
 
 const NodeOps Loop::kWakeupOps{&Loop::on_wakeup, nullptr, nullptr};
+const NodeOps Loop::kBlockedSignalsOps{&Loop::on_blocked_signals, nullptr, nullptr};
+const NodeOps Loop::kClockOps{&Loop::on_clock, nullptr, nullptr};
 
 // Having ended the wait, it has done its work. Where edges can be watched the descriptor is never
 // read: that saves a system call each time.
 void Loop::on_wakeup(Node& node, Events) {
   Loop& loop = *node.loop;
-  --loop.ran_;  // nothing of a user's ran
-  if (!loop.backend_->has_edge()) loop.wakeup_.drain();
+  loop.uncount_callback();
+  ++loop.stats_.wakeups;
+  if (!any(node.events & Events::edge)) loop.wakeup_.drain();
 }
+
+void Loop::on_blocked_signals(Node& node, Events) {
+  node.loop->uncount_callback();
+  node.loop->signals_.take_blocked();
+}
+
+// From entering run() to leaving it, by whatever way.
+class Loop::Running {
+ public:
+  explicit Running(Loop& loop) noexcept : loop_(loop) {
+    loop.running_ = true;
+    loop.thread_ = std::this_thread::get_id();
+    loop.time_known_ = false;
+    if (loop.embedded_) loop.attention_.wake_up();
+  }
+  ~Running() {
+    loop_.running_ = false;
+    if (loop_.embedded_) loop_.rest();
+  }
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+
+ private:
+  Loop& loop_;
+};
 
 std::size_t Loop::run(event::Loop mode) {
   assert_thread();
   if (running_) throw std::system_error(Errc::reentered);
-  const Flag running(running_);
-  thread_ = std::this_thread::get_id();
-  ran_ = 0;
-  time_known_ = false;
+  const Running running(*this);
+  const std::uint64_t before = callbacks();
   const bool keep_alive = any(mode & event::Loop::keep_alive);
   const bool nonblock = any(mode & event::Loop::nonblock);
   const bool once = any(mode & event::Loop::once);
 
   // After a stop that came before this call, only what an earlier call left active is run.
   if (attention_.asked(kStops)) run_levels(kPriorities);
-  while (!attention_.asked(kStops) && (keep_alive || alive())) {
-    look(!nonblock);
-    run_levels(kPriorities);
-    if (nonblock || (once && ran_ > 0)) break;
+  const auto goes_on = [&] { return keep_alive || nonblock || alive(); };
+  while (!attention_.asked(kStops) && goes_on()) {
+    if (!hooks_.empty()) {
+      hooks_.run(Hook::When::before_wait);
+      if (!goes_on()) break;
+    }
+    turn(!nonblock);
+    const bool ran = callbacks() != before;
+    if (once && ran) break;
+    // A look that has only learned of signals that were blocked is not what the caller waits for.
+    if (nonblock && (ran || !attention_.asked(Attention::kSignalled))) break;
   }
   if (attention_.asked(kStops)) attention_.answer(kStops);
-  return ran_;
+  return static_cast<std::size_t>(callbacks() - before);
 }
 
 bool Loop::alive() const noexcept {
-  return keeping_alive_ > 0 || attention_.asked(Attention::kPosted) || anything_active();
+  return keeping_alive_ > 0 || attention_.asked(Attention::kPosted) || anything_active() ||
+         hooks_.any(Hook::When::idle);
 }
 
 bool Loop::anything_active() const noexcept {
   return !active_[0].empty() || !active_[1].empty() || !active_[2].empty();
 }
 
+// While somebody else waits for fd(): whatever is wanted of the loop must show there.
+void Loop::rest() noexcept {
+  table_.flush();
+  if (alarms_ != nullptr) static_cast<void>(wake_for_alarm());
+  const bool busy = anything_active() || !batch_.taken();
+  if (busy || !attention_.fall_asleep()) wakeup_.wake();
+}
+
+int Loop::fd() noexcept {
+  assert_thread();
+  const int fd = backend_->fd();
+  if (fd >= 0 && !embedded_) {
+    embedded_ = true;
+    if (!running_) rest();
+  }
+  return fd;
+}
+
+std::optional<Duration> Loop::next_timeout() const noexcept {
+  if (anything_active() || !batch_.taken() || attention_.asked(kWants) ||
+      hooks_.any(Hook::When::idle)) {
+    return Duration::zero();
+  }
+  Duration left = Duration::max();
+  if (!timers_.empty()) {
+    const TimePoint now = real_time();
+    left = between(now, later(timers_.next(), options_.slack));
+  }
+  if (alarms_ != nullptr) left = std::min(left, until_alarm());
+  return left != Duration::max() ? std::optional(left) : std::nullopt;
+}
+
+void Loop::turn(bool block) {
+  look(block && !hooks_.any(Hook::When::idle));
+  if (!hooks_.empty()) {
+    hooks_.run(Hook::When::after_wait);
+    if (!anything_active() && !attention_.asked(kStops)) {
+      stats_.callbacks[kPriorities - 1] += hooks_.run(Hook::When::idle);
+      return;
+    }
+  }
+  run_levels(kPriorities);
+}
+
 // Asks the kernel and makes active what is ready, due or posted. Waits only if nothing is active.
 void Loop::look(bool block) {
+  if (!is_ours()) {
+    if (const std::error_code error = restart_after_fork()) {
+      throw std::system_error(error, "event::Base::after_fork");
+    }
+  }
+  ++stats_.iterations;
   block = block && !anything_active();
   for (ActiveQueue& queue : active_) queue.rewind();
   time_known_ = false;
@@ -117,7 +208,8 @@ void Loop::look(bool block) {
   try {
     collect_ready();
     if (batch_.expired && !timers_.empty()) collect_due();
-    if (attention_.asked(Attention::kPosted)) collect_posted();
+    if (alarms_ != nullptr) collect_alarms();
+    if (attention_.asked(Attention::kSignalled | Attention::kPosted)) collect_asked();
   } catch (const std::bad_alloc&) {
     // An active queue is full and cannot grow. What it holds runs now, and the rest is taken by the
     // next iteration: then nothing is lost, and there is nothing to report.
@@ -129,12 +221,17 @@ void Loop::wait(bool block) {
   const TimePoint next = timers_.empty() ? TimePoint::max() : later(timers_.next(), options_.slack);
   if (options_.time != nullptr) {
     wait_on_source(next, block);
+  } else if (boottime_ != nullptr) {
+    wait_on_boottime(next, block);
+  } else if (alarms_ != nullptr) {
+    wait_in_kernel(std::min(next, wake_for_alarm()), block);
   } else {
     wait_in_kernel(next, block);
   }
 }
 
 void Loop::wait_in_kernel(TimePoint deadline, bool block) {
+  ++stats_.waits;
   block = block && attention_.fall_asleep();
   const int error = backend_->wait(deadline, block, batch_);
   if (block) attention_.wake_up();
@@ -145,11 +242,14 @@ void Loop::wait_in_kernel(TimePoint deadline, bool block) {
 // the wait is as long as is left by the source.
 void Loop::wait_on_source(TimePoint next, bool block) {
   const TimePoint time = options_.time->now();
+  if (alarms_ != nullptr) next = std::min(next, later(time, until_alarm()));
   const bool deadline = next != TimePoint::max();
   wait_in_kernel(TimePoint::max(), block && !deadline);
-  if (block && deadline && next > time && batch_.size() == 0 && !attention_.asked(~0U) &&
+  if (block && deadline && next > time && batch_.size() == 0 && !attention_.asked(kWants) &&
       !options_.time->skip_to(next)) {
-    wait_in_kernel(later(std::chrono::steady_clock::now(), next - time), true);
+    Duration left = next - time;
+    if (alarms_ != nullptr) left = std::min(left, kLookAtWall);
+    wait_in_kernel(later(std::chrono::steady_clock::now(), left), true);
   }
   batch_.expired = true;
   // Callbacks may move a source: this is the iteration's time before they do.
@@ -169,12 +269,18 @@ void Loop::collect_due() {
     const bool pending =
         node->active != Node::kNowhere && any(static_cast<Events>(node->fired) & Events::timeout);
     make_active(*node, Events::timeout);
+    count_late(timers_.next(), now);
     if (is_ticker(*node) && node->timeout > Duration::zero()) {
       tick(*node, pending);
     } else {
       timers_.pop(*node);
     }
   }
+}
+
+void Loop::count_late(TimePoint due, TimePoint now) noexcept {
+  ++stats_.timers;
+  ++stats_.lag[Stats::lag_place(between(due, now))];
 }
 
 // Gives a ticker that is due its next deadline: on its schedule, and not in the past.
@@ -190,12 +296,27 @@ void Loop::tick(Node& node, bool pending) noexcept {
   if (node.ops->add_missed != nullptr) node.ops->add_missed(node, skipped, pending);
 }
 
+void Loop::collect_asked() {
+  if (attention_.asked(Attention::kSignalled)) collect_signals();
+  if (attention_.asked(Attention::kPosted)) collect_posted();
+}
+
+void Loop::collect_signals() {
+  signals_.collect([this](Node& node) {
+    make_active(node, Events::signal);
+    ++stats_.signals;
+  });
+}
+
 void Loop::collect_posted() {
   // Before the queue is taken: a post that comes in between asks again.
   attention_.answer(Attention::kPosted);
   try {
     posts_.take([this](Priority p, std::size_t count) { queue(p).reserve(count); },
-                [this](Priority p, std::size_t count) { queue(p).push_posted(count); });
+                [this](Priority p, std::size_t count) {
+                  queue(p).push_posted(count);
+                  stats_.posts += count;
+                });
   } catch (...) {
     attention_.ask(Attention::kPosted);
     throw;
@@ -209,7 +330,12 @@ void Loop::run_levels(std::size_t levels) {
                                                      active_[2].slots()};
   for (std::size_t level = 0; level < levels; ++level) {
     if (level == 1) until_look_ = options_.slice;
-    if (slots[level] > 0) run_level(level, slots[level]);
+    if (slots[level] == 0) continue;
+    if (timing_ == nullptr) {
+      run_level<false>(level, slots[level]);
+    } else {
+      run_level<true>(level, slots[level]);
+    }
   }
 }
 
@@ -222,19 +348,24 @@ inline void Loop::fire(Node& node) {
 }
 
 // After each slice below the highest priority the kernel is asked, and what is more urgent runs.
+template <bool kTimed>
 void Loop::run_level(std::size_t level, std::uint32_t slots) {
   ActiveQueue& queue = active_[level];
+  if constexpr (kTimed) timing_->mark = real_time();
   for (; slots > 0; --slots) {
     if (level > 0 && until_look_-- == 0) look_above(level);
     if (queue.slots() == 0 || attention_.asked(Attention::kStopNow)) return;
     Node* const node = queue.pop();
     if (node == nullptr) continue;
-    ++ran_;
+    ++stats_.callbacks[level];
+    [[maybe_unused]] CallbackTime measured;
+    if constexpr (kTimed) measured = begin_timed(node, static_cast<Priority>(level));
     if (node != ActiveQueue::posted()) {
       fire(*node);
     } else {
       run_posted(static_cast<Priority>(level));
     }
+    if constexpr (kTimed) end_timed(measured);
   }
 }
 
@@ -276,7 +407,8 @@ void Loop::post(Task&& task, Priority priority) {
 }
 
 TimePoint Loop::real_time() const noexcept {
-  return options_.time != nullptr ? options_.time->now() : std::chrono::steady_clock::now();
+  if (options_.time != nullptr) return options_.time->now();
+  return boottime_ == nullptr ? std::chrono::steady_clock::now() : boot_time();
 }
 
 // Read when it is first asked for: an iteration that needs no time does not pay for it.

@@ -5,21 +5,31 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <iosfwd>
 #include <memory>
 #include <optional>
+#include <string>
 #include <system_error>
 #include <thread>
+#include <vector>
 
 #include "backend/backend.hpp"
+#include "backend/fork_count.hpp"
 #include "backend/wakeup.hpp"
 #include "core/active_queue.hpp"
+#include "core/alarms.hpp"
 #include "core/attention.hpp"
 #include "core/fd_table.hpp"
+#include "core/hooks.hpp"
 #include "core/post_queue.hpp"
+#include "core/signals.hpp"
 #include "core/timer_queue.hpp"
 #include "event/detail/node.hpp"
+#include "event/detail/slow_report.hpp"
 #include "event/detail/task.hpp"
+#include "event/error.hpp"
 #include "event/options.hpp"
+#include "event/stats.hpp"
 
 namespace event {
 class Base;
@@ -44,6 +54,18 @@ class Loop {
   void stop(std::uint32_t how) noexcept;
   void post(Task&& task, Priority priority);
 
+  // For running inside another loop.
+  int fd() noexcept;
+  std::optional<Duration> next_timeout() const noexcept;
+
+  // fork.cpp
+  std::error_code after_fork() noexcept;
+
+  // observe.cpp: what can be seen of it
+  Stats stats() const noexcept;
+  std::error_code on_slow(Duration budget, std::shared_ptr<SlowReport> report);
+  void dump(std::ostream& out);
+
   // watch.cpp: what events ask for
   std::error_code attach(Node& node, Duration first, Duration timeout) noexcept;
   bool detach(Node& node) noexcept;
@@ -56,6 +78,13 @@ class Loop {
   std::optional<TimePoint> deadline(const Node& node) const noexcept;
   void reserve(std::size_t descriptors, std::size_t timers);
 
+  // alarms.cpp
+  std::error_code attach_alarm(Node& node, WallTime when) noexcept;
+
+  Hooks& hooks() noexcept {
+    assert_thread();
+    return hooks_;
+  }
   Base& base() const noexcept { return base_; }
   TimePoint now() const noexcept;
   std::size_t size() const noexcept;
@@ -63,28 +92,74 @@ class Loop {
 
  private:
   static constexpr std::size_t kPriorities = 3;
+
+  // How often the wall clock is looked at while there are alarms, if nothing tells of its changes.
+  static constexpr Duration kLookAtWall = std::chrono::seconds(1);
+
   static const NodeOps kWakeupOps;
+  static const NodeOps kBlockedSignalsOps;
+  static const NodeOps kClockOps;
+
+  // How callbacks are timed, while they are.
+  struct Timing {
+    Duration budget = Duration::max();
+    std::shared_ptr<SlowReport> report;
+    CallbackTime longest;
+    TimePoint mark;  // when the last callback ended
+  };
 
   // loop.cpp: steps of run()
+  class Running;
   bool alive() const noexcept;
   bool anything_active() const noexcept;
+  void rest() noexcept;
+  void turn(bool block);
   void look(bool block);
   void wait(bool block);
   void wait_on_source(TimePoint next, bool block);
   void wait_in_kernel(TimePoint deadline, bool block);
   void collect_ready();
   void collect_due();
+  void collect_asked();
+  void collect_signals();
   void collect_posted();
+  void count_late(TimePoint due, TimePoint now) noexcept;
   void tick(Node& node, bool pending) noexcept;
   void run_levels(std::size_t levels);
+  template <bool kTimed>
   void run_level(std::size_t level, std::uint32_t slots);
   void run_posted(Priority priority);
   void fire(Node& node);
   void prepare(Node& node) noexcept;
   void look_above(std::size_t level);
   static void on_wakeup(Node& node, Events fired);
+  static void on_blocked_signals(Node& node, Events fired);
+  static void on_clock(Node& node, Events fired);
+
+  // alarms.cpp: steps of look()
+  WallTime wall_time() const noexcept;
+  int watch_clock(ClockWatch& watch, ClockTimer::Of clock) noexcept;
+  Duration until_alarm() const noexcept;
+  TimePoint wake_for_alarm() noexcept;
+  void wait_on_boottime(TimePoint next, bool block);
+  void collect_alarms();
+
+  // fork.cpp
+  bool is_ours() const noexcept { return forks_ == fork_count(); }
+  int register_internal(Node& node, int fd) noexcept;
+  int reopen_internals() noexcept;
+  void abandon() noexcept;
+  std::error_code restart_after_fork() noexcept;
+
+  // observe.cpp: steps of run() and dump()
+  CallbackTime begin_timed(const Node* node, Priority priority) const noexcept;
+  void end_timed(CallbackTime& measured);
+  std::string describe(const Node& node) const;
+  void list_timed(const TimerQueue& queue, std::vector<const Node*>& nodes) const;
 
   // watch.cpp: steps of the calls above
+  Errc check(const Node& node, Duration first, Duration timeout) const noexcept;
+  int add_signal(Node& node) noexcept;
   void forget_active(Node& node) noexcept;
   void count_attached(const Node& node, bool attached) noexcept;
   void end_watch(Node& node) noexcept;
@@ -97,6 +172,16 @@ class Loop {
     return by < TimePoint::max() - from ? from + by : TimePoint::max();
   }
 
+  // Zero if `to` is not after `from`; the wall clock may be before 1970, and then the difference
+  // too much for a number.
+  static Duration between(TimePoint from, TimePoint to) noexcept {
+    if (to <= from) return Duration::zero();
+    Duration::rep time = 0;
+    const bool too_much = __builtin_sub_overflow(to.time_since_epoch().count(),
+                                                 from.time_since_epoch().count(), &time);
+    return too_much ? Duration::max() : Duration(time);
+  }
+
   // Errors: throws std::bad_alloc, and nothing changes.
   void make_active(Node& node, Events fired) {
     if (node.active == Node::kNowhere) queue(node.priority).push(node);
@@ -107,9 +192,20 @@ class Loop {
     return active_[static_cast<std::size_t>(priority)];
   }
 
+  TimerQueue& timers_of(const Node& node) noexcept {
+    return any(node.events & Node::kOnWallClock) ? alarms_->queue : timers_;
+  }
+
+  // For the callbacks of the loop's own nodes: nothing of a user's ran.
+  void uncount_callback() noexcept { --stats_.callbacks[static_cast<std::size_t>(Priority::high)]; }
+  std::uint64_t callbacks() const noexcept {
+    return stats_.callbacks[0] + stats_.callbacks[1] + stats_.callbacks[2];
+  }
+
   Base& base_;
   const Options options_;
   const std::unique_ptr<BackendPort> backend_;
+  const Events supported_;
   Batch batch_;
   FdTable table_;
   TimerQueue timers_;
@@ -118,18 +214,29 @@ class Loop {
 
   std::array<std::size_t, kPriorities> attached_{};  // events, by priority
   std::size_t keeping_alive_ = 0;                    // how many of them keep dispatch() running
-  std::size_t ran_ = 0;                              // callbacks, in this run()
   std::size_t until_look_ = 0;  // callbacks below the highest priority before the next one
   bool running_ = false;
+  bool embedded_ = false;            // somebody waits for fd() while nobody runs this
   mutable bool time_known_ = false;  // time_ is this iteration's
   mutable TimePoint time_{};
   std::thread::id thread_;  // that runs it
+  std::uint32_t forks_;     // as counted when the kernel side was made
+
+  // Counted as they come: the rest of Stats is put together when it is asked for.
+  Stats stats_;
+  std::unique_ptr<Timing> timing_;  // none: callbacks are not timed
+
+  Hooks hooks_;
+  std::unique_ptr<Alarms> alarms_;        // once there was one
+  std::unique_ptr<ClockWatch> boottime_;  // none: timeouts count by another clock
 
   // Shared with other threads and signal handlers.
   Attention attention_;
   std::atomic<std::uint32_t> stopping_{0};  // stop() calls that are under way
   Wakeup wakeup_;
   Node wakeup_node_;
+  Signals signals_;
+  Node blocked_signals_node_;
   PostQueue posts_;  // its destructor waits for posters, which use what is above
 };
 

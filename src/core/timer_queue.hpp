@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "core/grow_array.hpp"
 #include "core/paged_array.hpp"
@@ -65,6 +66,12 @@ class TimerQueue {
 
   // Makes room for so many timers. Errors: throws std::bad_alloc.
   void reserve(std::size_t count);
+
+  // Calls f(node) for each timed node in the heap, in no order.
+  template <class F>
+  void for_each(F&& f) const {
+    for (std::size_t i = 0; i < heap_.size(); ++i) f(std::as_const(*heap_[i].node));
+  }
 
   // Calls f(node) for each timed node in the heap, in no order, and forgets them all.
   template <class F>

@@ -8,24 +8,40 @@
 namespace event::detail {
 namespace {
 
-constexpr Events kAllConditions = FdTable::kConditions | Events::timeout;
+constexpr Events kOnFile = FdTable::kConditions;
+constexpr Errc kNothing{};
+constexpr Events kAllConditions = kOnFile | Events::timeout | Events::signal;
 
 std::error_code system_error(int error) noexcept { return {error, std::system_category()}; }
 
 }  // namespace
 
-std::error_code Loop::attach(Node& node, Duration first, Duration timeout) noexcept {
-  assert_thread();
+// Whether the node makes sense, and this backend can do it: what is wrong with it, or kNothing.
+inline Errc Loop::check(const Node& node, Duration first, Duration timeout) const noexcept {
   if (node.attached) return Errc::already_attached;
-  const bool on_descriptor = any(node.events & FdTable::kConditions);
+  const bool on_file = any(node.events & kOnFile);
+  const bool on_signal = any(node.events & Events::signal);
   const bool timed = first > Duration::zero() || any(node.events & Events::timeout);
-  if (first < Duration::zero() || timeout < Duration::zero() || (!on_descriptor && !timed) ||
-      (on_descriptor && node.descriptor < 0)) {
+  if (first < Duration::zero() || timeout < Duration::zero() ||
+      (!on_file && !timed && !on_signal) || (on_file && (node.descriptor < 0 || on_signal))) {
     return Errc::invalid_event;
   }
-  if (on_descriptor && any(node.events & Events::edge) && !backend_->has_edge()) {
+  if (!on_file) return kNothing;
+  const Events asked = node.events & (kOnFile | FdTable::kOptions);
+  if (any(asked & ~supported_)) return Errc::unsupported;
+  if (any(asked & Events::exclusive) && any(asked & FdTable::kNotExclusive)) {
     return Errc::unsupported;
   }
+  return kNothing;
+}
+
+std::error_code Loop::attach(Node& node, Duration first, Duration timeout) noexcept {
+  assert_thread();
+  if (const Errc wrong = check(node, first, timeout); wrong != kNothing) return wrong;
+  if (!is_ours()) {
+    if (const std::error_code error = restart_after_fork()) return error;
+  }
+  const bool timed = first > Duration::zero() || any(node.events & Events::timeout);
   if (timed) {
     try {
       timers_.set(node, later(real_time(), first));
@@ -33,11 +49,15 @@ std::error_code Loop::attach(Node& node, Duration first, Duration timeout) noexc
       return system_error(ENOMEM);
     }
   }
-  if (on_descriptor) {
-    if (const int error = table_.add(node); error != 0) {
-      if (timed) timers_.remove(node);
-      return system_error(error);
-    }
+  int error = 0;
+  if (any(node.events & kOnFile)) {
+    error = table_.add(node);
+  } else if (any(node.events & Events::signal)) {
+    error = add_signal(node);
+  }
+  if (error != 0) {
+    if (timed) timers_.remove(node);
+    return system_error(error);
   }
   node.attached = true;
   node.timeout = timeout;
@@ -45,8 +65,18 @@ std::error_code Loop::attach(Node& node, Duration first, Duration timeout) noexc
   return {};
 }
 
+// Signals that are blocked in every thread are watched for as well, where that can be.
+int Loop::add_signal(Node& node) noexcept {
+  if (blocked_signals_node_.linked) return signals_.add(node);
+  int error = signals_.blocked().open();
+  if (error == 0) error = register_internal(blocked_signals_node_, signals_.blocked().fd());
+  if (error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOSPC) return error;
+  return signals_.add(node);
+}
+
 bool Loop::detach(Node& node) noexcept {
   assert_thread();
+  if (!is_ours()) abandon();
   forget_active(node);
   const bool attached = node.attached;
   if (attached) end_watch(node);
@@ -57,8 +87,8 @@ bool Loop::detach(Node& node) noexcept {
 std::error_code Loop::rearm(Node& node, Duration timeout) noexcept {
   assert_thread();
   const bool timed = timeout > Duration::zero() || any(node.events & Events::timeout);
-  const bool on_descriptor = any(node.events & FdTable::kConditions);
-  if (!node.attached || timeout < Duration::zero() || (!timed && !on_descriptor)) {
+  const bool waits_for_more = any(node.events & (kOnFile | Events::signal));
+  if (!node.attached || timeout < Duration::zero() || (!timed && !waits_for_more)) {
     return Errc::invalid_event;
   }
   if (timed) {
@@ -90,6 +120,7 @@ std::error_code Loop::assign(Node& node, int fd, Events events) noexcept {
 // Nothing here refers to the node any more.
 void Loop::release(Node& node) noexcept {
   assert_thread();
+  if (!is_ours()) abandon();
   forget_active(node);
   if (node.attached) end_watch(node);
   if (node.linked) table_.forget(node);
@@ -119,7 +150,8 @@ void Loop::set_priority(Node& node, Priority priority) noexcept {
 
 std::optional<TimePoint> Loop::deadline(const Node& node) const noexcept {
   if (node.timer_form == TimerForm::none) return std::nullopt;
-  const TimePoint deadline = timers_.deadline(node);
+  const TimerQueue& timers = any(node.events & Node::kOnWallClock) ? alarms_->queue : timers_;
+  const TimePoint deadline = timers.deadline(node);
   return deadline != TimePoint::min() ? std::optional(deadline) : std::nullopt;
 }
 
@@ -154,7 +186,8 @@ void Loop::count_attached(const Node& node, bool attached) noexcept {
 void Loop::end_watch(Node& node) noexcept {
   node.attached = false;
   count_attached(node, false);
-  if (node.timer_form != TimerForm::none) timers_.remove(node);
+  if (node.timer_form != TimerForm::none) timers_of(node).remove(node);
+  if (any(node.events & Events::signal)) signals_.remove(node);
   if (node.lost) table_.detached(node);
 }
 

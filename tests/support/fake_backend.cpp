@@ -68,7 +68,7 @@ Events FakeBackend::ready(int fd) const {
 
 Events FakeBackend::to_report(const Registration& registration, const State& state) const {
   if (any(registration.wanted & Events::edge) && registration.reported) return Events::none;
-  if (state.hung_up) return detail::FdTable::kConditions | Ready::kHangup;
+  if (state.hung_up) return Ready::kHangupMeans | Ready::kHangup;
   return state.ready & registration.wanted & detail::FdTable::kConditions;
 }
 
@@ -100,6 +100,10 @@ int FakeBackend::update(Change change, int fd, std::uint32_t generation, Events 
   const bool known = set.count(key) != 0;
   if (change == Change::add && known) return EEXIST;
   if (change != Change::add && !known) return ENOENT;
+  const auto is_exclusive = [&](Events what) { return any(what & Events::exclusive); };
+  if (change == Change::modify && (is_exclusive(wanted) || is_exclusive(set[key].wanted))) {
+    return EINVAL;
+  }
   if (change == Change::remove) {
     set.erase(key);
   } else {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "backend/backend.hpp"
+#include "core/fd_table.hpp"
 
 namespace event::test {
 
@@ -53,7 +54,9 @@ class FakeBackend final : public detail::BackendPort {
 
   Backend kind() const noexcept override { return Backend::epoll; }
   std::size_t kernel_entry() const noexcept override { return 0; }
-  bool has_edge() const noexcept override { return true; }
+  Events supported() const noexcept override {
+    return detail::FdTable::kConditions | detail::FdTable::kOptions;
+  }
   int update(detail::Change change, int fd, std::uint32_t generation,
              Events wanted) noexcept override;
   int wait(TimePoint deadline, bool block, detail::Batch& batch) noexcept override;

@@ -34,6 +34,11 @@ enum class TimerForm : std::uint8_t {
 struct Node {
   static constexpr std::uint32_t kNowhere = 0xffffffff;
 
+  // Beside the conditions and options in `events`: the deadline is of the wall clock; the node is
+  // the loop's own.
+  static constexpr Events kOnWallClock{0x2000};
+  static constexpr Events kInternal{0x1000};
+
   const NodeOps* ops = nullptr;
   Storage callable;
   Loop* loop = nullptr;

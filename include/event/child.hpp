@@ -1,0 +1,86 @@
+// Child: a callback for the end of a child process.
+#pragma once
+
+#include <sys/types.h>
+
+#include <system_error>
+#include <utility>
+
+#include "event/event_object.hpp"
+
+namespace event {
+
+namespace detail {
+
+template <class F>
+concept ChildCallback = std::is_invocable_v<F&, int> || std::is_invocable_v<F&>;
+
+}  // namespace detail
+
+// Runs a callback once, with the status of waitpid(2), when a child process has ended, and reaps
+// it: no zombie is left. A child that has ended already is fine. The status is -1, which is neither
+// WIFEXITED nor WIFSIGNALED, if it cannot be known: somebody else has reaped the child, or SIGCHLD
+// is ignored.
+//
+// On Linux this is a pidfd: SIGCHLD is left alone. Where there is none, or a container forbids it,
+// SIGCHLD is watched while a Child is attached, as by Signal.
+//
+// Thread-safety: belongs to the thread that runs its base. Lifetime: as Event's; destroying it
+// leaves the process, and its zombie, alone.
+class EVENT_API Child : private Event {
+ public:
+  // `callback` is f(int wait_status) or f().
+  template <detail::ChildCallback F>
+  Child(Base& base, pid_t pid, F&& callback, Priority priority = Priority::middle)
+      : Event(base, -1, Events::none, Wrapped<std::decay_t<F>>{std::forward<F>(callback)},
+              priority),
+        pid_(pid) {}
+  ~Child() { detach(); }
+
+  // Starts waiting for the child.
+  // Errors: throws std::system_error and changes nothing:
+  //   Errc::already_attached   it is attached
+  //   Errc::invalid_event      the number is not positive
+  //   ECHILD                   this process has no such child, or has reaped it
+  //   the system's own         EMFILE, ENFILE, ENOMEM ...
+  // Cost: three system calls, and three more when the child has ended.
+  // See pidfd_open(2), waitid(2).
+  void attach();
+
+  // The same, with the error returned.
+  [[nodiscard]] std::error_code try_attach() noexcept;
+
+  // Stops waiting; the child lives on, and must be reaped by somebody else. Returns false if it was
+  // not attached, so also after the callback has run.
+  bool detach() noexcept;
+
+  pid_t pid() const noexcept { return pid_; }
+  using Event::attached;
+  using Event::base;
+  using Event::keep_alive;
+  using Event::priority;
+  using Event::set_priority;
+
+ private:
+  template <class F>
+  struct Wrapped {
+    void operator()(Event& event, Events) {
+      int status = 0;
+      if (!static_cast<Child&>(event).reap(status)) return;
+      if constexpr (std::is_invocable_v<F&, int>) {
+        callback(status);
+      } else {
+        callback();
+      }
+    }
+    F callback;
+  };
+
+  void watch(int fd, Events events) noexcept;
+  void let_go() noexcept;
+  bool reap(int& status) noexcept;
+
+  pid_t pid_;
+};
+
+}  // namespace event

@@ -1,0 +1,65 @@
+// Stats: what a base has done so far.
+#pragma once
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+#include "event/events.hpp"
+#include "event/time.hpp"
+
+namespace event {
+
+// A callback that was measured: how long it took, and what identifies its event.
+struct CallbackTime {
+  Duration took{};
+  TimePoint began{};
+  // Only to be compared: the event may be gone. Null for a posted function.
+  const void* event = nullptr;
+  int fd = -1;  // of a signal its number; -1 without a descriptor
+  Events events = Events::none;
+  Events fired = Events::none;
+  Priority priority = Priority::middle;
+};
+
+// Counted from the construction of the base; what Base::stats() returns.
+struct Stats {
+  std::uint64_t iterations = 0;              // times round, looks between two slices included
+  std::uint64_t waits = 0;                   // system calls that asked the kernel what is ready
+  std::array<std::uint64_t, 3> callbacks{};  // that ran, by priority: high, middle, low
+  std::uint64_t timers = 0;                  // timeouts that came to pass, of every kind of event
+  std::uint64_t signals = 0;                 // signal events that became active
+  std::uint64_t posts = 0;                   // posted functions that became active
+  std::uint64_t wakeups = 0;                 // waits that another thread or a handler ended
+  std::uint64_t registrations = 0;           // system calls that told the kernel what to watch
+  std::size_t attached = 0;                  // events, now
+  std::size_t active = 0;                    // events and posted functions that wait to run, now
+
+  // The longest callback since timing began: see Options::timing and Base::on_slow(). All zero
+  // while there is none.
+  CallbackTime longest;
+
+  // How late timeouts were seen, from due to active: lag[0] counts those below a microsecond (1024
+  // ns), each next place those up to four times as late, and the last all the rest.
+  static constexpr std::size_t kLags = 12;
+  std::array<std::uint64_t, kLags> lag{};
+
+  // The lag that place `i` stays below; Duration::max() for the last.
+  static constexpr Duration lag_limit(std::size_t i) noexcept {
+    return i + 1 < kLags ? Duration(Duration::rep{1024} << (2 * i)) : Duration::max();
+  }
+
+  // The place that counts `lag`.
+  static constexpr std::size_t lag_place(Duration lag) noexcept {
+    if (lag < Duration(1024)) return 0;
+    const auto width = std::bit_width(static_cast<std::uint64_t>(lag.count()) >> 10);
+    const auto place = (static_cast<std::size_t>(width) + 1) / 2;
+    return place < kLags ? place : kLags - 1;
+  }
+};
+
+static_assert(Stats::lag_place(Duration(1023)) == 0 && Stats::lag_place(Duration(1024)) == 1);
+static_assert(Stats::lag_place(Duration(4095)) == 1 && Stats::lag_place(Duration(4096)) == 2);
+
+}  // namespace event

@@ -1,0 +1,34 @@
+// Signals that no handler can run for, as every thread has them blocked.
+#pragma once
+
+#include <csignal>
+
+#include "backend/unique_fd.hpp"
+
+namespace event::detail {
+
+// A descriptor that is readable while one of a set of signals is pending for the process: a
+// signalfd, where there is one. To backends it is a descriptor like any other.
+class BlockedSignals {
+ public:
+  BlockedSignals() noexcept { ::sigemptyset(&watched_); }
+
+  // Opens it, anew if it is open, for the same signals. Returns 0 or an errno; ENOTSUP where the
+  // system has no such thing.
+  int open() noexcept;
+  void close() noexcept { fd_ = UniqueFd(); }
+
+  int fd() const noexcept { return fd_.get(); }
+
+  void watch(int signo) noexcept;
+  void unwatch(int signo) noexcept;
+
+  // Takes one signal that is pending, so that no thread gets it any more; 0 if there is none.
+  int take() const noexcept;
+
+ private:
+  UniqueFd fd_;
+  sigset_t watched_;
+};
+
+}  // namespace event::detail

@@ -1,0 +1,15 @@
+#include <cerrno>
+
+#include "backend/blocked_signals.hpp"
+
+namespace event::detail {
+
+int BlockedSignals::open() noexcept { return ENOTSUP; }
+
+void BlockedSignals::watch(int) noexcept {}
+
+void BlockedSignals::unwatch(int) noexcept {}
+
+int BlockedSignals::take() const noexcept { return 0; }
+
+}  // namespace event::detail

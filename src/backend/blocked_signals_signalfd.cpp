@@ -1,0 +1,37 @@
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "backend/blocked_signals.hpp"
+
+namespace event::detail {
+
+int BlockedSignals::open() noexcept {
+  UniqueFd fd(::signalfd(-1, &watched_, SFD_NONBLOCK | SFD_CLOEXEC));
+  if (!fd) return errno;
+  fd_ = std::move(fd);
+  return 0;
+}
+
+// Changing the set of one that is open does not fail.
+void BlockedSignals::watch(int signo) noexcept {
+  ::sigaddset(&watched_, signo);
+  if (fd_) static_cast<void>(::signalfd(fd_.get(), &watched_, 0));
+}
+
+void BlockedSignals::unwatch(int signo) noexcept {
+  ::sigdelset(&watched_, signo);
+  if (fd_) static_cast<void>(::signalfd(fd_.get(), &watched_, 0));
+}
+
+int BlockedSignals::take() const noexcept {
+  signalfd_siginfo info{};
+  for (;;) {
+    const ssize_t n = ::read(fd_.get(), &info, sizeof info);
+    if (n == sizeof info) return static_cast<int>(info.ssi_signo);
+    if (n >= 0 || errno != EINTR) return 0;
+  }
+}
+
+}  // namespace event::detail

@@ -1,0 +1,44 @@
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdint>
+#include <ctime>
+
+#include "backend/clock_timer.hpp"
+#include "backend/deadline.hpp"
+
+namespace event::detail {
+
+int ClockTimer::open(Of clock) noexcept {
+  const clockid_t id = clock == Of::wall ? CLOCK_REALTIME : CLOCK_BOOTTIME;
+  UniqueFd fd(::timerfd_create(id, TFD_NONBLOCK | TFD_CLOEXEC));
+  if (!fd) return errno;
+  fd_ = std::move(fd);
+  clock_ = clock;
+  return 0;
+}
+
+void ClockTimer::arm(Duration since_epoch) noexcept {
+  itimerspec when{};
+  // A value of zero would disarm it, and the time of day may be before 1970.
+  when.it_value = to_timespec(std::max(since_epoch, Duration(1)));
+  const int cancel = clock_ == Of::wall ? TFD_TIMER_CANCEL_ON_SET : 0;
+  // ECANCELED, if the clock was set in this moment, is no failure: whoever arms looks at the clock.
+  static_cast<void>(::timerfd_settime(fd_.get(), TFD_TIMER_ABSTIME | cancel, &when, nullptr));
+}
+
+void ClockTimer::drain() const noexcept {
+  std::uint64_t expirations = 0;
+  while (::read(fd_.get(), &expirations, sizeof expirations) < 0 && errno == EINTR) {
+  }
+}
+
+TimePoint boot_time() noexcept {
+  timespec now{};
+  ::clock_gettime(CLOCK_BOOTTIME, &now);
+  return TimePoint(std::chrono::seconds(now.tv_sec) + Duration(now.tv_nsec));
+}
+
+}  // namespace event::detail

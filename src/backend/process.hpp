@@ -1,0 +1,14 @@
+// A child process as a descriptor.
+#pragma once
+
+#include <sys/types.h>
+
+#include "backend/unique_fd.hpp"
+
+namespace event::detail {
+
+// Gives in `fd` a close-on-exec descriptor that is readable once the process has ended. Returns 0
+// or an errno; ENOSYS where the system has no such thing.
+int open_process(pid_t pid, UniqueFd& fd) noexcept;
+
+}  // namespace event::detail

@@ -1,0 +1,9 @@
+#include <cerrno>
+
+#include "backend/process.hpp"
+
+namespace event::detail {
+
+int open_process(pid_t, UniqueFd&) noexcept { return ENOSYS; }
+
+}  // namespace event::detail

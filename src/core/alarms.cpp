@@ -1,0 +1,101 @@
+// The loop's clocks beside the monotonic one: the time of day, and the one that goes on while the
+// machine is suspended.
+#include <algorithm>
+#include <cerrno>
+#include <new>
+
+#include "core/loop.hpp"
+#include "event/error.hpp"
+
+namespace event::detail {
+
+std::error_code Loop::attach_alarm(Node& node, WallTime when) noexcept {
+  assert_thread();
+  if (node.attached) return Errc::already_attached;
+  if (!is_ours()) {
+    if (const std::error_code error = restart_after_fork()) return error;
+  }
+  try {
+    if (alarms_ == nullptr) {
+      auto alarms = std::make_unique<Alarms>(kClockOps, *this);
+      // The time of a source is nothing that the kernel could wake us by.
+      const int error =
+          options_.time == nullptr ? watch_clock(*alarms, ClockTimer::Of::wall) : ENOTSUP;
+      if (error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOSPC) {
+        return {error, std::system_category()};
+      }
+      alarms_ = std::move(alarms);
+    }
+    alarms_->queue.set(node, from_wall(when));
+  } catch (const std::bad_alloc&) {
+    return {ENOMEM, std::system_category()};
+  }
+  node.attached = true;
+  count_attached(node, true);
+  return {};
+}
+
+// Opens the clock's descriptor and watches it, anew if it was.
+int Loop::watch_clock(ClockWatch& watch, ClockTimer::Of clock) noexcept {
+  if (watch.node.linked) table_.forget(watch.node);
+  watch.node.events |= supported_ & Events::edge;
+  watch.armed = TimePoint::max();
+  const int error = watch.timer.open(clock);
+  return error != 0 ? error : register_internal(watch.node, watch.timer.fd());
+}
+
+// The clock has come to a deadline, or was set: the next wait looks at both anew.
+void Loop::on_clock(Node& node, Events) {
+  Loop& loop = *node.loop;
+  loop.uncount_callback();
+  ClockWatch& watch =
+      loop.boottime_ != nullptr && &node == &loop.boottime_->node ? *loop.boottime_ : *loop.alarms_;
+  if (!any(node.events & Events::edge)) watch.timer.drain();
+  watch.armed = TimePoint::max();
+}
+
+WallTime Loop::wall_time() const noexcept {
+  return options_.time != nullptr
+             ? options_.time->wall()
+             : std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now());
+}
+
+// By the wall clock as it is set now. Requires: alarms_ != nullptr.
+Duration Loop::until_alarm() const noexcept {
+  if (alarms_->queue.empty()) return Duration::max();
+  return between(from_wall(wall_time()), alarms_->queue.next());
+}
+
+// Has the kernel wake the loop for the first alarm. Returns when the loop must look by itself, on
+// the clock that it waits by: never, if the kernel tells of changes of the wall clock.
+TimePoint Loop::wake_for_alarm() noexcept {
+  if (alarms_->queue.empty()) return TimePoint::max();
+  if (alarms_->node.linked) {
+    alarms_->wake_at(alarms_->queue.next());
+    return TimePoint::max();
+  }
+  return later(real_time(), std::min(until_alarm(), kLookAtWall));
+}
+
+void Loop::wait_on_boottime(TimePoint next, bool block) {
+  if (alarms_ != nullptr) next = std::min(next, wake_for_alarm());
+  if (block && next != TimePoint::max()) {
+    block = next > boot_time();
+    if (block) boottime_->wake_at(next);
+  }
+  wait_in_kernel(TimePoint::max(), block);
+  batch_.expired = true;
+}
+
+void Loop::collect_alarms() {
+  TimerQueue& queue = alarms_->queue;
+  if (queue.empty()) return;
+  const TimePoint now = from_wall(wall_time());
+  while (Node* const node = queue.due(now)) {
+    make_active(*node, Events::timeout);
+    count_late(queue.next(), now);
+    queue.pop(*node);
+  }
+}
+
+}  // namespace event::detail

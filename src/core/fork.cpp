@@ -1,0 +1,60 @@
+// The loop in the child of a fork: its kernel side is the parent's, until it has one of its own.
+#include <cassert>
+
+#include "core/loop.hpp"
+
+namespace event::detail {
+
+// From now on what is taken back from the kernel is not taken back from the parent's set.
+void Loop::abandon() noexcept {
+  backend_->abandon();
+  signals_.abandon();
+}
+
+// What after_fork() would have done. A debug build says who forgot it.
+std::error_code Loop::restart_after_fork() noexcept {
+  assert(is_ours() && "call Base::after_fork() in the child of a fork before using its base");
+  return after_fork();
+}
+
+std::error_code Loop::after_fork() noexcept {
+  if (is_ours()) return {};
+  abandon();
+  // Whoever ran the loop in the parent, if not this thread, does not exist here.
+  if (thread_ != std::this_thread::get_id()) running_ = false;
+  stopping_.store(0, std::memory_order_relaxed);
+  attention_.wake_up();
+  int error = reopen_internals();
+  if (error == 0) error = table_.register_all();
+  if (error != 0) return {error, std::system_category()};
+  forks_ = fork_count();
+  if (embedded_ && !running_) rest();
+  return {};
+}
+
+// Every descriptor of the loop's own, anew. They are registered with all the others.
+int Loop::reopen_internals() noexcept {
+  for (Node* const node : {&wakeup_node_, &blocked_signals_node_}) {
+    if (node->linked) table_.forget(*node);
+  }
+  int error = wakeup_.reopen();
+  if (error == 0) error = backend_->restart();
+  if (error == 0) error = register_internal(wakeup_node_, wakeup_.fd());
+  if (error == 0 && !signals_.empty() && signals_.blocked().open() == 0) {
+    error = register_internal(blocked_signals_node_, signals_.blocked().fd());
+  }
+  if (error == 0 && alarms_ != nullptr) error = watch_clock(*alarms_, ClockTimer::Of::wall);
+  if (error == 0 && boottime_ != nullptr) {
+    error = watch_clock(*boottime_, ClockTimer::Of::boottime);
+  }
+  return error == ENOTSUP ? 0 : error;
+}
+
+int Loop::register_internal(Node& node, int fd) noexcept {
+  node.descriptor = fd;
+  const int error = table_.add(node);
+  node.attached = error == 0;
+  return error;
+}
+
+}  // namespace event::detail

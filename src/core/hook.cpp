@@ -1,0 +1,14 @@
+#include "event/hook.hpp"
+
+#include "core/loop.hpp"
+#include "event/event_object.hpp"
+
+namespace event {
+
+void Hook::link(Base& base) noexcept { detail::loop_of(base)->hooks().add(*this); }
+
+void Hook::unlink() noexcept {
+  if (hooks_ != nullptr) hooks_->remove(*this);
+}
+
+}  // namespace event

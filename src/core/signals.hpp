@@ -1,0 +1,118 @@
+// Signals: from the process's handler to the events of a base.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "backend/blocked_signals.hpp"
+#include "backend/wakeup.hpp"
+#include "core/attention.hpp"
+#include "event/detail/node.hpp"
+
+namespace event::detail {
+
+// The signal events of one base. The handler sets a bit for the signal in every base that has an
+// event on it, and wakes the ones that sleep: no pipe that could be full, and nothing in it that a
+// handler must not do. The loop then takes the bits and makes the events active.
+//
+// Where the kernel can tell of signals that are blocked, blocked() is a descriptor for those; what
+// it tells goes the handler's way from there on. With threads that do not block them both paths are
+// open, and a signal takes one of them.
+//
+// Thread-safety: belongs to the loop's thread; note() any thread and any signal handler.
+class Signals {
+ public:
+  Signals(Attention& attention, const Wakeup& wakeup) noexcept
+      : attention_(attention), wakeup_(wakeup) {}
+  ~Signals();
+  Signals(const Signals&) = delete;
+  Signals& operator=(const Signals&) = delete;
+
+  // Adds an event on signal node.descriptor. Returns 0 or an errno, and then has changed nothing.
+  int add(Node& node) noexcept;
+
+  // Requires: it was added.
+  void remove(Node& node) noexcept;
+
+  // Calls activate(node) for each event whose signal has come since the last call, in the order of
+  // attaching. activate() may throw: what was not activated then comes again.
+  template <class Activate>
+  void collect(Activate&& activate) {
+    const Set came = take();
+    try {
+      for (Node* const node : nodes_) {
+        if (came.has(node->descriptor)) activate(*node);
+      }
+    } catch (...) {
+      note(came);
+      throw;
+    }
+  }
+
+  // For the kernel's report that blocked() is readable.
+  void take_blocked() noexcept;
+  BlockedSignals& blocked() noexcept { return blocked_; }
+
+  // Notes that a signal has come, if there is an event on it.
+  void note(int signo) noexcept;
+
+  // In the child of a fork: what is shared with the parent is let go of.
+  void abandon() noexcept { blocked_.close(); }
+
+  bool empty() const noexcept { return nodes_.empty(); }
+
+  template <class F>
+  void for_each(F&& f) const {
+    for (const Node* const node : nodes_) f(*node);
+  }
+
+  // Calls f(node) for each event and removes it.
+  template <class F>
+  void clear(F&& f) noexcept {
+    while (!nodes_.empty()) {
+      Node& node = *nodes_.back();
+      remove(node);
+      f(node);
+    }
+  }
+
+ private:
+  friend class SignalHandlers;
+
+  static constexpr int kMost = 128;  // more than any system has; numbers begin with 1
+  static constexpr int kWordBits = 64;
+
+  struct Set {
+    std::array<std::uint64_t, kMost / kWordBits> words{};
+    bool has(int signo) const noexcept { return (words[word_of(signo)] & bit_of(signo)) != 0; }
+  };
+
+  static std::size_t word_of(int signo) noexcept {
+    return static_cast<std::size_t>(signo - 1) / kWordBits;
+  }
+  static std::uint64_t bit_of(int signo) noexcept {
+    return std::uint64_t{1} << static_cast<unsigned>(signo - 1) % kWordBits;
+  }
+
+  using AtomicSet = std::array<std::atomic<std::uint64_t>, kMost / kWordBits>;
+  static_assert(std::atomic<std::uint64_t>::is_always_lock_free, "signal handlers use it");
+
+  bool has_event_on(int signo) const noexcept;
+  Set take() noexcept;
+  void note(const Set& came) noexcept;
+  void ask() noexcept;
+
+  Attention& attention_;
+  const Wakeup& wakeup_;
+  std::vector<Node*> nodes_;  // in the order of attaching
+  BlockedSignals blocked_;
+  AtomicSet interesting_{};  // signals with an event
+  AtomicSet came_{};
+  std::atomic<Signals*> next_{nullptr};  // in the list of SignalHandlers
+};
+
+}  // namespace event::detail
