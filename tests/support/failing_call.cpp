@@ -5,11 +5,13 @@
 #include <dlfcn.h>
 #include <poll.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #if EVENT_HAVE_EPOLL
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #endif
 
@@ -25,7 +27,7 @@
 namespace event::test {
 namespace {
 
-constexpr std::size_t kCalls = static_cast<std::size_t>(Call::timerfd_settime) + 1;
+constexpr std::size_t kCalls = static_cast<std::size_t>(Call::waitid) + 1;
 
 struct Fault {
   bool active = false;
@@ -108,6 +110,11 @@ int poll(pollfd* polled, nfds_t count, int timeout) {
   return fails(Call::poll) ? -1 : next(polled, count, timeout);
 }
 
+int waitid(idtype_t type, id_t id, siginfo_t* info, int options) {
+  static auto* const next = real<int(idtype_t, id_t, siginfo_t*, int)>("waitid");
+  return fails(Call::waitid) ? -1 : next(type, id, info, options);
+}
+
 EVENT_NOT_SANITIZED void* realloc(void* memory, std::size_t size) {
   static auto* const next = real<void*(void*, std::size_t)>("realloc");
   return fails(Call::realloc) ? nullptr : next(memory, size);
@@ -139,6 +146,11 @@ int epoll_wait(int set, epoll_event* events, int room, int timeout) {
 int eventfd(unsigned int value, int flags) {
   static auto* const next = real<int(unsigned int, int)>("eventfd");
   return fails(Call::eventfd) ? -1 : next(value, flags);
+}
+
+int signalfd(int fd, const sigset_t* signals, int flags) {
+  static auto* const next = real<int(int, const sigset_t*, int)>("signalfd");
+  return fails(Call::signalfd) ? -1 : next(fd, signals, flags);
 }
 
 int timerfd_create(clockid_t clock, int flags) {

@@ -18,8 +18,10 @@ enum class Call : std::uint8_t {
   poll,
   ppoll,
   realloc,
+  signalfd,
   timerfd_create,
-  timerfd_settime
+  timerfd_settime,
+  waitid
 };
 
 inline constexpr std::size_t kAlways = std::numeric_limits<std::size_t>::max();

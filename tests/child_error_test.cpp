@@ -1,0 +1,240 @@
+// Children that cannot be attached, or that others reap.
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <string>
+
+#include "support/children.hpp"
+#include "support/failing_call.hpp"
+#include "support/process.hpp"
+
+namespace event::test {
+namespace {
+
+TEST_P(Children, OfOthersAreAnErrorThatNamesThem) {
+  expect([] {
+    std::array<int, 2> ends{};
+    ASSERT_EQ(::pipe(ends.data()), 0);
+    const Fd reader(ends[0]);
+    Fd writer(ends[1]);
+    const pid_t middle = ::fork();
+    if (middle == 0) {
+      const pid_t grandchild = ::fork();
+      if (grandchild != 0) {
+        static_cast<void>(::write(writer.get(), &grandchild, sizeof grandchild));
+        ::waitpid(grandchild, nullptr, 0);
+        ::_exit(0);
+      }
+      for (;;) ::pause();
+    }
+    pid_t grandchild = 0;
+    ASSERT_EQ(::read(reader.get(), &grandchild, sizeof grandchild),
+              static_cast<ssize_t>(sizeof grandchild));
+    const Process reaped;
+    reaped.end();
+    reaped.reap();
+
+    const auto before = action_on_child();
+    const std::set<int> descriptors = open_descriptors();
+    {
+      Base base(options());
+      for (const pid_t pid : {pid_t{1}, ::getppid(), ::getpid(), grandchild, reaped.pid()}) {
+        SCOPED_TRACE(pid);
+        Child child(base, pid, [] { ADD_FAILURE() << "it must not be called"; });
+        EXPECT_EQ(child.try_attach(), system_error(ECHILD));
+        EXPECT_FALSE(child.attached());
+        EXPECT_FALSE(child.detach());
+        try {
+          child.attach();
+          ADD_FAILURE() << "nothing was thrown";
+        } catch (const std::system_error& error) {
+          EXPECT_EQ(error.code(), system_error(ECHILD));
+          EXPECT_NE(std::string(error.what()).find("process " + std::to_string(pid)),
+                    std::string::npos)
+              << error.what();
+        }
+      }
+      EXPECT_EQ(base.size(), 0U);
+      EXPECT_EQ(run(base), 0U);
+    }
+    EXPECT_EQ(action_on_child(), before);
+    EXPECT_EQ(open_descriptors(), descriptors);
+    ::kill(grandchild, SIGKILL);
+    ::waitpid(middle, nullptr, 0);
+  });
+}
+
+TEST_P(Children, WithoutAPositiveNumberAreInvalid) {
+  expect([] {
+    Base base(options());
+    const Process process;
+    for (const pid_t pid : {pid_t{0}, pid_t{-1}, -process.pid()}) {
+      Child child(base, pid, [] { ADD_FAILURE() << "it must not be called"; });
+      EXPECT_EQ(child.try_attach(), Errc::invalid_event);
+      EXPECT_EQ(thrown_by([&] { child.attach(); }), Errc::invalid_event);
+      EXPECT_FALSE(child.attached());
+    }
+    process.end_now();
+    EXPECT_EQ(run(base), 0U);
+    EXPECT_EQ(process.reap(), "exited 0");
+  });
+}
+
+TEST_P(Children, AreAttachedOnce) {
+  expect([] {
+    Base base(options());
+    const Process process(1);
+    Told statuses;
+    Child child(base, process.pid(), note(statuses));
+    child.attach();
+    const std::set<int> descriptors = open_descriptors();
+
+    EXPECT_EQ(child.try_attach(), Errc::already_attached);
+    EXPECT_EQ(thrown_by([&] { child.attach(); }), Errc::already_attached);
+    EXPECT_EQ(open_descriptors(), descriptors);
+    EXPECT_EQ(base.size(), 1U);
+    process.end();
+    run(base);
+
+    EXPECT_EQ(statuses, Told{"exited 1"});
+  });
+}
+
+TEST_P(Children, AreNotAttachedIfNoDescriptorIsLeft) {
+  if (!EVENT_HAVE_EPOLL) GTEST_SKIP() << "no descriptor is needed";
+  expect([] {
+    Base base(options());
+    const Process process(1);
+    Told statuses;
+    Child child(base, process.pid(), note(statuses));
+    const auto before = action_on_child();
+    const std::set<int> descriptors = open_descriptors();
+    std::error_code error;
+    {
+      const NoDescriptorLeft none;
+      error = child.try_attach();
+    }
+    EXPECT_EQ(error, system_error(EMFILE));
+    EXPECT_FALSE(child.attached());
+    EXPECT_EQ(base.size(), 0U);
+    EXPECT_EQ(action_on_child(), before);
+    EXPECT_EQ(open_descriptors(), descriptors);
+    EXPECT_EQ(run(base), 0U);
+
+    child.attach();
+    process.end();
+    run(base);
+    EXPECT_EQ(statuses, Told{"exited 1"});
+  });
+}
+
+TEST_P(Children, DoNotFallBackToSigchldIfNoDescriptorIsLeft) {
+  expect([] {
+    if (!by_descriptor()) return;
+    Base base(options());
+    const Process process;
+    Signal signal(base, SIGUSR1, Never());
+    signal.attach();  // so that a signal needs no further descriptor
+    Child child(base, process.pid(), [] {});
+    const auto before = action_on_child();
+    std::error_code error;
+    {
+      const NoDescriptorLeft none;
+      error = child.try_attach();
+    }
+    EXPECT_EQ(error, system_error(EMFILE));
+    EXPECT_EQ(action_on_child(), before);
+  });
+}
+
+TEST_P(Children, AreNotAttachedIfTheKernelHasNoRoomForTheirDescriptor) {
+  if (!EVENT_HAVE_EPOLL) GTEST_SKIP() << "no descriptor is needed";
+  expect([] {
+    const Call attaching = backend() == Backend::epoll ? Call::epoll_ctl : Call::fstat;
+    Base base(options());
+    const Process process(1);
+    Told statuses;
+    Child child(base, process.pid(), note(statuses));
+    const auto before = action_on_child();
+    const std::set<int> descriptors = open_descriptors();
+    {
+      const FailingCall failing(attaching, ENOSPC);
+      EXPECT_EQ(child.try_attach(), system_error(ENOSPC));
+    }
+    EXPECT_FALSE(child.attached());
+    EXPECT_EQ(base.size(), 0U);
+    EXPECT_EQ(action_on_child(), before);
+    if (by_descriptor()) {
+      EXPECT_EQ(open_descriptors(), descriptors);
+    }
+
+    const Pipe others = make_pipe();  // these get its number, if it was given back
+    const std::set<int> with_others = open_descriptors();
+    EXPECT_FALSE(child.detach());
+    EXPECT_EQ(open_descriptors(), with_others) << "it is closed once";
+    child.attach();
+    process.end();
+    run(base);
+    EXPECT_EQ(statuses, Told{"exited 1"});
+  });
+}
+
+// Others who reap.
+
+TEST_P(Children, ThatSomebodyElseReapedHaveAnUnknownStatus) {
+  expect([] {
+    Base base(options());
+    const Process process(3);
+    Told statuses;
+    Child child(base, process.pid(), note(statuses));
+    child.attach();
+
+    process.end();
+    EXPECT_EQ(process.reap(), "exited 3");
+    run(base);
+
+    EXPECT_EQ(statuses, Told{"unknown"});
+    EXPECT_FALSE(child.attached());
+  });
+}
+
+TEST_P(Children, ThatTwoWaitForTellTheirStatusToOne) {
+  expect([] {
+    Base base(options());
+    const Process process(3);
+    Told statuses;
+    Child first(base, process.pid(), note(statuses));
+    Child second(base, process.pid(), note(statuses));
+    first.attach();
+    second.attach();
+
+    process.end();
+    run(base);
+
+    EXPECT_EQ(statuses, (Told{"exited 3", "unknown"}));
+  });
+}
+
+// In the fallback attach() looks again once SIGCHLD is watched; the child may be gone by then.
+TEST_P(Children, ThatAreGoneWhileTheyAreAttachedAreNotWaitedForForEver) {
+  expect([] {
+    Base base(options());
+    const Process process(3);
+    process.end_now();
+    int called = 0;
+    Child child(base, process.pid(), [&] { ++called; });
+    {
+      const FailingCall gone(Call::waitid, ECHILD, 2);
+      child.attach();
+    }
+    run(base);
+
+    EXPECT_EQ(called, 1);
+  });
+}
+
+}  // namespace
+}  // namespace event::test

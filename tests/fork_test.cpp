@@ -1,0 +1,447 @@
+// Bases in the child of a fork.
+#include <poll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <csignal>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "support/every_backend.hpp"
+#include "support/failing_call.hpp"
+#include "support/forked.hpp"
+#include "support/process.hpp"
+#include "support/signals.hpp"
+
+namespace event::test {
+namespace {
+
+TEST_P(EveryBackend, WorksInTheChildOfAForkWithEveryEventItHas) {
+  Base base(real_time());
+  const Pipe pipe = make_pipe();
+  const Sockets sockets = socket_pair();
+  Event reader(base, pipe.reader.get(), Events::read | Events::persist, recorder.note(1));
+  Event writer(base, sockets.ours.get(), Events::write, recorder.note(2));
+  Event timed(base, sockets.ours.get(), Events::read, recorder.note(3));
+  Timer timer(base, recorder.note(4));
+  Signal signal(base, SIGUSR1, recorder.note(5));
+  Alarm alarm(base, recorder.note(6));
+  Event active(base, -1, Events::timeout, recorder.note(7));
+  Event again(base, sockets.ours.get(), Events::write, [] {});
+  again.attach();
+  base.loop(Loop::once);
+  reader.attach();
+  writer.attach();
+  timed.attach(20ms);
+  timer.attach(10ms);
+  signal.attach();
+  alarm.attach(std::chrono::system_clock::now() + 30ms);
+  active.activate(Events::timeout);
+  base.post(recorder.note(8));
+
+  EXPECT_TRUE(succeeds_in_child([&] {
+    base.after_fork();
+    EXPECT_EQ(base.size(), 6U);
+    write_bytes(pipe.writer);
+    ::raise(SIGUSR1);
+    again.attach();
+    while (base.size() > 2) {
+      base.loop(Loop::once);
+      drain(pipe.reader);
+    }
+    std::sort(recorder.order.begin(), recorder.order.end());
+    EXPECT_EQ(recorder.order, (Order{1, 2, 3, 4, 5, 6, 7, 8}));
+  }));
+}
+
+TEST_P(EveryBackend, TouchesNothingOfTheParentsInTheChild) {
+  Base base(real_time());
+  const Pipe pipe = make_pipe();
+  std::deque<Event> events;
+  for (int i = 0; i < 4; ++i) {
+    events.emplace_back(base, pipe.reader.get(), Events::read, recorder.note(i));
+    events.back().attach();
+  }
+  Timer timer(base, recorder.note(4));
+  Signal signal(base, SIGUSR1, recorder.note(5));
+  signal.attach();
+  Alarm alarm(base, recorder.note(6));
+  alarm.attach(std::chrono::system_clock::now() + 20ms);
+  timer.attach(10ms);
+  base.loop(Loop::nonblock);  // timers of the kernel's are set
+
+  EXPECT_TRUE(succeeds_in_child([&] {
+    base.after_fork();
+    events.clear();
+    timer.rearm(24h);
+    signal.detach();
+    alarm.detach();
+    Signal other(base, SIGUSR2, [] {});
+    other.attach();
+    Alarm own(base, [] {});
+    own.attach(std::chrono::system_clock::now());
+    base.loop(Loop::once);
+    own.attach(std::chrono::system_clock::now() + 24h);
+    Timer soon(base, [] {});
+    soon.attach(1ms);
+    base.post([] {});
+    while (soon.attached()) base.loop(Loop::once);
+    soon.attach(24h);
+    base.loop(Loop::nonblock);
+    base.stop();
+  }));
+
+  write_bytes(pipe.writer);
+  ::raise(SIGUSR1);
+  while (recorder.order.size() < 7) run(base, Loop::once);
+  std::sort(recorder.order.begin(), recorder.order.end());
+  EXPECT_EQ(recorder.order, (Order{0, 1, 2, 3, 4, 5, 6}));
+  EXPECT_EQ(base.stats().wakeups, 0U);
+}
+
+// What a child does that simply ends, its objects destroyed on the way.
+TEST_P(EveryBackend, TouchesNothingOfTheParentsInAChildThatOnlyDestroys) {
+  auto base = std::make_unique<Base>(real_time());
+  const Pipe pipe = make_pipe();
+  const Pipe closed = make_pipe();
+  std::optional<Event> first;
+  std::optional<Event> second;
+  std::optional<Signal> signal;
+  std::optional<Alarm> alarm;
+  first.emplace(*base, pipe.reader.get(), Events::read | Events::persist, recorder.note(1));
+  second.emplace(*base, closed.reader.get(), Events::read | Events::persist, recorder.note(2));
+  signal.emplace(*base, SIGUSR1, recorder.note(3));
+  alarm.emplace(*base, recorder.note(4));
+  first->attach();
+  second->attach();
+  signal->attach();
+  alarm->attach(std::chrono::system_clock::now() + 1h);
+
+  for (const int way : {0, 1, 2}) {
+    EXPECT_TRUE(succeeds_in_child([&] {
+      if (way == 0) base.reset();
+      if (way == 1) second->detach();
+      first.reset();
+      second.reset();
+      signal.reset();
+      alarm.reset();
+      base.reset();
+    }));
+  }
+
+  write_bytes(pipe.writer);
+  write_bytes(closed.writer);
+  EXPECT_EQ(base->loop(Loop::nonblock), 2U);
+  if (!kSeesBlocked) return;
+  // Only what the kernel watches for the parent can tell of one that is blocked.
+  const Blocked blocked(SIGUSR1);
+  ::raise(SIGUSR1);
+  for (int i = 0; i < 2; ++i) base->loop(Loop::nonblock);
+  EXPECT_EQ(std::count(recorder.order.begin(), recorder.order.end(), 3), 1);
+}
+
+// After it has met a stale registration a base takes registrations back at once.
+TEST_P(EveryBackend, TouchesNothingOfTheParentsThoughItTakesBackAtOnce) {
+  Base base(options());
+  Pipe closed = make_pipe();
+  const Fd kept_alive = duplicate(closed.reader);
+  Event old(base, closed.reader.get(), Events::read | Events::persist, Never());
+  old.attach();
+  closed.reader.close();
+  old.detach();
+  write_bytes(closed.writer);
+  for (int i = 0; i < 3; ++i) base.loop(Loop::nonblock | Loop::keep_alive);
+  const Pipe pipe = make_pipe();
+  Event event(base, pipe.reader.get(), Events::read, recorder.note(1));
+  event.attach();
+
+  EXPECT_TRUE(succeeds_in_child([&] { event.detach(); }));
+
+  write_bytes(pipe.writer);
+  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+}
+
+TEST_P(EveryBackend, IsTheSameBaseInAParentThatCallsAfterFork) {
+  Base base(options());
+  const Pipe pipe = readable_pipe();
+  Event event(base, pipe.reader.get(), Events::read, recorder.note(1));
+  event.attach();
+  const std::set<int> before = open_descriptors();
+  const std::uint64_t registrations = base.stats().registrations;
+
+  base.after_fork();
+
+  EXPECT_EQ(base.stats().registrations, registrations);
+  EXPECT_EQ(open_descriptors(), before);
+  EXPECT_EQ(run(base), 1U);
+}
+
+#ifndef NDEBUG
+
+TEST_P(EveryBackend, SaysInADebugBuildThatAfterForkWasForgotten) {
+  Base base(options());
+  const Pipe pipe = make_pipe();
+  Event event(base, pipe.reader.get(), Events::read, [] {});
+  Alarm alarm(base, [] {});
+  EXPECT_DEATH(base.loop(Loop::nonblock | Loop::keep_alive), "after_fork");
+  EXPECT_DEATH(event.attach(), "after_fork");
+  EXPECT_DEATH(alarm.attach(time.wall()), "after_fork");
+}
+
+#else
+
+TEST_P(EveryBackend, DoesInTheChildWhatAfterForkWouldHaveDoneIfThatWasForgotten) {
+  Base base(options());
+  const Pipe pipe = make_pipe();
+  Event event(base, pipe.reader.get(), Events::read | Events::persist, recorder.note(1));
+  event.attach();
+
+  EXPECT_TRUE(succeeds_in_child([&] {
+    write_bytes(pipe.writer);
+    EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+    event.detach();
+    base.loop(Loop::nonblock | Loop::keep_alive);
+  }));
+  EXPECT_TRUE(succeeds_in_child([&] {
+    Event other(base, pipe.writer.get(), Events::write, recorder.note(2));
+    other.attach();
+    EXPECT_EQ(base.loop(Loop::nonblock), 2U);
+  }));
+
+  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+}
+
+#endif
+
+TEST_P(EveryBackend, GoesOnInTheChildOfAForkInACallback) {
+  Base base(real_time());
+  const Pipe pipe = readable_pipe();
+  int status = -1;
+  bool in_child = false;
+  Event forking(base, pipe.reader.get(), Events::read, [&] {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      ::alarm(30);
+      in_child = true;
+      base.after_fork();
+    } else {
+      ::waitpid(child, &status, 0);
+    }
+  });
+  Event next(base, pipe.reader.get(), Events::read, recorder.note(1));
+  Timer timer(base, recorder.note(2));
+  forking.attach();
+  next.attach();
+  timer.attach(5ms);
+  const std::size_t ran = base.dispatch();
+  if (in_child) ::_exit(ran == 3 && recorder.order == Order{1, 2} ? 0 : 1);
+
+  EXPECT_EQ(ran, 3U);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+TEST_P(EveryBackend, LosesOnlyTheEventsWhoseDescriptorTheChildHasClosed) {
+  Base base(options());
+  Pipe closed = make_pipe();
+  const Pipe kept = readable_pipe();
+  Event lost(base, closed.reader.get(), Events::read, Never());
+  Event other(base, kept.reader.get(), Events::read, recorder.note(1));
+  lost.attach();
+  other.attach();
+
+  EXPECT_TRUE(succeeds_in_child([&] {
+    const int number = closed.reader.get();
+    closed.reader.close();
+    base.after_fork();
+    EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+
+    const Fd reused = move_to(number, readable_pipe().reader);
+    Event newer(base, number, Events::read, recorder.note(2));
+    newer.attach();
+    EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+    EXPECT_EQ(recorder.order, (Order{1, 2}));
+  }));
+}
+
+TEST_P(EveryBackend, TakesASignalThatTheChildGotBeforeAfterFork) {
+  Base base(options());
+  Signal signal(base, SIGUSR1, recorder.note(1));
+  signal.attach();
+  ::raise(SIGUSR1);  // the parent's
+
+  EXPECT_TRUE(succeeds_in_child([&] {
+    base.after_fork();
+    EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+  }));
+  EXPECT_TRUE(succeeds_in_child([&] {
+    ::raise(SIGUSR1);
+    base.after_fork();
+    EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  }));
+
+  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+}
+
+TEST_P(EveryBackend, TakesSignalsThatAreBlockedInTheChild) {
+  Base base(options());
+  Signal signal(base, SIGUSR1, recorder.note(1));
+  signal.attach();
+
+  EXPECT_TRUE(succeeds_in_child([&] {
+    base.after_fork();
+    sigset_t all;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_BLOCK, &all, nullptr);
+    ::raise(SIGUSR1);
+    if (base.loop(Loop::nonblock) == 0) return;  // a system without signalfd
+    EXPECT_EQ(recorder.order, Order{1});
+  }));
+}
+
+TEST_P(EveryBackend, IsWokenByThreadsOfTheChild) {
+  Base base(real_time());
+  EXPECT_TRUE(succeeds_in_child([&] {
+    base.after_fork();
+    std::atomic<bool> asleep = false;
+    const Hook hook(base, Hook::When::before_wait, [&] { asleep = true; });
+    std::thread poster([&] {
+      while (!asleep) std::this_thread::yield();
+      base.post([&] { base.stop(); });
+    });
+    run(base, Loop::keep_alive);
+    poster.join();
+  }));
+}
+
+TEST_P(EveryBackend, ShowsAnotherLoopWhatThreadsOfTheChildPost) {
+  Base base(options());
+  if (base.fd() < 0) GTEST_SKIP() << "this backend has no descriptor";
+  const Fd parents(::dup(base.fd()));
+  EXPECT_TRUE(succeeds_in_child([&] {
+    base.after_fork();
+    std::thread([&] { base.post([] {}); }).join();
+    pollfd polled{base.fd(), POLLIN, 0};
+    EXPECT_EQ(::poll(&polled, 1, 20'000), 1);
+    polled.fd = parents.get();
+    EXPECT_EQ(::poll(&polled, 1, 0), 0) << "the parent has nothing to do";
+  }));
+}
+
+TEST_P(EveryBackend, CanBeForkedAgainAndAgain) {
+  Base base(options());
+  const Pipe pipe = readable_pipe();
+  Event event(base, pipe.reader.get(), Events::read | Events::persist, recorder.note(1));
+  event.attach();
+
+  EXPECT_TRUE(succeeds_in_child([&] {
+    base.after_fork();
+    EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+    EXPECT_TRUE(succeeds_in_child([&] {
+      base.after_fork();
+      base.after_fork();
+      EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+      event.detach();
+      base.loop(Loop::nonblock | Loop::keep_alive);
+    }));
+    EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  }));
+  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+}
+
+TEST_P(EveryBackend, ReportsAKernelThatRefusesItsSideInTheChildAndTriesAgain) {
+  Base base(real_time());
+  const Pipe pipe = readable_pipe();
+  Event event(base, pipe.reader.get(), Events::read, recorder.note(1));
+  Signal signal(base, SIGUSR1, [] {});
+  event.attach();
+  signal.attach();
+  signal.keep_alive(false);
+
+  for (const Call call : {Call::epoll_create1, Call::epoll_ctl, Call::eventfd, Call::pipe}) {
+    for (std::size_t nth = 1; nth < 5; ++nth) {
+      EXPECT_TRUE(succeeds_in_child([&] {
+        std::error_code error;
+        {
+          const FailingCall full(call, ENOMEM, nth);
+          error = thrown_by([&] { base.after_fork(); });
+        }
+        EXPECT_TRUE(error == std::error_code() || error == system_error(ENOMEM));
+        base.after_fork();
+        EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+        EXPECT_EQ(base.size(), 1U);
+      }));
+    }
+  }
+}
+
+TEST_P(EveryBackend, LeaksNoDescriptorInTheChild) {
+  Base base(real_time());
+  const Pipe pipe = make_pipe();
+  Event event(base, pipe.reader.get(), Events::read, [] {});
+  Signal signal(base, SIGUSR1, [] {});
+  Alarm alarm(base, [] {});
+  event.attach();
+  signal.attach();
+  alarm.attach(std::chrono::system_clock::now() + 1h);
+  static_cast<void>(base.fd());
+
+  EXPECT_TRUE(succeeds_in_child([&] {
+    const std::size_t before = open_descriptors().size();
+    const int fd = base.fd();
+    base.after_fork();
+    EXPECT_EQ(open_descriptors().size(), before);
+    EXPECT_EQ(base.fd(), fd) << "the number stays";
+  }));
+}
+
+TEST_P(EveryBackend, ServesManyDescriptorsInTheChild) {
+  Base base(options());
+  std::deque<Pipe> pipes;
+  std::deque<Event> events;
+  for (int i = 0; i < 300; ++i) {
+    pipes.push_back(readable_pipe());
+    events.emplace_back(base, pipes.back().reader.get(), Events::read, [] {});
+    events.back().attach();
+  }
+  EXPECT_TRUE(succeeds_in_child([&] {
+    base.after_fork();
+    EXPECT_EQ(run(base), 300U);
+  }));
+  EXPECT_EQ(run(base), 300U);
+}
+
+TEST_P(EveryBackend, CallsRegularFilesReadyInTheChildToo) {
+  Base base(options());
+  const Fd file = regular_file();
+  Event event(base, file.get(), Events::read, [] {});
+  event.attach();
+  EXPECT_TRUE(succeeds_in_child([&] {
+    base.after_fork();
+    EXPECT_EQ(run(base), 1U);
+  }));
+  EXPECT_EQ(run(base), 1U);
+}
+
+TEST_P(EveryBackend, ShowsAnotherLoopOnlyWhatHappensInItsOwnProcess) {
+  Base base(options());
+  if (base.fd() < 0) GTEST_SKIP() << "this backend has no descriptor";
+  EXPECT_TRUE(succeeds_in_child([&] {
+    base.post([] {});  // before after_fork()
+    base.after_fork();
+    EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+    base.post([] {});
+    base.stop();
+    EXPECT_EQ(base.next_timeout(), Duration::zero());
+  }));
+  EXPECT_EQ(base.next_timeout(), std::nullopt);
+  base.loop(Loop::nonblock | Loop::keep_alive);
+  EXPECT_EQ(base.stats().wakeups, 0U);
+}
+
+}  // namespace
+}  // namespace event::test

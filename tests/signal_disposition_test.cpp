@@ -1,0 +1,156 @@
+// What the process did on a signal before, and does again.
+#include <signal.h>
+#include <unistd.h>
+
+#include <optional>
+#include <vector>
+
+#include "support/every_backend.hpp"
+#include "support/signals.hpp"
+
+namespace event::test {
+namespace {
+
+struct sigaction handler_with_everything() {
+  struct sigaction action {};
+  action.sa_sigaction = &count_stray_with_info;
+  action.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK;
+  sigemptyset(&action.sa_mask);
+  sigaddset(&action.sa_mask, SIGHUP);
+  sigaddset(&action.sa_mask, SIGRTMAX);
+  return action;
+}
+
+std::vector<struct sigaction> former_actions() {
+  std::vector<struct sigaction> actions(3);
+  actions[0].sa_handler = SIG_DFL;
+  actions[1].sa_handler = SIG_IGN;
+  actions[2].sa_handler = &count_stray;
+  actions.push_back(handler_with_everything());
+  return actions;
+}
+
+TEST_P(Signals, HaveTheirFormerActionBackAfterTheLastEvent) {
+  for (const struct sigaction& former : former_actions()) {
+    const Disposition disposition(SIGUSR1, former);
+    const Action before = action_of(SIGUSR1);
+    Base base(options());
+    Base other_base(options());
+    std::optional<Signal> detached, destroyed, elsewhere;
+    std::optional<Event> fired;
+    detached.emplace(base, SIGUSR1, recorder.note(1));
+    destroyed.emplace(base, SIGUSR1, recorder.note(1));
+    elsewhere.emplace(other_base, SIGUSR1, recorder.note(1));
+    fired.emplace(base, SIGUSR1, Events::signal, recorder.note(1));
+    EXPECT_EQ(action_of(SIGUSR1), before) << "nothing is done before attach()";
+
+    detached->attach();
+    const Action ours = action_of(SIGUSR1);
+    EXPECT_NE(ours, before);
+    EXPECT_NE(ours.flags & SA_RESTART, 0);
+    destroyed->attach();
+    elsewhere->attach();
+    fired->attach();
+    EXPECT_EQ(action_of(SIGUSR1), ours);
+
+    ::raise(SIGUSR1);
+    base.loop(Loop::nonblock);
+    EXPECT_FALSE(fired->attached());
+    EXPECT_EQ(action_of(SIGUSR1), ours);
+    detached->detach();
+    EXPECT_EQ(action_of(SIGUSR1), ours);
+    destroyed.reset();
+    EXPECT_EQ(action_of(SIGUSR1), ours) << "the other base still has one";
+    elsewhere->detach();
+    EXPECT_EQ(action_of(SIGUSR1), before);
+  }
+}
+
+TEST_P(Signals, HaveTheirFormerActionBackHoweverTheLastEventGoes) {
+  for (const struct sigaction& former : former_actions()) {
+    const Disposition disposition(SIGUSR1, former);
+    const Action before = action_of(SIGUSR1);
+    std::optional<Base> base(options());
+    {
+      Signal signal(*base, SIGUSR1, Never());
+      signal.attach();
+      EXPECT_NE(action_of(SIGUSR1), before);
+    }
+    EXPECT_EQ(action_of(SIGUSR1), before) << "destroyed";
+
+    std::optional<Action> in_callback;
+    Event event(*base, SIGUSR1, Events::signal, [&] { in_callback = action_of(SIGUSR1); });
+    event.attach();
+    ::raise(SIGUSR1);
+    run(*base);
+    EXPECT_EQ(in_callback, before) << "a one-shot is detached before its callback";
+
+    Signal survivor(*base, SIGUSR1, Never());
+    survivor.attach();
+    base.reset();
+    EXPECT_EQ(action_of(SIGUSR1), before) << "the base was destroyed";
+    EXPECT_FALSE(survivor.attached());
+    EXPECT_FALSE(survivor.detach());
+  }
+}
+
+TEST_P(Signals, GoToTheFormerHandlerBeforeAndAfterAndNotMeanwhile) {
+  Base base(options());
+  Signal signal(base, SIGUSR1, recorder.note(1));
+
+  ::raise(SIGUSR1);
+  EXPECT_EQ(strays, 1);
+  signal.attach();
+  ::raise(SIGUSR1);
+  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(strays, 1);
+  signal.detach();
+  ::raise(SIGUSR1);
+  EXPECT_EQ(strays, 2);
+  EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+
+  EXPECT_EQ(recorder.order, Order{1});
+}
+
+TEST_P(Signals, AreLeftToWhoeverHasTakenThemMeanwhile) {
+  Base base(options());
+  Signal signal(base, SIGUSR1, recorder.note(1));
+  for (const struct sigaction& theirs : former_actions()) {
+    const Disposition before(SIGUSR1, SIG_IGN);
+    signal.attach();
+    ::sigaction(SIGUSR1, &theirs, nullptr);
+    const Action taken = action_of(SIGUSR1);
+
+    signal.detach();
+    EXPECT_EQ(action_of(SIGUSR1), taken);
+
+    signal.attach();
+    EXPECT_NE(action_of(SIGUSR1), taken) << "attaching anew takes them back";
+    ::raise(SIGUSR1);
+    EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+    signal.detach();
+    EXPECT_EQ(action_of(SIGUSR1), taken) << "this is what was there before now";
+  }
+}
+
+TEST_P(Signals, ThatNoEventIsOnAreLeftAlone) {
+  std::vector<Action> before;
+  for (int signo = 1; signo < 65; ++signo) before.push_back(action_of(signo));
+  Base base(options());
+  Signal signal(base, SIGUSR1, recorder.note(1));
+  signal.attach();
+  const Pipe pipe = readable_pipe();
+  Event event(base, pipe.reader.get(), Events::read, recorder.note(2));
+  event.attach();
+  ::raise(SIGUSR1);
+  run(base, Loop::once);
+
+  for (int signo = 1; signo < 65; ++signo) {
+    if (signo == SIGUSR1) continue;
+    EXPECT_EQ(action_of(signo), before[static_cast<std::size_t>(signo) - 1])
+        << signo << (signo == SIGPIPE ? ", which is SIGPIPE" : "");
+  }
+}
+
+}  // namespace
+}  // namespace event::test

@@ -1,0 +1,180 @@
+// What tests of children share: processes that end when they are told to.
+#pragma once
+
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdint>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "support/every_backend.hpp"
+#include "support/forked.hpp"
+#include "support/seccomp.hpp"
+
+namespace event::test {
+
+// A wait status such that it can be read.
+inline std::string told(int status) {
+  if (status == -1) return "unknown";
+  if (WIFEXITED(status)) return "exited " + std::to_string(WEXITSTATUS(status));
+  if (WIFSIGNALED(status)) return "killed " + std::to_string(WTERMSIG(status));
+  return "nonsense";
+}
+
+// A child process that waits until it is told to end, and ends with `status`.
+class Process {
+ public:
+  explicit Process(int status = 0) {
+    std::array<int, 2> ends{};
+    EXPECT_EQ(::pipe(ends.data()), 0);
+    reader_ = Fd(ends[0]);
+    writer_ = Fd(ends[1]);
+    pid_ = ::fork();
+    if (pid_ != 0) return;
+    writer_.close();
+    char byte;
+    while (::read(reader_.get(), &byte, 1) < 0 && errno == EINTR) {
+    }
+    ::_exit(status);
+  }
+  ~Process() {
+    if (!reapable()) return;
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+  }
+  Process(const Process&) = delete;
+  Process& operator=(const Process&) = delete;
+
+  pid_t pid() const { return pid_; }
+
+  void end() const { write_bytes(writer_); }
+  void kill(int signo) const { ::kill(pid_, signo); }
+
+  // Has it ended, and lets nobody know.
+  void await_end() const {
+    siginfo_t info{};
+    while (::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOWAIT) < 0 &&
+           errno == EINTR) {
+    }
+  }
+  void end_now() const {
+    end();
+    await_end();
+  }
+
+  // Still a child of this process, running or not.
+  bool reapable() const {
+    siginfo_t info{};
+    return ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+  }
+  std::string reap() const {
+    int status = 0;
+    return ::waitpid(pid_, &status, 0) == pid_ ? told(status) : "no child";
+  }
+
+ private:
+  pid_t pid_;
+  Fd reader_;
+  Fd writer_;
+};
+
+// While it lives, this process gets no descriptor that it has not got yet.
+class NoDescriptorLeft {
+ public:
+  NoDescriptorLeft() {
+    ::getrlimit(RLIMIT_NOFILE, &before_);
+    rlimit none = before_;
+    none.rlim_cur = 0;
+    ::setrlimit(RLIMIT_NOFILE, &none);
+  }
+  ~NoDescriptorLeft() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+  NoDescriptorLeft(const NoDescriptorLeft&) = delete;
+  NoDescriptorLeft& operator=(const NoDescriptorLeft&) = delete;
+
+ private:
+  rlimit before_{};
+};
+
+// What the process does on SIGCHLD: while this lives, or as it is.
+struct OnChild {
+  explicit OnChild(void (*handler)(int)) {
+    struct sigaction action {};
+    action.sa_handler = handler;
+    action.sa_flags = SA_RESTART;
+    ::sigaction(SIGCHLD, &action, &before);
+  }
+  ~OnChild() { ::sigaction(SIGCHLD, &before, nullptr); }
+  OnChild(const OnChild&) = delete;
+  OnChild& operator=(const OnChild&) = delete;
+
+  struct sigaction before {};
+};
+
+inline std::pair<std::uintptr_t, int> action_on_child() {
+  constexpr int kRestorer = 0x04000000;  // the C library's own: it comes with the first handler
+  struct sigaction action {};
+  ::sigaction(SIGCHLD, nullptr, &action);
+  return {reinterpret_cast<std::uintptr_t>(action.sa_handler), action.sa_flags & ~kRestorer};
+}
+
+inline volatile sig_atomic_t handled = 0;
+inline void count_handled(int) { handled = handled + 1; }
+
+#if defined(SYS_pidfd_open)
+inline constexpr long kOpenProcess = SYS_pidfd_open;
+#else
+inline constexpr long kOpenProcess = -1;
+#endif
+
+// On every backend; and as the kernel is, or where it refuses descriptors of processes with an
+// error, so that SIGCHLD has to tell.
+class Children : public testing::TestWithParam<std::tuple<Backend, int>> {
+ protected:
+  static Backend backend() { return std::get<0>(GetParam()); }
+  static int refusal() { return std::get<1>(GetParam()); }
+
+  static Options options() {
+    Options chosen;
+    chosen.backend = backend();
+    return chosen;
+  }
+
+  void SetUp() override {
+    if (refusal() == 0) return;
+    if (kOpenProcess < 0 || !succeeds_in_child([] { EXPECT_TRUE(refuse_calls({}, EPERM)); })) {
+      GTEST_SKIP() << "nothing can be refused here";
+    }
+  }
+
+  // Runs a test where it is to hold.
+  template <class Part>
+  static void expect(Part&& part) {
+    if (refusal() == 0) return part();
+    EXPECT_TRUE(succeeds_in_child([&] {
+      ASSERT_TRUE(refuse_calls({kOpenProcess}, refusal()));
+      part();
+    }));
+  }
+
+  // Whether the library can do without SIGCHLD here.
+  static bool by_descriptor() {
+    if (!EVENT_HAVE_EPOLL || refusal() != 0) return false;
+    const Fd self(static_cast<int>(::syscall(kOpenProcess, ::getpid(), 0)));
+    return self.open();
+  }
+
+  using Told = std::vector<std::string>;
+  static auto note(Told& statuses) {
+    return [&statuses](int status) { statuses.push_back(told(status)); };
+  }
+};
+
+}  // namespace event::test

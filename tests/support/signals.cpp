@@ -1,0 +1,11 @@
+// The backends that TEST_P(Signals, ...) and TEST_P(BlockedSignals, ...) run on.
+#include "support/signals.hpp"
+
+namespace event::test {
+
+INSTANTIATE_TEST_SUITE_P(, Signals, testing::ValuesIn(Base::backends()),
+                         [](const auto& chosen) { return to_string(chosen.param); });
+INSTANTIATE_TEST_SUITE_P(, BlockedSignals, testing::ValuesIn(Base::backends()),
+                         [](const auto& chosen) { return to_string(chosen.param); });
+
+}  // namespace event::test
