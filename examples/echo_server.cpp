@@ -10,7 +10,6 @@
 #include <event/event.hpp>
 #include <exception>
 #include <iostream>
-#include <map>
 #include <span>
 #include <string_view>
 #include <system_error>
@@ -21,6 +20,7 @@
 #include "support/outbox.hpp"
 #include "support/server_options.hpp"
 #include "support/stop_on_signal.hpp"
+#include "support/time_option.hpp"
 
 namespace {
 
@@ -171,15 +171,6 @@ void run(const support::ServerOptions& options, event::Duration idle) {
   print(server.statistics());
 }
 
-// Adds `--idle TIME`, such as 500ms, 60s or 5m.
-void add_idle_option(CLI::App& app, std::uint32_t& milliseconds) {
-  const std::map<std::string, std::uint32_t> units = {
-      {"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}};
-  app.add_option("--idle", milliseconds,
-                 "Close a connection idle for so long, as 500ms, 60s or 5m; 0s: never")
-      ->transform(CLI::AsNumberWithUnit(units, CLI::AsNumberWithUnit::UNIT_REQUIRED, "TIME"));
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -187,7 +178,8 @@ int main(int argc, char** argv) {
   support::ServerOptions options;
   std::uint32_t idle = 0;
   support::add_server_options(app, options);
-  add_idle_option(app, idle);
+  support::add_time_option(app, "--idle", idle,
+                           "Close a connection idle for so long, as 500ms, 60s or 5m; 0s: never");
   if (const auto exit_code = support::parse(app, argc, argv)) return *exit_code;
 
   try {

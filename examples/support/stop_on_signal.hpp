@@ -1,39 +1,35 @@
 // StopOnSignal: Ctrl-C and kill end a loop cleanly.
 #pragma once
 
-#include <atomic>
 #include <csignal>
 #include <event/event.hpp>
 
 namespace support {
 
-// While it lives, SIGINT and SIGTERM stop the base: its dispatch() returns, and the program ends
-// the way it likes. A second one ends the program at once, should it be stuck. One at a time.
+// While it lives, the first SIGINT or SIGTERM stops the base: its dispatch() returns, and the
+// program ends the way it likes. A second one, after that, does what it did before this was made:
+// by default it ends the program at once. Callbacks must return for either to be noticed.
 class StopOnSignal {
  public:
-  explicit StopOnSignal(event::Base& base) noexcept {
-    base_.store(&base);
-    struct sigaction action {};
-    action.sa_handler = [](int) { base_.load()->stop(); };  // safe in a handler, by its contract
-    action.sa_flags = SA_RESTART | static_cast<int>(SA_RESETHAND);
-    ::sigemptyset(&action.sa_mask);
-    (void)::sigaction(SIGINT, &action, &old_interrupt_);  // cannot fail for these two
-    (void)::sigaction(SIGTERM, &action, &old_terminate_);
+  explicit StopOnSignal(event::Base& base)
+      : interrupt_(base, SIGINT, [this] { stop(); }),
+        terminate_(base, SIGTERM, [this] { stop(); }) {
+    // A loop that has nothing else to wait for is done, and needs no signal.
+    interrupt_.keep_alive(false);
+    terminate_.keep_alive(false);
+    interrupt_.attach();
+    terminate_.attach();
   }
-  ~StopOnSignal() {
-    (void)::sigaction(SIGINT, &old_interrupt_, nullptr);
-    (void)::sigaction(SIGTERM, &old_terminate_, nullptr);
-  }
-  StopOnSignal(const StopOnSignal&) = delete;
-  StopOnSignal& operator=(const StopOnSignal&) = delete;
 
  private:
-  // Lock-free, so a handler may read it.
-  static inline std::atomic<event::Base*> base_ = nullptr;
-  static_assert(std::atomic<event::Base*>::is_always_lock_free);
+  void stop() {
+    interrupt_.detach();
+    terminate_.detach();
+    interrupt_.base().stop();
+  }
 
-  struct sigaction old_interrupt_ {};
-  struct sigaction old_terminate_ {};
+  event::Signal interrupt_;
+  event::Signal terminate_;
 };
 
 }  // namespace support
