@@ -63,7 +63,7 @@ def main():
     program = sys.argv[1]
     print(f"{'workload':28} {'contender':9} {'instructions':>12} {'system calls':>13}  which")
     for workload in WORKLOADS:
-        for contender in ("epoll", "event"):
+        for contender in ("epoll", "event", "timed"):
             cost = per_event(instructions)(program, contender, workload)
             calls = calls_per_event(program, contender, workload)
             name = f"{workload[0]}, {workload[1]} fds, {workload[2]} active"

@@ -3,7 +3,8 @@
 //
 //   events CONTENDER WORKLOAD DESCRIPTORS ACTIVE EVENTS
 //
-// CONTENDER  event: this library; epoll: a loop written by hand, the practical limit
+// CONTENDER  event: this library; timed: the same, measuring each callback;
+//            epoll: a loop written by hand, the practical limit
 // WORKLOAD   ready          descriptors that are always readable, watched for ever
 //            ready-timeout  the same, each with an idle timeout that starts anew at each event
 //            ring           each event reads its descriptor and makes the next one readable
@@ -68,8 +69,8 @@ class Ring {
   bool moving_;
 };
 
-void run_event(Ring& ring, const Workload& workload, std::uint64_t events) {
-  event::Base base;
+void run_event(Ring& ring, const Workload& workload, std::uint64_t events, bool timing) {
+  event::Base base({.timing = timing});
   std::uint64_t left = events;
   std::vector<std::unique_ptr<event::Event>> watches;
   Events mask = Events::read;
@@ -149,8 +150,8 @@ int main(int argc, char** argv) {
   Ring ring(std::strtoul(argv[3], nullptr, 10), std::strtoul(argv[4], nullptr, 10), workload.ring);
   const std::uint64_t events = std::strtoull(argv[5], nullptr, 10);
   const auto start = std::chrono::steady_clock::now();
-  if (contender == "event") {
-    run_event(ring, workload, events);
+  if (contender == "event" || contender == "timed") {
+    run_event(ring, workload, events, contender == "timed");
   } else {
     run_epoll(ring, workload, events);
   }
