@@ -14,6 +14,7 @@ import sys
 
 BLOCK = re.compile(r"^```cpp\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FRAME = """
+#include <csignal>
 #include <event/event.hpp>
 using namespace std::chrono_literals;
 using event::Events;
