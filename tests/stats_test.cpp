@@ -258,6 +258,26 @@ TEST_P(EveryBackend, ReportsEachCallbackThatTookLongerThanTheBudget) {
   EXPECT_EQ(base.stats().longest.took, 20ms);
 }
 
+TEST_P(EveryBackend, DoesNotCountWhatRunsBetweenSlicesIntoTheCallbacksAroundIt) {
+  Options sliced = options();
+  sliced.slice = 1;
+  Base base(sliced);
+  std::vector<CallbackTime> reports;
+  base.on_slow(1ms, [&](const CallbackTime& slow) { reports.push_back(slow); });
+  Event urgent(
+      base, -1, Events::timeout | Events::persist, [&] { time.advance(1h); }, Priority::high);
+  urgent.attach();
+  for (int i = 0; i < 3; ++i) base.post([] {}, Priority::low);
+
+  base.loop(Loop::nonblock);
+
+  ASSERT_GE(reports.size(), 2U);
+  for (const CallbackTime& report : reports) {
+    EXPECT_EQ(report.event, &urgent);
+    EXPECT_EQ(report.took, 1h);
+  }
+}
+
 TEST_P(EveryBackend, IdentifiesASlowEventThatHasDestroyedItself) {
   Base base(options());
   std::vector<CallbackTime> reports;

@@ -81,7 +81,7 @@ class Epoll final : public BackendPort {
 
   int wait(TimePoint deadline, bool block, Batch& batch) noexcept override {
     batch.start();
-    block = block && !some_always_ready();
+    if (!always_.empty()) block = block && !some_always_ready();
     bool unarmed = deadline < armed_;
     if (unarmed && block) {
       block = time_left(deadline) > Duration::zero();
@@ -94,7 +94,7 @@ class Epoll final : public BackendPort {
     batch.expired = unarmed;
     if (count < 0) return errno == EINTR ? 0 : errno;
     translate(static_cast<std::size_t>(count), batch);
-    add_always_ready(batch);
+    if (!always_.empty()) add_always_ready(batch);
     return 0;
   }
 

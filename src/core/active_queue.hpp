@@ -78,9 +78,12 @@ class alignas(32) ActiveQueue {
     if (tail_ + more > limit_) make_room(more);
   }
 
-  // Begins at the front again once everything has run or was removed.
-  void rewind() noexcept {
-    if (empty()) head_ = tail_ = holes_ = 0;
+  // Begins at the front again if everything has run or was removed, and returns whether it has.
+  bool rewind() noexcept {
+    if (tail_ == 0) return true;
+    if (!empty()) return false;
+    head_ = tail_ = holes_ = 0;
+    return true;
   }
 
   // Calls f(node) for each queued node, the first one first.

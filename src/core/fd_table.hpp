@@ -80,7 +80,7 @@ class FdTable {
   std::uint64_t told_kernel() const noexcept { return told_kernel_; }
 
   // The errno of a repair that could not be made, once; else 0.
-  int take_error() noexcept { return std::exchange(error_, 0); }
+  int take_error() noexcept { return error_ == 0 ? 0 : std::exchange(error_, 0); }
 
   // Makes room for so many descriptors, with two events each, and some numbers that are taken by
   // others. Errors: throws std::bad_alloc.

@@ -121,11 +121,15 @@ std::size_t Loop::run(event::Loop mode) {
   if (attention_.asked(kStops)) run_levels(kPriorities);
   const auto goes_on = [&] { return keep_alive || nonblock || alive(); };
   while (!attention_.asked(kStops) && goes_on()) {
-    if (!hooks_.empty()) {
+    if (hooks_.empty()) {
+      look(!nonblock);
+      run_levels(kPriorities);
+    } else {
       hooks_.run(Hook::When::before_wait);
       if (!goes_on()) break;
+      turn_with_hooks(!nonblock);
     }
-    turn(!nonblock);
+    if (!once && !nonblock) continue;
     const bool ran = callbacks() != before;
     if (once && ran) break;
     // A look that has only learned of signals that were blocked is not what the caller waits for.
@@ -176,16 +180,14 @@ std::optional<Duration> Loop::next_timeout() const noexcept {
   return left != Duration::max() ? std::optional(left) : std::nullopt;
 }
 
-void Loop::turn(bool block) {
+void Loop::turn_with_hooks(bool block) {
   look(block && !hooks_.any(Hook::When::idle));
-  if (!hooks_.empty()) {
-    hooks_.run(Hook::When::after_wait);
-    if (!anything_active() && !attention_.asked(kStops)) {
-      stats_.callbacks[kPriorities - 1] += hooks_.run(Hook::When::idle);
-      return;
-    }
+  hooks_.run(Hook::When::after_wait);
+  if (anything_active()) {
+    run_levels(kPriorities);
+  } else if (!attention_.asked(kStops)) {
+    stats_.callbacks[kPriorities - 1] += hooks_.run(Hook::When::idle);
   }
-  run_levels(kPriorities);
 }
 
 // Asks the kernel and makes active what is ready, due or posted. Waits only if nothing is active.
@@ -196,8 +198,9 @@ void Loop::look(bool block) {
     }
   }
   ++stats_.iterations;
-  block = block && !anything_active();
-  for (ActiveQueue& queue : active_) queue.rewind();
+  for (ActiveQueue& queue : active_) {
+    if (!queue.rewind()) block = false;
+  }
   time_known_ = false;
   table_.flush();
   if (const int error = table_.take_error(); error != 0) {
@@ -330,12 +333,7 @@ void Loop::run_levels(std::size_t levels) {
                                                      active_[2].slots()};
   for (std::size_t level = 0; level < levels; ++level) {
     if (level == 1) until_look_ = options_.slice;
-    if (slots[level] == 0) continue;
-    if (timing_ == nullptr) {
-      run_level<false>(level, slots[level]);
-    } else {
-      run_level<true>(level, slots[level]);
-    }
+    if (slots[level] > 0) run_level(level, slots[level]);
   }
 }
 
@@ -348,14 +346,31 @@ inline void Loop::fire(Node& node) {
 }
 
 // After each slice below the highest priority the kernel is asked, and what is more urgent runs.
-template <bool kTimed>
 void Loop::run_level(std::size_t level, std::uint32_t slots) {
-  ActiveQueue& queue = active_[level];
+  while (slots > 0) {
+    if (level > 0 && until_look_ == 0) {
+      look_above(level);
+      slots = std::min(slots, active_[level].slots());  // all may have been removed there
+    }
+    std::uint32_t slice = slots;
+    if (level > 0) {
+      slice = static_cast<std::uint32_t>(std::min<std::size_t>(slots, until_look_));
+      until_look_ -= slice;
+    }
+    slots -= slice;
+    const bool goes_on =
+        timing_ == nullptr ? run_slice<false>(level, slice) : run_slice<true>(level, slice);
+    if (!goes_on) return;
+  }
+}
+
+// Returns false if stop_now() ended it.
+template <bool kTimed>
+inline bool Loop::run_slice(std::size_t level, std::uint32_t slots) {
   if constexpr (kTimed) timing_->mark = real_time();
   for (; slots > 0; --slots) {
-    if (level > 0 && until_look_-- == 0) look_above(level);
-    if (queue.slots() == 0 || attention_.asked(Attention::kStopNow)) return;
-    Node* const node = queue.pop();
+    if (attention_.asked(Attention::kStopNow)) return false;
+    Node* const node = active_[level].pop();
     if (node == nullptr) continue;
     ++stats_.callbacks[level];
     [[maybe_unused]] CallbackTime measured;
@@ -367,6 +382,7 @@ void Loop::run_level(std::size_t level, std::uint32_t slots) {
     }
     if constexpr (kTimed) end_timed(measured);
   }
+  return true;
 }
 
 void Loop::run_posted(Priority priority) { posts_.pop(priority)(); }
@@ -380,7 +396,7 @@ void Loop::look_above(std::size_t level) {
     look(false);
     run_levels(level);
   }
-  until_look_ = options_.slice - 1;  // whatever ran above, this priority gets its slice
+  until_look_ = options_.slice;  // whatever ran above, this priority gets its slice
 }
 
 // The timeouts of a persistent event, and the end of a one-shot's watch.

@@ -113,7 +113,7 @@ class Loop {
   bool alive() const noexcept;
   bool anything_active() const noexcept;
   void rest() noexcept;
-  void turn(bool block);
+  void turn_with_hooks(bool block);
   void look(bool block);
   void wait(bool block);
   void wait_on_source(TimePoint next, bool block);
@@ -126,8 +126,9 @@ class Loop {
   void count_late(TimePoint due, TimePoint now) noexcept;
   void tick(Node& node, bool pending) noexcept;
   void run_levels(std::size_t levels);
-  template <bool kTimed>
   void run_level(std::size_t level, std::uint32_t slots);
+  template <bool kTimed>
+  bool run_slice(std::size_t level, std::uint32_t slots);
   void run_posted(Priority priority);
   void fire(Node& node);
   void prepare(Node& node) noexcept;

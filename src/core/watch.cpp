@@ -172,7 +172,7 @@ void Loop::forget_active(Node& node) noexcept {
   if (node.active == Node::kNowhere) return;
   ActiveQueue& active = queue(ActiveQueue::priority_of(node));
   active.remove(node);
-  if (!running_) active.rewind();  // nobody counts on its slots
+  if (!running_) static_cast<void>(active.rewind());  // nobody counts on its slots
   node.fired = 0;
 }
 
