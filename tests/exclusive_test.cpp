@@ -176,6 +176,22 @@ TEST_P(EveryBackend, KeepsAnExclusiveEventWhenTheKernelsSetIsRepaired) {
   EXPECT_EQ(recorder.order, Order{1});
 }
 
+// Otherwise the kernel would wake this base in the place of another one.
+TEST_P(EveryBackend, DoesNotKeepAnExclusiveRegistrationThatNobodyWants) {
+  if (!has_exclusive(options())) GTEST_SKIP() << "no such option on this backend";
+  Base base(options());
+  const Pipe pipe = readable_pipe();
+  Event event(base, pipe.reader.get(), Events::read | Events::exclusive, recorder.note(1));
+  event.attach();
+  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  drain(pipe.reader);
+
+  const std::uint64_t before = base.stats().registrations;
+  base.loop(Loop::nonblock);
+
+  EXPECT_EQ(base.stats().registrations, before + 1);
+}
+
 TEST_P(EveryBackend, AttachesAnExclusiveOneShotAgainAndAgain) {
   if (!has_exclusive(options())) GTEST_SKIP() << "no such option on this backend";
   Base base(options());

@@ -191,6 +191,7 @@ TEST_P(EveryBackend, SaysInADebugBuildThatAfterForkWasForgotten) {
   EXPECT_DEATH(base.loop(Loop::nonblock | Loop::keep_alive), "after_fork");
   EXPECT_DEATH(event.attach(), "after_fork");
   EXPECT_DEATH(alarm.attach(time.wall()), "after_fork");
+  EXPECT_DEATH(static_cast<void>(base.fd()), "after_fork");
 }
 
 #else
@@ -266,6 +267,39 @@ TEST_P(EveryBackend, LosesOnlyTheEventsWhoseDescriptorTheChildHasClosed) {
     EXPECT_EQ(base.loop(Loop::nonblock), 1U);
     EXPECT_EQ(recorder.order, (Order{1, 2}));
   }));
+}
+
+TEST_P(EveryBackend, KeepsTheOtherEventsOfDescriptorsOfWhichTheChildDetachesOne) {
+  Base base(options());
+  std::deque<Sockets> sockets;
+  std::deque<Event> readers;
+  std::deque<Event> writers;
+  constexpr std::size_t kMany = 140;  // more than are told to the kernel together
+  for (std::size_t i = 0; i < kMany; ++i) {
+    sockets.push_back(socket_pair());
+    write_bytes(sockets.back().theirs);
+    readers.emplace_back(base, sockets.back().ours.get(), Events::read, [] {}).attach();
+    writers.emplace_back(base, sockets.back().ours.get(), Events::write, Never()).attach();
+  }
+
+  EXPECT_TRUE(succeeds_in_child([&] {
+    for (Event& writer : writers) writer.detach();
+    base.after_fork();
+    EXPECT_EQ(run(base), kMany);
+  }));
+}
+
+TEST_P(EveryBackend, DestroysABaseInAChildThatWasForkedWhileAnotherThreadStoppedIt) {
+  auto base = std::make_unique<Base>(options());
+  std::atomic<bool> done = false;
+  std::thread stopper([&] {
+    while (!done) base->stop();
+  });
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_TRUE(succeeds_in_child([&] { base.reset(); }));
+  }
+  done = true;
+  stopper.join();
 }
 
 TEST_P(EveryBackend, TakesASignalThatTheChildGotBeforeAfterFork) {
@@ -388,11 +422,10 @@ TEST_P(EveryBackend, LeaksNoDescriptorInTheChild) {
   event.attach();
   signal.attach();
   alarm.attach(std::chrono::system_clock::now() + 1h);
-  static_cast<void>(base.fd());
+  const int fd = base.fd();
 
   EXPECT_TRUE(succeeds_in_child([&] {
     const std::size_t before = open_descriptors().size();
-    const int fd = base.fd();
     base.after_fork();
     EXPECT_EQ(open_descriptors().size(), before);
     EXPECT_EQ(base.fd(), fd) << "the number stays";

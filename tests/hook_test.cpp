@@ -135,6 +135,21 @@ TEST_P(EveryBackend, DoesNotSleepWhileThereIsAnIdleHook) {
   EXPECT_EQ(rounds, 100);
 }
 
+TEST_P(EveryBackend, MovesAManualTimeOnceTheIdleHooksHaveRun) {
+  Base base(options());
+  int idle = 0;
+  Hook hook(base, When::idle, [&] { ++idle; });
+  Timer timer(base, [&] { base.stop(); });
+  Alarm alarm(base, recorder.note(1));
+  timer.attach(24h);
+  alarm.attach(time.wall() + 1h);
+
+  run(base);
+
+  EXPECT_EQ(recorder.order, Order{1});
+  EXPECT_EQ(idle, 2) << "before each of them";
+}
+
 TEST_P(EveryBackend, SleepsAgainWhenTheIdleHookIsGone) {
   Base base(watched());
   auto idle = std::make_unique<Hook>(base, When::idle, [] {});

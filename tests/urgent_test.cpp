@@ -1,4 +1,5 @@
 // Out-of-band data.
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include "support/every_backend.hpp"
@@ -81,6 +82,51 @@ TEST_P(EveryBackend, TellsOthersOfAnEndThatWhoWaitsForUrgentDataDoesNotHear) {
   EXPECT_EQ(recorder.fired, Fired{Events::closed});
   EXPECT_TRUE(stays_asleep(base));
   EXPECT_TRUE(urgent.detach());
+}
+
+TEST_P(EveryBackend, DoesNotTakeAnotherFilesUrgentDataAfterTheEndOfItsOwn) {
+  Base base(watched());
+  Sockets tcp = tcp_pair();
+  Event urgent(base, tcp.ours.get(), Events::urgent | Events::persist, Never());
+  urgent.attach();
+  reset(std::move(tcp.theirs));
+  EXPECT_TRUE(stays_asleep(base));
+
+  const int number = tcp.ours.get();
+  tcp.ours.close();
+  Sockets other = tcp_pair();
+  const Fd reused = move_to(number, std::move(other.ours));
+  Event newer(base, number, Events::read | Events::urgent, recorder.note_fired());
+  newer.attach();
+  send_urgent(other.theirs);
+
+  EXPECT_EQ(base.loop(Loop::once), 1U);
+  EXPECT_EQ(recorder.fired, Fired{Events::urgent});
+}
+
+TEST_P(EveryBackend, HearsOfUrgentDataAfterAnEndThatPassed) {
+  Base base(real_time());
+  if (base.backend() == Backend::poll) GTEST_SKIP() << "poll has no way to be told of changes only";
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  auto* const name = reinterpret_cast<sockaddr*>(&address);
+  const Fd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  ASSERT_EQ(::bind(listener.get(), name, sizeof address), 0);
+  ASSERT_EQ(::getsockname(listener.get(), name, &size), 0);
+  ASSERT_EQ(::listen(listener.get(), 1), 0);
+
+  // A socket that is not connected yet looks like one that has been hung up.
+  const Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  Event urgent(base, socket.get(), Events::urgent, recorder.note(1));
+  urgent.attach();
+  for (int i = 0; i < 3; ++i) base.loop(Loop::nonblock);
+  ASSERT_EQ(::connect(socket.get(), name, sizeof address), 0);
+  const Fd peer(::accept(listener.get(), nullptr, nullptr));
+  send_urgent(peer);
+
+  EXPECT_EQ(run(base), 1U);
 }
 
 TEST_P(EveryBackend, WatchesForUrgentDataBesideReadsThatComeAndGo) {

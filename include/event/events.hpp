@@ -18,6 +18,8 @@ enum class Events : std::uint16_t {
   edge = 128,   // option: report changes, not levels; holds where all events on the descriptor ask
   // Option: of several bases that wait for one descriptor, a listening socket, wake one or a few,
   // not all. For read and write, on epoll; holds where all events of a base on the descriptor ask.
+  // A base that is woken and does not take what is there, having detached meanwhile, wakes no
+  // other.
   exclusive = 256,
 };
 

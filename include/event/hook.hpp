@@ -28,7 +28,8 @@ class EVENT_API Hook {
     before_wait,  // before an iteration asks the kernel: what is attached or posted here counts
     after_wait,   // after it has, and before the first callback: what is due is already active
     // When an iteration finds nothing to run, of any priority. While there is such a hook the base
-    // does not sleep, and dispatch() does not return for want of events.
+    // does not sleep, and dispatch() does not return for want of events. These count as callbacks,
+    // of low priority: for Loop::once, and in what dispatch() returns.
     idle
   };
 

@@ -106,11 +106,11 @@ class BackendPort {
   virtual Events supported() const noexcept = 0;
 
   // Registers a descriptor, changes what is wanted of it, or takes it back. `wanted` is a set of
-  // what is supported; none, with add or modify, keeps a registration that reports
-  // nothing but a hang-up.
-  // Errors: EBADF: not open. ENOENT: modify or remove, and this number is not registered, or now
-  // stands for another file than the one that is. EEXIST: add, and it is registered. EINVAL:
-  // modify, and it is registered as exclusive, which only removing it ends.
+  // what is supported, and of edge, which everywhere silences a hang-up that stays; none, with add
+  // or modify, keeps a registration that reports nothing but a hang-up. Errors: EBADF: not open.
+  // ENOENT: modify or remove, and this number is not registered, or now stands for another file
+  // than the one that is. EEXIST: add, and it is registered. EINVAL: modify, and it is registered
+  // as exclusive, which only removing it ends.
   virtual int update(Change change, int fd, std::uint32_t generation, Events wanted) noexcept = 0;
 
   // Reports what is ready; if nothing is, and `block`, waits for it until `deadline` has passed on
@@ -123,15 +123,20 @@ class BackendPort {
   virtual int begin_rebuild() noexcept { return 0; }
   virtual void end_rebuild(bool keep) noexcept { static_cast<void>(keep); }
 
-  // In the child of a fork: lets go of what is shared with the parent. update() then fails.
+  // In the child of a fork: lets go of what is shared with the parent. update() then says yes, and
+  // does nothing that the parent could notice.
   virtual void abandon() noexcept {}
 
   // Then: a kernel side of this process's own, in which everything is to be added anew: EEXIST says
   // that something was kept. Returns 0 or an errno, and then may be called again.
   virtual int restart() noexcept { return 0; }
 
-  // A descriptor, always the same, that is readable when wait() would report something; -1: none.
+  // A descriptor, always the same, that is readable when wait() would report something that
+  // is_busy() does not tell of; -1: none.
   virtual int fd() noexcept { return -1; }
+
+  // Whether something is always ready, and the kernel need not say so.
+  virtual bool is_busy() const noexcept { return false; }
 
   // Makes room to watch so many descriptors. Errors: throws std::bad_alloc.
   virtual void reserve(std::size_t descriptors) { static_cast<void>(descriptors); }

@@ -74,6 +74,7 @@ class Epoll final : public BackendPort {
   }
 
   int update(Change change, int fd, std::uint32_t generation, Events wanted) noexcept override {
+    if (!set_) return 0;
     const int error = tell(change, fd, generation, wanted);
     if (error != EPERM && always_.empty()) return error;
     return update_always(error, change, fd, generation, wanted);
@@ -104,25 +105,30 @@ class Epoll final : public BackendPort {
     if (timer_) {
       if (const int error = watch_timer(fresh.get()); error != 0) return error;
     }
+    if (shell_) {
+      if (const int error = show_in_shell(fresh.get()); error != 0) return error;
+    }
     old_ = std::move(set_);
     set_ = std::move(fresh);
     return 0;
   }
   void end_rebuild(bool keep) noexcept override {
-    if (!keep) set_ = std::move(old_);
-    if (keep && shell_) show_in_shell();
+    if (!keep) std::swap(set_, old_);
+    // Closing it would not do: the child of a fork may have it open.
+    if (shell_) ::epoll_ctl(shell_.get(), EPOLL_CTL_DEL, old_.get(), nullptr);
     old_ = UniqueFd();
   }
 
   void abandon() noexcept override { set_ = UniqueFd(); }
 
   int restart() noexcept override {
+    always_.clear();
     if (const int error = open(); error != 0) return error;
     if (!shell_) return 0;
     // The number stays: whoever waits for it adds it to a set of the child's own, too.
     const UniqueFd fresh(::epoll_create1(EPOLL_CLOEXEC));
     if (!fresh || ::dup3(fresh.get(), shell_.get(), O_CLOEXEC) < 0) return errno;
-    return show_in_shell();
+    return show_in_shell(set_.get());
   }
 
   // The set may be replaced by another one, which nobody outside could know of: what is shown is a
@@ -130,10 +136,12 @@ class Epoll final : public BackendPort {
   int fd() noexcept override {
     if (!shell_) {
       shell_ = UniqueFd(::epoll_create1(EPOLL_CLOEXEC));
-      if (shell_ && show_in_shell() != 0) shell_ = UniqueFd();
+      if (shell_ && show_in_shell(set_.get()) != 0) shell_ = UniqueFd();
     }
     return shell_.get();
   }
+
+  bool is_busy() const noexcept override { return some_always_ready(); }
 
  private:
   // A file of a kind that cannot be waited for: poll(2) calls it always ready, and so do we.
@@ -154,10 +162,10 @@ class Epoll final : public BackendPort {
     return 0;
   }
 
-  int show_in_shell() noexcept {
+  int show_in_shell(int set) noexcept {
     epoll_event event{};
     event.events = EPOLLIN;
-    return ::epoll_ctl(shell_.get(), EPOLL_CTL_ADD, set_.get(), &event) == 0 ? 0 : errno;
+    return ::epoll_ctl(shell_.get(), EPOLL_CTL_ADD, set, &event) == 0 ? 0 : errno;
   }
 
   int tell(Change change, int fd, std::uint32_t generation, Events wanted) noexcept {

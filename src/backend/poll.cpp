@@ -66,7 +66,7 @@ class Poll final : public BackendPort {
     if (change == Change::modify && !same) return ENOENT;
     if (change == Change::add && same) return EEXIST;
     const Watched watched{generation, identity};
-    const pollfd polled{fd, to_poll(wanted), 0};
+    const pollfd polled{any(wanted & Events::edge) ? ~fd : fd, to_poll(wanted), 0};
     if (!known) return append(polled, watched);
     polled_[place] = polled;
     watched_[place] = watched;
@@ -122,6 +122,12 @@ class Poll final : public BackendPort {
     return ::poll(polled_.data(), count, to_poll_milliseconds(time_left(deadline)));
   }
 
+  // poll(2) passes over negative numbers. There are no edges here, so what is asked for with edge
+  // is not asked for.
+  static int number_of(const pollfd& polled) noexcept {
+    return polled.fd >= 0 ? polled.fd : ~polled.fd;
+  }
+
   std::size_t place_of(int fd) noexcept {
     const std::uint32_t* const place = places_.find(static_cast<std::size_t>(fd));
     return place != nullptr && *place != 0 ? *place - 1 : kNowhere;
@@ -133,23 +139,23 @@ class Poll final : public BackendPort {
 
   int append(const pollfd& polled, const Watched& watched) noexcept {
     try {
-      places_.make(static_cast<std::size_t>(polled.fd));
+      places_.make(static_cast<std::size_t>(number_of(polled)));
       watched_.push_back(watched);
       polled_.push_back(polled);
     } catch (const std::bad_alloc&) {
       watched_.resize(polled_.size());
       return ENOMEM;
     }
-    set_place(polled.fd, polled_.size() - 1);
+    set_place(number_of(polled), polled_.size() - 1);
     return 0;
   }
 
   void erase(std::size_t place) noexcept {
-    set_place(polled_[place].fd, kNowhere);
+    set_place(number_of(polled_[place]), kNowhere);
     if (place + 1 != polled_.size()) {
       polled_[place] = polled_.back();
       watched_[place] = watched_.back();
-      set_place(polled_[place].fd, place);
+      set_place(number_of(polled_[place]), place);
     }
     polled_.pop_back();
     watched_.pop_back();

@@ -77,7 +77,8 @@ TimePoint Loop::wake_for_alarm() noexcept {
   return later(real_time(), std::min(until_alarm(), kLookAtWall));
 }
 
-void Loop::wait_on_boottime(TimePoint next, bool block) {
+void Loop::wait_on_boottime(bool block) {
+  TimePoint next = next_timer();
   if (alarms_ != nullptr) next = std::min(next, wake_for_alarm());
   if (block && next != TimePoint::max()) {
     block = next > boot_time();

@@ -255,12 +255,13 @@ void FdTable::flush_slowly() noexcept {
 // Has the kernel report what is wanted, and no more.
 void FdTable::reconcile(int fd, Entry& entry) noexcept {
   if (!entry.registered) return;
-  const Events all = wanted(entry);
-  const bool deafening = entry.hung_up && !any(all & Ready::kHangupMeans);
-  if (deafening || (!any(all) && entry.take_back)) {
+  Events all = wanted(entry);
+  if (!any(all) && (entry.take_back || entry.hung_up)) {
     take_back(fd, entry);
     return;
   }
+  // A hang-up that nobody wants cannot be masked, and may pass: only changes are reported then.
+  if (entry.hung_up && !any(all & Ready::kHangupMeans)) all |= Events::edge;
   entry.take_back = entry.hung_up = false;
   if (all == entry.told) return;
   // A one-shot that fired and whose descriptor is ready again: the registration is kept for when

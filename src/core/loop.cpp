@@ -62,7 +62,11 @@ Loop::~Loop() {
   };
   for (ActiveQueue& queue : active_) queue.clear(let_go);
   table_.clear(let_go);
-  if (!is_ours()) signals_.abandon();
+  if (!is_ours()) {
+    signals_.abandon();
+    posts_.abandon();
+    stopping_.store(0, std::memory_order_relaxed);
+  }
   signals_.clear(let_go);
   timers_.clear(let_go);
   if (alarms_ != nullptr) alarms_->queue.clear(let_go);
@@ -150,14 +154,17 @@ bool Loop::anything_active() const noexcept {
 
 // While somebody else waits for fd(): whatever is wanted of the loop must show there.
 void Loop::rest() noexcept {
+  if (!is_ours()) return;
   table_.flush();
   if (alarms_ != nullptr) static_cast<void>(wake_for_alarm());
-  const bool busy = anything_active() || !batch_.taken();
+  if (boottime_ != nullptr) boottime_->wake_at(next_timer());
+  const bool busy = anything_active() || !batch_.taken() || backend_->is_busy();
   if (busy || !attention_.fall_asleep()) wakeup_.wake();
 }
 
 int Loop::fd() noexcept {
   assert_thread();
+  if (!is_ours() && restart_after_fork()) return -1;
   const int fd = backend_->fd();
   if (fd >= 0 && !embedded_) {
     embedded_ = true;
@@ -168,15 +175,14 @@ int Loop::fd() noexcept {
 
 std::optional<Duration> Loop::next_timeout() const noexcept {
   if (anything_active() || !batch_.taken() || attention_.asked(kWants) ||
-      hooks_.any(Hook::When::idle)) {
+      hooks_.any(Hook::When::idle) || backend_->is_busy()) {
     return Duration::zero();
   }
-  Duration left = Duration::max();
-  if (!timers_.empty()) {
-    const TimePoint now = real_time();
-    left = between(now, later(timers_.next(), options_.slack));
+  Duration left = timers_.empty() ? Duration::max() : between(real_time(), next_timer());
+  if (alarms_ != nullptr && !alarms_->queue.empty()) {
+    left = std::min(left, until_alarm());
+    if (!alarms_->node.linked) left = std::min(left, kLookAtWall);
   }
-  if (alarms_ != nullptr) left = std::min(left, until_alarm());
   return left != Duration::max() ? std::optional(left) : std::nullopt;
 }
 
@@ -187,6 +193,10 @@ void Loop::turn_with_hooks(bool block) {
     run_levels(kPriorities);
   } else if (!attention_.asked(kStops)) {
     stats_.callbacks[kPriorities - 1] += hooks_.run(Hook::When::idle);
+    if (options_.time != nullptr && !anything_active() && !attention_.asked(kWants)) {
+      const TimePoint next = next_on_source(options_.time->now());
+      if (next != TimePoint::max()) static_cast<void>(options_.time->skip_to(next));
+    }
   }
 }
 
@@ -221,16 +231,25 @@ void Loop::look(bool block) {
 }
 
 void Loop::wait(bool block) {
-  const TimePoint next = timers_.empty() ? TimePoint::max() : later(timers_.next(), options_.slack);
   if (options_.time != nullptr) {
-    wait_on_source(next, block);
+    wait_on_source(block);
   } else if (boottime_ != nullptr) {
-    wait_on_boottime(next, block);
+    wait_on_boottime(block);
   } else if (alarms_ != nullptr) {
-    wait_in_kernel(std::min(next, wake_for_alarm()), block);
+    wait_in_kernel(std::min(next_timer(), wake_for_alarm()), block);
   } else {
-    wait_in_kernel(next, block);
+    wait_in_kernel(next_timer(), block);
   }
+}
+
+TimePoint Loop::next_timer() const noexcept {
+  return timers_.empty() ? TimePoint::max() : later(timers_.next(), options_.slack);
+}
+
+// What a source of time is to be moved to, timers and alarms alike.
+TimePoint Loop::next_on_source(TimePoint time) const noexcept {
+  const TimePoint next = next_timer();
+  return alarms_ != nullptr ? std::min(next, later(time, until_alarm())) : next;
 }
 
 void Loop::wait_in_kernel(TimePoint deadline, bool block) {
@@ -243,9 +262,9 @@ void Loop::wait_in_kernel(TimePoint deadline, bool block) {
 
 // The kernel's clock is not the base's: it is asked first, and then the source moves the time, or
 // the wait is as long as is left by the source.
-void Loop::wait_on_source(TimePoint next, bool block) {
+void Loop::wait_on_source(bool block) {
   const TimePoint time = options_.time->now();
-  if (alarms_ != nullptr) next = std::min(next, later(time, until_alarm()));
+  const TimePoint next = next_on_source(time);
   const bool deadline = next != TimePoint::max();
   wait_in_kernel(TimePoint::max(), block && !deadline);
   if (block && deadline && next > time && batch_.size() == 0 && !attention_.asked(kWants) &&

@@ -116,7 +116,9 @@ class Loop {
   void turn_with_hooks(bool block);
   void look(bool block);
   void wait(bool block);
-  void wait_on_source(TimePoint next, bool block);
+  TimePoint next_timer() const noexcept;
+  TimePoint next_on_source(TimePoint time) const noexcept;
+  void wait_on_source(bool block);
   void wait_in_kernel(TimePoint deadline, bool block);
   void collect_ready();
   void collect_due();
@@ -142,7 +144,7 @@ class Loop {
   int watch_clock(ClockWatch& watch, ClockTimer::Of clock) noexcept;
   Duration until_alarm() const noexcept;
   TimePoint wake_for_alarm() noexcept;
-  void wait_on_boottime(TimePoint next, bool block);
+  void wait_on_boottime(bool block);
   void collect_alarms();
 
   // fork.cpp

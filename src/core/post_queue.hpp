@@ -50,7 +50,13 @@ class PostQueue {
   Task pop(Priority priority) noexcept { return ready_[static_cast<std::size_t>(priority)].pop(); }
 
   // Waits until no push() is under way.
-  ~PostQueue() { const std::lock_guard lock(mutex_); }
+  ~PostQueue() {
+    if (abandoned_) return;
+    const std::lock_guard lock(mutex_);
+  }
+
+  // In the child of a fork: who was in push() does not exist here.
+  void abandon() noexcept { abandoned_ = true; }
 
   PostQueue() = default;
   PostQueue(const PostQueue&) = delete;
@@ -93,6 +99,7 @@ class PostQueue {
   std::array<std::vector<Task>, kPriorities> incoming_;  // guarded by mutex_
   std::size_t waiting_ = 0;                              // guarded by mutex_
   std::array<Ready, kPriorities> ready_;                 // the loop's alone
+  bool abandoned_ = false;
 };
 
 }  // namespace event::detail

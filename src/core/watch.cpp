@@ -188,7 +188,8 @@ void Loop::end_watch(Node& node) noexcept {
   count_attached(node, false);
   if (node.timer_form != TimerForm::none) timers_of(node).remove(node);
   if (any(node.events & Events::signal)) signals_.remove(node);
-  if (node.lost) table_.detached(node);
+  // A registration that is exclusive takes wake-ups away from other bases, and is not kept.
+  if (node.lost || (node.linked && any(node.events & Events::exclusive))) table_.detached(node);
 }
 
 }  // namespace event::detail
