@@ -151,18 +151,11 @@ TEST_P(Embedded, IsNotReadableForWhatNobodyWantsAnyMore) {
 TEST_P(Embedded, StaysReadableThroughARepairOfTheKernelsSet) {
   Base base(real_time());
   const int fd = base.fd();
-  Pipe closed = make_pipe();
-  const Fd kept_alive = duplicate(closed.reader);
-  Event old(base, closed.reader.get(), Events::read | Events::persist, Never());
-  old.attach();
   const Pipe pipe = make_pipe();
   Event event(base, pipe.reader.get(), Events::read | Events::persist, recorder.note(1));
   event.attach();
 
-  closed.reader.close();
-  old.detach();
-  write_bytes(closed.writer);
-  for (int i = 0; i < 5; ++i) base.loop(Loop::nonblock);
+  meet_stale_registration(base);
   EXPECT_EQ(base.fd(), fd);
   EXPECT_FALSE(is_readable(fd)) << "the stale registration is gone";
   write_bytes(pipe.writer);

@@ -161,14 +161,7 @@ TEST_P(EveryBackend, KeepsAnExclusiveEventWhenTheKernelsSetIsRepaired) {
   Event event(base, pipe.reader.get(), Events::read | Events::exclusive | Events::persist,
               recorder.note(1));
   event.attach();
-  Pipe closed = make_pipe();
-  const Fd kept_alive = duplicate(closed.reader);
-  Event old(base, closed.reader.get(), Events::read | Events::persist, Never());
-  old.attach();
-  closed.reader.close();
-  old.detach();
-  write_bytes(closed.writer);
-  for (int i = 0; i < 3; ++i) base.loop(Loop::nonblock);
+  meet_stale_registration(base);
 
   write_bytes(pipe.writer);
   EXPECT_EQ(base.loop(Loop::nonblock), 1U);

@@ -148,14 +148,7 @@ TEST_P(EveryBackend, TouchesNothingOfTheParentsInAChildThatOnlyDestroys) {
 // After it has met a stale registration a base takes registrations back at once.
 TEST_P(EveryBackend, TouchesNothingOfTheParentsThoughItTakesBackAtOnce) {
   Base base(options());
-  Pipe closed = make_pipe();
-  const Fd kept_alive = duplicate(closed.reader);
-  Event old(base, closed.reader.get(), Events::read | Events::persist, Never());
-  old.attach();
-  closed.reader.close();
-  old.detach();
-  write_bytes(closed.writer);
-  for (int i = 0; i < 3; ++i) base.loop(Loop::nonblock | Loop::keep_alive);
+  meet_stale_registration(base);
   const Pipe pipe = make_pipe();
   Event event(base, pipe.reader.get(), Events::read, recorder.note(1));
   event.attach();

@@ -11,6 +11,17 @@ bool EveryBackend::stays_asleep(Base& base, Duration window) {
   return clock.asked < kAFewWakeUps;
 }
 
+void EveryBackend::meet_stale_registration(Base& base) {
+  Pipe closed = make_pipe();
+  const Fd kept_alive = duplicate(closed.reader);
+  Event old(base, closed.reader.get(), Events::read | Events::persist, Never());
+  old.attach();
+  closed.reader.close();
+  old.detach();
+  write_bytes(closed.writer);
+  for (int i = 0; i < 3; ++i) base.loop(Loop::nonblock);
+}
+
 INSTANTIATE_TEST_SUITE_P(, EveryBackend, testing::ValuesIn(Base::backends()),
                          [](const auto& chosen) { return to_string(chosen.param); });
 

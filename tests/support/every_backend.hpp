@@ -45,6 +45,10 @@ class EveryBackend : public testing::TestWithParam<Backend> {
   // spins wakes thousands of times.
   bool stays_asleep(Base& base, Duration window = 50ms);
 
+  // Has the base meet the registration of a closed descriptor that a duplicate keeps alive, so that
+  // it repairs the kernel's set.
+  static void meet_stale_registration(Base& base);
+
   ManualTime time;
   CountingClock clock;
   Recorder recorder;
