@@ -10,8 +10,8 @@ build    g++                                g++
 build    cmake                              cmake
 build    ninja                              ninja-build
 build    /usr/include/CLI/CLI.hpp           libcli11-dev
-build    pkg-config                         pkg-config
-build    /usr/include/glib-2.0/glib.h       libglib2.0-dev
+test     pkg-config                         pkg-config
+test     /usr/include/glib-2.0/glib.h       libglib2.0-dev
 test     python3                            python3
 test     nc.openbsd                         netcat-openbsd
 test     /usr/include/gtest/gtest.h         libgtest-dev
@@ -19,6 +19,7 @@ test     /usr/include/gmock/gmock.h         libgmock-dev
 check    clang++                            clang
 check    clang-format                       clang-format
 check    clang-tidy                         clang-tidy
+check    pkg-config                         pkg-config
 check    git                                git
 measure  strace                             strace
 measure  valgrind                           valgrind
