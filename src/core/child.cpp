@@ -4,9 +4,9 @@
 
 #include <cerrno>
 #include <csignal>
-#include <string>
 
 #include "backend/process.hpp"
+#include "core/text.hpp"
 #include "event/error.hpp"
 
 namespace event {
@@ -28,7 +28,7 @@ std::error_code look_at_child(pid_t pid, bool& ended) noexcept {
 
 void Child::attach() {
   if (const std::error_code error = try_attach()) {
-    throw std::system_error(error, "event::Child::attach: process " + std::to_string(pid_));
+    throw std::system_error(error, "event::Child::attach: process " + detail::to_text(pid_));
   }
 }
 

@@ -1,8 +1,7 @@
 #include "event/event_object.hpp"
 
-#include <string>
-
 #include "core/loop.hpp"
+#include "core/text.hpp"
 #include "event/timer.hpp"
 
 namespace event {
@@ -17,7 +16,7 @@ void throw_if(std::error_code error, const char* what) {
 void Event::attach(Duration timeout) {
   const std::error_code error = try_attach(timeout);
   if (error && any(node_.events & Events::signal)) {
-    throw std::system_error(error, "event::Event::attach: signal " + std::to_string(fd()));
+    throw std::system_error(error, "event::Event::attach: signal " + detail::to_text(fd()));
   }
   throw_if(error, "event::Event::attach");
 }

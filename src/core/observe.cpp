@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/loop.hpp"
+#include "core/text.hpp"
 #include "event/error.hpp"
 
 namespace event::detail {
@@ -46,8 +47,8 @@ std::string conditions(Events events) {
 // As 1.500 s: what a reader of a list needs of a time.
 std::string seconds(Duration time) {
   const Duration::rep milliseconds = time.count() / 1'000'000;
-  const std::string thousandths = std::to_string(1000 + milliseconds % 1000).substr(1);
-  return std::to_string(milliseconds / 1000) + '.' + thousandths + " s";
+  const std::string thousandths = to_text(1000 + milliseconds % 1000).substr(1);
+  return to_text(milliseconds / 1000) + '.' + thousandths + " s";
 }
 
 // What it is that is waited for: "fd 7 read|write", "signal 15", "timer", "ticker", "alarm".
@@ -55,9 +56,9 @@ std::string subject(const Node& node) {
   const Events conditions_of_fd = node.events & FdTable::kConditions;
   if (any(conditions_of_fd)) {
     const std::string gone = node.lost ? " (closed)" : "";
-    return "fd " + std::to_string(node.fd()) + gone + ' ' + conditions(conditions_of_fd);
+    return "fd " + to_text(node.fd()) + gone + ' ' + conditions(conditions_of_fd);
   }
-  if (any(node.events & Events::signal)) return "signal " + std::to_string(node.fd());
+  if (any(node.events & Events::signal)) return "signal " + to_text(node.fd());
   if (any(node.events & Node::kOnWallClock)) return "alarm";
   return any(node.events & Events::persist) ? "ticker" : "timer";
 }
