@@ -37,7 +37,7 @@ TEST_P(Children, OfOthersAreAnErrorThatNamesThem) {
     reaped.end();
     reaped.reap();
 
-    const auto before = action_on_child();
+    const auto before = action_of(SIGCHLD);
     const std::set<int> descriptors = open_descriptors();
     {
       Base base(options());
@@ -60,7 +60,7 @@ TEST_P(Children, OfOthersAreAnErrorThatNamesThem) {
       EXPECT_EQ(base.size(), 0U);
       EXPECT_EQ(run(base), 0U);
     }
-    EXPECT_EQ(action_on_child(), before);
+    EXPECT_EQ(action_of(SIGCHLD), before);
     EXPECT_EQ(open_descriptors(), descriptors);
     ::kill(grandchild, SIGKILL);
     ::waitpid(middle, nullptr, 0);
@@ -110,7 +110,7 @@ TEST_P(Children, AreNotAttachedIfNoDescriptorIsLeft) {
     const Process process(1);
     Told statuses;
     Child child(base, process.pid(), note(statuses));
-    const auto before = action_on_child();
+    const auto before = action_of(SIGCHLD);
     const std::set<int> descriptors = open_descriptors();
     std::error_code error;
     {
@@ -120,7 +120,7 @@ TEST_P(Children, AreNotAttachedIfNoDescriptorIsLeft) {
     EXPECT_EQ(error, system_error(EMFILE));
     EXPECT_FALSE(child.attached());
     EXPECT_EQ(base.size(), 0U);
-    EXPECT_EQ(action_on_child(), before);
+    EXPECT_EQ(action_of(SIGCHLD), before);
     EXPECT_EQ(open_descriptors(), descriptors);
     EXPECT_EQ(run(base), 0U);
 
@@ -139,14 +139,14 @@ TEST_P(Children, DoNotFallBackToSigchldIfNoDescriptorIsLeft) {
     Signal signal(base, SIGUSR1, Never());
     signal.attach();  // so that a signal needs no further descriptor
     Child child(base, process.pid(), [] {});
-    const auto before = action_on_child();
+    const auto before = action_of(SIGCHLD);
     std::error_code error;
     {
       const NoDescriptorLeft none;
       error = child.try_attach();
     }
     EXPECT_EQ(error, system_error(EMFILE));
-    EXPECT_EQ(action_on_child(), before);
+    EXPECT_EQ(action_of(SIGCHLD), before);
   });
 }
 
@@ -158,7 +158,7 @@ TEST_P(Children, AreNotAttachedIfTheKernelHasNoRoomForTheirDescriptor) {
     const Process process(1);
     Told statuses;
     Child child(base, process.pid(), note(statuses));
-    const auto before = action_on_child();
+    const auto before = action_of(SIGCHLD);
     const std::set<int> descriptors = open_descriptors();
     {
       const FailingCall failing(attaching, ENOSPC);
@@ -166,7 +166,7 @@ TEST_P(Children, AreNotAttachedIfTheKernelHasNoRoomForTheirDescriptor) {
     }
     EXPECT_FALSE(child.attached());
     EXPECT_EQ(base.size(), 0U);
-    EXPECT_EQ(action_on_child(), before);
+    EXPECT_EQ(action_of(SIGCHLD), before);
     if (by_descriptor()) {
       EXPECT_EQ(open_descriptors(), descriptors);
     }

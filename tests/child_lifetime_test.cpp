@@ -166,7 +166,7 @@ TEST_P(Children, MayOutliveTheBase) {
   expect([] {
     const std::set<int> descriptors = open_descriptors();
     {
-      const auto before = action_on_child();
+      const auto before = action_of(SIGCHLD);
       const Process process(3);
       std::optional<Base> base(options());
       const auto never = [] { ADD_FAILURE() << "it must not be called"; };
@@ -177,7 +177,7 @@ TEST_P(Children, MayOutliveTheBase) {
 
       base.reset();
 
-      EXPECT_EQ(action_on_child(), before);
+      EXPECT_EQ(action_of(SIGCHLD), before);
       EXPECT_FALSE(destroyed.attached());
       EXPECT_FALSE(detached.detach());
       process.end();

@@ -211,9 +211,9 @@ TEST_P(Children, AreToldOfToEveryFormOfCallback) {
 
 TEST_P(Children, LeaveSigchldAloneOrGiveItBack) {
   expect([] {
-    for (void (*const former)(int) : {SIG_DFL, &count_handled}) {
-      const OnChild on_child(former);
-      const auto before = action_on_child();
+    for (void (*const former)(int) : {SIG_DFL, &count_stray}) {
+      const Disposition on_child(SIGCHLD, restarting(former));
+      const auto before = action_of(SIGCHLD);
       Base base(options());
       const Process first, second, third;
       Child fired(base, first.pid(), [] {});
@@ -221,12 +221,12 @@ TEST_P(Children, LeaveSigchldAloneOrGiveItBack) {
       std::optional<Child> destroyed(std::in_place, base, third.pid(), [] {});
       const auto expect_while_attached = [&] {
         if (by_descriptor()) {
-          EXPECT_EQ(action_on_child(), before);
+          EXPECT_EQ(action_of(SIGCHLD), before);
         } else {
-          EXPECT_NE(action_on_child(), before);
+          EXPECT_NE(action_of(SIGCHLD), before);
         }
       };
-      handled = 0;
+      strays = 0;
 
       fired.attach();
       detached.attach();
@@ -236,17 +236,17 @@ TEST_P(Children, LeaveSigchldAloneOrGiveItBack) {
       run(base, Loop::once);
       EXPECT_FALSE(fired.attached());
       expect_while_attached();
-      EXPECT_EQ(handled, by_descriptor() && former == &count_handled ? 1 : 0);
+      EXPECT_EQ(strays, by_descriptor() && former == &count_stray ? 1 : 0);
       detached.detach();
       expect_while_attached();
       destroyed.reset();
-      EXPECT_EQ(action_on_child(), before);
+      EXPECT_EQ(action_of(SIGCHLD), before);
 
       Child last(base, second.pid(), [] {});
       last.attach();
       second.end();
       run(base);
-      EXPECT_EQ(action_on_child(), before) << "it is given back once the callback has run";
+      EXPECT_EQ(action_of(SIGCHLD), before) << "it is given back once the callback has run";
     }
   });
 }
@@ -273,7 +273,7 @@ TEST_P(Children, ShareSigchldWithItsOtherEvents) {
 
 TEST_P(Children, EndAlsoIfSigchldIsIgnored) {
   expect([] {
-    const OnChild ignored(SIG_IGN);
+    const Disposition ignored(SIGCHLD, restarting(SIG_IGN));
     Base base(options());
     const Process process(4);
     Told statuses;

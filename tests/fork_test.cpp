@@ -425,6 +425,35 @@ TEST_P(EveryBackend, LeaksNoDescriptorInTheChild) {
   }));
 }
 
+TEST_P(EveryBackend, LooksAtTheClockOfASourceByItselfInTheChildToo) {
+  Base base(options());
+  Alarm alarm(base, recorder.note(1));
+  alarm.attach(time.wall() + 1h);
+  EXPECT_EQ(base.next_timeout(), 1s);
+
+  EXPECT_TRUE(succeeds_in_child([&] {
+    const std::size_t before = open_descriptors().size();
+    base.after_fork();
+    EXPECT_EQ(open_descriptors().size(), before);
+    EXPECT_EQ(base.next_timeout(), 1s);
+    EXPECT_EQ(run(base), 1U);
+  }));
+}
+
+TEST_P(EveryBackend, NeedsNoTimerOfTheKernelsForAlarmsInTheChildEither) {
+  Base base(real_time());
+  Alarm alarm(base, recorder.note(1));
+  alarm.attach(std::chrono::system_clock::now() + 20ms);
+
+  EXPECT_TRUE(succeeds_in_child([&] {
+    {
+      const FailingCall missing(Call::timerfd_create, ENOSYS, 1, kAlways);
+      base.after_fork();
+    }
+    EXPECT_EQ(run(base), 1U);
+  }));
+}
+
 TEST_P(EveryBackend, ServesManyDescriptorsInTheChild) {
   Base base(options());
   std::deque<Pipe> pipes;

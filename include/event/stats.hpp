@@ -32,7 +32,7 @@ struct Stats {
   std::uint64_t signals = 0;                 // signal events that became active
   std::uint64_t posts = 0;                   // posted functions that became active
   std::uint64_t wakeups = 0;                 // waits that another thread or a handler ended
-  std::uint64_t registrations = 0;           // system calls that told the kernel what to watch
+  std::uint64_t registrations = 0;           // changes of what is watched: system calls, on epoll
   std::size_t attached = 0;                  // events, now
   std::size_t active = 0;                    // events and posted functions that wait to run, now
 

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <new>
 
+#include "backend/shortage.hpp"
 #include "core/loop.hpp"
 #include "event/error.hpp"
 
@@ -18,10 +19,7 @@ std::error_code Loop::attach_alarm(Node& node, WallTime when) noexcept {
   try {
     if (alarms_ == nullptr) {
       auto alarms = std::make_unique<Alarms>(kClockOps, *this);
-      // The time of a source is nothing that the kernel could wake us by.
-      const int error =
-          options_.time == nullptr ? watch_clock(*alarms, ClockTimer::Of::wall) : ENOTSUP;
-      if (error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOSPC) {
+      if (const int error = watch_wall(*alarms); error != 0) {
         return {error, std::system_category()};
       }
       alarms_ = std::move(alarms);
@@ -42,6 +40,14 @@ int Loop::watch_clock(ClockWatch& watch, ClockTimer::Of clock) noexcept {
   watch.armed = TimePoint::max();
   const int error = watch.timer.open(clock);
   return error != 0 ? error : register_internal(watch.node, watch.timer.fd());
+}
+
+// Has the kernel tell of the wall clock, where it can: without, the loop looks by itself. Returns
+// an errno only if the kernel has no room for it now.
+int Loop::watch_wall(Alarms& alarms) noexcept {
+  if (options_.time != nullptr) return 0;  // not a clock of the kernel's
+  const int error = watch_clock(alarms, ClockTimer::Of::wall);
+  return is_shortage(error) ? error : 0;
 }
 
 // The clock has come to a deadline, or was set: the next wait looks at both anew.

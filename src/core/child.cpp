@@ -6,6 +6,7 @@
 #include <csignal>
 
 #include "backend/process.hpp"
+#include "backend/shortage.hpp"
 #include "core/text.hpp"
 #include "event/error.hpp"
 
@@ -40,9 +41,7 @@ std::error_code Child::try_attach() noexcept {
 
   detail::UniqueFd process;
   const int no_process = detail::open_process(pid_, process);
-  if (no_process == EMFILE || no_process == ENFILE || no_process == ENOMEM) {
-    return {no_process, std::system_category()};
-  }
+  if (detail::is_shortage(no_process)) return {no_process, std::system_category()};
   if (no_process == 0) {
     watch(process.get(), Events::read | Events::persist);
   } else {

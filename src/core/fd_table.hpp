@@ -26,9 +26,6 @@ class FdTable {
       Events::read | Events::write | Events::closed | Events::urgent;
   static constexpr Events kOptions = Events::edge | Events::exclusive;
 
-  // What cannot be asked for together with exclusive. See epoll_ctl(2).
-  static constexpr Events kNotExclusive = Events::closed | Events::urgent;
-
   explicit FdTable(BackendPort& backend) noexcept : backend_(backend) {}
   FdTable(const FdTable&) = delete;
   FdTable& operator=(const FdTable&) = delete;

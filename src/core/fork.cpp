@@ -40,14 +40,12 @@ int Loop::reopen_internals() noexcept {
   int error = wakeup_.reopen();
   if (error == 0) error = backend_->restart();
   if (error == 0) error = register_internal(wakeup_node_, wakeup_.fd());
-  if (error == 0 && !signals_.empty() && signals_.blocked().open() == 0) {
-    error = register_internal(blocked_signals_node_, signals_.blocked().fd());
-  }
-  if (error == 0 && alarms_ != nullptr) error = watch_clock(*alarms_, ClockTimer::Of::wall);
+  if (error == 0 && !signals_.empty()) error = watch_blocked_signals();
+  if (error == 0 && alarms_ != nullptr) error = watch_wall(*alarms_);
   if (error == 0 && boottime_ != nullptr) {
     error = watch_clock(*boottime_, ClockTimer::Of::boottime);
   }
-  return error == ENOTSUP ? 0 : error;
+  return error;
 }
 
 int Loop::register_internal(Node& node, int fd) noexcept {

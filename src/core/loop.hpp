@@ -142,6 +142,7 @@ class Loop {
   // alarms.cpp: steps of look()
   WallTime wall_time() const noexcept;
   int watch_clock(ClockWatch& watch, ClockTimer::Of clock) noexcept;
+  int watch_wall(Alarms& alarms) noexcept;
   Duration until_alarm() const noexcept;
   TimePoint wake_for_alarm() noexcept;
   void wait_on_boottime(bool block);
@@ -163,6 +164,7 @@ class Loop {
   // watch.cpp: steps of the calls above
   Errc check(const Node& node, Duration first, Duration timeout) const noexcept;
   int add_signal(Node& node) noexcept;
+  int watch_blocked_signals() noexcept;
   void forget_active(Node& node) noexcept;
   void count_attached(const Node& node, bool attached) noexcept;
   void end_watch(Node& node) noexcept;
@@ -196,6 +198,9 @@ class Loop {
   }
 
   TimerQueue& timers_of(const Node& node) noexcept {
+    return any(node.events & Node::kOnWallClock) ? alarms_->queue : timers_;
+  }
+  const TimerQueue& timers_of(const Node& node) const noexcept {
     return any(node.events & Node::kOnWallClock) ? alarms_->queue : timers_;
   }
 

@@ -81,7 +81,6 @@ std::error_code Loop::on_slow(Duration budget, std::shared_ptr<SlowReport> repor
   if (timing_ == nullptr) timing_ = std::make_unique<Timing>();
   timing_->budget = budget;
   timing_->report = std::move(report);
-  timing_->mark = real_time();
   return {};
 }
 

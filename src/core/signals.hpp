@@ -5,7 +5,6 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <utility>
 #include <vector>
 
 #include "backend/blocked_signals.hpp"
@@ -23,7 +22,7 @@ namespace event::detail {
 // it tells goes the handler's way from there on. With threads that do not block them both paths are
 // open, and a signal takes one of them.
 //
-// Thread-safety: belongs to the loop's thread; note() any thread and any signal handler.
+// Thread-safety: belongs to the loop's thread; what the handler calls, to any.
 class Signals {
  public:
   Signals(Attention& attention, const Wakeup& wakeup) noexcept
@@ -32,7 +31,7 @@ class Signals {
   Signals(const Signals&) = delete;
   Signals& operator=(const Signals&) = delete;
 
-  // Adds an event on signal node.descriptor. Returns 0 or an errno, and then has changed nothing.
+  // Adds an event on signal node.fd(). Returns 0 or an errno, and then has changed nothing.
   int add(Node& node) noexcept;
 
   // Requires: it was added.
@@ -56,9 +55,6 @@ class Signals {
   // For the kernel's report that blocked() is readable.
   void take_blocked() noexcept;
   BlockedSignals& blocked() noexcept { return blocked_; }
-
-  // Notes that a signal has come, if there is an event on it.
-  void note(int signo) noexcept;
 
   // In the child of a fork: what is shared with the parent is let go of.
   void abandon() noexcept { blocked_.close(); }
@@ -103,6 +99,7 @@ class Signals {
 
   bool has_event_on(int signo) const noexcept;
   Set take() noexcept;
+  void note(int signo) noexcept;
   void note(const Set& came) noexcept;
   void ask() noexcept;
 

@@ -2,6 +2,7 @@
 #include <cerrno>
 #include <new>
 
+#include "backend/shortage.hpp"
 #include "core/loop.hpp"
 #include "event/error.hpp"
 
@@ -9,6 +10,8 @@ namespace event::detail {
 namespace {
 
 constexpr Events kOnFile = FdTable::kConditions;
+// What cannot be asked for together with exclusive. See epoll_ctl(2).
+constexpr Events kNotExclusive = Events::closed | Events::urgent;
 constexpr Errc kNothing{};
 constexpr Events kAllConditions = kOnFile | Events::timeout | Events::signal;
 
@@ -29,7 +32,7 @@ inline Errc Loop::check(const Node& node, Duration first, Duration timeout) cons
   if (!on_file) return kNothing;
   const Events asked = node.events & (kOnFile | FdTable::kOptions);
   if (any(asked & ~supported_)) return Errc::unsupported;
-  if (any(asked & Events::exclusive) && any(asked & FdTable::kNotExclusive)) {
+  if (any(asked & Events::exclusive) && any(asked & kNotExclusive)) {
     return Errc::unsupported;
   }
   return kNothing;
@@ -65,13 +68,17 @@ std::error_code Loop::attach(Node& node, Duration first, Duration timeout) noexc
   return {};
 }
 
-// Signals that are blocked in every thread are watched for as well, where that can be.
 int Loop::add_signal(Node& node) noexcept {
-  if (blocked_signals_node_.linked) return signals_.add(node);
+  const int error = blocked_signals_node_.linked ? 0 : watch_blocked_signals();
+  return error != 0 ? error : signals_.add(node);
+}
+
+// Signals that are blocked in every thread are watched for as well, where that can be. Returns an
+// errno only if the kernel has no room for it now.
+int Loop::watch_blocked_signals() noexcept {
   int error = signals_.blocked().open();
   if (error == 0) error = register_internal(blocked_signals_node_, signals_.blocked().fd());
-  if (error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOSPC) return error;
-  return signals_.add(node);
+  return is_shortage(error) ? error : 0;
 }
 
 bool Loop::detach(Node& node) noexcept {
@@ -150,8 +157,7 @@ void Loop::set_priority(Node& node, Priority priority) noexcept {
 
 std::optional<TimePoint> Loop::deadline(const Node& node) const noexcept {
   if (node.timer_form == TimerForm::none) return std::nullopt;
-  const TimerQueue& timers = any(node.events & Node::kOnWallClock) ? alarms_->queue : timers_;
-  const TimePoint deadline = timers.deadline(node);
+  const TimePoint deadline = timers_of(node).deadline(node);
   return deadline != TimePoint::min() ? std::optional(deadline) : std::nullopt;
 }
 

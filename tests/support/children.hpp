@@ -18,6 +18,7 @@
 #include "support/every_backend.hpp"
 #include "support/forked.hpp"
 #include "support/seccomp.hpp"
+#include "support/signals.hpp"
 
 namespace event::test {
 
@@ -103,30 +104,13 @@ class NoDescriptorLeft {
   rlimit before_{};
 };
 
-// What the process does on SIGCHLD: while this lives, or as it is.
-struct OnChild {
-  explicit OnChild(void (*handler)(int)) {
-    struct sigaction action {};
-    action.sa_handler = handler;
-    action.sa_flags = SA_RESTART;
-    ::sigaction(SIGCHLD, &action, &before);
-  }
-  ~OnChild() { ::sigaction(SIGCHLD, &before, nullptr); }
-  OnChild(const OnChild&) = delete;
-  OnChild& operator=(const OnChild&) = delete;
-
-  struct sigaction before {};
-};
-
-inline std::pair<std::uintptr_t, int> action_on_child() {
-  constexpr int kRestorer = 0x04000000;  // the C library's own: it comes with the first handler
+// A handler that lets the system calls it interrupts go on.
+inline struct sigaction restarting(void (*handler)(int)) {
   struct sigaction action {};
-  ::sigaction(SIGCHLD, nullptr, &action);
-  return {reinterpret_cast<std::uintptr_t>(action.sa_handler), action.sa_flags & ~kRestorer};
+  action.sa_handler = handler;
+  action.sa_flags = SA_RESTART;
+  return action;
 }
-
-inline volatile sig_atomic_t handled = 0;
-inline void count_handled(int) { handled = handled + 1; }
 
 #if defined(SYS_pidfd_open)
 inline constexpr long kOpenProcess = SYS_pidfd_open;
