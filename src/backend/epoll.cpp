@@ -8,12 +8,11 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <new>
 #include <system_error>
 
+#include "backend/always_ready.hpp"
 #include "backend/backends.hpp"
 #include "backend/deadline.hpp"
-#include "backend/file_identity.hpp"
 #include "backend/unique_fd.hpp"
 
 namespace event::detail {
@@ -77,12 +76,12 @@ class Epoll final : public BackendPort {
     if (!set_) return 0;
     const int error = tell(change, fd, generation, wanted);
     if (error != EPERM && always_.empty()) return error;
-    return update_always(error, change, fd, generation, wanted);
+    return always_.update(error, change, fd, generation, wanted);
   }
 
   int wait(TimePoint deadline, bool block, Batch& batch) noexcept override {
     batch.start();
-    if (!always_.empty()) block = block && !some_always_ready();
+    if (!always_.empty()) block = block && !always_.is_any_ready();
     bool unarmed = deadline < armed_;
     if (unarmed && block) {
       block = time_left(deadline) > Duration::zero();
@@ -95,7 +94,7 @@ class Epoll final : public BackendPort {
     batch.expired = unarmed;
     if (count < 0) return errno == EINTR ? 0 : errno;
     translate(static_cast<std::size_t>(count), batch);
-    if (!always_.empty()) add_always_ready(batch);
+    if (!always_.empty()) always_.report(batch);
     return 0;
   }
 
@@ -141,17 +140,9 @@ class Epoll final : public BackendPort {
     return shell_.get();
   }
 
-  bool is_busy() const noexcept override { return some_always_ready(); }
+  bool is_busy() const noexcept override { return always_.is_any_ready(); }
 
  private:
-  // A file of a kind that cannot be waited for: poll(2) calls it always ready, and so do we.
-  struct AlwaysReady {
-    int fd;
-    std::uint32_t generation;
-    Events wanted;
-    FileIdentity identity;
-  };
-
   int open() noexcept {
     set_ = UniqueFd(::epoll_create1(EPOLL_CLOEXEC));
     if (!set_) return errno;
@@ -179,42 +170,6 @@ class Epoll final : public BackendPort {
     return ::epoll_ctl(set, operation, fd, &event) == 0 ? 0 : errno;
   }
 
-  // `error` is what the kernel said: EPERM, if the file under this number now is of that kind.
-  int update_always(int error, Change change, int fd, std::uint32_t generation,
-                    Events wanted) noexcept {
-    auto found = find_always(fd);
-    const bool known = found != always_.end();
-    const bool same = known && error == EPERM && found->identity.is_still(fd);
-    if (known && (!same || change == Change::remove)) always_.erase(found);
-    if (error != EPERM) return error;
-    if (change == Change::add) return same ? EEXIST : add_always(fd, generation, wanted);
-    if (!same) return ENOENT;
-    if (change == Change::modify) *found = {fd, generation, wanted, found->identity};
-    return 0;
-  }
-
-  int add_always(int fd, std::uint32_t generation, Events wanted) noexcept {
-    AlwaysReady file{fd, generation, wanted, {}};
-    if (const int error = FileIdentity::of(fd, file.identity); error != 0) return error;
-    try {
-      always_.push_back(file);
-    } catch (const std::bad_alloc&) {
-      return ENOMEM;
-    }
-    return 0;
-  }
-
-  bool some_always_ready() const noexcept {
-    return std::any_of(always_.begin(), always_.end(), [](const AlwaysReady& file) {
-      return any(file.wanted & (Events::read | Events::write));
-    });
-  }
-
-  std::vector<AlwaysReady>::iterator find_always(int fd) noexcept {
-    return std::find_if(always_.begin(), always_.end(),
-                        [fd](const AlwaysReady& file) { return file.fd == fd; });
-  }
-
   void translate(std::size_t count, Batch& batch) noexcept {
     const std::byte* entry = batch.kernel_entries();
     Ready* ready = batch.ready();
@@ -231,19 +186,6 @@ class Epoll final : public BackendPort {
                   static_cast<std::uint32_t>(data >> 32)};
     }
     batch.finish(static_cast<std::size_t>(ready - batch.ready()));
-  }
-
-  // Begins where the last batch ended, so that with more of them than room all get a turn.
-  void add_always_ready(Batch& batch) noexcept {
-    for (std::size_t n = 0; n < always_.size() && !batch.full(); ++n) {
-      if (next_always_ >= always_.size()) next_always_ = 0;
-      AlwaysReady& file = always_[next_always_++];
-      const Events what = file.wanted & (Events::read | Events::write);
-      if (!any(what)) continue;
-      const bool gone = !file.identity.is_still(file.fd);
-      batch.push({gone ? Ready::kGone : what, file.fd, file.generation});
-      if (any(file.wanted & Events::edge)) file.wanted = Events::none;  // it never changes again
-    }
   }
 
   // Makes the timerfd expire at `deadline`. It is watched for edges and never read, and it is left
@@ -271,8 +213,7 @@ class Epoll final : public BackendPort {
   UniqueFd shell_;  // once somebody has asked for fd()
   UniqueFd timer_;  // none if the system has none to give
   TimePoint armed_ = TimePoint::max();
-  std::vector<AlwaysReady> always_;
-  std::size_t next_always_ = 0;
+  AlwaysReady always_;
 };
 
 }  // namespace

@@ -1,0 +1,45 @@
+// Files of a kind that cannot be waited for: poll(2) calls them always ready, and so do we.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "backend/backend.hpp"
+#include "backend/file_identity.hpp"
+
+namespace event::detail {
+
+// Kept beside a kernel that refuses such files, as it would keep them. They are few, so they are
+// searched.
+class AlwaysReady {
+ public:
+  bool empty() const noexcept { return files_.empty(); }
+  void clear() noexcept { files_.clear(); }
+
+  // BackendPort::update(), after the kernel was told. `error` is what it said: EPERM, if the file
+  // under this number now is of that kind.
+  int update(int error, Change change, int fd, std::uint32_t generation, Events wanted) noexcept;
+
+  // Whether a wait would find one ready.
+  bool is_any_ready() const noexcept;
+
+  // Reports as many as there is room for. Begins where the last call ended, so that all get a turn.
+  void report(Batch& batch) noexcept;
+
+ private:
+  struct File {
+    int fd;
+    std::uint32_t generation;
+    Events wanted;
+    FileIdentity identity;
+  };
+
+  int add(int fd, std::uint32_t generation, Events wanted) noexcept;
+  std::vector<File>::iterator find(int fd) noexcept;
+
+  std::vector<File> files_;
+  std::size_t next_ = 0;
+};
+
+}  // namespace event::detail
