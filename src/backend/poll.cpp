@@ -1,7 +1,5 @@
 // poll(2), ppoll(2) where there is one: works everywhere, and costs time for every descriptor
 // watched.
-#include <poll.h>
-
 #include <cerrno>
 #include <csignal>
 #include <new>
@@ -9,38 +7,11 @@
 #include "backend/backends.hpp"
 #include "backend/deadline.hpp"
 #include "backend/file_identity.hpp"
+#include "backend/poll_bits.hpp"
 #include "core/paged_array.hpp"
 
 namespace event::detail {
 namespace {
-
-#ifdef POLLRDHUP
-constexpr short kPeerClosed = POLLRDHUP;
-#else
-constexpr short kPeerClosed = 0;  // then only a full hang-up shows
-#endif
-
-constexpr short to_poll(Events wanted) noexcept {
-  int bits = 0;
-  if (any(wanted & Events::read)) bits |= POLLIN;
-  if (any(wanted & Events::write)) bits |= POLLOUT;
-  if (any(wanted & Events::closed)) bits |= kPeerClosed;
-  if (any(wanted & Events::urgent)) bits |= POLLPRI;
-  return static_cast<short>(bits);
-}
-
-constexpr Events from_poll(short bits) noexcept {
-  if ((bits & POLLNVAL) != 0) return Ready::kGone;
-  Events what = Events::none;
-  if ((bits & POLLPRI) != 0) what |= Events::urgent;
-  if ((bits & (POLLERR | POLLHUP)) != 0) {
-    return what | Ready::kHangupMeans | Ready::kHangup;
-  }
-  if ((bits & POLLIN) != 0) what |= Events::read;
-  if ((bits & POLLOUT) != 0) what |= Events::write;
-  if ((bits & kPeerClosed) != 0) what |= Events::closed;
-  return what;
-}
 
 // The kernel keeps nothing here, so this backend remembers which file a number stood for: a number
 // that was closed behind its back, and perhaps given to another file, is reported as gone.
