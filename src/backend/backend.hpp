@@ -118,6 +118,14 @@ class BackendPort {
   // Requires: batch.taken().
   virtual int wait(TimePoint deadline, bool block, Batch& batch) noexcept = 0;
 
+  // Whether the kernel's side keeps a file open that was closed here: then what nobody wants any
+  // more is to be removed before the next wait, and let_go() to be called before a user may expect
+  // a file to be closed.
+  virtual bool holds_files() const noexcept { return false; }
+
+  // The kernel lets go of what was removed.
+  virtual void let_go() noexcept {}
+
   // Repairs a kernel set that reports registrations nobody knows of. Between the two calls update()
   // with add tells the new set, all else goes to the old one; `keep` says which of them stays.
   virtual int begin_rebuild() noexcept { return 0; }

@@ -60,6 +60,7 @@ void FdTable::forget(Node& node) noexcept {
   if (!entry.registered) return;
   if (all_lost(entry)) {
     take_back(node.descriptor, entry);
+    backend_.let_go();
   } else {
     mark_dirty(node.descriptor, entry);
   }
@@ -234,21 +235,33 @@ void FdTable::unwanted(const Ready& ready, Entry& entry) noexcept {
 
 void FdTable::mark_dirty(int fd, Entry& entry) noexcept {
   if (entry.dirty) return;
-  if (dirty_count_ == kDirtyRoom) {
+  if (!has_dirty_room()) {
     reconcile(fd, entry);
     return;
   }
   entry.dirty = true;
-  dirty_[dirty_count_++] = fd;
+  dirty_.push_back(fd);
+}
+
+// All of a batch fits where one-shots that fired are reconciled: attached again, they need nothing.
+bool FdTable::has_dirty_room() noexcept {
+  if (dirty_.size() < dirty_.capacity()) return true;
+  if (!holds_files_) return false;
+  try {
+    dirty_.make_room(dirty_.size() + 1);
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+  return true;
 }
 
 void FdTable::flush_slowly() noexcept {
-  for (std::size_t i = 0; i < dirty_count_; ++i) {
-    Entry& entry = entries_[static_cast<std::size_t>(dirty_[i])];
+  for (const int fd : dirty_) {
+    Entry& entry = entries_[static_cast<std::size_t>(fd)];
     entry.dirty = false;
-    reconcile(dirty_[i], entry);
+    reconcile(fd, entry);
   }
-  dirty_count_ = 0;
+  dirty_.clear();
   if (stale_) repair();
 }
 

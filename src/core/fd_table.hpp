@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "backend/backend.hpp"
+#include "core/grow_array.hpp"
 #include "core/paged_array.hpp"
 #include "event/detail/node.hpp"
 
@@ -26,7 +27,10 @@ class FdTable {
       Events::read | Events::write | Events::closed | Events::urgent;
   static constexpr Events kOptions = Events::edge | Events::exclusive;
 
-  explicit FdTable(BackendPort& backend) noexcept : backend_(backend) {}
+  // Errors: throws std::bad_alloc.
+  explicit FdTable(BackendPort& backend) : backend_(backend), holds_files_(backend.holds_files()) {
+    dirty_.reserve(kDirtyRoom);
+  }
   FdTable(const FdTable&) = delete;
   FdTable& operator=(const FdTable&) = delete;
 
@@ -42,6 +46,20 @@ class FdTable {
   // Unlinks the node: it goes away, or will watch another file. If nobody else is interested in the
   // descriptor, the kernel hears of it now, while the descriptor is still open.
   void forget(Node& node) noexcept;
+
+  // A one-shot fired. Its registration is kept for when it is attached again; but not beyond the
+  // next wait where that keeps a file open which a user may have closed, nor if it is exclusive,
+  // for then it takes wake-ups away from other bases.
+  void fired(Node& node) noexcept {
+    if (node.lost || holds_files_ || any(node.events & Events::exclusive)) detached(node);
+  }
+
+  // Nobody waits soon: the kernel lets go now of the files that nobody watches any more.
+  void settle() noexcept {
+    if (!holds_files_) return;
+    flush();
+    backend_.let_go();
+  }
 
   // Calls activate(node, conditions) for each attached node that wants what is reported, in the
   // order in which they were attached. activate() may throw: the same report may then be given
@@ -66,7 +84,7 @@ class FdTable {
 
   // Tells the kernel what has changed since the last call. To be called before each wait.
   void flush() noexcept {
-    if (dirty_count_ != 0 || stale_) flush_slowly();
+    if (!dirty_.empty() || stale_) flush_slowly();
   }
 
   // Registers everything with a kernel side that knows nothing yet. Returns 0 or an errno; then it
@@ -84,6 +102,7 @@ class FdTable {
   void reserve(std::size_t descriptors) {
     entries_.reserve(descriptors + PagedArray<Entry>::kPageSize);
     links_.reserve(2 * descriptors);
+    if (holds_files_) dirty_.reserve(descriptors);
   }
 
   // Calls f(node) for each attached node, by descriptor, and on one in the order of attaching.
@@ -140,7 +159,7 @@ class FdTable {
     };
   };
 
-  static constexpr std::size_t kDirtyRoom = 128;
+  static constexpr std::size_t kDirtyRoom = 128;  // more are reconciled at once
 
   template <class F>
   void for_each_node(const Entry& entry, F&& f) {
@@ -187,6 +206,7 @@ class FdTable {
   void lose(int fd, Entry& entry) noexcept;
   void unwanted(const Ready& ready, Entry& entry) noexcept;
   void mark_dirty(int fd, Entry& entry) noexcept;
+  bool has_dirty_room() noexcept;
   void flush_slowly() noexcept;
   void reconcile(int fd, Entry& entry) noexcept;
   void repair() noexcept;
@@ -194,8 +214,8 @@ class FdTable {
   BackendPort& backend_;
   PagedArray<Entry> entries_;
   RecordPool<Link> links_;
-  int dirty_[kDirtyRoom];
-  std::size_t dirty_count_ = 0;
+  const bool holds_files_;
+  GrowArray<int> dirty_;
   bool stale_ = false;  // the kernel reports a registration that is not ours any more
   bool eager_ = false;  // it once did: from then on nothing is taken back lazily at detach
   int error_ = 0;

@@ -88,6 +88,7 @@ bool Loop::detach(Node& node) noexcept {
   const bool attached = node.attached;
   if (attached) end_watch(node);
   if (node.linked) table_.detached(node);  // also of a one-shot that fired and is remembered
+  if (!running_) table_.settle();
   return attached;
 }
 
@@ -194,8 +195,7 @@ void Loop::end_watch(Node& node) noexcept {
   count_attached(node, false);
   if (node.timer_form != TimerForm::none) timers_of(node).remove(node);
   if (any(node.events & Events::signal)) signals_.remove(node);
-  // A registration that is exclusive takes wake-ups away from other bases, and is not kept.
-  if (node.lost || (node.linked && any(node.events & Events::exclusive))) table_.detached(node);
+  if (node.linked || node.lost) table_.fired(node);
 }
 
 }  // namespace event::detail
