@@ -10,6 +10,7 @@ build    g++                                g++
 build    cmake                              cmake
 build    ninja                              ninja-build
 build    /usr/include/CLI/CLI.hpp           libcli11-dev
+build    /usr/include/liburing.h            liburing-dev
 test     pkg-config                         pkg-config
 test     /usr/include/glib-2.0/glib.h       libglib2.0-dev
 test     python3                            python3

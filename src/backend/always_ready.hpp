@@ -24,6 +24,12 @@ class AlwaysReady {
   // Whether a wait would find one ready.
   bool is_any_ready() const noexcept;
 
+  // Calls f(descriptor, generation, wanted) for each.
+  template <class F>
+  void for_each(F&& f) const {
+    for (const File& file : files_) f(file.fd, file.generation, file.wanted);
+  }
+
   // Reports as many as there is room for. Begins where the last call ended, so that all get a turn.
   void report(Batch& batch) noexcept;
 

@@ -24,6 +24,9 @@ constexpr auto kCompiled = std::to_array<Entry>({
 #if EVENT_HAVE_EPOLL
   {Backend::epoll, make_epoll},
 #endif
+#if EVENT_HAVE_IO_URING
+      {Backend::io_uring, make_io_uring},
+#endif
       {Backend::poll, make_poll},
 });
 

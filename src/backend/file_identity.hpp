@@ -19,8 +19,11 @@ struct FileIdentity {
   static int of(int fd, FileIdentity& identity) noexcept {
     struct stat status {};
     if (::fstat(fd, &status) != 0) return errno;
-    identity = {status.st_dev, status.st_ino};
+    identity = of(status);
     return 0;
+  }
+  static FileIdentity of(const struct stat& status) noexcept {
+    return {status.st_dev, status.st_ino};
   }
 
   // False if `fd` is closed or stands for another file; an error that says neither is no proof.

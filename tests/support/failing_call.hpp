@@ -14,6 +14,7 @@ enum class Call : std::uint8_t {
   epoll_wait,
   eventfd,
   fstat,
+  io_uring_wait,
   pipe,
   poll,
   ppoll,

@@ -1,0 +1,20 @@
+// The io_uring backend with a ring of a chosen size, for tests of what happens when one is full.
+#pragma once
+
+#include <memory>
+
+#include "backend/backend.hpp"
+
+namespace event::detail {
+
+struct RingSize {
+  unsigned submissions = 256;
+  unsigned completions = 4096;
+};
+
+// Errors: throws std::system_error with the system's own code: ENOSYS without io_uring, EPERM where
+// it is forbidden, EINVAL before Linux 6.1, ENOMEM if not even a small ring may be locked in
+// memory.
+std::unique_ptr<BackendPort> make_io_uring(RingSize size);
+
+}  // namespace event::detail
