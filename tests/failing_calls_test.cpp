@@ -165,7 +165,7 @@ TEST_P(FailingCalls, AnInterruptedWaitDoesNotEndOnceEarly) {
   const Bounded bounded(base);
   const Pipe pipe = readable_pipe();
   Event event(base, pipe.reader.get(), Events::read, recorder.note(1));
-  event.attach();
+  event.attach(1h);
   const FailingCall failing(waiting(), EINTR, 1, 3);
 
   EXPECT_EQ(base.loop(Loop::once), 1U);

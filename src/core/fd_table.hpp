@@ -55,7 +55,7 @@ class FdTable {
   }
 
   // Nobody waits soon: the kernel lets go now of the files that nobody watches any more.
-  void settle() noexcept {
+  void let_go() noexcept {
     if (!holds_files_) return;
     flush();
     backend_.let_go();

@@ -159,7 +159,14 @@ class TcpClient {
 
   template <class Address>
   void connect(const Address& address) const {
-    if (::connect(fd(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    if (::connect(fd(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return;
+    if (errno != EINTR) throw_errno("connect");
+    // Interrupted, it goes on by itself.
+    pollfd polled{fd(), POLLOUT, 0};
+    while (::poll(&polled, 1, -1) < 0 && errno == EINTR) {
+    }
+    socklen_t size = sizeof errno;
+    if (::getsockopt(fd(), SOL_SOCKET, SO_ERROR, &errno, &size) != 0 || errno != 0) {
       throw_errno("connect");
     }
   }
