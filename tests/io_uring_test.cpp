@@ -20,6 +20,7 @@
 #include <memory>
 #include <optional>
 #include <thread>
+#include <utility>
 
 #include "support/every_backend.hpp"
 #include "support/failing_call.hpp"
@@ -324,6 +325,28 @@ TEST_F(IoUring, StartsNoThread) {
   EXPECT_EQ(threads(), before);
 }
 
+TEST_F(IoUring, WatchesEveryDescriptorThroughRingsThatGrow) {
+  constexpr std::size_t kMany = 2'000;
+  const std::size_t count = std::min(kMany, raise_descriptor_limit() / 2 - 100);
+  Base base(on_ring(&time));
+  std::deque<Sockets> sockets;
+  std::deque<Event> events;
+  std::size_t fired = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    sockets.push_back(socket_pair());
+    events.emplace_back(base, sockets.back().ours.get(), kReadPersist, [&, i] {
+      drain(sockets[i].ours);
+      ++fired;
+    });
+    events.back().attach();
+    write_bytes(sockets[i / 2].theirs);
+    while (base.loop(Loop::nonblock) != 0) {
+    }
+    ASSERT_EQ(std::exchange(fired, 0), 1U) << i;
+  }
+  EXPECT_EQ(requests_in_kernel(), count + 1);
+}
+
 // A ring belongs to one thread; a base to each that runs it in turn.
 
 TEST_F(IoUring, IsRunByOneThreadAfterTheOther) {
@@ -358,7 +381,7 @@ TEST_F(IoUring, IsRunByOneThreadAfterTheOther) {
 
 class SmallRing : public IoUring {
  protected:
-  static constexpr RingSize kSmall{8, 8};
+  static constexpr RingSize kSmall{8, 8, false};
 
   void SetUp() override {
     IoUring::SetUp();

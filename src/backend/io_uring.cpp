@@ -191,7 +191,8 @@ class IoUring final : public BackendPort {
 
   // Fewer polls completed in one call than this mean that the kernel has no more of them for now.
   static constexpr unsigned kOneRound = 20;
-  static constexpr std::size_t kOurs = 8;  // descriptors of the loop itself, and some
+  static constexpr unsigned kLargest = 8192;  // a larger one finds requests no faster
+  static constexpr std::size_t kOurs = 8;     // descriptors of the loop itself, and some
 
   Watched* find(int fd) noexcept {
     Watched* const watched = watched_.find(static_cast<std::size_t>(fd));
@@ -257,6 +258,12 @@ class IoUring final : public BackendPort {
   // A ring that this thread may use. Its poll requests are lost with an old one, and made anew.
   int claim() noexcept {
     if (broken_ || (ring_.is_open() && ring_.claim() == EEXIST)) remake();
+    if (size_.grows && size_.completions < kLargest && known_ > size_.completions / 8) {
+      size_.submissions *= 4;
+      size_.completions *= 4;
+      close_ring();
+      remake();
+    }
     if (!ring_.is_open()) {
       if (const int error = ring_.open(size_); error != 0) return error;
     }
@@ -465,7 +472,7 @@ class IoUring final : public BackendPort {
     batch.finish(kept);
   }
 
-  const RingSize size_;
+  RingSize size_;
   Ring ring_;
   std::unique_ptr<BackendPort> epoll_;  // which does it all, once somebody has asked for fd()
   PagedArray<Watched> watched_;         // by descriptor

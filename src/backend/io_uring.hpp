@@ -7,9 +7,12 @@
 
 namespace event::detail {
 
+// The kernel finds a request by its name in as many lists as a 32nd of `completions`, 256 at most:
+// a ring grows with the number of descriptors. The first one takes 12 KB.
 struct RingSize {
-  unsigned submissions = 256;
-  unsigned completions = 4096;
+  unsigned submissions = 64;
+  unsigned completions = 512;
+  bool grows = true;
 };
 
 // Errors: throws std::system_error with the system's own code: ENOSYS without io_uring, EPERM where

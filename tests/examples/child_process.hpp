@@ -24,8 +24,11 @@
 #include <vector>
 
 #include "../../examples/support/unique_fd.hpp"
+#include "support/uninterrupted.hpp"
 
 namespace examples_test {
+
+using event::test::uninterrupted;
 
 // How long anything may take that should take no time: for machines that are busy with other work,
 // and for sanitizers. Nothing waits so long unless it is broken.
@@ -142,7 +145,8 @@ class ChildProcess {
 
     void read_some() {
       std::array<char, 4096> buffer;
-      const ssize_t n = ::read(pipe.get(), buffer.data(), buffer.size());
+      const ssize_t n =
+          uninterrupted([&] { return ::read(pipe.get(), buffer.data(), buffer.size()); });
       if (n > 0) text.append(buffer.data(), static_cast<std::size_t>(n));
       if (n == 0) pipe = UniqueFd();
     }
@@ -187,7 +191,10 @@ class ChildProcess {
   void read_available(std::chrono::milliseconds wait) {
     std::array<pollfd, 2> pipes{pollfd{output_.pipe.get(), POLLIN, 0},
                                 pollfd{errors_.pipe.get(), POLLIN, 0}};
-    if (::poll(pipes.data(), pipes.size(), static_cast<int>(wait.count())) <= 0) return;
+    if (uninterrupted([&] {
+          return ::poll(pipes.data(), pipes.size(), static_cast<int>(wait.count()));
+        }) <= 0)
+      return;
     if (pipes[0].revents != 0) output_.read_some();
     if (pipes[1].revents != 0) errors_.read_some();
   }

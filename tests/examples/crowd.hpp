@@ -16,9 +16,12 @@
 #include <string_view>
 #include <vector>
 
+#include "support/uninterrupted.hpp"
 #include "tcp_client.hpp"
 
 namespace examples_test {
+
+using event::test::uninterrupted;
 
 // Sends `bytes` in pieces of random length, and checks that they come back in order.
 class EchoClient {
@@ -45,7 +48,8 @@ class EchoClient {
   bool ends_cleanly() const {
     client_.finish();
     char byte = 0;
-    return client_.readable_within(kPatience) && ::recv(client_.fd(), &byte, 1, 0) == 0;
+    return client_.readable_within(kPatience) &&
+           uninterrupted([&] { return ::recv(client_.fd(), &byte, 1, 0); }) == 0;
   }
 
  private:
@@ -53,14 +57,16 @@ class EchoClient {
 
   void send_some() {
     const std::string_view piece = bytes_.substr(sent_, 1 + random_() % kMaxPiece);
-    const ssize_t n = ::send(client_.fd(), piece.data(), piece.size(), MSG_NOSIGNAL);
+    const ssize_t n = uninterrupted(
+        [&] { return ::send(client_.fd(), piece.data(), piece.size(), MSG_NOSIGNAL); });
     if (n > 0) sent_ += static_cast<std::size_t>(n);
     if (n < 0 && errno != EAGAIN) failed_ = true;
   }
 
   void receive_some() {
     std::array<char, kMaxPiece> buffer;
-    const ssize_t n = ::recv(client_.fd(), buffer.data(), buffer.size(), 0);
+    const ssize_t n =
+        uninterrupted([&] { return ::recv(client_.fd(), buffer.data(), buffer.size(), 0); });
     if (n < 0 && errno == EAGAIN) return;
     if (n <= 0) {
       failed_ = true;
@@ -111,7 +117,8 @@ class Crowd {
       if (busy.empty()) return true;
       const std::chrono::milliseconds patience = kPatience;
       const auto limit = static_cast<int>(patience.count());
-      if (::poll(interests.data(), interests.size(), limit) <= 0) return false;
+      if (uninterrupted([&] { return ::poll(interests.data(), interests.size(), limit); }) <= 0)
+        return false;
       for (std::size_t i = 0; i < busy.size(); ++i) {
         if (interests[i].revents != 0) busy[i]->on_ready(interests[i].revents);
       }

@@ -19,8 +19,11 @@
 
 #include "../../examples/support/unique_fd.hpp"
 #include "child_process.hpp"
+#include "support/uninterrupted.hpp"
 
 namespace examples_test {
+
+using event::test::uninterrupted;
 
 enum class Family { ipv4, ipv6 };
 
@@ -60,7 +63,8 @@ class TcpClient {
   // Errors: throws std::system_error.
   void send(std::string_view bytes) const {
     while (!bytes.empty()) {
-      const ssize_t n = ::send(fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      const ssize_t n =
+          uninterrupted([&] { return ::send(fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL); });
       if (n < 0) throw_errno("send");
       bytes.remove_prefix(static_cast<std::size_t>(n));
     }
@@ -72,8 +76,9 @@ class TcpClient {
     std::size_t total = 0;
     while (total < limit) {
       pollfd room{fd(), POLLOUT, 0};
-      if (::poll(&room, 1, kHasNoRoomAfter) <= 0) break;
-      const ssize_t n = ::send(fd(), block.data(), block.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+      if (uninterrupted([&] { return ::poll(&room, 1, kHasNoRoomAfter); }) <= 0) break;
+      const ssize_t n = uninterrupted(
+          [&] { return ::send(fd(), block.data(), block.size(), MSG_NOSIGNAL | MSG_DONTWAIT); });
       if (n < 0) break;
       total += static_cast<std::size_t>(n);
     }
@@ -90,7 +95,8 @@ class TcpClient {
     std::string bytes(size, '\0');
     std::size_t got = 0;
     while (got < size) {
-      const ssize_t n = ::recv(fd(), bytes.data() + got, size - got, 0);
+      const ssize_t n =
+          uninterrupted([&] { return ::recv(fd(), bytes.data() + got, size - got, 0); });
       if (n < 0) throw_errno("recv");
       if (n == 0) break;
       got += static_cast<std::size_t>(n);
@@ -128,14 +134,15 @@ class TcpClient {
   // Whether the other side is gone for good, or goes soon; reads nothing.
   bool dropped_within(std::chrono::milliseconds time) const {
     pollfd gone{fd(), 0, 0};
-    return ::poll(&gone, 1, static_cast<int>(time.count())) == 1 &&
+    return uninterrupted([&] { return ::poll(&gone, 1, static_cast<int>(time.count())); }) == 1 &&
            (gone.revents & (POLLHUP | POLLERR)) != 0;
   }
 
   // Whether there is something to read, or the end, within a time.
   bool readable_within(std::chrono::milliseconds time) const {
     pollfd something{fd(), POLLIN, 0};
-    return ::poll(&something, 1, static_cast<int>(time.count())) == 1;
+    return uninterrupted([&] { return ::poll(&something, 1, static_cast<int>(time.count())); }) ==
+           1;
   }
 
   void set_non_blocking() const {
@@ -163,8 +170,7 @@ class TcpClient {
     if (errno != EINTR) throw_errno("connect");
     // Interrupted, it goes on by itself.
     pollfd polled{fd(), POLLOUT, 0};
-    while (::poll(&polled, 1, -1) < 0 && errno == EINTR) {
-    }
+    static_cast<void>(uninterrupted([&] { return ::poll(&polled, 1, -1); }));
     socklen_t size = sizeof errno;
     if (::getsockopt(fd(), SOL_SOCKET, SO_ERROR, &errno, &size) != 0 || errno != 0) {
       throw_errno("connect");

@@ -1,0 +1,18 @@
+// System calls that are made again if something interrupts them: a signal, or the kernel when it
+// takes a ring apart.
+#pragma once
+
+#include <cerrno>
+
+namespace event::test {
+
+// call() returns what a system call does, negative on error.
+template <class Call>
+auto uninterrupted(Call&& call) {
+  for (;;) {
+    const auto result = call();
+    if (result >= 0 || errno != EINTR) return result;
+  }
+}
+
+}  // namespace event::test
