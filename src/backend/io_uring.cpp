@@ -258,9 +258,11 @@ class IoUring final : public BackendPort {
   // A ring that this thread may use. Its poll requests are lost with an old one, and made anew.
   int claim() noexcept {
     if (broken_ || (ring_.is_open() && ring_.claim() == EEXIST)) remake();
-    if (size_.grows && size_.completions < kLargest && known_ > size_.completions / 8) {
-      size_.submissions *= 4;
-      size_.completions *= 4;
+    if (is_too_small()) {
+      do {
+        size_.submissions *= 4;
+        size_.completions *= 4;
+      } while (is_too_small());
       close_ring();
       remake();
     }
@@ -268,6 +270,10 @@ class IoUring final : public BackendPort {
       if (const int error = ring_.open(size_); error != 0) return error;
     }
     return ring_.claim();
+  }
+
+  bool is_too_small() const noexcept {
+    return size_.grows && size_.completions < kLargest && known_ > size_.completions / 8;
   }
 
   // Closing it alone would leave the files open for some milliseconds.
@@ -305,7 +311,7 @@ class IoUring final : public BackendPort {
     broken_ = false;
     leaving_ = 0;
     watched_.for_each([this](std::size_t fd, Watched& watched) {
-      if (!watched.armed) return;
+      if (!watched.known) return;
       watched.armed = false;
       mark_changed(static_cast<int>(fd), watched);
     });
