@@ -24,6 +24,9 @@ constexpr auto kCompiled = std::to_array<Entry>({
 #if EVENT_HAVE_EPOLL
   {Backend::epoll, make_epoll},
 #endif
+#if EVENT_HAVE_KQUEUE
+      {Backend::kqueue, make_kqueue},
+#endif
       {Backend::poll, make_poll},
 });
 

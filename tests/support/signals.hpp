@@ -103,7 +103,7 @@ class Signals : public EveryBackend {
   const Disposition highest_{SIGRTMAX, &count_stray};
 };
 
-inline constexpr bool kSeesBlocked = EVENT_HAVE_EPOLL;
+inline constexpr bool kSeesBlocked = EVENT_HAVE_EPOLL || EVENT_HAVE_KQUEUE;
 
 class BlockedSignals : public Signals {
  protected:
