@@ -32,7 +32,7 @@ class BlockedSignals {
 
  private:
   UniqueFd fd_;
-  std::uint32_t forks_ = 0;  // when it was opened
+  [[maybe_unused]] std::uint32_t forks_ = 0;  // when it was opened
   sigset_t watched_;
 };
 

@@ -50,15 +50,19 @@ struct kevent make_change(int ident, Filter filter, unsigned flags, unsigned ffl
   return change;
 }
 
-// kevent(2) that does not wait. It differs in the types of its counts. Returns -1, and then errno
-// says why.
+// The type of the counts of kevent(2), int on most systems.
+template <class Count>
+Count count_of(int (*)(int, const struct kevent*, Count, struct kevent*, Count, const timespec*));
+using KqueueCount = decltype(count_of(&::kevent));
+
+// kevent(2) that does not wait. Returns -1, and then errno says why.
 inline int tell_kqueue(int queue, const struct kevent* changes, std::size_t change_count,
                        struct kevent* results, std::size_t room) noexcept {
   const timespec now{};
   int count = 0;
   do {
-    count = ::kevent(queue, changes, static_cast<int>(change_count), results,
-                     static_cast<int>(room), &now);
+    count = ::kevent(queue, changes, static_cast<KqueueCount>(change_count), results,
+                     static_cast<KqueueCount>(room), &now);
   } while (count < 0 && errno == EINTR);
   return count;
 }

@@ -450,8 +450,9 @@ class Kqueue final : public BackendPort {
       timeout = to_timespec(std::min(time_left(deadline), kLongest));
     }
     const bool for_ever = block && deadline == TimePoint::max();
-    const int count = ::kevent(queue_.get(), changes_.data(), static_cast<int>(change_count_),
-                               entries, static_cast<int>(room), for_ever ? nullptr : &timeout);
+    const int count =
+        ::kevent(queue_.get(), changes_.data(), static_cast<KqueueCount>(change_count_), entries,
+                 static_cast<KqueueCount>(room), for_ever ? nullptr : &timeout);
     if (count >= 0 || errno == EINTR) change_count_ = 0;
     return count;
   }
