@@ -5,6 +5,10 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 scripts/setup.sh build check
-cmake --preset dev-clang -B build/tidy -DEVENT_BUILD_{TESTS,EXAMPLES,BENCH}=OFF >/dev/null
-{ find src -name '*.cpp' -print0 && printf 'include/event/event.hpp\0'; } |
+without=(-DEVENT_BUILD_{TESTS,EXAMPLES,BENCH}=OFF)
+cmake --preset dev-clang -B build/tidy "${without[@]}" >/dev/null
+cmake --preset dev-clang -B build/tidy-kqueue -DEVENT_PLATFORM=kqueue-model "${without[@]}" >/dev/null
+{ find src -name '*.cpp' ! -name '*kqueue*' -print0 && printf 'include/event/event.hpp\0'; } |
   xargs -0 -n 2 -P "$(nproc)" clang-tidy --quiet -p build/tidy
+find src -name '*kqueue*.cpp' -print0 |
+  xargs -0 -n 2 -P "$(nproc)" clang-tidy --quiet -p build/tidy-kqueue

@@ -49,6 +49,12 @@ for set in "${sets[@]}"; do
 done
 [[ ${#missing[@]} -gt 0 ]] || exit 0
 
+# Elsewhere packages and paths are others, and what is missing shows when it is looked for.
+if [[ $(uname -s) != Linux ]]; then
+  echo "setup.sh: not a Linux; on macOS: brew install ninja googletest cli11 pkg-config glib;" \
+    "on FreeBSD: pkg install bash cmake ninja googletest cli11 pkgconf glib python3" >&2
+  exit 0
+fi
 command -v apt-get >/dev/null ||
   fail "these are missing, and there is no apt-get to install them with: ${missing[*]}"
 if [[ $(id -u) -eq 0 ]]; then

@@ -13,6 +13,11 @@ scripts/setup.sh build test
 run=()
 if [[ $preset == tsan* ]] && setarch -R true 2>/dev/null; then run=(setarch -R); fi
 
-cmake --preset "$preset" -DEVENT_BUILD_{TESTS,EXAMPLES,BENCH}=ON
-"${run[@]}" cmake --build --preset "$preset" --parallel "$(nproc)"
-"${run[@]}" ctest --preset "$preset" --parallel "$(nproc)" "$@"
+jobs=$(getconf _NPROCESSORS_ONLN)
+compiler=()
+command -v g++ >/dev/null || compiler=(-DCMAKE_CXX_COMPILER=c++)
+
+# An array that is empty is unset to the bash of macOS.
+cmake --preset "$preset" ${compiler[@]+"${compiler[@]}"} -DEVENT_BUILD_{TESTS,EXAMPLES,BENCH}=ON
+${run[@]+"${run[@]}"} cmake --build --preset "$preset" --parallel "$jobs"
+${run[@]+"${run[@]}"} ctest --preset "$preset" --parallel "$jobs" "$@"

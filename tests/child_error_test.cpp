@@ -104,7 +104,7 @@ TEST_P(Children, AreAttachedOnce) {
 }
 
 TEST_P(Children, AreNotAttachedIfNoDescriptorIsLeft) {
-  if (!EVENT_HAVE_EPOLL) GTEST_SKIP() << "no descriptor is needed";
+  if (!EVENT_HAVE_EPOLL && !EVENT_HAVE_KQUEUE) GTEST_SKIP() << "no descriptor is needed";
   expect([] {
     Base base(options());
     const Process process(1);
@@ -151,9 +151,9 @@ TEST_P(Children, DoNotFallBackToSigchldIfNoDescriptorIsLeft) {
 }
 
 TEST_P(Children, AreNotAttachedIfTheKernelHasNoRoomForTheirDescriptor) {
-  if (!EVENT_HAVE_EPOLL) GTEST_SKIP() << "no descriptor is needed";
+  if (!EVENT_HAVE_EPOLL && !EVENT_HAVE_KQUEUE) GTEST_SKIP() << "no descriptor is needed";
   expect([] {
-    const Call attaching = backend() == Backend::epoll ? Call::epoll_ctl : Call::fstat;
+    const Call attaching = attaching_on(backend());
     Base base(options());
     const Process process(1);
     Told statuses;

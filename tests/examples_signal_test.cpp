@@ -344,7 +344,8 @@ TEST_P(SupervisorExample, GivesTheCommandDefaultSignalsEvenIfItsOwnAreBlockedOrI
 }
 
 TEST_P(SupervisorExample, HearsOfItsOwnSignalsEvenIfTheyAreBlockedOrIgnored) {
-  if (!EVENT_HAVE_EPOLL) GTEST_SKIP() << "this system cannot tell of blocked signals";
+  if (!EVENT_HAVE_EPOLL && !EVENT_HAVE_KQUEUE)
+    GTEST_SKIP() << "this system cannot tell of blocked signals";
   for (const int signo : {SIGINT, SIGTERM}) {
     ChildProcess::Options how = on_backend(GetParam());
     how.before_exec = block_sigterm_and_ignore_sigint;

@@ -16,19 +16,18 @@ namespace {
 class FailingCalls : public EveryBackend {
  protected:
   // How attach() can fail here: the call that it makes for a descriptor.
-  Call attaching() const { return GetParam() == Backend::epoll ? Call::epoll_ctl : Call::fstat; }
+  Call attaching() const { return attaching_on(GetParam()); }
   // The call that a base on real time sleeps in until a deadline.
   Call waiting() const {
     if (GetParam() == Backend::epoll) return Call::epoll_wait;
     if (GetParam() == Backend::io_uring) return Call::io_uring_wait;
+    if (GetParam() == Backend::kqueue) return Call::kevent;
     return EVENT_HAVE_PPOLL ? Call::ppoll : Call::poll;
   }
 };
 
 // The base is asleep, and not merely late, by the time that so much has passed.
 constexpr Duration kLongEnough = 20ms;
-
-constexpr Call kMakingTheWakeUp = EVENT_HAVE_EPOLL ? Call::eventfd : Call::pipe;
 
 TEST_P(FailingCalls, AttachReportsTheErrorAndChangesNothing) {
   for (const int error : {ENOMEM, ENOSPC}) {

@@ -349,12 +349,14 @@ TEST_P(EveryBackend, ShowsAnotherLoopWhatThreadsOfTheChildPost) {
   Base base(options());
   if (base.fd() < 0) GTEST_SKIP() << "this backend has no descriptor";
   const Fd parents(::dup(base.fd()));
+  const bool shared = base.backend() != Backend::kqueue;  // a child gets none of those
   EXPECT_TRUE(succeeds_in_child([&] {
     base.after_fork();
     std::thread([&] { base.post([] {}); }).join();
     pollfd polled{base.fd(), POLLIN, 0};
     EXPECT_EQ(::poll(&polled, 1, 20'000), 1);
     polled.fd = parents.get();
+    if (!shared) return;
     EXPECT_EQ(::poll(&polled, 1, 0), 0) << "the parent has nothing to do";
   }));
 }
@@ -417,8 +419,8 @@ TEST_P(EveryBackend, LeaksNoDescriptorInTheChild) {
   alarm.attach(std::chrono::system_clock::now() + 1h);
   const int fd = base.fd();
 
+  const std::size_t before = open_descriptors().size();
   EXPECT_TRUE(succeeds_in_child([&] {
-    const std::size_t before = open_descriptors().size();
     base.after_fork();
     EXPECT_EQ(open_descriptors().size(), before);
     EXPECT_EQ(base.fd(), fd) << "the number stays";
@@ -431,8 +433,8 @@ TEST_P(EveryBackend, LooksAtTheClockOfASourceByItselfInTheChildToo) {
   alarm.attach(time.wall() + 1h);
   EXPECT_EQ(base.next_timeout(), 1s);
 
+  const std::size_t before = open_descriptors().size();
   EXPECT_TRUE(succeeds_in_child([&] {
-    const std::size_t before = open_descriptors().size();
     base.after_fork();
     EXPECT_EQ(open_descriptors().size(), before);
     EXPECT_EQ(base.next_timeout(), 1s);

@@ -79,10 +79,11 @@ TEST_P(BlockedSignals, AreAllDeliveredIfSeveralArePending) {
   Base base(options());
   Signal first(base, SIGUSR1, recorder.note(1));
   Signal second(base, SIGUSR2, recorder.note(2), Priority::high);
-  Signal third(base, SIGRTMIN, recorder.note(3), Priority::low);
+  Signal third(base, lowest_own_signal(), recorder.note(3), Priority::low);
   for (Signal* const signal : {&first, &second, &third}) signal->attach();
 
-  for (const int signo : {SIGUSR1, SIGUSR2, SIGRTMIN, SIGRTMIN}) raise_for_process(signo);
+  for (const int signo : {SIGUSR1, SIGUSR2, lowest_own_signal(), lowest_own_signal()})
+    raise_for_process(signo);
   EXPECT_EQ(base.loop(Loop::nonblock), 3U);
   EXPECT_EQ(base.loop(Loop::nonblock), 0U) << "what was pending several times has become one";
 

@@ -20,14 +20,15 @@ namespace {
 TEST_P(Signals, BecomeOneHoweverOftenTheyCameBeforeAnIteration) {
   Base base(options());
   Signal first(base, SIGUSR1, recorder.note(1));
-  Signal second(base, SIGRTMIN, recorder.note(2));  // of which the kernel itself loses none
+  Signal second(base, lowest_own_signal(),
+                recorder.note(2));  // of which the kernel itself loses none
   first.attach();
   second.attach();
 
   for (int round = 0; round < 3; ++round) {
     for (int i = 0; i < 1000; ++i) {
       ::raise(SIGUSR1);
-      ::raise(SIGRTMIN);
+      ::raise(lowest_own_signal());
     }
     EXPECT_EQ(base.loop(Loop::nonblock), 2U);
     EXPECT_EQ(base.loop(Loop::nonblock), 0U);

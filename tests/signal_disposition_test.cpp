@@ -17,7 +17,7 @@ struct sigaction handler_with_everything() {
   action.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK;
   sigemptyset(&action.sa_mask);
   sigaddset(&action.sa_mask, SIGHUP);
-  sigaddset(&action.sa_mask, SIGRTMAX);
+  sigaddset(&action.sa_mask, highest_own_signal());
   return action;
 }
 

@@ -142,7 +142,7 @@ TEST_P(Signals, AreNotAttachedIfNoDescriptorIsLeft) {
 }
 
 TEST_P(Signals, AreNotAttachedIfTheKernelHasNoRoomForTheirDescriptor) {
-  const Call attaching = GetParam() == Backend::epoll ? Call::epoll_ctl : Call::fstat;
+  const Call attaching = attaching_on(GetParam());
   for (const int error : {ENOMEM, ENOSPC}) {
     Base base(options());
     Signal signal(base, SIGUSR1, recorder.note(1));

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <system_error>
 #include <utility>
 
@@ -22,8 +23,8 @@ concept ChildCallback = std::is_invocable_v<F&, int> || std::is_invocable_v<F&>;
 // WIFEXITED nor WIFSIGNALED, if it cannot be known: somebody else has reaped the child, or SIGCHLD
 // is ignored.
 //
-// On Linux this is a pidfd: SIGCHLD is left alone. Where there is none, or a container forbids it,
-// SIGCHLD is watched while a Child is attached, as by Signal.
+// On Linux this is a pidfd, on the BSDs and macOS a kqueue: SIGCHLD is left alone. Where there is
+// none, or a container forbids it, SIGCHLD is watched while a Child is attached, as by Signal.
 //
 // Thread-safety: belongs to the thread that runs its base. Lifetime: as Event's; destroying it
 // leaves the process, and its zombie, alone.
@@ -81,6 +82,7 @@ class EVENT_API Child : private Event {
   bool reap(int& status) noexcept;
 
   pid_t pid_;
+  std::uint32_t forks_ = 0;  // as counted when it was attached
 };
 
 }  // namespace event

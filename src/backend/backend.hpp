@@ -113,6 +113,11 @@ class BackendPort {
   // as exclusive, which only removing it ends.
   virtual int update(Change change, int fd, std::uint32_t generation, Events wanted) noexcept = 0;
 
+  // The same as modify, where nobody waits for an error: it may be told late, or never.
+  virtual int narrow(int fd, std::uint32_t generation, Events wanted) noexcept {
+    return update(Change::modify, fd, generation, wanted);
+  }
+
   // Reports what is ready; if nothing is, and `block`, waits for it until `deadline` has passed on
   // the monotonic clock: never shorter, TimePoint::max() is for ever. A signal may end it early.
   // Requires: batch.taken().
@@ -142,6 +147,10 @@ class BackendPort {
   // A descriptor, always the same, that is readable when wait() would report something that
   // is_busy() does not tell of; -1: none.
   virtual int fd() noexcept { return -1; }
+
+  // Before somebody waits for fd(): has it show what is, and nothing that only was. What that takes
+  // from the kernel is_busy() tells of, and the next wait() reports.
+  virtual void settle() noexcept {}
 
   // Whether something is always ready, and the kernel need not say so.
   virtual bool is_busy() const noexcept { return false; }

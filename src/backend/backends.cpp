@@ -27,6 +27,9 @@ constexpr auto kCompiled = std::to_array<Entry>({
 #if EVENT_HAVE_IO_URING
       {Backend::io_uring, make_io_uring},
 #endif
+#if EVENT_HAVE_KQUEUE
+      {Backend::kqueue, make_kqueue},
+#endif
       {Backend::poll, make_poll},
 });
 

@@ -2,21 +2,25 @@
 #pragma once
 
 #include <csignal>
+#include <cstdint>
 
 #include "backend/unique_fd.hpp"
 
 namespace event::detail {
 
 // A descriptor that is readable while one of a set of signals is pending for the process: a
-// signalfd, where there is one. To backends it is a descriptor like any other.
+// signalfd, or a kqueue, where there is one. To backends it is a descriptor like any other.
 class BlockedSignals {
  public:
   BlockedSignals() noexcept { ::sigemptyset(&watched_); }
+  ~BlockedSignals() { close(); }
+  BlockedSignals(const BlockedSignals&) = delete;
+  BlockedSignals& operator=(const BlockedSignals&) = delete;
 
   // Opens it, anew if it is open, for the same signals. Returns 0 or an errno; ENOTSUP where the
   // system has no such thing.
   int open() noexcept;
-  void close() noexcept { fd_ = UniqueFd(); }
+  void close() noexcept;
 
   int fd() const noexcept { return fd_.get(); }
 
@@ -28,6 +32,7 @@ class BlockedSignals {
 
  private:
   UniqueFd fd_;
+  [[maybe_unused]] std::uint32_t forks_ = 0;  // when it was opened
   sigset_t watched_;
 };
 

@@ -6,6 +6,8 @@ namespace event::detail {
 
 int BlockedSignals::open() noexcept { return ENOTSUP; }
 
+void BlockedSignals::close() noexcept {}
+
 void BlockedSignals::watch(int) noexcept {}
 
 void BlockedSignals::unwatch(int) noexcept {}

@@ -14,6 +14,8 @@ int BlockedSignals::open() noexcept {
   return 0;
 }
 
+void BlockedSignals::close() noexcept { fd_ = UniqueFd(); }
+
 // Changing the set of one that is open does not fail.
 void BlockedSignals::watch(int signo) noexcept {
   ::sigaddset(&watched_, signo);

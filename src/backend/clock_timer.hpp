@@ -29,7 +29,7 @@ class ClockTimer {
 
  private:
   UniqueFd fd_;
-  Of clock_ = Of::wall;
+  [[maybe_unused]] Of clock_ = Of::wall;
 };
 
 // The time of CLOCK_BOOTTIME; of the monotonic clock where there is none.

@@ -102,6 +102,14 @@ class IoUring final : public BackendPort {
     return 0;
   }
 
+  int narrow(int fd, std::uint32_t generation, Events wanted) noexcept override {
+    Watched* const watched = epoll_ || abandoned_ ? nullptr : find(fd);
+    if (watched == nullptr) return update(Change::modify, fd, generation, wanted);
+    watched->wanted = wanted;
+    mark_changed(fd, *watched);
+    return 0;
+  }
+
   int wait(TimePoint deadline, bool block, Batch& batch) noexcept override {
     if (epoll_) return epoll_->wait(deadline, block, batch);
     batch.start();

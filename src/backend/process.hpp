@@ -11,4 +11,7 @@ namespace event::detail {
 // or an errno; ENOSYS where the system has no such thing.
 int open_process(pid_t pid, UniqueFd& fd) noexcept;
 
+// Whether the child of a fork has it too. If not, its number there may be that of another file.
+inline constexpr bool kProcessesAreInherited = !EVENT_HAVE_KQUEUE;
+
 }  // namespace event::detail

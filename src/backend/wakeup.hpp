@@ -7,12 +7,13 @@
 
 namespace event::detail {
 
-// An eventfd, or a pipe where there is none: one file each, chosen by the build. Backends do not
-// know of it; to them it is a descriptor like any other.
+// An eventfd, a kqueue, or a pipe where there is neither: one file each, chosen by the build.
+// Backends do not know of it; to them it is a descriptor like any other.
 class Wakeup {
  public:
   // Errors: throws std::system_error with the system's own code.
   Wakeup();
+  ~Wakeup();
 
   // In the child of a fork: a descriptor of its own. Returns 0 or an errno, and then changes
   // nothing.

@@ -16,6 +16,8 @@ Wakeup::Wakeup() {
   }
 }
 
+Wakeup::~Wakeup() = default;
+
 int Wakeup::reopen() noexcept {
   UniqueFd fresh(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
   if (!fresh) return errno;

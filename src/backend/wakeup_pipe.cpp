@@ -26,6 +26,8 @@ Wakeup::Wakeup() {
   }
 }
 
+Wakeup::~Wakeup() = default;
+
 int Wakeup::reopen() noexcept {
   std::array<int, 2> ends{};
   if (::pipe(ends.data()) < 0) return errno;

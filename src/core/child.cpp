@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <csignal>
 
+#include "backend/fork_count.hpp"
 #include "backend/process.hpp"
 #include "backend/shortage.hpp"
 #include "core/text.hpp"
@@ -53,6 +54,7 @@ std::error_code Child::try_attach() noexcept {
   }
   if (no_process == 0) {
     static_cast<void>(process.release());  // it is this event's now
+    forks_ = detail::fork_count();
   } else if (look_at_child(pid_, ended) || ended) {
     activate(Events::signal);  // it went before the signal was watched
   }
@@ -71,7 +73,9 @@ void Child::watch(int fd, Events events) noexcept {
 }
 
 void Child::let_go() noexcept {
-  const detail::UniqueFd process(any(events() & Events::read) ? fd() : -1);
+  detail::UniqueFd process(any(events() & Events::read) ? fd() : -1);
+  const bool is_ours = detail::kProcessesAreInherited || forks_ == detail::fork_count();
+  if (!is_ours) static_cast<void>(process.release());
   if (node().in_use()) release();
   watch(-1, Events::none);
 }

@@ -180,6 +180,15 @@ int FdTable::modify(int fd, Entry& entry, Events wanted) noexcept {
   return error;
 }
 
+// The same before a wait, which may tell it on the way.
+int FdTable::narrow(int fd, Entry& entry, Events wanted) noexcept {
+  if (any((entry.told | wanted) & Events::exclusive)) return modify(fd, entry, wanted);
+  ++told_kernel_;
+  const int error = backend_.narrow(fd, entry.generation, wanted);
+  if (error == 0) entry.told = wanted;
+  return error;
+}
+
 // Has the kernel watch for `added` too.
 int FdTable::tell(int fd, Entry& entry, const Node& added) noexcept {
   if (entry.registered) {
@@ -279,7 +288,7 @@ void FdTable::reconcile(int fd, Entry& entry) noexcept {
   if (all == entry.told) return;
   // A one-shot that fired and whose descriptor is ready again: the registration is kept for when
   // it is attached again, which then costs a third of a new one.
-  if (means_gone(modify(fd, entry, all))) lose(fd, entry);
+  if (means_gone(narrow(fd, entry, all))) lose(fd, entry);
 }
 
 // Leaves behind a kernel set in which something is registered that cannot be named any more: a

@@ -200,6 +200,7 @@ class FdTable {
   static bool covers(Events told, Events wanted) noexcept;
   int update(Change change, int fd, const Entry& entry, Events wanted) noexcept;
   int modify(int fd, Entry& entry, Events wanted) noexcept;
+  int narrow(int fd, Entry& entry, Events wanted) noexcept;
   int tell(int fd, Entry& entry, const Node& added) noexcept;
   int register_anew(int fd, Entry& entry, Events wanted) noexcept;
   void take_back(int fd, Entry& entry) noexcept;

@@ -159,6 +159,7 @@ void Loop::rest() noexcept {
   table_.flush();
   if (alarms_ != nullptr) static_cast<void>(wake_for_alarm());
   if (boottime_ != nullptr) boottime_->wake_at(next_timer());
+  backend_->settle();
   const bool busy = anything_active() || !batch_.taken() || backend_->is_busy();
   if (busy || !attention_.fall_asleep()) wakeup_.wake();
 }

@@ -19,6 +19,10 @@
 #include <liburing.h>
 #endif
 
+#if EVENT_HAVE_KQUEUE
+#include <sys/event.h>
+#endif
+
 #include <array>
 #include <cassert>
 #include <cerrno>
@@ -138,6 +142,30 @@ EVENT_NOT_SANITIZED void* realloc(void* memory, std::size_t size) {
   static auto* const next = real<void*(void*, std::size_t)>("realloc");
   return fails(Call::realloc) ? nullptr : next(memory, size);
 }
+
+#if EVENT_HAVE_KQUEUE
+// On Linux there is but the model, in this program.
+int kqueue() {
+#if defined(__linux__)
+  static constexpr auto* next = &kqueue_model_open;
+#else
+  static auto* const next = real<int()>("kqueue");
+#endif
+  return fails(Call::kqueue) ? -1 : next();
+}
+
+int kevent(int queue, const struct kevent* changes, int change_count, struct kevent* events,
+           int room, const timespec* timeout) {
+#if defined(__linux__)
+  static constexpr auto* next = &kqueue_model_kevent;
+#else
+  static auto* const next =
+      real<int(int, const struct kevent*, int, struct kevent*, int, const timespec*)>("kevent");
+#endif
+  if (fails(Call::kevent)) return -1;
+  return next(queue, changes, change_count, events, room, timeout);
+}
+#endif
 
 #if EVENT_HAVE_PPOLL
 int ppoll(pollfd* polled, nfds_t count, const timespec* timeout, const sigset_t* mask) {

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <limits>
 
+#include "event/options.hpp"
+
 namespace event::test {
 
 // What the library asks the system for. realloc is not a system call, but fails as well.
@@ -15,6 +17,8 @@ enum class Call : std::uint8_t {
   eventfd,
   fstat,
   io_uring_wait,
+  kevent,
+  kqueue,
   pipe,
   poll,
   ppoll,
@@ -24,6 +28,16 @@ enum class Call : std::uint8_t {
   timerfd_settime,
   waitid
 };
+
+// How attaching an event to a descriptor can fail.
+constexpr Call attaching_on(Backend backend) {
+  if (backend == Backend::epoll) return Call::epoll_ctl;
+  return backend == Backend::kqueue ? Call::kevent : Call::fstat;
+}
+
+inline constexpr Call kMakingTheWakeUp = EVENT_HAVE_EPOLL    ? Call::eventfd
+                                         : EVENT_HAVE_KQUEUE ? Call::kqueue
+                                                             : Call::pipe;
 
 inline constexpr std::size_t kAlways = std::numeric_limits<std::size_t>::max();
 

@@ -56,7 +56,11 @@ std::size_t resident_bytes() {
 
 long voluntary_context_switches() {
   rusage usage{};
+#if defined(RUSAGE_THREAD)
   ::getrusage(RUSAGE_THREAD, &usage);
+#else
+  ::getrusage(RUSAGE_SELF, &usage);
+#endif
   return usage.ru_nvcsw;
 }
 

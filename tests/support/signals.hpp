@@ -14,6 +14,15 @@
 
 namespace event::test {
 
+// The ends of the numbers for programs; where there are none, two that are ignored by default.
+#if defined(SIGRTMIN)
+inline int lowest_own_signal() { return SIGRTMIN; }
+inline int highest_own_signal() { return SIGRTMAX; }
+#else
+inline int lowest_own_signal() { return SIGURG; }
+inline int highest_own_signal() { return SIGWINCH; }
+#endif
+
 // What the process does on a signal, such that it can be compared.
 struct Action {
   std::uintptr_t handler;
@@ -99,11 +108,11 @@ class Signals : public EveryBackend {
  private:
   const Disposition first_{SIGUSR1, &count_stray};
   const Disposition second_{SIGUSR2, &count_stray};
-  const Disposition lowest_{SIGRTMIN, &count_stray};
-  const Disposition highest_{SIGRTMAX, &count_stray};
+  const Disposition lowest_{lowest_own_signal(), &count_stray};
+  const Disposition highest_{highest_own_signal(), &count_stray};
 };
 
-inline constexpr bool kSeesBlocked = EVENT_HAVE_EPOLL;
+inline constexpr bool kSeesBlocked = EVENT_HAVE_EPOLL || EVENT_HAVE_KQUEUE;
 
 class BlockedSignals : public Signals {
  protected:

@@ -1,0 +1,252 @@
+// What the kqueue backend tells the kernel, and how often; each test is of a trap of kqueue's.
+#include <gtest/gtest.h>
+
+#if EVENT_HAVE_KQUEUE
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <deque>
+#include <thread>
+
+#include "backend/backend.hpp"
+#include "support/every_backend.hpp"
+#include "support/failing_call.hpp"
+
+namespace event::test {
+namespace {
+
+using detail::Batch;
+using detail::Change;
+using detail::Ready;
+
+class KqueueBackend : public testing::Test {
+ protected:
+  KqueueBackend() : kqueue(detail::make_backend(Backend::kqueue)), batch(kqueue->kernel_entry()) {}
+
+  int add(int fd, Events wanted) { return kqueue->update(Change::add, fd, 1, wanted); }
+  int modify(int fd, Events wanted) { return kqueue->update(Change::modify, fd, 1, wanted); }
+  int remove(int fd) { return kqueue->update(Change::remove, fd, 1, Events::none); }
+
+  // What one look reports.
+  std::vector<Ready> look() {
+    EXPECT_EQ(kqueue->wait(TimePoint::max(), false, batch), 0);
+    std::vector<Ready> reports;
+    batch.take([&](const Ready& ready) { reports.push_back(ready); });
+    return reports;
+  }
+
+  static Options options() {
+    Options chosen;
+    chosen.backend = Backend::kqueue;
+    return chosen;
+  }
+
+  std::unique_ptr<detail::BackendPort> kqueue;
+  Batch batch;
+};
+
+TEST_F(KqueueBackend, ReportsEachBadDescriptorToWhoAddsItAndServesTheOthers) {
+  std::deque<Pipe> pipes;
+  for (int i = 0; i < 200; ++i) {
+    pipes.push_back(readable_pipe());
+    const int number = pipes.back().reader.get();
+    const bool bad = i % 4 == 0;
+    if (bad) pipes.back().reader.close();
+    EXPECT_EQ(add(number, Events::read), bad ? EBADF : 0);
+    if (bad) pipes.back() = Pipe{};
+  }
+  std::size_t reported = 0;
+  for (int i = 0; i < 5; ++i) reported = std::max(reported, look().size());
+
+  EXPECT_EQ(reported, 150U);
+}
+
+TEST_F(KqueueBackend, HasRoomForAnErrorOfEveryChangeThatItPutOff) {
+  std::deque<Pipe> pipes;
+  const Pipe healthy = readable_pipe();
+  for (int i = 0; i < 500; ++i) {
+    pipes.push_back(readable_pipe());
+    ASSERT_EQ(add(pipes.back().reader.get(), Events::read), 0);
+  }
+  ASSERT_EQ(add(healthy.reader.get(), Events::read), 0);
+  for (Pipe& pipe : pipes) {
+    const int number = pipe.reader.get();
+    pipe.reader.close();
+    EXPECT_EQ(remove(number), 0);
+  }
+
+  const std::vector<Ready> reports = look();
+
+  ASSERT_EQ(reports.size(), 1U) << "errors of what went with its descriptor are no reports";
+  EXPECT_EQ(reports[0].fd, healthy.reader.get());
+}
+
+TEST_F(KqueueBackend, FiresForAPipeThatHadNoReaderWhenItWasAttached) {
+  Pipe pipe = make_pipe();
+  pipe.reader.close();
+  for (const Events wanted : {Events::write, Events::write | Events::closed, Events::closed,
+                              Events::write | Events::edge}) {
+    ASSERT_EQ(add(pipe.writer.get(), wanted), 0);
+    const std::vector<Ready> reports = look();
+    ASSERT_EQ(reports.size(), 1U);
+    EXPECT_EQ(reports[0].what & Ready::kHangupMeans, Ready::kHangupMeans);
+    EXPECT_EQ(look().size(), any(wanted & Events::edge) ? 0U : 1U) << "as long as it lasts";
+    ASSERT_EQ(remove(pipe.writer.get()), 0);
+  }
+}
+
+TEST_F(KqueueBackend, SleepsOnATerminalThatNobodyWantsToWriteToAnyMore) {
+  const Fd terminal(::posix_openpt(O_RDWR | O_NOCTTY));
+  if (!terminal.open()) GTEST_SKIP() << "there is no terminal";
+  ASSERT_EQ(add(terminal.get(), Events::write), 0);
+  ASSERT_EQ(look().size(), 1U);
+
+  EXPECT_EQ(kqueue->narrow(terminal.get(), 1, Events::none), 0);
+
+  EXPECT_EQ(look().size(), 0U);
+  EXPECT_EQ(modify(terminal.get(), Events::write), 0);
+  EXPECT_EQ(look().size(), 1U);
+}
+
+TEST_F(KqueueBackend, TellsEachChangeOnceHoweverManyThereAre) {
+  std::deque<Pipe> pipes;
+  for (int i = 0; i < 400; ++i) pipes.push_back(make_pipe());
+  const CountingCall calls(Call::kevent);
+  for (const Pipe& pipe : pipes) ASSERT_EQ(add(pipe.reader.get(), Events::read), 0);
+  EXPECT_EQ(calls.count(), pipes.size()) << "one for each, which has its error";
+  look();
+  look();
+  EXPECT_EQ(calls.count(), pipes.size() + 2);
+}
+
+TEST_F(KqueueBackend, TellsWhatIsNotWantedAnyMoreWithTheNextWait) {
+  const Pipe pipe = readable_pipe();
+  ASSERT_EQ(add(pipe.reader.get(), Events::read), 0);
+  ASSERT_EQ(look().size(), 1U);
+  const CountingCall calls(Call::kevent);
+
+  EXPECT_EQ(kqueue->narrow(pipe.reader.get(), 1, Events::none), 0);
+  EXPECT_EQ(calls.count(), 0U);
+  EXPECT_EQ(look().size(), 0U);
+  EXPECT_EQ(calls.count(), 1U);
+  EXPECT_EQ(remove(pipe.reader.get()), 0);
+  EXPECT_EQ(look().size(), 0U);
+  EXPECT_EQ(calls.count(), 2U);
+}
+
+TEST_F(KqueueBackend, TellsNothingOfWhatWasAddedAndRemovedBeforeAWait) {
+  const Pipe pipe = readable_pipe();
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_EQ(add(pipe.reader.get(), Events::read), 0);
+    ASSERT_EQ(remove(pipe.reader.get()), 0);
+  }
+  EXPECT_EQ(look().size(), 0U);
+
+  ASSERT_EQ(add(pipe.reader.get(), Events::read), 0);
+  EXPECT_EQ(look().size(), 1U);
+}
+
+TEST_F(KqueueBackend, DoesNotRepeatTheChangesOfAnInterruptedWait) {
+  const Pipe pipe = make_pipe();
+  ASSERT_EQ(add(pipe.reader.get(), Events::read), 0);
+  ASSERT_EQ(remove(pipe.reader.get()), 0);
+  std::signal(SIGUSR1, [](int) {});
+  const pthread_t sleeper = ::pthread_self();
+  std::atomic<bool> woken = false;
+  std::thread interrupting([&] {
+    while (!woken) {
+      ::pthread_kill(sleeper, SIGUSR1);
+      std::this_thread::yield();
+    }
+  });
+  EXPECT_EQ(kqueue->wait(TimePoint::max(), true, batch), 0);
+  woken = true;
+  interrupting.join();
+  std::signal(SIGUSR1, SIG_DFL);
+
+  ASSERT_EQ(add(pipe.reader.get(), Events::read), 0);
+  write_bytes(pipe.writer);
+  EXPECT_EQ(look().size(), 1U) << "it is not removed once more";
+}
+
+TEST_F(KqueueBackend, SaysThatANumberStandsForAnotherFile) {
+  for (const Events before :
+       {Events::read, Events::none, Events::closed, Events::read | Events::edge}) {
+    for (const Events after : {Events::read, Events::write, Events::read | Events::write}) {
+      Pipe old = readable_pipe();
+      const int number = old.reader.get();
+      ASSERT_EQ(add(number, before), 0);
+      Sockets sockets = socket_pair();
+      old.reader.close();
+      const Fd fresh = move_to(number, std::move(sockets.ours));
+
+      EXPECT_EQ(modify(number, after), ENOENT);
+      EXPECT_EQ(look().size(), 0U) << "the other file is not watched";
+      remove(number);
+      EXPECT_EQ(modify(number, after), ENOENT);
+      ASSERT_EQ(add(number, Events::write), 0);
+      EXPECT_EQ(look().size(), 1U);
+      remove(number);
+    }
+  }
+}
+
+TEST_F(KqueueBackend, RefusesToAddWhatIsThere) {
+  const Pipe pipe = readable_pipe();
+  for (const Events wanted : {Events::none, Events::read, Events::closed}) {
+    ASSERT_EQ(add(pipe.reader.get(), wanted), 0);
+    EXPECT_EQ(add(pipe.reader.get(), Events::read), EEXIST);
+    EXPECT_EQ(remove(pipe.reader.get()), 0);
+  }
+}
+
+TEST_F(KqueueBackend, LeavesEverythingAsItWasIfTheKernelRefusesAChange) {
+  const Sockets sockets = socket_pair();
+  write_bytes(sockets.theirs);
+  ASSERT_EQ(add(sockets.ours.get(), Events::read), 0);
+  {
+    const FailingCall failing(Call::kevent, ENOMEM);
+    EXPECT_EQ(modify(sockets.ours.get(), Events::write), ENOMEM);
+  }
+  const std::vector<Ready> reports = look();
+  ASSERT_EQ(reports.size(), 1U);
+  EXPECT_EQ(reports[0].what, Events::read);
+}
+
+TEST_F(KqueueBackend, TellsOfOneDescriptorInOneReport) {
+  const Sockets sockets = socket_pair();
+  write_bytes(sockets.theirs);
+  ASSERT_EQ(add(sockets.ours.get(), Events::read | Events::write), 0);
+
+  const std::vector<Ready> reports = look();
+
+  ASSERT_EQ(reports.size(), 1U);
+  EXPECT_EQ(reports[0].what, Events::read | Events::write);
+}
+
+TEST_F(KqueueBackend, ShowsNoMoreThanIsReadyOnceItHasSettled) {
+  const Pipe pipe = readable_pipe();
+  const Sockets sockets = socket_pair();
+  ASSERT_EQ(add(pipe.reader.get(), Events::read), 0);
+  ASSERT_GE(kqueue->fd(), 0);
+  ASSERT_EQ(look().size(), 1U);
+  drain(pipe.reader);
+  kqueue->settle();
+  EXPECT_FALSE(kqueue->is_busy());
+
+  ASSERT_EQ(add(sockets.ours.get(), Events::write | Events::edge), 0);
+  kqueue->settle();
+  EXPECT_TRUE(kqueue->is_busy()) << "the kernel will not say it again";
+  EXPECT_EQ(look().size(), 1U);
+  EXPECT_FALSE(kqueue->is_busy());
+  EXPECT_EQ(look().size(), 0U);
+}
+
+}  // namespace
+}  // namespace event::test
+
+#endif

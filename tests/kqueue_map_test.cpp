@@ -1,0 +1,111 @@
+// What kqueue(2) says in our words, with the constants of every system that has it.
+#include "backend/kqueue_map.hpp"
+
+#include <gtest/gtest.h>
+
+#include "support/printing.hpp"
+
+namespace event::test {
+namespace {
+
+using detail::from_kqueue;
+using detail::KqueueConstants;
+using detail::KqueueWatch;
+using detail::Ready;
+using detail::to_kqueue;
+using detail::Watching;
+
+struct System {
+  const char* name;
+  KqueueConstants constants;
+};
+
+// From <sys/event.h> of each.
+constexpr System kSystems[] = {
+    {"FreeBSD", {-1, -2, false, 0, 0x8000, 0}}, {"DragonFly", {-1, -2, true, -8, 0x8000, 2}},
+    {"macOS", {-1, -2, true, -15, 0x8000, 2}},  {"NetBSD", {0, 1, false, 0, 0x8000, 0}},
+    {"OpenBSD", {-1, -2, true, -9, 0x8000, 4}},
+};
+
+class KqueueMap : public testing::TestWithParam<System> {
+ protected:
+  const KqueueConstants& system() const { return GetParam().constants; }
+  Events socket(std::int64_t filter, std::uint32_t flags, std::uint32_t fflags = 0) const {
+    return from_kqueue(system(), filter, flags, fflags, true);
+  }
+  Events pipe(std::int64_t filter, std::uint32_t flags) const {
+    return from_kqueue(system(), filter, flags, 0, false);
+  }
+};
+
+TEST_P(KqueueMap, ComparesFiltersAndDoesNotTestTheirBits) {
+  EXPECT_EQ(socket(system().read, 0), Events::read);
+  EXPECT_EQ(socket(system().write, 0), Events::write);
+  EXPECT_EQ(pipe(system().read, 0), Events::read);
+  EXPECT_EQ(pipe(system().write, 0), Events::write);
+}
+
+TEST_P(KqueueMap, TakesNoOtherFilterForOneOfThem) {
+  for (std::int64_t filter = -32; filter < 32; ++filter) {
+    const bool known = filter == system().read || filter == system().write ||
+                       (system().has_except && filter == system().except);
+    if (known) continue;
+    EXPECT_EQ(socket(filter, system().eof, 0xffffffff), Events::none) << filter;
+  }
+}
+
+TEST_P(KqueueMap, TakesNoOtherFlagForAnEnd) {
+  for (std::uint32_t bit = 1; bit < 0x10000; bit <<= 1) {
+    if (bit == system().eof) continue;
+    EXPECT_EQ(socket(system().read, bit), Events::read) << bit;
+  }
+}
+
+TEST_P(KqueueMap, EndsEachDirectionOfASocketByItself) {
+  EXPECT_EQ(socket(system().read, system().eof), Events::read | Events::closed);
+  EXPECT_EQ(socket(system().write, system().eof), Events::write);
+}
+
+TEST_P(KqueueMap, EndsAnythingElseAsAWhole) {
+  EXPECT_EQ(pipe(system().read, system().eof), Ready::kHangupMeans);
+  EXPECT_EQ(pipe(system().write, system().eof), Ready::kHangupMeans);
+}
+
+TEST_P(KqueueMap, TellsOfUrgentDataWhereTheSystemDoes) {
+  if (!system().has_except) GTEST_SKIP() << "this system does not";
+  EXPECT_EQ(socket(system().except, 0, system().oob), Events::urgent);
+  EXPECT_EQ(socket(system().except, 0, 0), Events::none);
+  EXPECT_EQ(socket(system().except, system().eof, 0), Ready::kHangupMeans | Ready::kHangup);
+}
+
+INSTANTIATE_TEST_SUITE_P(, KqueueMap, testing::ValuesIn(kSystems),
+                         [](const auto& system) { return std::string(system.param.name); });
+
+constexpr std::size_t kRead = KqueueWatch::kRead;
+constexpr std::size_t kWrite = KqueueWatch::kWrite;
+constexpr std::size_t kExcept = KqueueWatch::kExcept;
+
+TEST(WhatKqueueIsAskedFor, IsAFilterForEachCondition) {
+  const KqueueWatch watch = to_kqueue(Events::read | Events::write | Events::urgent);
+  EXPECT_EQ(watch.by[kRead], Watching::level);
+  EXPECT_EQ(watch.by[kWrite], Watching::level);
+  EXPECT_EQ(watch.by[kExcept], Watching::level);
+  EXPECT_EQ(to_kqueue(Events::none), KqueueWatch{});
+  EXPECT_EQ(to_kqueue(Events::write).by[kRead], Watching::none);
+}
+
+TEST(WhatKqueueIsAskedFor, IsTheEndAloneForWhoWaitsForNothingElseToRead) {
+  EXPECT_EQ(to_kqueue(Events::closed).by[kRead], Watching::end);
+  EXPECT_EQ(to_kqueue(Events::closed | Events::write).by[kRead], Watching::end);
+  EXPECT_EQ(to_kqueue(Events::closed | Events::read).by[kRead], Watching::level);
+}
+
+TEST(WhatKqueueIsAskedFor, AreChangesForAnEdge) {
+  EXPECT_EQ(to_kqueue(Events::read | Events::edge).by[kRead], Watching::edge);
+  EXPECT_EQ(to_kqueue(Events::write | Events::edge).by[kWrite], Watching::edge);
+  EXPECT_EQ(to_kqueue(Events::closed | Events::edge).by[kRead], Watching::end_edge);
+  EXPECT_EQ(to_kqueue(Events::edge), KqueueWatch{});
+}
+
+}  // namespace
+}  // namespace event::test
