@@ -295,6 +295,25 @@ TEST_P(EveryBackend, DestroysABaseInAChildThatWasForkedWhileAnotherThreadStopped
   stopper.join();
 }
 
+TEST_P(EveryBackend, LeavesTheParentsWakeUpAloneInAChildThatOnlyDestroysTheBase) {
+  auto base = std::make_unique<Base>(real_time());
+  base->loop(Loop::nonblock | Loop::keep_alive);
+  EXPECT_TRUE(succeeds_in_child([&] { base.reset(); }));
+  base->loop(Loop::nonblock | Loop::keep_alive);
+
+  std::atomic<bool> asleep = false;
+  Hook hook(*base, Hook::When::before_wait, [&] { asleep = true; });
+  std::thread poster([&] {
+    while (!asleep) std::this_thread::yield();
+    base->post([&] { recorder.order.push_back(1); });
+  });
+  const Bounded bounded(*base);
+  base->loop(Loop::once | Loop::keep_alive);
+  poster.join();
+
+  EXPECT_EQ(recorder.order, Order{1});
+}
+
 TEST_P(EveryBackend, TakesASignalThatTheChildGotBeforeAfterFork) {
   Base base(options());
   Signal signal(base, SIGUSR1, recorder.note(1));

@@ -117,7 +117,7 @@ class IoUring final : public BackendPort {
     error_ = 0;
     ++round_;
     int error = prepare(batch);
-    if (error != 0) return error;
+    if (error != 0 && batch.size() == 0) return error;
     if (!always_.empty()) block = block && !always_.is_any_ready();
     const bool left_over = ring_.peek() != nullptr;
     if (left_over || batch.size() != 0) block = false;

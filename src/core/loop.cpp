@@ -63,7 +63,7 @@ Loop::~Loop() {
   for (ActiveQueue& queue : active_) queue.clear(let_go);
   table_.clear(let_go);
   if (!is_ours()) {
-    signals_.abandon();
+    abandon();
     posts_.abandon();
     stopping_.store(0, std::memory_order_relaxed);
   }
