@@ -61,7 +61,8 @@ class Ring {
     if (owner_ == thread) return 0;
     if (owner_ != 0) return EEXIST;
     // The library of 2.3 declares a function for it, and does not have it.
-    const int error = -::io_uring_register(ring_.ring_fd, IORING_REGISTER_ENABLE_RINGS, nullptr, 0);
+    const int error = -::io_uring_register(static_cast<unsigned>(ring_.ring_fd),
+                                           IORING_REGISTER_ENABLE_RINGS, nullptr, 0);
     if (error != 0) return error;
     static_cast<void>(::io_uring_register_ring_fd(&ring_));  // saves a look-up, if it works
     owner_ = thread;
