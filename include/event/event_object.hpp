@@ -81,7 +81,10 @@ class EVENT_API Event {
 
   // Stops watching; what was already due to run does not run any more. Returns false if the event
   // was not attached. The kernel hears of it before it is next asked for events, so that attaching
-  // again before that costs nothing. Cost: O(1), with a timeout O(log n) in the timers.
+  // again before that costs nothing; on io_uring closing the descriptor in the same callback ends
+  // the connection only then, too, and destroying the event or assign() has it at once.
+  //
+  // Cost: O(1), with a timeout O(log n) in the timers.
   bool detach() noexcept;
 
   // A new timeout, counted from now, while attached; it replaces the one given to attach(), with
