@@ -127,7 +127,7 @@ TEST_P(OnBoottime, IsAnErrorWhereThereIsNoDescriptorForIt) {
   EXPECT_EQ(open_descriptors(), before);
 }
 
-INSTANTIATE_TEST_SUITE_P(, OnBoottime, testing::ValuesIn(Base::backends()),
+INSTANTIATE_TEST_SUITE_P(, OnBoottime, testing::ValuesIn(usable_backends()),
                          [](const auto& chosen) { return to_string(chosen.param); });
 
 #endif

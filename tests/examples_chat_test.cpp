@@ -12,6 +12,7 @@
 #include "examples/child_process.hpp"
 #include "examples/server.hpp"
 #include "examples/tcp_client.hpp"
+#include "support/usable_backends.hpp"
 
 namespace {
 
@@ -42,7 +43,7 @@ class ChatServerOnEveryBackend : public testing::TestWithParam<event::Backend> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Backends, ChatServerOnEveryBackend,
-                         testing::ValuesIn(event::Base::backends()),
+                         testing::ValuesIn(event::test::usable_backends()),
                          [](const auto& tested) { return examples_test::name_of(tested.param); });
 
 TEST_P(ChatServerOnEveryBackend, PassesEachLineOnToAllTheOthers) {

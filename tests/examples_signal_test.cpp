@@ -22,6 +22,7 @@
 #include "examples/child_process.hpp"
 #include "examples/server.hpp"
 #include "examples/tcp_client.hpp"
+#include "support/usable_backends.hpp"
 
 namespace {
 
@@ -70,7 +71,7 @@ class SignalExampleTest : public testing::TestWithParam<std::tuple<event::Backen
 
 class ServerStoppedBySignal : public SignalExampleTest {};
 INSTANTIATE_TEST_SUITE_P(Backends, ServerStoppedBySignal,
-                         testing::Combine(testing::ValuesIn(event::Base::backends()),
+                         testing::Combine(testing::ValuesIn(event::test::usable_backends()),
                                           testing::Values(SIGINT, SIGTERM)),
                          kBackendAndSignal);
 
@@ -122,7 +123,7 @@ class StopOnSignalHelper : public SignalExampleTest {
   Handler terminate_;
 };
 INSTANTIATE_TEST_SUITE_P(Backends, StopOnSignalHelper,
-                         testing::Combine(testing::ValuesIn(event::Base::backends()),
+                         testing::Combine(testing::ValuesIn(event::test::usable_backends()),
                                           testing::Values(SIGINT, SIGTERM)),
                          kBackendAndSignal);
 
@@ -153,7 +154,7 @@ class SignalShutdownExample : public SignalExampleTest {
   }
 };
 INSTANTIATE_TEST_SUITE_P(Backends, SignalShutdownExample,
-                         testing::Combine(testing::ValuesIn(event::Base::backends()),
+                         testing::Combine(testing::ValuesIn(event::test::usable_backends()),
                                           testing::Values(SIGINT, SIGTERM)),
                          kBackendAndSignal);
 
@@ -221,8 +222,8 @@ class SupervisorExample : public testing::TestWithParam<event::Backend> {
     return lines;
   }
 };
-INSTANTIATE_TEST_SUITE_P(Backends, SupervisorExample, testing::ValuesIn(event::Base::backends()),
-                         kBackend);
+INSTANTIATE_TEST_SUITE_P(Backends, SupervisorExample,
+                         testing::ValuesIn(event::test::usable_backends()), kBackend);
 
 TEST_P(SupervisorExample, EndsWithStatus0WhenTheCommandEndsWell) {
   ChildProcess process(command({}, "echo hello"), on_backend(GetParam()));
@@ -390,7 +391,7 @@ TEST(SupervisorExample, RefusesAWrongCommandLine) {
 }
 
 class CronExample : public testing::TestWithParam<event::Backend> {};
-INSTANTIATE_TEST_SUITE_P(Backends, CronExample, testing::ValuesIn(event::Base::backends()),
+INSTANTIATE_TEST_SUITE_P(Backends, CronExample, testing::ValuesIn(event::test::usable_backends()),
                          kBackend);
 
 TEST_P(CronExample, FiresAtFullPeriodsOnlyNeverEarlyAndEndsWhenAllAreCounted) {
@@ -438,7 +439,7 @@ class GlibExample : public EmbeddedExample {
     if (!std::filesystem::exists(example("glib"))) GTEST_SKIP() << "built without GLib";
   }
 };
-INSTANTIATE_TEST_SUITE_P(Backends, GlibExample, testing::ValuesIn(event::Base::backends()),
+INSTANTIATE_TEST_SUITE_P(Backends, GlibExample, testing::ValuesIn(event::test::usable_backends()),
                          kBackend);
 
 TEST_P(GlibExample, RunsATickerAndAPipeInsideTheMainLoopOfGlibOrSaysThatItCannot) {
@@ -464,7 +465,7 @@ TEST_P(GlibExample, RunsATickerAndAPipeInsideTheMainLoopOfGlibOrSaysThatItCannot
 }
 
 class NestedExample : public EmbeddedExample {};
-INSTANTIATE_TEST_SUITE_P(Backends, NestedExample, testing::ValuesIn(event::Base::backends()),
+INSTANTIATE_TEST_SUITE_P(Backends, NestedExample, testing::ValuesIn(event::test::usable_backends()),
                          kBackend);
 
 TEST_P(NestedExample, RunsTickersAndPostsOfBothBasesOrSaysThatItCannot) {

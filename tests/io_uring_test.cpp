@@ -48,7 +48,7 @@ Options on_ring(TimeSource* time = nullptr) {
 class IoUring : public testing::Test {
  protected:
   void SetUp() override {
-    const std::vector<Backend> usable = Base::backends();
+    const std::vector<Backend> usable = usable_backends();
     if (std::find(usable.begin(), usable.end(), Backend::io_uring) == usable.end()) {
       GTEST_SKIP() << "there is no io_uring here";
     }

@@ -215,7 +215,7 @@ INSTANTIATE_TEST_SUITE_P(, RefusedCalls, testing::Values(ENOSYS, EPERM), [](cons
 
 #endif
 
-INSTANTIATE_TEST_SUITE_P(, ChosenBackend, testing::ValuesIn(Base::backends()),
+INSTANTIATE_TEST_SUITE_P(, ChosenBackend, testing::ValuesIn(usable_backends()),
                          [](const auto& chosen) { return to_string(chosen.param); });
 
 }  // namespace

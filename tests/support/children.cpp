@@ -4,7 +4,7 @@
 namespace event::test {
 
 INSTANTIATE_TEST_SUITE_P(, Children,
-                         testing::Combine(testing::ValuesIn(Base::backends()),
+                         testing::Combine(testing::ValuesIn(usable_backends()),
                                           testing::Values(0, ENOSYS, EPERM)),
                          [](const auto& chosen) {
                            const int refusal = std::get<1>(chosen.param);

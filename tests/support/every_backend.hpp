@@ -12,6 +12,7 @@
 #include "support/errors.hpp"
 #include "support/printing.hpp"
 #include "support/recorder.hpp"
+#include "support/usable_backends.hpp"
 
 namespace event::test {
 

@@ -3,9 +3,9 @@
 
 namespace event::test {
 
-INSTANTIATE_TEST_SUITE_P(, Signals, testing::ValuesIn(Base::backends()),
+INSTANTIATE_TEST_SUITE_P(, Signals, testing::ValuesIn(usable_backends()),
                          [](const auto& chosen) { return to_string(chosen.param); });
-INSTANTIATE_TEST_SUITE_P(, BlockedSignals, testing::ValuesIn(Base::backends()),
+INSTANTIATE_TEST_SUITE_P(, BlockedSignals, testing::ValuesIn(usable_backends()),
                          [](const auto& chosen) { return to_string(chosen.param); });
 
 }  // namespace event::test
