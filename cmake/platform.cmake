@@ -5,7 +5,7 @@
 # Sets EVENT_BACKENDS, EVENT_PARTS, and EVENT_PLATFORM_DEFINITIONS: EVENT_HAVE_<NAME>=0 or 1 for
 # each known name.
 
-set(known_names epoll io_uring kqueue poll ppoll)
+set(known_names epoll io_uring kqueue poll ppoll sigtimedwait)
 
 # "posix" is what any POSIX system has: for systems that are not in the list, and to test that part
 # on those that are. "kqueue-model" is for tests on Linux: what the BSDs have, over a model of it.
@@ -16,12 +16,15 @@ if(EVENT_PLATFORM MATCHES "^(Linux|Android)$")
   set(EVENT_BACKENDS epoll poll)
   option(EVENT_WITH_IO_URING "Have the io_uring backend, if liburing is found" ON)
   set(EVENT_PARTS wakeup_eventfd blocked_signals_signalfd clock_timer_timerfd process_pidfd)
-  set(features ppoll)
+  set(features ppoll sigtimedwait)
 elseif(EVENT_PLATFORM MATCHES "^(FreeBSD|DragonFly|Darwin|kqueue-model)$" OR
        (EVENT_PLATFORM STREQUAL NetBSD AND CMAKE_SYSTEM_VERSION VERSION_GREATER_EQUAL 10))
   set(EVENT_BACKENDS kqueue poll)
   set(EVENT_PARTS wakeup_kqueue blocked_signals_kqueue clock_timer_none process_kqueue)
-  set(features)
+  set(features sigtimedwait)
+  if(EVENT_PLATFORM STREQUAL Darwin)
+    set(features)
+  endif()
 elseif(EVENT_PLATFORM MATCHES "^(NetBSD|OpenBSD)$")
   # Without EVFILT_USER, which the other two parts are woken by.
   set(EVENT_BACKENDS kqueue poll)

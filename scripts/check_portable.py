@@ -8,26 +8,13 @@ looks for headers of Linux outside the files that are for it. With one: what is 
 its constants and types from tests/support/bsd/SYSTEM. Nothing is linked or run.
 """
 
-import pathlib
 import re
 import subprocess
 import sys
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-BSD = ROOT / "tests" / "support" / "bsd"
+from platforms import ROOT, Platform
 
-WITH_USER_FILTER = ["wakeup_kqueue", "blocked_signals_kqueue"]
-WITHOUT = ["wakeup_pipe", "blocked_signals_none"]
-PARTS = {
-    "FreeBSD": WITH_USER_FILTER,
-    "DragonFly": WITH_USER_FILTER,
-    "Darwin": WITH_USER_FILTER,
-    "NetBSD": WITH_USER_FILTER,
-    "NetBSD-9": WITHOUT,
-    "OpenBSD": WITHOUT,
-}
-HAVE_SIGTIMEDWAIT = ["FreeBSD", "DragonFly", "NetBSD", "NetBSD-9"]
-OF_ALL = ["kqueue", "process_kqueue", "clock_timer_none"]
+BSD = ROOT / "tests" / "support" / "bsd"
 
 # Files that are for Linux alone, by their names, and what only they may include.
 FOR_LINUX = re.compile(r"(epoll|eventfd|signalfd|timerfd|pidfd|io_uring|uring)")
@@ -36,11 +23,15 @@ HEADER_OF_LINUX = re.compile(
 OF_SOME_SYSTEM = re.compile(r"(kqueue|pipe|none)$")
 
 
-def compiles(compiler, source, system):
+def platform_of(system):
+    """SYSTEM, or SYSTEM-VERSION for one that had less."""
+    name, _, version = system.partition("-")
+    return Platform(name, version) if version else Platform(name)
+
+
+def compiles(compiler, source, system, definitions):
     flags = ["-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", "-Wpedantic", "-Wshadow",
-             "-Wconversion", "-Wundef", "-Werror", "-DEVENT_HAVE_EPOLL=0", "-DEVENT_HAVE_KQUEUE=1",
-             f"-DEVENT_HAVE_SIGTIMEDWAIT={int(system in HAVE_SIGTIMEDWAIT)}",
-             "-DEVENT_HAVE_IO_URING=0", "-DEVENT_HAVE_POLL=1", "-DEVENT_HAVE_PPOLL=0",
+             "-Wconversion", "-Wundef", "-Werror", *(f"-D{each}" for each in definitions),
              f"-I{ROOT / 'include'}", f"-I{ROOT / 'src'}", "-isystem", str(BSD / system),
              "-include", str(BSD / "no_linux.hpp")]
     return subprocess.run([compiler, *flags, str(source)], check=False).returncode == 0
@@ -66,17 +57,18 @@ def wrong_includes():
 
 def main():
     compiler = sys.argv[1]
+    system = sys.argv[2] if len(sys.argv) > 2 else "FreeBSD"
+    platform = platform_of(system)
+    faults = []
     if len(sys.argv) > 2:
-        system = sys.argv[2]
-        faults = []
-        chosen = [ROOT / "src" / "backend" / f"{name}.cpp" for name in OF_ALL + PARTS[system]]
+        chosen = [ROOT / "src" / "backend" / f"{name}.cpp"
+                  for name in [*platform.backends, *platform.parts]]
     else:
-        system = "FreeBSD"
         faults = list(wrong_includes())
         chosen = shared()
     for fault in faults:
         print(fault, file=sys.stderr)
-    failed = [source for source in chosen if not compiles(compiler, source, system)]
+    failed = [source for source in chosen if not compiles(compiler, source, system, platform.definitions)]
     for source in failed:
         print(f"{source.relative_to(ROOT)}: does not compile for {system}", file=sys.stderr)
     print(f"{len(chosen)} files, {len(failed)} do not compile for {system}")

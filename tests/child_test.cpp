@@ -118,12 +118,10 @@ TEST_P(Children, ThatAreStoppedHaveNotEnded) {
     const auto id = static_cast<id_t>(process.pid());
 
     process.kill(SIGSTOP);
-    while (::waitid(P_PID, id, &info, WSTOPPED) < 0 && errno == EINTR) {
-    }
+    static_cast<void>(uninterrupted([&] { return ::waitid(P_PID, id, &info, WSTOPPED); }));
     base.loop(Loop::nonblock);
     process.kill(SIGCONT);
-    while (::waitid(P_PID, id, &info, WCONTINUED) < 0 && errno == EINTR) {
-    }
+    static_cast<void>(uninterrupted([&] { return ::waitid(P_PID, id, &info, WCONTINUED); }));
     base.loop(Loop::nonblock);
     EXPECT_EQ(statuses, Told{});
     EXPECT_TRUE(child.attached());

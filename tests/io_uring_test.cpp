@@ -240,6 +240,26 @@ TEST_F(IoUring, ReportsNothingThatWasReadBeforeTheBaseLooked) {
   EXPECT_EQ(base.loop(Loop::nonblock), 0U);
 }
 
+// The kernel completes some twenty in a call.
+TEST_F(IoUring, ReportsAllThatIsReadyInOneIteration) {
+  Base base(on_ring(&time));
+  std::deque<Pipe> pipes;
+  std::deque<Event> events;
+  for (std::size_t i = 0; i < 60; ++i) {
+    pipes.push_back(make_pipe());
+    const Priority priority = i == 59 ? Priority::high : Priority::low;
+    events.emplace_back(base, pipes.back().reader.get(), kReadPersist,
+                        recorder.note(static_cast<int>(i)), priority);
+    events.back().attach();
+  }
+  base.loop(Loop::nonblock);
+
+  for (const Pipe& pipe : pipes) write_bytes(pipe.writer);
+
+  EXPECT_EQ(base.loop(Loop::nonblock), events.size());
+  EXPECT_EQ(recorder.order.front(), 59);
+}
+
 TEST_F(IoUring, HasOneRequestADescriptorHoweverOftenItsEventsChange) {
   Base base(on_ring(&time));
   const Sockets sockets = socket_pair();

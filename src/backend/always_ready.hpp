@@ -1,6 +1,8 @@
 // Files of a kind that cannot be waited for: poll(2) calls them always ready, and so do we.
 #pragma once
 
+#include <sys/stat.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -14,6 +16,12 @@ namespace event::detail {
 // searched.
 class AlwaysReady {
  public:
+  // Whether epoll(7) refuses to wait for a file of this type, as stat(2) has it; it refuses some
+  // devices as well.
+  static bool is_such(mode_t mode) noexcept {
+    return S_ISREG(mode) || S_ISDIR(mode) || S_ISBLK(mode);
+  }
+
   bool empty() const noexcept { return files_.empty(); }
   void clear() noexcept { files_.clear(); }
 

@@ -95,6 +95,10 @@ enum class Change : std::uint8_t { add, modify, remove };
 // nothing. Everything belongs to the loop's thread.
 class BackendPort {
  public:
+  // What can be true of a descriptor.
+  static constexpr Events kConditions =
+      Events::read | Events::write | Events::closed | Events::urgent;
+
   virtual ~BackendPort() = default;
 
   virtual Backend kind() const noexcept = 0;

@@ -68,8 +68,7 @@ class Epoll final : public BackendPort {
   Backend kind() const noexcept override { return Backend::epoll; }
   std::size_t kernel_entry() const noexcept override { return sizeof(epoll_event); }
   Events supported() const noexcept override {
-    return Events::read | Events::write | Events::closed | Events::urgent | Events::edge |
-           Events::exclusive;
+    return kConditions | Events::edge | Events::exclusive;
   }
 
   int update(Change change, int fd, std::uint32_t generation, Events wanted) noexcept override {

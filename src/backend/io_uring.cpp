@@ -24,8 +24,6 @@
 namespace event::detail {
 namespace {
 
-constexpr Events kConditions = Events::read | Events::write | Events::closed | Events::urgent;
-
 // User data names a poll request, or a request about it: its serial, a mark, and the descriptor.
 constexpr std::uint64_t kAbout = std::uint64_t{1} << 31;
 
@@ -41,11 +39,6 @@ constexpr std::uint32_t to_poll_mask(Events wanted) noexcept {
   if (any(wanted & Events::urgent)) mask |= POLLRDBAND;
   if (any(wanted & Events::exclusive)) mask |= kExclusive;
   return mask;
-}
-
-// What epoll refuses to wait for. A request for it would be completed at once, each time anew.
-bool is_always_ready(const struct stat& status) noexcept {
-  return S_ISREG(status.st_mode) || S_ISDIR(status.st_mode) || S_ISBLK(status.st_mode);
 }
 
 // A multishot poll request is bound to the file, not to the number, and reports changes. So that
@@ -82,7 +75,8 @@ class IoUring final : public BackendPort {
     }
     struct stat status {};
     const int error = ::fstat(fd, &status) == 0 ? 0 : errno;
-    const bool always = error == 0 && is_always_ready(status);
+    // A request for one of these would be completed at once, each time anew.
+    const bool always = error == 0 && AlwaysReady::is_such(status.st_mode);
     if (always || !always_.empty()) {
       if (always && watched != nullptr) forget(fd, *watched);
       const int result = always_.update(always ? EPERM : error, change, fd, generation, wanted);

@@ -43,10 +43,6 @@ constexpr bool means_unsupported(int error) noexcept {
          error == EPERM;
 }
 
-constexpr bool is_never_waited_for(mode_t mode) noexcept {
-  return S_ISREG(mode) || S_ISDIR(mode) || S_ISBLK(mode);
-}
-
 // A knote, which is one filter on one descriptor, goes when its number is closed, whatever
 // duplicates there are: so none is left behind, and that a knote is gone tells that the number
 // stands for another file. That is why one that nobody needs is switched off and kept.
@@ -207,7 +203,7 @@ class Kqueue final : public BackendPort {
   static int error_of_unknown(int fd) noexcept {
     struct stat status {};
     if (::fstat(fd, &status) != 0) return errno;
-    return is_never_waited_for(status.st_mode) || S_ISCHR(status.st_mode) ? EPERM : ENOENT;
+    return AlwaysReady::is_such(status.st_mode) || S_ISCHR(status.st_mode) ? EPERM : ENOENT;
   }
 
   int add(int fd, std::uint32_t generation, Events wanted) noexcept {
@@ -224,7 +220,7 @@ class Kqueue final : public BackendPort {
       if (error != ENOENT) return error == 0 ? EEXIST : error;
     }
     entry->is_registered = false;
-    if (is_never_waited_for(status.st_mode)) return EPERM;
+    if (AlwaysReady::is_such(status.st_mode)) return EPERM;
     entry->generation = generation;
     entry->is_socket = S_ISSOCK(status.st_mode);
     const int error = change_now(fd, *entry, watch_for(wanted, *entry));

@@ -19,9 +19,7 @@ class Poll final : public BackendPort {
  public:
   Backend kind() const noexcept override { return Backend::poll; }
   std::size_t kernel_entry() const noexcept override { return 0; }
-  Events supported() const noexcept override {
-    return Events::read | Events::write | Events::closed | Events::urgent;
-  }
+  Events supported() const noexcept override { return kConditions; }
 
   int update(Change change, int fd, std::uint32_t generation, Events wanted) noexcept override {
     const std::size_t place = place_of(fd);

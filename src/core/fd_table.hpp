@@ -23,8 +23,7 @@ namespace event::detail {
 // registration that a duplicate of the descriptor keeps alive, and repair() gets rid of it.
 class FdTable {
  public:
-  static constexpr Events kConditions =
-      Events::read | Events::write | Events::closed | Events::urgent;
+  static constexpr Events kConditions = BackendPort::kConditions;
   static constexpr Events kOptions = Events::edge | Events::exclusive;
 
   // Errors: throws std::bad_alloc.

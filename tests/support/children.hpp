@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include <array>
-#include <cerrno>
 #include <cstdint>
 #include <string>
 #include <tuple>
@@ -19,6 +18,7 @@
 #include "support/forked.hpp"
 #include "support/seccomp.hpp"
 #include "support/signals.hpp"
+#include "support/uninterrupted.hpp"
 
 namespace event::test {
 
@@ -42,8 +42,7 @@ class Process {
     if (pid_ != 0) return;
     writer_.close();
     char byte;
-    while (::read(reader_.get(), &byte, 1) < 0 && errno == EINTR) {
-    }
+    static_cast<void>(uninterrupted([&] { return ::read(reader_.get(), &byte, 1); }));
     ::_exit(status);
   }
   ~Process() {
@@ -62,9 +61,8 @@ class Process {
   // Has it ended, and lets nobody know.
   void await_end() const {
     siginfo_t info{};
-    while (::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOWAIT) < 0 &&
-           errno == EINTR) {
-    }
+    static_cast<void>(uninterrupted(
+        [&] { return ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOWAIT); }));
   }
   void end_now() const {
     end();
