@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what a set of tasks needs and this machine lacks, with Debian's packages:
-#   scripts/setup.sh [build|test|check|measure]...        all of them by default
+#   scripts/setup.sh [build|test|check|measure|bench]...  all but bench by default
 # It asks for nothing and changes nothing if everything is there. Needs root or sudo if not.
 set -euo pipefail
 
@@ -25,6 +25,13 @@ check    git                                git
 measure  strace                             strace
 measure  valgrind                           valgrind
 measure  gcovr                              gcovr
+bench    python3                            python3
+bench    strace                             strace
+bench    valgrind                           valgrind
+bench    /usr/include/event2/event.h        libevent-dev
+bench    /usr/include/ev.h                  libev-dev
+bench    /usr/include/uv.h                  libuv1-dev
+bench    /usr/include/asio.hpp              libasio-dev
 '
 
 fail() {
