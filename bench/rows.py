@@ -1,0 +1,118 @@
+"""What is measured: the workloads of the programs, with their sizes."""
+
+from dataclasses import dataclass
+
+from workers import CONTROL, OURS, PEERS, REFERENCE, USUAL
+
+WITH_URING = (*USUAL, "event-uring", "uring")
+
+
+@dataclass
+class Cell:
+    """A workload of one size; `figures` are those of the program's that are reported."""
+    row: str
+    label: str
+    workload: tuple
+    figures: tuple = ("ns",)
+    contenders: tuple = USUAL
+    least: int = 1000
+    seconds: float = 0.012
+    rounds: float = 1.0  # of the usual number
+    place: int | None = 0  # the processor; None: both
+
+
+TITLES = {
+    "ready": "Descriptors that are always readable, nothing is read (ns an event)",
+    "ring": "A ring of eventfds: each event reads its own and writes the next (ns an event)",
+    "ring-timeout": "The ring with an idle timeout of 10 s that activity starts anew (ns an event)",
+    "ring-oneshot": "The ring with one-shots that are attached again in the callback (ns an event)",
+    "timers": "Timers: so many are added, pushed back, cancelled, or all due (ns each)",
+    "echo": "TCP echo over loopback (ns a round trip, and of the server's processor)",
+    "posts": "Functions posted from another thread (ns each), and a round trip (median, ns)",
+    "signal": "A signal raised by its own handler (ns)",
+    "changes": "A loop with nothing to do: attach and detach between two looks, a look (ns)",
+}
+
+
+def descriptor_cells(quick):
+    for n in (100, 1000, 9000):
+        yield Cell("ready", f"N={n}", ("ready", n), contenders=WITH_URING)
+    ring = [(100, 1), (100, 100), (1000, 1), (1000, 100), (1000, 1000), (9000, 1), (9000, 100),
+            (9000, 1000)]
+    if quick:
+        ring = [size for size in ring if size[0] == 1000]
+    for n, active in ring:
+        yield Cell("ring", f"N={n} A={active}", ("ring", n, active), contenders=WITH_URING)
+    for active in (1, 100, 1000):
+        yield Cell("ring-timeout", f"N=1000 A={active}", ("ring-timeout", 1000, active))
+    for active in (1, 100, 1000):
+        yield Cell("ring-oneshot", f"N=1000 A={active}", ("ring-oneshot", 1000, active),
+                   contenders=(REFERENCE, CONTROL, "epoll-mod", OURS, *PEERS, "uring"))
+
+
+def timer_cells(row, count, rounds):
+    """Two programs: those that fire have to sleep in between."""
+    yield Cell(row, f"{count:,}", ("timers", count), ("add", "later", "cancel"), least=count,
+               rounds=rounds)
+    yield Cell(row, f"{count:,}", ("timers-fire", count), ("fire",), least=count, seconds=0.02,
+               rounds=rounds)
+
+
+def other_cells(quick):
+    yield from timer_cells("timers", 1000, 1)
+    yield from timer_cells("timers", 100_000, 1)
+    if not quick:
+        yield from timer_cells("timers", 1_000_000, 0.2)
+    yield Cell("posts", "post", ("posts",), place=None)
+    yield Cell("posts", "round trip", ("post-trip",), ("p50",), least=100, place=None)
+    yield Cell("signal", "raise and run", ("signal",))
+    yield Cell("changes", "attach, detach, look", ("change-between",), contenders=(*USUAL, "uring"))
+    yield Cell("changes", "attach, look, detach, look", ("change-waited",),
+               contenders=(*USUAL, "uring"))
+    yield Cell("changes", "look", ("empty",), contenders=(*USUAL, "event-uring", "uring"))
+
+
+def echo_sizes(quick):
+    connections = (1, 50) if quick else (1, 50, 500)
+    return [(count, size) for size in (64, 4096) for count in connections]
+
+
+def growth_cells(quick):
+    """What the plots of growth need beside the rows above."""
+    for n in (1, 10, 100, 1000, 9000):
+        yield Cell("growth-descriptors", f"{n}", ("ready", n), contenders=(*USUAL, "uring"),
+                   rounds=0.5)
+    for exponent in range(1, 6 if quick else 7):
+        yield from timer_cells("growth-timers", 10 ** exponent, 0.3 if exponent < 5 else 0.1)
+
+
+# The last point of the plot, where there is memory for it.
+MOST_TIMERS = 10_000_000
+MEMORY_FOR_MOST_TIMERS = 8 << 30
+
+# Named as the cells are, with what is counted of them.
+COUNTED = [
+    ("ready N=1000", ("ready", 1000)),
+    ("ring N=1000 A=1", ("ring", 1000, 1)),
+    ("ring N=1000 A=100", ("ring", 1000, 100)),
+    ("ring-timeout N=1000 A=100", ("ring-timeout", 1000, 100)),
+    ("ring-oneshot N=1000 A=100", ("ring-oneshot", 1000, 100)),
+    ("signal", ("signal",)),
+    ("attach, detach, look", ("change-between",)),
+    ("look", ("empty",)),
+]
+COUNTED_TIMERS = [
+    ("timers add", ("timers", 20_000), "add_all"),
+    ("timers later", ("timers", 20_000), "push_all_back"),
+    ("timers cancel", ("timers", 20_000), "cancel_all"),
+    ("timers fire", ("timers-fire", 20_000), "fire_all"),
+]
+ON_BACKENDS = [
+    *((f"echo, {active} active", ("pairs", 2 * active, active)) for active in (1, 100, 1000)),
+    *((f"one-shot echo, {active} active", ("pairs-oneshot", 2 * active, active))
+      for active in (1, 100, 1000)),
+    *((f"always ready, {active}", ("ready", active)) for active in (1, 100, 1000)),
+    ("attach, look, detach, look", ("change-waited",)),
+    ("attach, detach, look", ("change-between",)),
+    ("make, attach, look, destroy, look", ("change-destroyed",)),
+]
