@@ -22,13 +22,19 @@ def first_match(pattern, text, otherwise="unknown"):
     return match[1].strip() if match else otherwise
 
 
-def describe(programs):
-    """A table of names and texts."""
+def compiler(programs):
+    """What the programs were built with: its version and flags."""
     cache = pathlib.Path(programs).parent / "CMakeCache.txt"
     settings = cache.read_text(encoding="utf-8") if cache.exists() else ""
-    compiler = first_match(r"^CMAKE_CXX_COMPILER:\w+=(.*)$", settings)
+    command = first_match(r"^CMAKE_CXX_COMPILER:\w+=(.*)$", settings)
     kind = first_match(r"^CMAKE_BUILD_TYPE:\w+=(.*)$", settings, "")
     flags = first_match(rf"^CMAKE_CXX_FLAGS_{kind.upper()}:\w+=(.*)$", settings)
+    version = output_of(command, "--version").splitlines() or ["unknown"]
+    return f"{version[0]}, {flags}"
+
+
+def describe(programs):
+    """A table of names and texts."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2 ** 30
     processor = first_match(r"^model name\s*: (.*)$",
                             pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8"))
@@ -38,8 +44,7 @@ def describe(programs):
         "processor": f"{len(os.sched_getaffinity(0))} x {processor}",
         "memory": f"{memory:.0f} GiB",
         "kernel": f"{platform.system()} {platform.release()}",
-        "compiler": f"{output_of(compiler, '--version').splitlines()[:1] or ['unknown']}"[2:-2]
-                    + f", {flags}",
+        "compiler": compiler(programs),
         "libraries": ", ".join(f"{name} {version or 'of unknown version'}"
                                for name, version in versions.items()),
     }

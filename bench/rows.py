@@ -101,12 +101,20 @@ COUNTED = [
     ("attach, detach, look", ("change-between",)),
     ("look", ("empty",)),
 ]
-COUNTED_TIMERS = [
-    ("timers add", ("timers", 20_000), "add_all"),
-    ("timers later", ("timers", 20_000), "push_all_back"),
-    ("timers cancel", ("timers", 20_000), "cancel_all"),
-    ("timers fire", ("timers-fire", 20_000), "fire_all"),
-]
+
+
+def counted_timers(count):
+    """With the function that is counted."""
+    return [
+        ("timers add", ("timers", count), "add_all"),
+        ("timers later", ("timers", count), "push_all_back"),
+        ("timers cancel", ("timers", count), "cancel_all"),
+        ("timers fire", ("timers-fire", count), "fire_all"),
+    ]
+
+
+COUNTED_TIMERS = counted_timers(20_000)
+MEMORY = ("read", "idle", "timer")
 ON_BACKENDS = [
     *((f"echo, {active} active", ("pairs", 2 * active, active)) for active in (1, 100, 1000)),
     *((f"one-shot echo, {active} active", ("pairs-oneshot", 2 * active, active))

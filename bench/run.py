@@ -18,7 +18,8 @@ import machine
 import plots
 import report
 import rows
-from workers import CONTENDERS, REFERENCE, USUAL, Echo, Process, Programs, Unsupported, interleave
+from workers import (CONTENDERS, REFERENCE, USUAL, Echo, Process, Programs, Unsupported, interleave,
+                     object_bytes)
 
 
 class Progress:
@@ -98,13 +99,9 @@ class Run:
     def memory(self):
         self.progress("memory")
         found = {}
-        for kind in ("read", "idle", "timer"):
+        for kind in rows.MEMORY:
             for name in self.present(USUAL):
-                process = self.start((f"memory-{kind}",))(name)
-                figures = process.run(10_000)
-                process.close()
-                found.setdefault(kind, {})[name] = {key: values[0]
-                                                    for key, values in figures.items()}
+                found.setdefault(kind, {})[name] = object_bytes(self.programs, name, kind)
         connections = 9000
         for name in self.present(rows.WITH_URING):
             try:

@@ -96,6 +96,15 @@ class Process:
         self.process.wait()
 
 
+def object_bytes(programs, contender, kind):
+    """What each of 10,000 takes, of a kind in rows.MEMORY: "object", "heap", "bytes" for both."""
+    process = Process(programs.command(contender, (f"memory-{kind}",)),
+                      programs.environment(contender))
+    figures = process.run(10_000)
+    process.close()
+    return {name: values[0] for name, values in figures.items()}
+
+
 class Echo:
     """A server of one contender, and the client that all have in common."""
 
