@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what a set of tasks needs and this machine lacks, with Debian's packages:
-#   scripts/setup.sh [build|test|check|measure|bench]...  all but bench by default
+#   scripts/setup.sh [build|test|check|costs|measure|bench]...  all but bench by default
 # It asks for nothing and changes nothing if everything is there. Needs root or sudo if not.
 set -euo pipefail
 
@@ -22,6 +22,8 @@ check    clang-format                       clang-format
 check    clang-tidy                         clang-tidy
 check    pkg-config                         pkg-config
 check    git                                git
+costs    python3                            python3
+costs    valgrind                           valgrind
 measure  strace                             strace
 measure  valgrind                           valgrind
 measure  gcovr                              gcovr
@@ -44,7 +46,7 @@ present() {
 }
 
 sets=("$@")
-[[ ${#sets[@]} -gt 0 ]] || sets=(build test check measure)
+[[ ${#sets[@]} -gt 0 ]] || sets=(build test check costs measure)
 
 missing=()
 for set in "${sets[@]}"; do

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Fails if the library costs other instructions or bytes than bench/costs.txt says:
+#   scripts/check_costs.sh [--update]                     --update: writes the table anew
+# Nothing is timed: it may run beside other things.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+scripts/setup.sh build costs
+cmake --preset release -B build/costs -DEVENT_BUILD_{TESTS,EXAMPLES}=OFF -DEVENT_BUILD_BENCH=ON \
+  >/dev/null
+cmake --build build/costs --target bench_event --parallel "$(nproc)"
+exec python3 bench/costs.py build/costs/bench "$@"
