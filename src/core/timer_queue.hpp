@@ -1,6 +1,8 @@
 // The timer queue: which node's deadline is next. It knows no clock.
 #pragma once
 
+#include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -38,8 +40,8 @@ class TimerQueue {
   void set(Node& node, TimePoint deadline) {
     if (node.timer_form == TimerForm::extended) {
       Record& record = records_[node.timer];
-      if (record.place != kNowhere && deadline >= record.deadline) {
-        record.deadline = deadline;
+      if (record.place != kNowhere && deadline >= record.deadline()) {
+        record.set_deadline(deadline);
         record.later_sequence = next_sequence_++;
         return;
       }
@@ -95,16 +97,25 @@ class TimerQueue {
   };
   static_assert(sizeof(void*) != 8 || sizeof(Entry) == 16);
 
-  struct Record {
-    TimePoint deadline;
+  // Of four-byte parts: with an eight-byte one each would be four bytes larger.
+  class Record {
+   public:
+    TimePoint deadline() const noexcept { return std::bit_cast<TimePoint>(deadline_); }
+    void set_deadline(TimePoint deadline) noexcept {
+      deadline_ = std::bit_cast<std::array<std::uint32_t, 2>>(deadline);
+    }
+
     union {
       std::uint32_t place;  // in the heap, or kNowhere
       std::uint32_t next_free;
     };
     std::uint32_t sequence;        // goes with the key in the heap
     std::uint32_t later_sequence;  // goes with the deadline; another one if that was set since
+
+   private:
+    std::array<std::uint32_t, 2> deadline_;
   };
-  static_assert(sizeof(Record) == 24);
+  static_assert(sizeof(Record) == 20);
 
   std::uint32_t& place_of(Node& node) noexcept {
     return node.timer_form == TimerForm::extended ? records_[node.timer].place : node.timer;
@@ -130,6 +141,8 @@ class TimerQueue {
   void take_out(std::uint32_t place) noexcept;
   void sift_up(std::uint32_t place, Entry entry) noexcept;
   void sift_down(std::uint32_t place, Entry entry) noexcept;
+  std::uint32_t least_of(std::uint32_t first, std::uint32_t end) const noexcept;
+  std::uint32_t least_of_four(std::uint32_t first) const noexcept;
   void set_slowly(Node& node, TimePoint deadline);
   void move_later(Node& node, TimePoint deadline) noexcept;
   Node* due_slowly(TimePoint now) noexcept;
