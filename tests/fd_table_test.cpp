@@ -161,6 +161,150 @@ TEST_F(Table, TakesBackWhatWasDetachedByHandBeforeTheNextWait) {
   EXPECT_FALSE(node.linked);
 }
 
+// On a kernel that is best left alone when nobody wants what it was asked for.
+class TableThatKeeps : public Table {
+ protected:
+  TableThatKeeps() { backend.keeps = true; }
+};
+
+TEST_F(TableThatKeeps, TellsTheKernelNothingOfADetachThatNobodyNotices) {
+  Node& node = attached(fd, kReads);
+
+  EXPECT_EQ(loop.updates_of([&] {
+    loop.detach(node);
+    for (int i = 0; i < 3; ++i) EXPECT_TRUE(loop.iterate().empty());
+  }),
+            0U);
+  EXPECT_EQ(backend.registered(fd), Events::read);
+}
+
+TEST_F(TableThatKeeps, TakesBackWhatIsReportedThoughNobodyWantsIt) {
+  Node& node = attached(fd, kReads);
+  loop.detach(node);
+  loop.iterate();
+  backend.set_ready(fd, Events::read);
+
+  EXPECT_EQ(loop.fired(), Nodes{});
+
+  EXPECT_TRUE(loop.iterate().empty());
+  EXPECT_EQ(backend.registered(fd), std::nullopt);
+  EXPECT_FALSE(node.linked);
+}
+
+TEST_F(TableThatKeeps, MakesOneCallForANodeThatIsAttachedAgainLater) {
+  Node& node = attached(fd, kReads);
+  backend.set_ready(fd, Events::none);
+
+  const std::size_t updates = loop.updates_of([&] {
+    for (int i = 0; i < 5; ++i) {
+      loop.detach(node);
+      loop.iterate();
+      EXPECT_EQ(loop.attach(node), 0);
+      loop.iterate();
+    }
+  });
+
+  EXPECT_EQ(updates, 5U);
+  backend.set_ready(fd, Events::read);
+  EXPECT_EQ(loop.fired(), Nodes{&node});
+}
+
+TEST_F(TableThatKeeps, NoticesThatTheNumberStandsForAnotherFileNow) {
+  Node& node = attached(fd, kReads);
+  loop.detach(node);
+  loop.iterate();
+  backend.close(fd);
+  ASSERT_EQ(open_readable(), fd);
+
+  EXPECT_EQ(loop.attach(node), 0);
+
+  EXPECT_EQ(loop.fired(), Nodes{&node});
+}
+
+TEST_F(TableThatKeeps, NoticesThatTheNumberIsClosed) {
+  Node& node = attached(fd, kReads);
+  loop.detach(node);
+  loop.iterate();
+  backend.close(fd);
+
+  EXPECT_EQ(loop.attach(node), EBADF);
+}
+
+TEST_F(TableThatKeeps, MakesOneCallForAnotherNodeOnTheNumbersNextFile) {
+  Node& node = attached(fd, kReads);
+  loop.detach(node);
+  loop.iterate();
+  backend.close(fd);
+  ASSERT_EQ(open_readable(), fd);
+  Node& next = make(fd, kReads);
+
+  EXPECT_EQ(loop.updates_of([&] { EXPECT_EQ(loop.attach(next), 0); }), 1U);
+
+  EXPECT_EQ(loop.fired(), Nodes{&next});
+  EXPECT_FALSE(node.linked) << "it knows another file";
+}
+
+TEST_F(TableThatKeeps, WatchesForAnotherNodeOnTheSameFile) {
+  Node& node = attached(fd, kReads);
+  loop.detach(node);
+  loop.iterate();
+  Node& next = attached(fd, kWrites);
+  backend.set_ready(fd, Events::read | Events::write);
+
+  EXPECT_EQ(loop.fired(), Nodes{&next});
+  EXPECT_EQ(backend.registered(fd), Events::write);
+}
+
+TEST_F(TableThatKeeps, KeepsTheNodeOfARegistrationIfAnotherCannotBeAdded) {
+  Node& node = attached(fd, kReads);
+  loop.detach(node);
+  loop.iterate();
+  Node& next = make(fd, kWrites);
+  backend.fail(ENOSPC);
+
+  EXPECT_EQ(loop.attach(next), ENOSPC);
+
+  backend.set_ready(fd, Events::read);
+  EXPECT_EQ(loop.fired(), Nodes{});
+  EXPECT_EQ(loop.attach(node), 0);
+  EXPECT_EQ(loop.fired(), Nodes{&node});
+}
+
+TEST_F(TableThatKeeps, KeepsNothingThatIsExclusiveOrReportsEdges) {
+  for (const Events option : {Events::edge, Events::exclusive}) {
+    Node& node = attached(fd, kReads | option);
+
+    loop.detach(node);
+    loop.iterate();
+
+    EXPECT_EQ(backend.registered(fd), std::nullopt);
+  }
+}
+
+TEST_F(TableThatKeeps, KeepsNothingOnceItShows) {
+  const int other = backend.open();
+  Node& node = attached(fd, kReads);
+  Node& later = attached(other, kReads);
+  loop.detach(node);
+  loop.iterate();
+
+  table.be_exact();
+  EXPECT_EQ(backend.registered(fd), std::nullopt);
+  loop.detach(later);
+
+  EXPECT_EQ(backend.registered(other), std::nullopt);
+}
+
+TEST_F(TableThatKeeps, TakesBackAtOnceWhatIsDestroyed) {
+  Node& node = attached(fd, kReads);
+  loop.detach(node);
+  loop.iterate();
+
+  loop.release(node);
+
+  EXPECT_EQ(backend.registered(fd), std::nullopt);
+}
+
 TEST_F(Table, TakesBackAtOnceWhatNobodyElseWatches) {
   Node& node = attached(fd, kReads);
 

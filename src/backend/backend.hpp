@@ -34,12 +34,15 @@ class Batch {
   // Errors: throws std::bad_alloc. `kernel_entry` is the size of what the kernel writes per report.
   explicit Batch(std::size_t kernel_entry);
 
-  // Makes room for `count` reports, at most kLargest. Requires: nothing in it. Without memory it
-  // stays as it is and returns false.
+  // Makes room for `count` reports, at most kLargest. Requires: nothing in it that is still needed.
+  // Without memory it stays as it is and returns false.
   bool resize(std::size_t count) noexcept;
 
-  // Starts a new batch, a larger one if the last was full.
-  void start() noexcept;
+  // Starts a new batch.
+  void start() noexcept {
+    size_ = taken_ = 0;
+    expired = false;
+  }
 
   // Ends a new batch: its reports are the first `size` at ready().
   void finish(std::size_t size) noexcept {
@@ -57,8 +60,9 @@ class Batch {
   std::byte* kernel_entries() noexcept { return kernel_entries_.get(); }
 
   // Calls f(report) for each report that was not taken yet. If f throws, that one comes again.
+  // After a full batch there is room for a larger one.
   template <class F>
-  void take(F&& f) {
+  [[gnu::always_inline]] void take(F f) {  // once, and a base does nothing as often
     const Ready* const begin = ready_.get();
     const Ready* const end = begin + size_;
     const Ready* next = begin + taken_;
@@ -69,6 +73,8 @@ class Batch {
       throw;
     }
     taken_ = size_;
+    if (full() && capacity_ < kLargest) [[unlikely]]
+      resize(2 * capacity_);
   }
   bool taken() const noexcept { return taken_ == size_; }
 
@@ -131,6 +137,10 @@ class BackendPort {
   // more is to be removed before the next wait, and let_go() to be called before a user may expect
   // a file to be closed.
   virtual bool holds_files() const noexcept { return false; }
+
+  // Whether a registration that nobody wants is best left alone until it reports something: taking
+  // it back costs a system call, and leaving it nothing.
+  virtual bool keeps_unwanted() const noexcept { return false; }
 
   // The kernel lets go of what was removed.
   virtual void let_go() noexcept {}

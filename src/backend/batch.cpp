@@ -20,10 +20,4 @@ bool Batch::resize(std::size_t count) noexcept {
   return true;
 }
 
-void Batch::start() noexcept {
-  const bool was_full = full();
-  size_ = taken_ = 0;
-  if (was_full && capacity_ < kLargest) resize(capacity_ * 2);
-}
-
 }  // namespace event::detail

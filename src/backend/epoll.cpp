@@ -6,7 +6,9 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <system_error>
 
@@ -18,11 +20,21 @@
 namespace event::detail {
 namespace {
 
-constexpr std::uint64_t kTimer = ~std::uint64_t{0};  // user data of the timerfd: no fd is -1
+constexpr int kTimer = -1;  // in the place of a descriptor: the timerfd
 
-constexpr std::uint64_t user_data(int fd, std::uint32_t generation) noexcept {
-  return static_cast<std::uint64_t>(generation) << 32 | static_cast<std::uint32_t>(fd);
+// What the kernel keeps for a descriptor, in the order of a Ready.
+epoll_data_t user_data(int fd, std::uint32_t generation) noexcept {
+  const std::array<std::uint32_t, 2> words{static_cast<std::uint32_t>(fd), generation};
+  epoll_data_t data;
+  std::memcpy(&data, words.data(), sizeof data);
+  return data;
 }
+
+// Where the kernel's entry looks like a Ready, it writes them where they will be read.
+constexpr bool kInPlace = std::endian::native == std::endian::little &&
+                          sizeof(epoll_event) == sizeof(Ready) &&
+                          offsetof(epoll_event, data) == offsetof(Ready, fd) &&
+                          offsetof(Ready, generation) == offsetof(Ready, fd) + sizeof(int);
 
 constexpr std::uint32_t to_epoll(Events wanted) noexcept {
   std::uint32_t bits = 0;
@@ -35,14 +47,21 @@ constexpr std::uint32_t to_epoll(Events wanted) noexcept {
   return bits;
 }
 
-// What the low bits mean, by value, so that an event costs a load and not a row of branches.
+// What the kernel says, folded into an index: EPOLLRDHUP comes down beside the low bits, and
+// nothing else is above them that is ever asked for. So an event costs a load and not a row of
+// branches.
 constexpr std::uint32_t kLowBits = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLERR | EPOLLHUP;
+constexpr std::uint32_t kFold = 8;
+constexpr std::uint32_t kFolded = kLowBits | EPOLLRDHUP >> kFold;
+static_assert(kFolded == 0x3f, "EPOLLRDHUP does not fit beside the low bits");
+
 constexpr auto kMeaning = [] {
-  std::array<Events, kLowBits + 1> meaning{};
-  for (std::uint32_t bits = 0; bits <= kLowBits; ++bits) {
+  std::array<Events, kFolded + 1> meaning{};
+  for (std::uint32_t bits = 0; bits <= kFolded; ++bits) {
     if ((bits & EPOLLIN) != 0) meaning[bits] |= Events::read;
     if ((bits & EPOLLOUT) != 0) meaning[bits] |= Events::write;
     if ((bits & EPOLLPRI) != 0) meaning[bits] |= Events::urgent;
+    if ((bits & EPOLLRDHUP >> kFold) != 0) meaning[bits] |= Events::closed;
     if ((bits & (EPOLLERR | EPOLLHUP)) != 0) {
       meaning[bits] |= Ready::kHangupMeans | Ready::kHangup;
     }
@@ -51,8 +70,7 @@ constexpr auto kMeaning = [] {
 }();
 
 constexpr Events from_epoll(std::uint32_t bits) noexcept {
-  const Events low = kMeaning[bits & kLowBits];
-  return (bits & EPOLLRDHUP) != 0 ? low | Events::closed : low;
+  return kMeaning[(bits | bits >> kFold) & kFolded];
 }
 
 class Epoll final : public BackendPort {
@@ -66,7 +84,7 @@ class Epoll final : public BackendPort {
   }
 
   Backend kind() const noexcept override { return Backend::epoll; }
-  std::size_t kernel_entry() const noexcept override { return sizeof(epoll_event); }
+  std::size_t kernel_entry() const noexcept override { return kInPlace ? 0 : sizeof(epoll_event); }
   Events supported() const noexcept override {
     return kConditions | Events::edge | Events::exclusive;
   }
@@ -80,21 +98,8 @@ class Epoll final : public BackendPort {
 
   int wait(TimePoint deadline, bool block, Batch& batch) noexcept override {
     batch.start();
-    if (!always_.empty()) block = block && !always_.is_any_ready();
-    bool unarmed = deadline < armed_;
-    if (unarmed && block) {
-      block = time_left(deadline) > Duration::zero();
-      unarmed = !block || !arm(deadline);
-    }
-    const int timeout = !block ? 0 : unarmed ? to_poll_milliseconds(time_left(deadline)) : -1;
-    const int count =
-        ::epoll_wait(set_.get(), reinterpret_cast<epoll_event*>(batch.kernel_entries()),
-                     static_cast<int>(batch.capacity()), timeout);
-    batch.expired = unarmed;
-    if (count < 0) return errno == EINTR ? 0 : errno;
-    translate(static_cast<std::size_t>(count), batch);
-    if (!always_.empty()) always_.report(batch);
-    return 0;
+    const bool plain = deadline >= armed_ && always_.empty();
+    return plain ? wait_for(block ? -1 : 0, batch) : wait_otherwise(deadline, block, batch);
   }
 
   int begin_rebuild() noexcept override {
@@ -139,6 +144,8 @@ class Epoll final : public BackendPort {
     return shell_.get();
   }
 
+  bool keeps_unwanted() const noexcept override { return always_.empty(); }
+
   bool is_busy() const noexcept override { return always_.is_any_ready(); }
 
  private:
@@ -149,6 +156,33 @@ class Epoll final : public BackendPort {
     // Without it, waits are in whole milliseconds.
     if (timer_ && watch_timer(set_.get()) != 0) timer_ = UniqueFd();
     armed_ = TimePoint::max();
+    return 0;
+  }
+
+  // The timerfd may have to be set, or something is always ready.
+  [[gnu::noinline]] int wait_otherwise(TimePoint deadline, bool block, Batch& batch) noexcept {
+    block = block && !always_.is_any_ready();
+    batch.expired = deadline < armed_;
+    if (batch.expired && block) {
+      block = time_left(deadline) > Duration::zero();
+      batch.expired = !block || !arm(deadline);
+    }
+    const bool timed = block && batch.expired;
+    const int error = wait_for(timed   ? to_poll_milliseconds(time_left(deadline))
+                               : block ? -1
+                                       : 0,
+                               batch);
+    if (error == 0) always_.report(batch);
+    return error;
+  }
+
+  // Waits so many milliseconds, or for ever with -1.
+  int wait_for(int timeout, Batch& batch) noexcept {
+    const int count =
+        ::epoll_wait(set_.get(), entries_of(batch), static_cast<int>(batch.capacity()), timeout);
+    if (count < 0) return errno == EINTR ? 0 : errno;
+    if constexpr (!kInPlace) copy_out(static_cast<std::size_t>(count), batch);
+    batch.finish(translate(batch, static_cast<std::size_t>(count)));
     return 0;
   }
 
@@ -165,26 +199,45 @@ class Epoll final : public BackendPort {
     const int set = old_ && change != Change::add ? old_.get() : set_.get();
     epoll_event event{};
     event.events = to_epoll(wanted);
-    event.data.u64 = user_data(fd, generation);
+    event.data = user_data(fd, generation);
     return ::epoll_ctl(set, operation, fd, &event) == 0 ? 0 : errno;
   }
 
-  void translate(std::size_t count, Batch& batch) noexcept {
-    const std::byte* entry = batch.kernel_entries();
+  static epoll_event* entries_of(Batch& batch) noexcept {
+    return kInPlace ? reinterpret_cast<epoll_event*>(batch.ready())
+                    : reinterpret_cast<epoll_event*>(batch.kernel_entries());
+  }
+
+  // Gives reports their meaning. Returns how many there are without the timerfd's.
+  std::size_t translate(Batch& batch, std::size_t count) noexcept {
     Ready* ready = batch.ready();
-    for (; count > 0; --count, entry += sizeof(epoll_event)) {
-      epoll_event event;
-      std::memcpy(&event, entry, sizeof event);
-      const std::uint64_t data = event.data.u64;
-      if (data == kTimer) {
-        armed_ = TimePoint::max();
-        batch.expired = true;
+    Ready* end = ready + count;
+    while (ready != end) {
+      if (ready->fd == kTimer) [[unlikely]] {
+        take_out_timer(ready, end--, batch);
+        --count;
         continue;
       }
-      *ready++ = {from_epoll(event.events), static_cast<int>(static_cast<std::uint32_t>(data)),
-                  static_cast<std::uint32_t>(data >> 32)};
+      ready->what = from_epoll(static_cast<std::uint32_t>(ready->what));
+      ++ready;
     }
-    batch.finish(static_cast<std::size_t>(ready - batch.ready()));
+    return count;
+  }
+
+  [[gnu::noinline]] void take_out_timer(Ready* place, Ready* end, Batch& batch) noexcept {
+    std::copy(place + 1, end, place);
+    armed_ = TimePoint::max();
+    batch.expired = true;
+  }
+
+  // The kernel's entries as reports, but for what they say.
+  static void copy_out(std::size_t count, Batch& batch) noexcept {
+    for (std::size_t i = 0; i < count; ++i) {
+      const epoll_event& event = entries_of(batch)[i];
+      Ready& ready = batch.ready()[i];
+      ready.what = static_cast<Events>(static_cast<std::uint16_t>(event.events));
+      std::memcpy(&ready.fd, &event.data, sizeof event.data);
+    }
   }
 
   // Makes the timerfd expire at `deadline`. It is watched for edges and never read, and it is left
@@ -203,7 +256,7 @@ class Epoll final : public BackendPort {
   int watch_timer(int set) noexcept {
     epoll_event event{};
     event.events = EPOLLIN | EPOLLET;
-    event.data.u64 = kTimer;
+    event.data = user_data(kTimer, 0);
     return ::epoll_ctl(set, EPOLL_CTL_ADD, timer_.get(), &event) == 0 ? 0 : errno;
   }
 

@@ -15,12 +15,15 @@ void ActiveQueue::make_room(std::size_t more) {
   }
   const std::size_t limit = std::max({kSmallest, tail_ + more, 2 * std::size_t{tail_}});
   if (limit > kMost) throw std::bad_alloc();
-  const std::size_t size = limit + kSpare + kAhead + 1;
-  void* const grown = std::realloc(slots_, size * sizeof(Node*));
+  void* const grown = std::realloc(slots_, (limit + kSpare) * sizeof(Node*));
   if (grown == nullptr) throw std::bad_alloc();
   slots_ = static_cast<Node**>(grown);
   limit_ = static_cast<std::uint32_t>(limit);
-  std::fill(slots_ + tail_, slots_ + size, nullptr);  // pop() looks ahead
+}
+
+void ActiveQueue::push_growing(Node& node) {
+  make_room(1);
+  push(node);
 }
 
 void ActiveQueue::push_from_spare(Node& node) noexcept {
@@ -38,7 +41,7 @@ void ActiveQueue::move_to_front() noexcept {
   for (std::uint32_t i = 0; i < used; ++i) {
     Node* const node = slots_[head_ + i];
     slots_[i] = node;
-    if (node != nullptr && node != posted()) place_at(*node, i);
+    if (is_node(node)) place_at(*node, i);
   }
   head_ = 0;
   tail_ = used;

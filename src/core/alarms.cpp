@@ -23,6 +23,7 @@ std::error_code Loop::attach_alarm(Node& node, WallTime when) noexcept {
         return {error, std::system_category()};
       }
       alarms_ = std::move(alarms);
+      monotonic_ = false;
     }
     alarms_->queue.set(node, from_wall(when));
   } catch (const std::bad_alloc&) {

@@ -14,7 +14,7 @@ constexpr int kFar = 65'536;
 
 }  // namespace
 
-int FdTable::add(Node& node) noexcept {
+int FdTable::add_slowly(Node& node) noexcept {
   const int fd = node.descriptor;
   Entry* entry = entries_.find(static_cast<std::size_t>(fd));
   if (entry == nullptr && fd >= kFar) {
@@ -29,7 +29,7 @@ int FdTable::add(Node& node) noexcept {
     return ENOMEM;
   }
   const bool same_file = node.linked && entry->registered;
-  if (!same_file || !covers(entry->told, wanted(*entry, &node))) {
+  if (!same_file || entry->kept || !covers(entry->told, wanted(*entry, &node))) {
     if (const int error = tell(fd, *entry, node); error != 0) return error;
   }
   if (node.linked) {
@@ -47,7 +47,7 @@ void FdTable::detached(Node& node) noexcept {
     return;
   }
   entry.take_back = true;
-  if (eager_) {
+  if (exact_) {
     reconcile(node.descriptor, entry);
   } else {
     mark_dirty(node.descriptor, entry);
@@ -191,13 +191,18 @@ int FdTable::narrow(int fd, Entry& entry, Events wanted) noexcept {
 
 // Has the kernel watch for `added` too.
 int FdTable::tell(int fd, Entry& entry, const Node& added) noexcept {
-  if (entry.registered) {
+  // Of what was kept for another node there is most likely nothing left.
+  const bool was_kept = entry.kept && !added.linked;
+  if (entry.registered && !was_kept) {
     const int error = modify(fd, entry, wanted(entry, &added));
+    if (error == 0) entry.kept = entry.take_back = false;
     if (!means_gone(error)) return error;
     lose(fd, entry);  // closed behind our back, and the number given away again if ENOENT
     if (error == EBADF) return error;
   }
-  return register_anew(fd, entry, wanted(entry, &added));
+  const int error = register_anew(fd, entry, wanted(entry, &added));
+  if (error == 0 && was_kept) unlink_detached(entry);
+  return error;
 }
 
 int FdTable::register_anew(int fd, Entry& entry, Events wanted) noexcept {
@@ -213,8 +218,23 @@ int FdTable::register_anew(int fd, Entry& entry, Events wanted) noexcept {
   entry.generation = fresh.generation;
   entry.told = wanted;
   entry.registered = true;
-  entry.take_back = entry.hung_up = false;
+  entry.take_back = entry.hung_up = entry.kept = false;
   return 0;
+}
+
+// Whether a registration that nobody wants may stay until it reports something. One that is
+// exclusive takes wake-ups away from other bases; an edge, once reported, would not come again.
+bool FdTable::may_keep(const Entry& entry) const noexcept {
+  return !entry.kept && !entry.hung_up && !exact_ && !any(entry.told & kOptions) &&
+         backend_.keeps_unwanted();
+}
+
+void FdTable::be_exact() noexcept {
+  if (exact_) return;
+  exact_ = true;
+  entries_.for_each([this](std::size_t number, Entry& entry) {
+    if (entry.kept) take_back(static_cast<int>(number), entry);
+  });
 }
 
 // Ends the registration. What is left of it if the descriptor was closed but has a duplicate shows
@@ -222,7 +242,7 @@ int FdTable::register_anew(int fd, Entry& entry, Events wanted) noexcept {
 void FdTable::take_back(int fd, Entry& entry) noexcept {
   static_cast<void>(update(Change::remove, fd, entry, Events::none));
   ++entry.generation;  // what is reported from now on is of no registration of ours
-  entry.registered = entry.take_back = entry.hung_up = false;
+  entry.registered = entry.take_back = entry.hung_up = entry.kept = false;
   entry.told = Events::none;
   unlink_detached(entry);
 }
@@ -239,6 +259,7 @@ void FdTable::unwanted(const Ready& ready, Entry& entry) noexcept {
     return;
   }
   if (any(ready.what & Ready::kHangup)) entry.hung_up = true;
+  if (entry.kept) entry.take_back = true;
   mark_dirty(ready.fd, entry);
 }
 
@@ -264,14 +285,14 @@ bool FdTable::has_dirty_room() noexcept {
   return true;
 }
 
-void FdTable::flush_slowly() noexcept {
+int FdTable::flush_slowly() noexcept {
   for (const int fd : dirty_) {
     Entry& entry = entries_[static_cast<std::size_t>(fd)];
     entry.dirty = false;
     reconcile(fd, entry);
   }
   dirty_.clear();
-  if (stale_) repair();
+  return stale_ ? repair() : 0;
 }
 
 // Has the kernel report what is wanted, and no more.
@@ -279,7 +300,12 @@ void FdTable::reconcile(int fd, Entry& entry) noexcept {
   if (!entry.registered) return;
   Events all = wanted(entry);
   if (!any(all) && (entry.take_back || entry.hung_up)) {
-    take_back(fd, entry);
+    if (may_keep(entry)) {
+      entry.kept = true;
+      entry.take_back = false;
+    } else {
+      take_back(fd, entry);
+    }
     return;
   }
   // A hang-up that nobody wants cannot be masked, and may pass: only changes are reported then.
@@ -294,12 +320,12 @@ void FdTable::reconcile(int fd, Entry& entry) noexcept {
 // Leaves behind a kernel set in which something is registered that cannot be named any more: a
 // file that is open under another number, but not under the one it was registered with. If the
 // kernel will not have a new set, the old one is as good as it was, and the next look tries again.
-void FdTable::repair() noexcept {
-  eager_ = true;
-  error_ = backend_.begin_rebuild();
-  if (error_ != 0) return;
-  entries_.for_each([this](std::size_t number, Entry& entry) {
-    if (!entry.registered || error_ != 0) return;
+int FdTable::repair() noexcept {
+  exact_ = true;
+  int first_error = backend_.begin_rebuild();
+  if (first_error != 0) return first_error;
+  entries_.for_each([&](std::size_t number, Entry& entry) {
+    if (!entry.registered || first_error != 0) return;
     const int fd = static_cast<int>(number);
     int error = update(Change::modify, fd, entry, entry.told & ~Events::exclusive);
     if (error == EINVAL && any(entry.told & Events::exclusive)) error = 0;  // it is there
@@ -307,11 +333,12 @@ void FdTable::repair() noexcept {
     if (means_gone(error)) {
       lose(fd, entry);
     } else if (error != 0 && error != EEXIST) {
-      error_ = error;
+      first_error = error;
     }
   });
-  stale_ = error_ != 0;
-  backend_.end_rebuild(error_ == 0);
+  stale_ = first_error != 0;
+  backend_.end_rebuild(first_error == 0);
+  return first_error;
 }
 
 int FdTable::register_all() noexcept {

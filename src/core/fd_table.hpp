@@ -14,8 +14,10 @@ namespace event::detail {
 
 // Sixteen bytes a descriptor, found by index. What the kernel was told changes at once when an
 // event is added, so that its errors are the caller's; what nobody needs any more is taken back
-// lazily: before the next wait, or, for a one-shot that fired, only when the kernel reports what
-// nobody wants. So a one-shot that is attached again after it fired costs no system call.
+// lazily: before the next wait, or, if nobody wants anything of a descriptor, only when the kernel
+// reports it, or when its last node goes away. So a one-shot that is attached again after it fired
+// costs no system call, and detaching costs none where that can be: attaching again then costs one,
+// which says whether the number still stands for the same file.
 //
 // A node stays linked here from add() until forget(), or until the kernel's registration is gone:
 // detached ones are remembered, because their registration is. Each registration of a new file gets
@@ -37,9 +39,9 @@ class FdTable {
   // A node that is still linked stands for the same open file as before.
   // Returns 0 or an errno, and then has changed nothing. Cost: one system call, none if the kernel
   // still watches for it, three if the number was closed and given away while it was watched.
-  int add(Node& node) noexcept;
+  int add(Node& node) noexcept { return is_kept_for(node) ? 0 : add_slowly(node); }
 
-  // The node was detached by hand: the kernel hears of it before the next wait.
+  // The node was detached by hand: the kernel hears of it before the next wait, if it must.
   void detached(Node& node) noexcept;
 
   // Unlinks the node: it goes away, or will watch another file. If nobody else is interested in the
@@ -64,27 +66,30 @@ class FdTable {
   // order in which they were attached. activate() may throw: the same report may then be given
   // again.
   template <class Activate>
-  void report(const Ready& ready, Activate&& activate) {
-    Entry* const entry = entries_.find(static_cast<std::size_t>(ready.fd));
-    if (entry == nullptr || entry->generation != ready.generation) {
+  void report(const Ready& ready, Activate activate) {
+    // What the kernel reports was registered once, so its page is there.
+    Entry& entry = entries_[static_cast<std::size_t>(ready.fd)];
+    if (entry.generation != ready.generation) [[unlikely]] {
       stale_ = true;
       return;
     }
     // Whoever is registered has a node; nearly always it is the only one, attached, and asked.
-    if (entry->head.is_list()) return report_to_list(ready, *entry, activate);
-    Node& node = *entry->head.node();
-    const Events what = ready.what & node.events & kConditions;
-    if (any(what) && node.attached) {
+    if (entry.head.is_list()) return report_to_list(ready, entry, activate);
+    Node& node = *entry.head.node();
+    const Events what = ready.what & node.events;  // what is reported are conditions
+    if (any(what) && node.attached) [[likely]] {
       activate(node, what);
     } else {
-      unwanted(ready, *entry);
+      unwanted(ready, entry);
     }
   }
 
-  // Tells the kernel what has changed since the last call. To be called before each wait.
-  void flush() noexcept {
-    if (!dirty_.empty() || stale_) flush_slowly();
-  }
+  // Nothing is taken back lazily any more: what the kernel watches shows to others.
+  void be_exact() noexcept;
+
+  // Tells the kernel what has changed since the last call. To be called before each wait. Returns
+  // the errno of a repair that could not be made, else 0.
+  int flush() noexcept { return dirty_.empty() && !stale_ ? 0 : flush_slowly(); }
 
   // Registers everything with a kernel side that knows nothing yet. Returns 0 or an errno; then it
   // may be called again.
@@ -92,9 +97,6 @@ class FdTable {
 
   // How many system calls have told the kernel something.
   std::uint64_t told_kernel() const noexcept { return told_kernel_; }
-
-  // The errno of a repair that could not be made, once; else 0.
-  int take_error() noexcept { return error_ == 0 ? 0 : std::exchange(error_, 0); }
 
   // Makes room for so many descriptors, with two events each, and some numbers that are taken by
   // others. Errors: throws std::bad_alloc.
@@ -146,7 +148,8 @@ class FdTable {
     bool registered = false;       // the kernel knows the descriptor, if only for nothing
     bool dirty : 1 = false;        // in dirty_
     bool take_back : 1 = false;    // if nobody wants anything, wanting nothing is not enough
-    bool hung_up : 1 = false;      // which the kernel reports whatever is wanted, and nobody asked
+    bool kept : 1 = false;     // nobody wanted anything at the last wait, and it was left as it is
+    bool hung_up : 1 = false;  // which the kernel reports whatever is wanted, and nobody asked
   };
   static_assert(sizeof(void*) != 8 || sizeof(Entry) == 16);
 
@@ -177,7 +180,7 @@ class FdTable {
 
   // Apart, so that the registers it needs are not saved in report().
   template <class Activate>
-  [[gnu::noinline]] void report_to_list(const Ready& ready, Entry& entry, Activate& activate) {
+  [[gnu::noinline]] void report_to_list(const Ready& ready, Entry& entry, Activate activate) {
     bool wanted = false;
     for_each_node(entry, [&](Node& node) {
       const Events what = ready.what & node.events & kConditions;
@@ -188,6 +191,17 @@ class FdTable {
     if (!wanted) unwanted(ready, entry);
   }
 
+  // A node that is attached again, alone on its descriptor, and the kernel still reports what it
+  // wants.
+  bool is_kept_for(const Node& node) noexcept {
+    if (!node.linked) return false;
+    const Entry& entry = entries_[static_cast<std::size_t>(node.descriptor)];
+    const Events wanted = node.events & (kConditions | kOptions);
+    return entry.registered && !entry.kept && !entry.head.is_list() && entry.told == wanted &&
+           !any(wanted & kOptions);
+  }
+
+  int add_slowly(Node& node) noexcept;
   void make_room_for(const Node& node, const Entry& entry);
   void append(Entry& entry, Node& node) noexcept;
   void unlink(Entry& entry, Node& node) noexcept;
@@ -202,14 +216,15 @@ class FdTable {
   int narrow(int fd, Entry& entry, Events wanted) noexcept;
   int tell(int fd, Entry& entry, const Node& added) noexcept;
   int register_anew(int fd, Entry& entry, Events wanted) noexcept;
+  bool may_keep(const Entry& entry) const noexcept;
   void take_back(int fd, Entry& entry) noexcept;
   void lose(int fd, Entry& entry) noexcept;
   void unwanted(const Ready& ready, Entry& entry) noexcept;
   void mark_dirty(int fd, Entry& entry) noexcept;
   bool has_dirty_room() noexcept;
-  void flush_slowly() noexcept;
+  int flush_slowly() noexcept;
   void reconcile(int fd, Entry& entry) noexcept;
-  void repair() noexcept;
+  int repair() noexcept;
 
   BackendPort& backend_;
   PagedArray<Entry> entries_;
@@ -217,8 +232,7 @@ class FdTable {
   const bool holds_files_;
   GrowArray<int> dirty_;
   bool stale_ = false;  // the kernel reports a registration that is not ours any more
-  bool eager_ = false;  // it once did: from then on nothing is taken back lazily at detach
-  int error_ = 0;
+  bool exact_ = false;  // nothing is taken back lazily at detach: once it did, or if it shows
   std::uint64_t told_kernel_ = 0;
 };
 

@@ -39,6 +39,7 @@ Loop::Loop(Base& base, const Options& options)
       signals_(attention_, wakeup_),
       blocked_signals_node_(&kBlockedSignalsOps, this, -1,
                             Events::read | Events::persist | Node::kInternal, Priority::high) {
+  monotonic_ = options_.time == nullptr && options_.clock != Clock::boottime;
   count_forks();
   forks_ = fork_count();
   if (const int error = register_internal(wakeup_node_, wakeup_.fd()); error != 0) {
@@ -123,12 +124,12 @@ std::size_t Loop::run(event::Loop mode) {
   const bool once = any(mode & event::Loop::once);
 
   // After a stop that came before this call, only what an earlier call left active is run.
-  if (attention_.asked(kStops)) run_levels(kPriorities);
+  if (attention_.asked(kStops)) run_active();
   const auto goes_on = [&] { return keep_alive || nonblock || alive(); };
   while (!attention_.asked(kStops) && goes_on()) {
     if (hooks_.empty()) {
       look(!nonblock);
-      run_levels(kPriorities);
+      run_active();
     } else {
       hooks_.run(Hook::When::before_wait);
       if (!goes_on()) break;
@@ -170,6 +171,7 @@ int Loop::fd() noexcept {
   const int fd = backend_->fd();
   if (fd >= 0 && !embedded_) {
     embedded_ = true;
+    table_.be_exact();
     if (!running_) rest();
   }
   return fd;
@@ -192,7 +194,7 @@ void Loop::turn_with_hooks(bool block) {
   look(block && !hooks_.any(Hook::When::idle));
   hooks_.run(Hook::When::after_wait);
   if (anything_active()) {
-    run_levels(kPriorities);
+    run_active();
   } else if (!attention_.asked(kStops)) {
     stats_.callbacks[kPriorities - 1] += hooks_.run(Hook::When::idle);
     if (options_.time != nullptr && !anything_active() && !attention_.asked(kWants)) {
@@ -210,20 +212,23 @@ void Loop::look(bool block) {
     }
   }
   ++stats_.iterations;
-  for (ActiveQueue& queue : active_) {
-    if (!queue.rewind()) block = false;
-  }
+  if (!rewind()) block = false;
   time_known_ = false;
-  table_.flush();
-  if (const int error = table_.take_error(); error != 0) {
+  if (const int error = table_.flush(); error != 0) {
     throw std::system_error(error, std::system_category(), "rebuilding the kernel's set");
   }
   // The last batch is left over if memory for an active queue ran out on the way.
-  if (batch_.taken()) wait(block);
+  if (batch_.taken()) {
+    if (monotonic_) [[likely]] {
+      wait_in_kernel(next_timer(), block);
+    } else {
+      wait_otherwise(block);
+    }
+  }
   try {
     collect_ready();
     if (batch_.expired && !timers_.empty()) collect_due();
-    if (alarms_ != nullptr) collect_alarms();
+    if (!monotonic_ && alarms_ != nullptr) collect_alarms();
     if (attention_.asked(Attention::kSignalled | Attention::kPosted)) collect_asked();
   } catch (const std::bad_alloc&) {
     // An active queue is full and cannot grow. What it holds runs now, and the rest is taken by the
@@ -232,15 +237,13 @@ void Loop::look(bool block) {
   }
 }
 
-void Loop::wait(bool block) {
+void Loop::wait_otherwise(bool block) {
   if (options_.time != nullptr) {
     wait_on_source(block);
   } else if (boottime_ != nullptr) {
     wait_on_boottime(block);
-  } else if (alarms_ != nullptr) {
-    wait_in_kernel(std::min(next_timer(), wake_for_alarm()), block);
   } else {
-    wait_in_kernel(next_timer(), block);
+    wait_in_kernel(std::min(next_timer(), wake_for_alarm()), block);
   }
 }
 
@@ -254,12 +257,8 @@ TimePoint Loop::next_on_source(TimePoint time) const noexcept {
   return alarms_ != nullptr ? std::min(next, later(time, until_alarm())) : next;
 }
 
-void Loop::wait_in_kernel(TimePoint deadline, bool block) {
-  ++stats_.waits;
-  block = block && attention_.fall_asleep();
-  const int error = backend_->wait(deadline, block, batch_);
-  if (block) attention_.wake_up();
-  if (error != 0) throw std::system_error(error, std::system_category(), "waiting for events");
+void Loop::fail_to_wait(int error) {
+  throw std::system_error(error, std::system_category(), "waiting for events");
 }
 
 // The kernel's clock is not the base's: it is asked first, and then the source moves the time, or
@@ -281,7 +280,7 @@ void Loop::wait_on_source(bool block) {
   time_known_ = true;
 }
 
-void Loop::collect_ready() {
+inline void Loop::collect_ready() {
   batch_.take([this](const Ready& ready) {
     table_.report(ready, [this](Node& node, Events what) { make_active(node, what); });
   });
@@ -347,27 +346,36 @@ void Loop::collect_posted() {
   }
 }
 
-// Runs what is active now at the first `levels` priorities; what its callbacks make active waits
-// for the next iteration.
-void Loop::run_levels(std::size_t levels) {
-  const std::array<std::uint32_t, kPriorities> slots{active_[0].slots(), active_[1].slots(),
-                                                     active_[2].slots()};
-  for (std::size_t level = 0; level < levels; ++level) {
-    if (level == 1) until_look_ = options_.slice;
-    if (slots[level] > 0) run_level(level, slots[level]);
-  }
+// Runs what is active now; what its callbacks make active waits for the next iteration.
+void Loop::run_active() {
+  static_assert(kPriorities == 3);
+  run_levels(active_[0].slots(), active_[1].slots(), active_[2].slots());
+}
+
+// So many slots of each priority.
+inline void Loop::run_levels(std::uint32_t high, std::uint32_t middle, std::uint32_t low) {
+  if (high > 0) run_level(0, high);
+  until_look_ = options_.slice;
+  if (middle > 0) run_level(1, middle);
+  if (low > 0) run_level(2, low);
 }
 
 // Everything is as it shall be after the callback before it runs: it may do anything to the event.
 inline void Loop::fire(Node& node) {
+  if (!any(node.events & Events::persist) || node.timer_form != TimerForm::none) prepare(node);
   const auto fired = static_cast<Events>(node.fired);
   node.fired = 0;
-  if (!any(node.events & Events::persist) || node.timer_form != TimerForm::none) prepare(node);
   node.ops->call(node, fired);
 }
 
+inline void Loop::run_level(std::size_t level, std::uint32_t slots) {
+  if ((level > 0 && slots > until_look_) || timing_ != nullptr) return run_in_slices(level, slots);
+  if (level > 0) until_look_ -= slots;
+  static_cast<void>(run_slice(level, slots));
+}
+
 // After each slice below the highest priority the kernel is asked, and what is more urgent runs.
-void Loop::run_level(std::size_t level, std::uint32_t slots) {
+void Loop::run_in_slices(std::size_t level, std::uint32_t slots) {
   while (slots > 0) {
     if (level > 0 && until_look_ == 0) {
       look_above(level);
@@ -379,34 +387,47 @@ void Loop::run_level(std::size_t level, std::uint32_t slots) {
       until_look_ -= slice;
     }
     slots -= slice;
-    const bool goes_on =
-        timing_ == nullptr ? run_slice<false>(level, slice) : run_slice<true>(level, slice);
-    if (!goes_on) return;
+    if (timing_ != nullptr ? !run_slice_timed(level, slice) : !run_slice(level, slice)) return;
   }
 }
 
 // Returns false if stop_now() ended it.
-template <bool kTimed>
-inline bool Loop::run_slice(std::size_t level, std::uint32_t slots) {
-  if constexpr (kTimed) timing_->mark = real_time();
+bool Loop::run_slice(std::size_t level, std::uint32_t slots) {
+  ActiveQueue* const active = &active_[level];
+  std::uint64_t* const callbacks = &stats_.callbacks[level];
   for (; slots > 0; --slots) {
     if (attention_.asked(Attention::kStopNow)) return false;
-    Node* const node = active_[level].pop();
-    if (node == nullptr) continue;
-    ++stats_.callbacks[level];
-    [[maybe_unused]] CallbackTime measured;
-    if constexpr (kTimed) measured = begin_timed(node, static_cast<Priority>(level));
-    if (node != ActiveQueue::posted()) {
-      fire(*node);
-    } else {
-      run_posted(static_cast<Priority>(level));
+    Node* const slot = active->pop();
+    if (ActiveQueue::is_node(slot)) [[likely]] {
+      ++*callbacks;
+      fire(*slot);
+    } else if (slot != nullptr) {
+      run_posted(*active);
     }
-    if constexpr (kTimed) end_timed(measured);
+  }
+  active->rewind_if_all_ran();
+  return true;
+}
+
+bool Loop::run_slice_timed(std::size_t level, std::uint32_t slots) {
+  timing_->mark = real_time();
+  for (; slots > 0; --slots) {
+    Node* const next = active_[level].first();
+    if (next == nullptr) {
+      static_cast<void>(active_[level].pop());
+      continue;
+    }
+    CallbackTime measured = begin_timed(next, static_cast<Priority>(level));
+    if (!run_slice(level, 1)) return false;
+    end_timed(measured);
   }
   return true;
 }
 
-void Loop::run_posted(Priority priority) { posts_.pop(priority)(); }
+void Loop::run_posted(const ActiveQueue& queue) {
+  ++stats_.callbacks[static_cast<std::size_t>(queue.priority())];
+  posts_.pop(queue.priority())();
+}
 
 // A slice has run: looks at the kernel, if something more urgent could have become active, and runs
 // that.
@@ -415,7 +436,7 @@ void Loop::look_above(std::size_t level) {
   for (std::size_t i = 0; i < level; ++i) above += attached_[i];
   if ((above > 0 || attention_.asked(Attention::kPosted)) && !attention_.asked(kStops)) {
     look(false);
-    run_levels(level);
+    run_levels(active_[0].slots(), level > 1 ? active_[1].slots() : 0, 0);
   }
   until_look_ = options_.slice;  // whatever ran above, this priority gets its slice
 }
@@ -424,10 +445,8 @@ void Loop::look_above(std::size_t level) {
 void Loop::prepare(Node& node) noexcept {
   if (!any(node.events & Events::persist)) {
     if (node.attached) end_watch(node);
-  } else if (!is_ticker(node)) {
+  } else if (!is_ticker(node) || node.timeout == Duration::zero()) {
     timers_.set(node, later(iteration_time(), node.timeout));
-  } else if (node.timeout == Duration::zero()) {
-    timers_.set(node, iteration_time());
   }
 }
 
@@ -449,12 +468,15 @@ TimePoint Loop::real_time() const noexcept {
 }
 
 // Read when it is first asked for: an iteration that needs no time does not pay for it.
-TimePoint Loop::iteration_time() const noexcept {
-  if (!time_known_) {
-    time_ = real_time();
-    time_known_ = true;
-  }
+inline TimePoint Loop::iteration_time() const noexcept {
+  if (!time_known_) [[unlikely]]
+    read_time();
   return time_;
+}
+
+void Loop::read_time() const noexcept {
+  time_ = real_time();
+  time_known_ = true;
 }
 
 TimePoint Loop::now() const noexcept { return running_ ? iteration_time() : real_time(); }

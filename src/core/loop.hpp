@@ -115,11 +115,11 @@ class Loop {
   void rest() noexcept;
   void turn_with_hooks(bool block);
   void look(bool block);
-  void wait(bool block);
+  void wait_otherwise(bool block);
   TimePoint next_timer() const noexcept;
   TimePoint next_on_source(TimePoint time) const noexcept;
   void wait_on_source(bool block);
-  void wait_in_kernel(TimePoint deadline, bool block);
+  [[noreturn]] static void fail_to_wait(int error);
   void collect_ready();
   void collect_due();
   void collect_asked();
@@ -127,11 +127,13 @@ class Loop {
   void collect_posted();
   void count_late(TimePoint due, TimePoint now) noexcept;
   void tick(Node& node, bool pending) noexcept;
-  void run_levels(std::size_t levels);
+  void run_active();
+  void run_levels(std::uint32_t high, std::uint32_t middle, std::uint32_t low);
   void run_level(std::size_t level, std::uint32_t slots);
-  template <bool kTimed>
+  void run_in_slices(std::size_t level, std::uint32_t slots);
   bool run_slice(std::size_t level, std::uint32_t slots);
-  void run_posted(Priority priority);
+  bool run_slice_timed(std::size_t level, std::uint32_t slots);
+  void run_posted(const ActiveQueue& queue);
   void fire(Node& node);
   void prepare(Node& node) noexcept;
   void look_above(std::size_t level);
@@ -171,6 +173,7 @@ class Loop {
 
   TimePoint real_time() const noexcept;
   TimePoint iteration_time() const noexcept;
+  void read_time() const noexcept;
   void assert_thread() const noexcept;
 
   static TimePoint later(TimePoint from, Duration by) noexcept {
@@ -187,10 +190,34 @@ class Loop {
     return too_much ? Duration::max() : Duration(time);
   }
 
+  // Errors: throws std::system_error.
+  void wait_in_kernel(TimePoint deadline, bool block) {
+    ++stats_.waits;
+    block = block && attention_.fall_asleep();
+    const int error = backend_->wait(deadline, block, batch_);
+    if (block) attention_.wake_up();
+    if (error != 0) [[unlikely]]
+      fail_to_wait(error);
+  }
+
   // Errors: throws std::bad_alloc, and nothing changes.
   void make_active(Node& node, Events fired) {
-    if (node.active == Node::kNowhere) queue(node.priority).push(node);
+    if (node.active == Node::kNowhere) [[likely]]
+      queue(node.priority).push(node);
     node.fired = static_cast<std::uint8_t>(static_cast<Events>(node.fired) | fired);
+  }
+
+  // The active queues begin at the front again. Returns whether nothing is active.
+  bool rewind() noexcept {
+    const bool all_ran =
+        active_[0].is_at_front() && active_[1].is_at_front() && active_[2].is_at_front();
+    if (all_ran) [[likely]]
+      return true;
+    bool nothing_active = true;
+    for (ActiveQueue& queue : active_) {
+      if (!queue.rewind()) nothing_active = false;
+    }
+    return nothing_active;
   }
 
   ActiveQueue& queue(Priority priority) noexcept {
@@ -225,6 +252,7 @@ class Loop {
   std::size_t until_look_ = 0;  // callbacks below the highest priority before the next one
   bool running_ = false;
   bool embedded_ = false;            // somebody waits for fd() while nobody runs this
+  bool monotonic_;                   // no other clock is waited for than the kernel's monotonic one
   mutable bool time_known_ = false;  // time_ is this iteration's
   mutable TimePoint time_{};
   std::thread::id thread_;  // that runs it

@@ -60,9 +60,11 @@ class FakeBackend final : public detail::BackendPort {
   int update(detail::Change change, int fd, std::uint32_t generation,
              Events wanted) noexcept override;
   int wait(TimePoint deadline, bool block, detail::Batch& batch) noexcept override;
+  bool keeps_unwanted() const noexcept override { return keeps; }
   int begin_rebuild() noexcept override;
   void end_rebuild(bool keep) noexcept override;
 
+  bool keeps = false;        // what keeps_unwanted() says
   std::size_t updates = 0;   // calls of update()
   std::size_t rebuilds = 0;  // rebuilds that were begun
 

@@ -27,7 +27,7 @@ void TinyLoop::release(Node& node) {
 }
 
 std::vector<TinyLoop::Reported> TinyLoop::iterate() {
-  table.flush();
+  flush_error = table.flush();
   std::vector<Reported> result;
   for (const FakeBackend::Report& report : backend.reports()) {
     result.push_back({report, {}});

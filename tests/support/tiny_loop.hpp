@@ -42,6 +42,7 @@ class TinyLoop {
 
   FakeBackend backend;
   detail::FdTable table{backend};
+  int flush_error = 0;  // of the last iteration
 
  private:
   void end_watch(detail::Node& node);
