@@ -31,24 +31,24 @@ struct Contender {
     event::Base base_;
   };
 
+  // The handler is in the event itself, as a program would have it: there is room for 16 bytes.
   template <class H, event::Events kEvents, int kTimeout = 0>
   class Watch {
    public:
     static constexpr std::size_t kBytes = sizeof(event::Event);
 
     Watch(Loop& loop, int fd, H handler)
-        : event_(loop.base(), fd, kEvents,
-                 [this](event::Events fired) {
-                   if (kTimeout > 0 && any(fired & event::Events::timeout)) idle_timeout_came();
-                   handler_(*this);
-                 }),
-          handler_(handler) {}
+        : event_(loop.base(), fd, kEvents, [handler](event::Event& self, event::Events fired) {
+            if (kTimeout > 0 && any(fired & event::Events::timeout)) idle_timeout_came();
+            handler(of(self));
+          }) {}
     void start() { event_.attach(std::chrono::seconds(kTimeout)); }
     void stop() { event_.detach(); }
 
    private:
+    static Watch& of(event::Event& self) { return reinterpret_cast<Watch&>(self); }
+
     event::Event event_;
-    [[no_unique_address]] H handler_;
   };
 
   template <class H>
@@ -66,14 +66,16 @@ struct Contender {
     static constexpr std::size_t kBytes = sizeof(event::Timer);
 
     Timer(Loop& loop, H handler)
-        : timer_(loop.base(), [this] { handler_(*this); }), handler_(handler) {}
+        : timer_(loop.base(), [handler](event::Event& self, event::Events) { handler(of(self)); }) {
+    }
     void start(std::int64_t delay) { timer_.attach(event::Duration(delay)); }
     void later(std::int64_t delay) { timer_.rearm(event::Duration(delay)); }
     void cancel() { timer_.detach(); }
 
    private:
+    static Timer& of(event::Event& self) { return reinterpret_cast<Timer&>(self); }
+
     event::Timer timer_;
-    [[no_unique_address]] H handler_;
   };
 };
 

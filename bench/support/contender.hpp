@@ -2,17 +2,17 @@
 // workload is written once. Handlers are called directly, as `handler(watch)`; nothing is between
 // the library and them but the function that it wants. What a contender lacks is left out.
 //
-//   Loop           run() until stop(); poll(): one look, no waiting; stop() in a handler;
-//                  settle(): delivers what a cancelled timer still has to say;
-//                  refresh(): takes the time anew, where a loop keeps a copy;
-//                  post(Task) from another thread. Loop(true) asks for precise timers,
-//                  Loop(false, true) for what posting needs.
-//   Read<H>        (loop, fd, handler): persistent; start(), stop(); kBytes: of the library's
-//   object Drained<H>     the same, if something cheaper will do for handlers that take all there
-//   is OneShot<H>     fires once, until start() again, in the handler IdleRead<H>    Read with an
-//   idle timeout of kIdle, started anew by activity Timer<H>       (loop, handler): start(ns),
-//   later(ns): pushes it back, cancel(); one-shot Signal<H>      (loop, number, handler):
-//   persistent; start() EchoServer     (listener): run(); instead of the common one on Read
+// - Loop: run() until stop(); poll(): one look, no waiting; stop() in a handler; settle(): delivers
+//   what a cancelled timer still has to say; refresh(): takes the time anew, where a loop keeps a
+//   copy; post(Task) from another thread. Loop(true) asks for precise timers, Loop(false, true) for
+//   what posting needs.
+// - Read<H>: (loop, fd, handler), persistent; start(), stop(); kBytes: of the library's object
+// - Drained<H>: the same, if something cheaper will do for handlers that take all there is
+// - OneShot<H>: fires once, until start() again, in the handler
+// - IdleRead<H>: Read with an idle timeout of kIdleSeconds, started anew by activity
+// - Timer<H>: (loop, handler), one-shot; start(ns), later(ns): pushes it back, cancel()
+// - Signal<H>: (loop, number, handler), persistent; start()
+// - EchoServer: (listener); run(); instead of the common one on Read
 #pragma once
 
 #include <cstdint>
