@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "support/every_backend.hpp"
+#include "support/process.hpp"
 #include "support/signals.hpp"
 
 namespace event::test {
@@ -26,6 +27,40 @@ TEST_P(BlockedSignals, AreDeliveredAlthoughEveryThreadHasThemBlocked) {
   }
 
   EXPECT_EQ(recorder.fired, (Fired{Events::signal, Events::signal, Events::signal}));
+}
+
+TEST_P(BlockedSignals, AreDeliveredIfTheyWereBlockedAfterTheEventWasAttached) {
+  Base base(real_time());
+  Signal first(base, SIGUSR1, recorder.note(1));
+  Signal second(base, SIGUSR2, recorder.note(2));
+  first.attach();
+  second.attach();
+  for (int round = 0; round < 3; ++round) {
+    const std::set<int> before = open_descriptors();
+    for (const int signo : {SIGUSR1, SIGUSR2}) {
+      const Blocked blocked(signo);
+      std::thread other([=] { raise_for_process(signo); });
+      EXPECT_EQ(run(base, Loop::once), 1U);
+      other.join();
+    }
+    ::raise(SIGUSR2);
+    EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+    EXPECT_EQ(open_descriptors(), before) << "none is needed any more";
+  }
+  EXPECT_EQ(recorder.order, (Order{1, 2, 2, 1, 2, 2, 1, 2, 2}));
+}
+
+TEST_P(BlockedSignals, AreDeliveredInWhicheverThreadRunsTheBase) {
+  Base base(real_time());
+  Signal signal(base, SIGUSR1, recorder.note(1));
+  signal.attach();
+  const Blocked blocked;
+  std::thread other([&] {
+    raise_for_process(SIGUSR1);
+    EXPECT_EQ(run(base, Loop::once), 1U);
+  });
+  other.join();
+  EXPECT_EQ(recorder.order, Order{1});
 }
 
 TEST_P(BlockedSignals, AreDeliveredByOneLookWithoutBlocking) {
@@ -138,14 +173,8 @@ TEST_P(BlockedSignals, AreDeliveredThroughAHandlerOfAThreadThatDoesNotRunTheBase
   Base base(real_time());
   Signal signal(base, SIGUSR1, recorder.note(1));
   signal.attach();
-  sigset_t mine;
-  sigemptyset(&mine);
-  sigaddset(&mine, SIGUSR1);
   for (int i = 0; i < 50; ++i) {
-    std::thread other([&] {
-      ::pthread_sigmask(SIG_UNBLOCK, &mine, nullptr);
-      ::pthread_kill(::pthread_self(), SIGUSR1);
-    });
+    std::thread other([] { raise_unblocked(SIGUSR1); });
     EXPECT_EQ(run(base, Loop::once), 1U);
     other.join();
   }

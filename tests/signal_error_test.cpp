@@ -114,7 +114,8 @@ TEST_P(Signals, AreAttachedOnce) {
 
 #if EVENT_HAVE_EPOLL
 
-TEST_P(Signals, AreNotAttachedIfNoDescriptorIsLeft) {
+TEST_P(BlockedSignals, AreNotAttachedIfNoDescriptorIsLeft) {
+  const Blocked blocked(SIGUSR1);
   for (const int error : {EMFILE, ENFILE, ENOMEM}) {
     Base base(options());
     Signal signal(base, SIGUSR1, recorder.note(1));
@@ -135,13 +136,14 @@ TEST_P(Signals, AreNotAttachedIfNoDescriptorIsLeft) {
 
     recorder.order.clear();
     signal.attach();
-    ::raise(SIGUSR1);
+    raise_for_process(SIGUSR1);
     EXPECT_EQ(base.loop(Loop::nonblock), 1U);
     EXPECT_EQ(recorder.order, Order{1});
   }
 }
 
-TEST_P(Signals, AreNotAttachedIfTheKernelHasNoRoomForTheirDescriptor) {
+TEST_P(BlockedSignals, AreNotAttachedIfTheKernelHasNoRoomForTheirDescriptor) {
+  const Blocked blocked(SIGUSR1);
   const Call attaching = attaching_on(GetParam());
   for (const int error : {ENOMEM, ENOSPC}) {
     Base base(options());
@@ -155,33 +157,57 @@ TEST_P(Signals, AreNotAttachedIfTheKernelHasNoRoomForTheirDescriptor) {
     EXPECT_EQ(action_of(SIGUSR1), before);
 
     signal.attach();
-    const Blocked blocked(SIGUSR1);
     raise_for_process(SIGUSR1);
     EXPECT_EQ(base.loop(Loop::nonblock), 1U);
   }
 }
 
+TEST_P(BlockedSignals, AreReportedToWhoeverRunsTheBaseIfNoDescriptorIsLeft) {
+  Base base(options());
+  Signal signal(base, SIGUSR1, recorder.note(1));
+  signal.attach();
+  const Blocked blocked(SIGUSR1);
+  raise_for_process(SIGUSR1);
+  {
+    const FailingCall failing(Call::signalfd, EMFILE);
+    EXPECT_EQ(thrown_by([&] { base.loop(Loop::nonblock); }), system_error(EMFILE));
+  }
+  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+}
+
 TEST_P(Signals, ThatAreNotBlockedNeedNoDescriptorOfTheirOwn) {
+  const CountingCall making(Call::signalfd);
+  Base base(real_time());
+  int left = 3;
+  Signal signal(base, SIGUSR1, [&] {
+    if (--left == 0) signal.detach();
+  });
+  signal.attach();
+  std::thread other = thread_without_signals([] { raise_for_process(SIGUSR1); });
+  EXPECT_EQ(run(base, Loop::once), 1U);
+  other.join();
+  ::raise(SIGUSR1);
+  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  ::raise(SIGUSR1);
+  EXPECT_EQ(run(base), 1U);
+  EXPECT_EQ(making.count(), 0U);
+}
+
+TEST_P(BlockedSignals, AreDeliveredByAHandlerWhereTheKernelRefusesTheirDescriptor) {
   for (const int error : {ENOSYS, EPERM, EINVAL, ENODEV}) {
-    const FailingCall failing(Call::signalfd, error, 1, kAlways);
     Base base(real_time());
-    int left = 3;
-    Signal signal(base, SIGUSR1, [&] {
-      if (--left == 0) signal.detach();
-    });
+    Signal signal(base, SIGUSR1, recorder.note(1));
+    const Blocked blocked(SIGUSR1);
+    const FailingCall failing(Call::signalfd, error, 1, kAlways);
     signal.attach();
     EXPECT_GE(failing.failures(), 1U);
-    std::thread other = thread_without_signals([] { raise_for_process(SIGUSR1); });
+    std::thread other([] { raise_unblocked(SIGUSR1); });
     EXPECT_EQ(run(base, Loop::once), 1U);
     other.join();
-    ::raise(SIGUSR1);
-    EXPECT_EQ(base.loop(Loop::nonblock), 1U);
-    ::raise(SIGUSR1);
-    EXPECT_EQ(run(base), 1U);
   }
 }
 
-TEST_P(Signals, AreDeliveredWhereTheKernelRefusesTheirDescriptor) {
+TEST_P(BlockedSignals, AreDeliveredByAHandlerWhereAFilterRefusesTheirDescriptor) {
   if (!succeeds_in_child([] { EXPECT_TRUE(refuse_calls({}, EPERM)); })) {
     GTEST_SKIP() << "this kernel has no filters of system calls";
   }
@@ -190,8 +216,9 @@ TEST_P(Signals, AreDeliveredWhereTheKernelRefusesTheirDescriptor) {
       ASSERT_TRUE(refuse_calls({SYS_signalfd4}, error));
       Base base(real_time());
       Signal signal(base, SIGUSR1, recorder.note(1));
+      const Blocked blocked(SIGUSR1);
       signal.attach();
-      std::thread other = thread_without_signals([] { raise_for_process(SIGUSR1); });
+      std::thread other([] { raise_unblocked(SIGUSR1); });
       EXPECT_EQ(run(base, Loop::once), 1U);
       other.join();
     }));

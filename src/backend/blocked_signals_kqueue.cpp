@@ -71,7 +71,7 @@ int BlockedSignals::open() noexcept {
   if (const int error = reopen_kqueue(fd_, forks_); error != 0) return error;
   int error = tell(fd_.get(), make_change(0, EVFILT_USER, EV_ADD | EV_CLEAR));
   for (int signo = 1; signo <= kMostSignals && error == 0; ++signo) {
-    if (::sigismember(&watched_, signo) == 1) error = watch_in(fd_.get(), signo);
+    if (is_watched(signo)) error = watch_in(fd_.get(), signo);
   }
   if (error != 0) close();
   return error;
@@ -79,14 +79,10 @@ int BlockedSignals::open() noexcept {
 
 void BlockedSignals::close() noexcept { close_kqueue(fd_, forks_); }
 
-void BlockedSignals::watch(int signo) noexcept {
-  ::sigaddset(&watched_, signo);
-  if (fd_) static_cast<void>(watch_in(fd_.get(), signo));
-}
-
-void BlockedSignals::unwatch(int signo) noexcept {
-  ::sigdelset(&watched_, signo);
-  if (fd_) static_cast<void>(tell(fd_.get(), make_change(signo, EVFILT_SIGNAL, EV_DELETE)));
+void BlockedSignals::changed(int signo) noexcept {
+  const bool is_new = is_watched(signo);
+  static_cast<void>(is_new ? watch_in(fd_.get(), signo)
+                           : tell(fd_.get(), make_change(signo, EVFILT_SIGNAL, EV_DELETE)));
 }
 
 int BlockedSignals::take() const noexcept {

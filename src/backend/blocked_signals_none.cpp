@@ -8,9 +8,7 @@ int BlockedSignals::open() noexcept { return ENOTSUP; }
 
 void BlockedSignals::close() noexcept {}
 
-void BlockedSignals::watch(int) noexcept {}
-
-void BlockedSignals::unwatch(int) noexcept {}
+void BlockedSignals::changed(int) noexcept {}
 
 int BlockedSignals::take() const noexcept { return 0; }
 

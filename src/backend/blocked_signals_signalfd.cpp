@@ -16,15 +16,8 @@ int BlockedSignals::open() noexcept {
 
 void BlockedSignals::close() noexcept { fd_ = UniqueFd(); }
 
-// Changing the set of one that is open does not fail.
-void BlockedSignals::watch(int signo) noexcept {
-  ::sigaddset(&watched_, signo);
-  if (fd_) static_cast<void>(::signalfd(fd_.get(), &watched_, 0));
-}
-
-void BlockedSignals::unwatch(int signo) noexcept {
-  ::sigdelset(&watched_, signo);
-  if (fd_) static_cast<void>(::signalfd(fd_.get(), &watched_, 0));
+void BlockedSignals::changed(int) noexcept {
+  static_cast<void>(::signalfd(fd_.get(), &watched_, 0));
 }
 
 int BlockedSignals::take() const noexcept {

@@ -118,6 +118,11 @@ std::size_t Loop::run(event::Loop mode) {
   assert_thread();
   if (running_) throw std::system_error(Errc::reentered);
   const Running running(*this);
+  if (!signals_.empty() && is_ours()) {
+    if (const int error = watch_blocked_signals(); error != 0) {
+      throw std::system_error(error, std::system_category(), "watching for blocked signals");
+    }
+  }
   const std::uint64_t before = callbacks();
   const bool keep_alive = any(mode & event::Loop::keep_alive);
   const bool nonblock = any(mode & event::Loop::nonblock);

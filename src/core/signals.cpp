@@ -145,7 +145,6 @@ int Signals::add(Node& node) noexcept {
   }
   if (!has_event_on(signo)) {
     if (const int error = SignalHandlers::instance().add(*this, signo); error != 0) return error;
-    blocked_.watch(signo);
   }
   nodes_.push_back(&node);
   return 0;
@@ -161,6 +160,19 @@ void Signals::remove(Node& node) noexcept {
 bool Signals::has_event_on(int signo) const noexcept {
   return std::any_of(nodes_.begin(), nodes_.end(),
                      [signo](const Node* node) { return node->descriptor == signo; });
+}
+
+void Signals::look_for_blocked() noexcept {
+  sigset_t mask;
+  ::pthread_sigmask(SIG_SETMASK, nullptr, &mask);
+  for (const Node* const node : nodes_) {
+    const int signo = node->descriptor;
+    if (::sigismember(&mask, signo) == 1) {
+      blocked_.watch(signo);
+    } else {
+      blocked_.unwatch(signo);
+    }
+  }
 }
 
 void Signals::take_blocked() noexcept {

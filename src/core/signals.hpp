@@ -18,9 +18,10 @@ namespace event::detail {
 // event on it, and wakes the ones that sleep: no pipe that could be full, and nothing in it that a
 // handler must not do. The loop then takes the bits and makes the events active.
 //
-// Where the kernel can tell of signals that are blocked, blocked() is a descriptor for those; what
-// it tells goes the handler's way from there on. With threads that do not block them both paths are
-// open, and a signal takes one of them.
+// For signals that the loop's thread has blocked, and so perhaps every thread, blocked() is a
+// descriptor that tells of them, where the kernel has such a thing; what it tells goes the
+// handler's way from there on. With other threads that do not block them both paths are open, and a
+// signal takes one of them.
 //
 // Thread-safety: belongs to the loop's thread; what the handler calls, to any.
 class Signals {
@@ -51,6 +52,9 @@ class Signals {
       throw;
     }
   }
+
+  // Sees to it that blocked() is for the signals that this thread has blocked now.
+  void look_for_blocked() noexcept;
 
   // For the kernel's report that blocked() is readable.
   void take_blocked() noexcept;

@@ -69,15 +69,25 @@ std::error_code Loop::attach(Node& node, Duration first, Duration timeout) noexc
 }
 
 int Loop::add_signal(Node& node) noexcept {
-  const int error = blocked_signals_node_.linked ? 0 : watch_blocked_signals();
-  return error != 0 ? error : signals_.add(node);
+  if (const int error = signals_.add(node); error != 0) return error;
+  const int error = watch_blocked_signals();
+  if (error != 0) signals_.remove(node);
+  return error;
 }
 
-// Signals that are blocked in every thread are watched for as well, where that can be. Returns an
-// errno only if the kernel has no room for it now.
+// Signals that this thread has blocked are watched for as well, where that can be. Returns an errno
+// only if the kernel has no room for it now.
 int Loop::watch_blocked_signals() noexcept {
-  int error = signals_.blocked().open();
-  if (error == 0) error = register_internal(blocked_signals_node_, signals_.blocked().fd());
+  signals_.look_for_blocked();
+  BlockedSignals& blocked = signals_.blocked();
+  if (blocked.empty() != blocked_signals_node_.linked) return 0;
+  if (blocked.empty()) {
+    table_.forget(blocked_signals_node_);
+    blocked.close();
+    return 0;
+  }
+  int error = blocked.open();
+  if (error == 0) error = register_internal(blocked_signals_node_, blocked.fd());
   return is_shortage(error) ? error : 0;
 }
 

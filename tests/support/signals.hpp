@@ -98,6 +98,15 @@ std::thread thread_without_signals(F&& run) {
 
 inline void raise_for_process(int signo) { ::kill(::getpid(), signo); }
 
+// For this thread, which lets it through from now on.
+inline void raise_unblocked(int signo) {
+  sigset_t one;
+  sigemptyset(&one);
+  sigaddset(&one, signo);
+  ::pthread_sigmask(SIG_UNBLOCK, &one, nullptr);
+  ::raise(signo);
+}
+
 inline std::atomic<int> strays = 0;  // signals that came when no event was there to have them
 inline void count_stray(int) { ++strays; }
 inline void count_stray_with_info(int, siginfo_t*, void*) { ++strays; }
