@@ -309,7 +309,7 @@ TEST(TimersWithoutDescriptor, KeepHavingNoneWhateverIsKeptOfThem) {
   EXPECT_EQ(node.timer_form, TimerForm::compact);
   EXPECT_EQ(node.fd(), -1);
   queue.set(node, at(20));
-  EXPECT_EQ(node.timer_form, TimerForm::extended);
+  EXPECT_EQ(node.timer_form, TimerForm::postponed);
   EXPECT_EQ(node.fd(), -1);
   queue.remove(node);
   EXPECT_EQ(node.fd(), -1);

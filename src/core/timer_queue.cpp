@@ -75,23 +75,21 @@ void TimerQueue::claim(Node& node) {
   ++claimed_;
 }
 
-// Gives a compact node in the heap a record.
-void TimerQueue::extend(Node& node) {
+// To a compact node in the heap.
+void TimerQueue::give_record(Node& node) {
   const std::uint32_t number = records_.take();
   Record& record = records_[number];
   record.set_deadline(heap_[node.timer].key);
-  record.place = node.timer;
   record.sequence = record.later_sequence = node.sequence;
-  node.timer = number;
-  node.timer_form = TimerForm::extended;
-  node.descriptor = -1;
+  node.sequence = number;
+  node.timer_form = TimerForm::postponed;
 }
 
 // Notes a node's new deadline, behind all equal ones, and returns what goes into the heap for it.
 TimerQueue::Entry TimerQueue::stamp(Node& node, TimePoint deadline) noexcept {
   const std::uint32_t sequence = next_sequence_++;
-  if (node.timer_form == TimerForm::extended) {
-    Record& record = records_[node.timer];
+  if (has_record(node)) {
+    Record& record = record_of(node);
     record.set_deadline(deadline);
     record.sequence = record.later_sequence = sequence;
   } else {
@@ -107,10 +105,10 @@ void TimerQueue::set_slowly(Node& node, TimePoint deadline) {
     const Entry entry = stamp(node, deadline);
     heap_.push_back(entry);  // claim() made the room
     sift_up(static_cast<std::uint32_t>(heap_.size() - 1), entry);
-  } else if (deadline < heap_[place].key) {
-    sift_up(place, stamp(node, deadline));
-  } else {
+  } else if (is_after_record(node, deadline) || deadline >= heap_[place].key) {
     move_later(node, deadline);
+  } else {
+    sift_up(place, stamp(node, deadline));
   }
 }
 
@@ -118,7 +116,7 @@ void TimerQueue::set_slowly(Node& node, TimePoint deadline) {
 void TimerQueue::move_later(Node& node, TimePoint deadline) noexcept {
   if (node.timer_form == TimerForm::compact) {
     try {
-      extend(node);
+      give_record(node);
     } catch (const std::bad_alloc&) {
       // Without a record the node is moved at once, which costs time but no memory.
       const std::uint32_t place = node.timer;
@@ -126,7 +124,7 @@ void TimerQueue::move_later(Node& node, TimePoint deadline) noexcept {
       return;
     }
   }
-  Record& record = records_[node.timer];
+  Record& record = record_of(node);
   record.set_deadline(deadline);
   record.later_sequence = next_sequence_++;
 }
@@ -134,11 +132,8 @@ void TimerQueue::move_later(Node& node, TimePoint deadline) noexcept {
 void TimerQueue::remove(Node& node) noexcept {
   const std::uint32_t place = place_of(node);
   if (place != kNowhere) take_out(place);
-  if (node.timer_form == TimerForm::extended) {
-    records_.give_back(node.timer);
-  } else {
-    node.descriptor = -1;
-  }
+  if (has_record(node)) records_.give_back(number_of_record(node));
+  if (node.timer_form != TimerForm::extended) node.descriptor = -1;
   node.timer_form = TimerForm::none;
   node.timer = kNowhere;
   --claimed_;
@@ -148,8 +143,8 @@ void TimerQueue::remove(Node& node) noexcept {
 Node* TimerQueue::due_slowly(TimePoint now) noexcept {
   while (heap_[0].key <= now) {
     Node& node = *heap_[0].node;
-    if (node.timer_form != TimerForm::extended) return &node;
-    Record& record = records_[node.timer];
+    if (!has_record(node)) return &node;
+    Record& record = record_of(node);
     if (record.sequence == record.later_sequence) return &node;
     record.sequence = record.later_sequence;
     sift_down(0, {record.deadline(), &node});
@@ -167,11 +162,10 @@ void TimerQueue::move_first(Node& node, TimePoint deadline) noexcept {
 }
 
 TimePoint TimerQueue::deadline(const Node& node) const noexcept {
-  if (node.timer_form == TimerForm::compact) {
-    return node.timer == kNowhere ? TimePoint::min() : heap_[node.timer].key;
-  }
-  const Record& record = records_[node.timer];
-  return record.place == kNowhere ? TimePoint::min() : record.deadline();
+  const std::uint32_t place =
+      node.timer_form == TimerForm::extended ? records_[node.timer].place : node.timer;
+  if (place == kNowhere) return TimePoint::min();
+  return has_record(node) ? record_of(node).deadline() : heap_[place].key;
 }
 
 void TimerQueue::reserve(std::size_t count) {

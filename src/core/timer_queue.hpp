@@ -22,7 +22,8 @@ namespace event::detail {
 //
 // A node without a descriptor whose deadline was never moved later needs nothing but its heap entry
 // (TimerForm::compact); every other timed node has a record. Either lasts from the first set() to
-// remove(), also while the node is popped: so setting it again allocates nothing.
+// remove(), also while the node is popped: so setting it again allocates nothing. The place in the
+// heap stands in the node where there is room for it: a record is one more line of cache.
 //
 // Invariants: heap_[i] is not less than its parent by (key, sequence); the index that a node or its
 // record holds is its place; a record's deadline is not less than the node's key.
@@ -106,7 +107,7 @@ class TimerQueue {
     }
 
     union {
-      std::uint32_t place;  // in the heap, or kNowhere
+      std::uint32_t place;  // in the heap, or kNowhere; of an extended node alone
       std::uint32_t next_free;
     };
     std::uint32_t sequence;        // goes with the key in the heap
@@ -117,11 +118,26 @@ class TimerQueue {
   };
   static_assert(sizeof(Record) == 20);
 
+  static bool has_record(const Node& node) noexcept {
+    return node.timer_form == TimerForm::extended || node.timer_form == TimerForm::postponed;
+  }
+  // Looked at before the heap, which is one more line of cache.
+  bool is_after_record(const Node& node, TimePoint deadline) const noexcept {
+    return has_record(node) && deadline >= record_of(node).deadline();
+  }
+  static std::uint32_t number_of_record(const Node& node) noexcept {
+    return node.timer_form == TimerForm::extended ? node.timer : node.sequence;
+  }
+  Record& record_of(const Node& node) noexcept { return records_[number_of_record(node)]; }
+  const Record& record_of(const Node& node) const noexcept {
+    return records_[number_of_record(node)];
+  }
+
   std::uint32_t& place_of(Node& node) noexcept {
     return node.timer_form == TimerForm::extended ? records_[node.timer].place : node.timer;
   }
   std::uint32_t sequence_of(const Node& node) const noexcept {
-    return node.timer_form == TimerForm::extended ? records_[node.timer].sequence : node.sequence;
+    return has_record(node) ? record_of(node).sequence : node.sequence;
   }
 
   bool before(const Entry& a, const Entry& b) const noexcept {
@@ -136,7 +152,7 @@ class TimerQueue {
   }
 
   void claim(Node& node);
-  void extend(Node& node);
+  void give_record(Node& node);
   Entry stamp(Node& node, TimePoint deadline) noexcept;
   void take_out(std::uint32_t place) noexcept;
   void sift_up(std::uint32_t place, Entry entry) noexcept;

@@ -23,9 +23,10 @@ struct NodeOps {
 
 // Where the timer queue keeps what it knows of a node.
 enum class TimerForm : std::uint8_t {
-  none,     // not in the timer queue, and nothing kept for it
-  compact,  // `timer` is a heap index; `sequence` stands in the place of the descriptor
-  extended  // `timer` is the number of a record of the timer queue
+  none,       // not in the timer queue, and nothing kept for it
+  extended,   // `timer` is the number of a record of the timer queue
+  compact,    // `timer` is a heap index; `sequence` stands in the place of the descriptor
+  postponed,  // as compact, and `sequence` is the number of a record
 };
 
 // Sizes matter here: the plain event, with its descriptor's table entry, and the timer, with its
@@ -44,8 +45,8 @@ struct Node {
   Loop* loop = nullptr;
   Duration timeout{};  // as given to attach() or rearm()
   union {
-    int descriptor;          // unless timer_form == compact
-    std::uint32_t sequence;  // then: its place among equal deadlines; the descriptor is -1
+    int descriptor;          // unless timer_form is compact or postponed
+    std::uint32_t sequence;  // then: see there; the descriptor is -1
   };
   std::uint32_t timer = kNowhere;   // see TimerForm
   std::uint32_t active = kNowhere;  // place in an active queue: index and queue, see ActiveQueue
@@ -69,7 +70,7 @@ struct Node {
   // Something of the loop's still refers to this node.
   bool in_use() const noexcept { return attached || linked || active != kNowhere; }
 
-  int fd() const noexcept { return timer_form == TimerForm::compact ? -1 : descriptor; }
+  int fd() const noexcept { return timer_form < TimerForm::compact ? descriptor : -1; }
 };
 
 }  // namespace event::detail
