@@ -31,6 +31,7 @@ FLOORS = [
         "src/core/*_array.hpp",
         "src/core/hooks.?pp",
         "src/core/post_queue.?pp",
+        "src/core/task_queue.?pp",
         "src/core/text.hpp",
         "src/core/timer_queue.?pp",
     ]),

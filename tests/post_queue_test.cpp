@@ -44,7 +44,7 @@ class Taker {
   bool run_one(Priority priority) {
     if (ready(priority) == 0) return false;
     --ready_[index(priority)];
-    queue_.pop(priority)();
+    queue_.run(priority);
     return true;
   }
 

@@ -431,7 +431,7 @@ bool Loop::run_slice_timed(std::size_t level, std::uint32_t slots) {
 
 void Loop::run_posted(const ActiveQueue& queue) {
   ++stats_.callbacks[static_cast<std::size_t>(queue.priority())];
-  posts_.pop(queue.priority())();
+  posts_.run(queue.priority());
 }
 
 // A slice has run: looks at the kernel, if something more urgent could have become active, and runs

@@ -1,20 +1,18 @@
 // Functions posted by other threads, on their way to the thread that runs them.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <mutex>
 #include <utility>
-#include <vector>
 
-#include "event/detail/task.hpp"
+#include "core/task_queue.hpp"
 #include "event/events.hpp"
 
 namespace event::detail {
 
 // Posters append under a short lock; the loop swaps whole batches out and runs them without it.
-// After the first few rounds the same vectors go back and forth and nothing is allocated.
+// After the first few rounds the same blocks go back and forth and nothing is allocated.
 //
 // Thread-safety: push() from any thread; everything else from the loop's thread.
 class PostQueue {
@@ -27,7 +25,7 @@ class PostQueue {
   template <class Wake>
   void push(Task&& task, Priority priority, Wake&& wake) {
     const std::lock_guard lock(mutex_);
-    incoming_[static_cast<std::size_t>(priority)].push_back(std::move(task));
+    incoming_[static_cast<std::size_t>(priority)].push(std::move(task));
     if (waiting_++ == 0) wake();
   }
 
@@ -46,8 +44,9 @@ class PostQueue {
     }
   }
 
-  // The next one of a priority, taken out. Requires: take() said there is one.
-  Task pop(Priority priority) noexcept { return ready_[static_cast<std::size_t>(priority)].pop(); }
+  // Runs the next one of a priority, and destroys it. What it throws comes out of here.
+  // Requires: take() said there is one; it does not call take().
+  void run(Priority priority) { ready_[static_cast<std::size_t>(priority)].run_first(); }
 
   // Waits until no push() is under way.
   ~PostQueue() {
@@ -63,42 +62,10 @@ class PostQueue {
   PostQueue& operator=(const PostQueue&) = delete;
 
  private:
-  // A queue whose unused front is given back when it empties, or is the larger part.
-  class Ready {
-   public:
-    void append(std::vector<Task>& tasks) {
-      if (tasks_.empty()) {
-        tasks_.swap(tasks);
-        return;
-      }
-      const std::size_t needed = tasks_.size() + tasks.size();
-      if (needed > tasks_.capacity()) tasks_.reserve(std::max(needed, 2 * tasks_.capacity()));
-      if (head_ > tasks_.size() / 2) {
-        tasks_.erase(tasks_.begin(), tasks_.begin() + static_cast<std::ptrdiff_t>(head_));
-        head_ = 0;
-      }
-      for (Task& task : tasks) tasks_.push_back(std::move(task));
-      tasks.clear();
-    }
-
-    Task pop() noexcept {
-      Task task = std::move(tasks_[head_++]);
-      if (head_ == tasks_.size()) {
-        tasks_.clear();
-        head_ = 0;
-      }
-      return task;
-    }
-
-   private:
-    std::vector<Task> tasks_;
-    std::size_t head_ = 0;
-  };
-
   std::mutex mutex_;
-  std::array<std::vector<Task>, kPriorities> incoming_;  // guarded by mutex_
-  std::size_t waiting_ = 0;                              // guarded by mutex_
-  std::array<Ready, kPriorities> ready_;                 // the loop's alone
+  std::array<TaskQueue, kPriorities> incoming_;  // guarded by mutex_
+  std::size_t waiting_ = 0;                      // guarded by mutex_
+  std::array<TaskQueue, kPriorities> ready_;     // the loop's alone
   bool abandoned_ = false;
 };
 
