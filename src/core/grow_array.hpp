@@ -33,18 +33,22 @@ class GrowArray {
 
   // Makes room for at least `count` elements in all. Errors: throws std::bad_alloc.
   void reserve(std::size_t count) {
-    if (count > capacity_) reallocate(count);
+    if (count > capacity_) [[unlikely]]
+      reallocate(count);
   }
 
   // Makes room for one more, and some. Errors: throws std::bad_alloc.
   void make_room(std::size_t count) {
-    if (count > capacity_) reallocate(round_up(count));
+    if (count > capacity_) [[unlikely]]
+      reallocate(round_up(count));
   }
 
   void push_back(const T& value) {
     make_room(size_ + 1);
     data_[size_++] = value;
   }
+  // The same where room was made: the new last element, which has no value yet.
+  std::size_t extend() noexcept { return size_++; }
   void pop_back() noexcept { --size_; }
   void clear() noexcept { size_ = 0; }
 
@@ -55,7 +59,7 @@ class GrowArray {
   }
 
  private:
-  void reallocate(std::size_t capacity) {
+  [[gnu::noinline]] void reallocate(std::size_t capacity) {
     if (capacity > static_cast<std::size_t>(-1) / sizeof(T)) throw std::bad_alloc();
     void* const grown = std::realloc(data_, capacity * sizeof(T));
     if (grown == nullptr) throw std::bad_alloc();

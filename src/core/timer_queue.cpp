@@ -10,11 +10,17 @@ constexpr std::uint32_t first_child_of(std::uint32_t place) noexcept { return pl
 
 }  // namespace
 
-void TimerQueue::sift_up(std::uint32_t place, Entry entry) noexcept {
+// By the difference, so that the order survives the wrap of the counter.
+bool TimerQueue::was_set_before(const Node& a, const Node& b) const noexcept {
+  return static_cast<std::int32_t>(sequence_of(a) - sequence_of(b)) < 0;
+}
+
+[[gnu::always_inline]] inline void TimerQueue::sift_up(std::uint32_t place, Entry entry) noexcept {
   while (place > 0) {
     const std::uint32_t parent = parent_of(place);
-    if (!before(entry, heap_[parent])) break;
-    put(place, heap_[parent]);
+    const Entry above = heap_[parent];
+    if (!before(entry, above)) break;
+    put(place, above);
     place = parent;
   }
   put(place, entry);
@@ -29,49 +35,57 @@ std::uint32_t TimerQueue::least_of(std::uint32_t first, std::uint32_t end) const
 }
 
 // As a knockout: two of the three comparisons do not wait for another one.
-std::uint32_t TimerQueue::least_of_four(std::uint32_t first) const noexcept {
+inline std::uint32_t TimerQueue::least_of_four(std::uint32_t first) const noexcept {
   const Entry* const four = &heap_[first];
   const std::uint32_t low = before(four[1], four[0]) ? 1 : 0;
   const std::uint32_t high = before(four[3], four[2]) ? 3 : 2;
   return first + (before(four[high], four[low]) ? high : low);
 }
 
-void TimerQueue::sift_down(std::uint32_t place, Entry entry) noexcept {
+// Moves a gap down to the last floor, by the least of the children each time. Returns where it is.
+[[gnu::always_inline]] inline std::uint32_t TimerQueue::sift_hole_down(
+    std::uint32_t place) noexcept {
   const auto size = static_cast<std::uint32_t>(heap_.size());
-  for (std::uint32_t child = first_child_of(place); child < size; child = first_child_of(place)) {
-    const std::uint32_t least =
-        child + kArity <= size ? least_of_four(child) : least_of(child, size);
-    if (!before(heap_[least], entry)) break;
+  std::uint32_t child = first_child_of(place);
+  for (; child + kArity <= size; child = first_child_of(place)) {
+    const std::uint32_t least = least_of_four(child);
     put(place, heap_[least]);
     place = least;
   }
-  put(place, entry);
+  if (child >= size) return place;
+  const std::uint32_t least = least_of(child, size);
+  put(place, heap_[least]);
+  return least;
 }
 
-// Closes the gap at `place` with the last entry.
-void TimerQueue::take_out(std::uint32_t place) noexcept {
+// Closes the gap at `place` with the last entry, which belongs near the last floor nearly always:
+// so the gap is moved there without a look at it, and it goes up from there, if it must.
+inline void TimerQueue::take_out(std::uint32_t place) noexcept {
   const Entry last = heap_[heap_.size() - 1];
   heap_.pop_back();
   if (place == heap_.size()) return;
-  if (place > 0 && before(last, heap_[parent_of(place)])) {
-    sift_up(place, last);
-  } else {
-    sift_down(place, last);
-  }
+  sift_up(sift_hole_down(place), last);
 }
 
-// Makes the node timed: room for it in the heap, and a record if it needs one.
-void TimerQueue::claim(Node& node) {
+// The common case as one piece: a node that was not timed, and needs nothing but a heap entry.
+void TimerQueue::add_compact(Node& node, TimePoint deadline) {
   heap_.make_room(claimed_ + 1);
-  if (node.descriptor == -1) {
-    node.timer_form = TimerForm::compact;
-    node.timer = kNowhere;
-  } else {
-    const std::uint32_t record = records_.take();
-    records_[record].place = kNowhere;
-    node.timer = record;
-    node.timer_form = TimerForm::extended;
-  }
+  ++claimed_;
+  node.timer_form = TimerForm::compact;
+  node.sequence = next_sequence_++;
+  sift_up(static_cast<std::uint32_t>(heap_.extend()), {deadline, node});
+}
+
+// Puts an entry in the place of the first one.
+void TimerQueue::replace_first(Entry entry) noexcept { sift_up(sift_hole_down(0), entry); }
+
+// Makes the node timed, though not in the heap yet: room for it there, and a record.
+void TimerQueue::add_extended(Node& node) {
+  heap_.make_room(claimed_ + 1);
+  const std::uint32_t record = records_.take();
+  records_[record].place = kNowhere;
+  node.timer = record;
+  node.timer_form = TimerForm::extended;
   ++claimed_;
 }
 
@@ -95,16 +109,15 @@ TimerQueue::Entry TimerQueue::stamp(Node& node, TimePoint deadline) noexcept {
   } else {
     node.sequence = sequence;
   }
-  return {deadline, &node};
+  return {deadline, node};
 }
 
 void TimerQueue::set_slowly(Node& node, TimePoint deadline) {
-  if (node.timer_form == TimerForm::none) claim(node);
+  if (node.timer_form == TimerForm::none) add_extended(node);
   const std::uint32_t place = place_of(node);
   if (place == kNowhere) {
     const Entry entry = stamp(node, deadline);
-    heap_.push_back(entry);  // claim() made the room
-    sift_up(static_cast<std::uint32_t>(heap_.size() - 1), entry);
+    sift_up(static_cast<std::uint32_t>(heap_.extend()), entry);  // the room was made
   } else if (is_after_record(node, deadline) || deadline >= heap_[place].key) {
     move_later(node, deadline);
   } else {
@@ -119,8 +132,8 @@ void TimerQueue::move_later(Node& node, TimePoint deadline) noexcept {
       give_record(node);
     } catch (const std::bad_alloc&) {
       // Without a record the node is moved at once, which costs time but no memory.
-      const std::uint32_t place = node.timer;
-      sift_down(place, stamp(node, deadline));
+      const Entry entry = stamp(node, deadline);
+      sift_up(sift_hole_down(node.timer), entry);
       return;
     }
   }
@@ -142,12 +155,12 @@ void TimerQueue::remove(Node& node) noexcept {
 // Puts nodes at the top that were set anew where they belong, until one is due.
 Node* TimerQueue::due_slowly(TimePoint now) noexcept {
   while (heap_[0].key <= now) {
-    Node& node = *heap_[0].node;
+    Node& node = heap_[0].node();
     if (!has_record(node)) return &node;
     Record& record = record_of(node);
     if (record.sequence == record.later_sequence) return &node;
     record.sequence = record.later_sequence;
-    sift_down(0, {record.deadline(), &node});
+    replace_first({record.deadline(), node});
   }
   return nullptr;
 }
@@ -158,7 +171,7 @@ void TimerQueue::pop(Node& node) noexcept {
 }
 
 void TimerQueue::move_first(Node& node, TimePoint deadline) noexcept {
-  sift_down(0, stamp(node, deadline));
+  replace_first(stamp(node, deadline));
 }
 
 TimePoint TimerQueue::deadline(const Node& node) const noexcept {
@@ -175,9 +188,9 @@ void TimerQueue::reserve(std::size_t count) {
 
 bool TimerQueue::check_invariants() const noexcept {
   for (std::uint32_t i = 0; i < heap_.size(); ++i) {
-    const Node& node = *heap_[i].node;
+    const Node& node = heap_[i].node();
     if (i > 0 && before(heap_[i], heap_[parent_of(i)])) return false;
-    if (const_cast<TimerQueue*>(this)->place_of(*heap_[i].node) != i) return false;
+    if (const_cast<TimerQueue*>(this)->place_of(heap_[i].node()) != i) return false;
     if (deadline(node) < heap_[i].key) return false;
   }
   return claimed_ >= heap_.size();

@@ -39,15 +39,21 @@ class TimerQueue {
   // Gives the node a deadline, or another one.
   // Errors: throws std::bad_alloc, only if the node was not timed before; then nothing changes.
   void set(Node& node, TimePoint deadline) {
-    if (node.timer_form == TimerForm::extended) {
-      Record& record = records_[node.timer];
-      if (record.place != kNowhere && deadline >= record.deadline()) {
-        record.set_deadline(deadline);
-        record.later_sequence = next_sequence_++;
-        return;
-      }
+    if (node.timer_form == TimerForm::none && node.descriptor == -1) {
+      return add_compact(node, deadline);
     }
+    if (node.timer_form == TimerForm::extended && postpone(node, deadline)) return;
     set_slowly(node, deadline);
+  }
+
+  // The same where it is but a store: returns false, and changes nothing, if the node was popped or
+  // had a later deadline. Requires: node.timer_form == TimerForm::extended.
+  bool postpone(const Node& node, TimePoint deadline) noexcept {
+    Record& record = records_[node.timer];
+    if (record.place == kNowhere || deadline < record.deadline()) return false;
+    record.set_deadline(deadline);
+    record.later_sequence = next_sequence_++;
+    return true;
   }
 
   // Forgets the node. Requires: node.timer_form != TimerForm::none.
@@ -73,14 +79,14 @@ class TimerQueue {
   // Calls f(node) for each timed node in the heap, in no order.
   template <class F>
   void for_each(F&& f) const {
-    for (std::size_t i = 0; i < heap_.size(); ++i) f(std::as_const(*heap_[i].node));
+    for (std::size_t i = 0; i < heap_.size(); ++i) f(std::as_const(heap_[i].node()));
   }
 
   // Calls f(node) for each timed node in the heap, in no order, and forgets them all.
   template <class F>
   void clear(F&& f) noexcept {
     while (!heap_.empty()) {
-      Node& node = *heap_[heap_.size() - 1].node;
+      Node& node = heap_[heap_.size() - 1].node();
       remove(node);
       f(node);
     }
@@ -92,9 +98,25 @@ class TimerQueue {
  private:
   static constexpr std::uint32_t kNowhere = Node::kNowhere;
 
-  struct Entry {
+  // Says where the node's place is noted without a look at the node: for one that only makes way
+  // that would be a wait for memory, and noting is none.
+  class Entry {
+   public:
+    Entry(TimePoint when, Node& node) noexcept
+        : key(when),
+          bits_(reinterpret_cast<std::uintptr_t>(&node) |
+                (node.timer_form == TimerForm::extended ? kInRecord : 0)) {}
+
+    Node& node() const noexcept { return *reinterpret_cast<Node*>(bits_ & ~kInRecord); }
+    bool has_place_in_record() const noexcept { return (bits_ & kInRecord) != 0; }
+
     TimePoint key;
-    Node* node;
+
+   private:
+    static constexpr std::uintptr_t kInRecord = 1;
+    static_assert(alignof(Node) > kInRecord);
+
+    std::uintptr_t bits_;
   };
   static_assert(sizeof(void*) != 8 || sizeof(Entry) == 16);
 
@@ -142,21 +164,28 @@ class TimerQueue {
 
   bool before(const Entry& a, const Entry& b) const noexcept {
     if (a.key != b.key) return a.key < b.key;
-    // The difference, so that the order survives the wrap of the counter.
-    return static_cast<std::int32_t>(sequence_of(*a.node) - sequence_of(*b.node)) < 0;
+    return was_set_before(a.node(), b.node());
   }
+  bool was_set_before(const Node& a, const Node& b) const noexcept;
 
   void put(std::uint32_t place, const Entry& entry) noexcept {
     heap_[place] = entry;
-    place_of(*entry.node) = place;
+    Node& node = entry.node();
+    if (entry.has_place_in_record()) [[unlikely]] {
+      records_[node.timer].place = place;
+    } else {
+      node.timer = place;
+    }
   }
 
-  void claim(Node& node);
+  void add_compact(Node& node, TimePoint deadline);
+  void add_extended(Node& node);
   void give_record(Node& node);
   Entry stamp(Node& node, TimePoint deadline) noexcept;
   void take_out(std::uint32_t place) noexcept;
+  void replace_first(Entry entry) noexcept;
   void sift_up(std::uint32_t place, Entry entry) noexcept;
-  void sift_down(std::uint32_t place, Entry entry) noexcept;
+  std::uint32_t sift_hole_down(std::uint32_t place) noexcept;
   std::uint32_t least_of(std::uint32_t first, std::uint32_t end) const noexcept;
   std::uint32_t least_of_four(std::uint32_t first) const noexcept;
   void set_slowly(Node& node, TimePoint deadline);
