@@ -61,7 +61,7 @@ TEST_F(TableOfReusedNumbers, LosesTheNodesOfADescriptorThatIsReportedAsGone) {
   Node& second = attached(fd, kReads);
   backend.set_ready(fd, Events::read);
   Ready ready = backend.reports().at(0).ready;
-  ready.what = Ready::kGone;
+  ready = {Ready::kGone, ready.fd, ready.generation};
 
   table.report(ready, [](Node&, Events) { FAIL(); });
 

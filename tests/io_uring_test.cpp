@@ -418,7 +418,7 @@ class SmallRing : public IoUring {
     EXPECT_EQ(port_->wait(TimePoint::max(), false, batch_), 0);
     batch_.take([&](const Ready& ready) {
       EXPECT_EQ(ready.generation, static_cast<std::uint32_t>(ready.fd));
-      seen[ready.fd] |= ready.what;
+      seen[ready.fd] |= ready.what();
     });
     return seen;
   }

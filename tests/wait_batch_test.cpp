@@ -21,7 +21,7 @@ constexpr auto kIgnore = [](const Ready&) {};
 // As a backend does that has so many reports.
 void fill(Batch& batch, std::size_t count) {
   for (std::size_t i = 0; i < count; ++i) {
-    batch.push({.what = Events::read, .fd = static_cast<int>(i), .generation = 1});
+    batch.push({Events::read, static_cast<int>(i), 1});
   }
   batch.finish(count);
 }
@@ -70,11 +70,11 @@ TEST(Batch, GivesAReportAgainThatCouldNotBeTaken) {
 TEST(Batch, ShowsWhatWasPushed) {
   Batch batch(kEntry);
 
-  batch.push({Events::write | Ready::kHangup, 4, 8});
+  batch.push({Events::write | Events::urgent, 4, 8});
   batch.finish(1);
 
   ASSERT_EQ(batch.size(), 1U);
-  EXPECT_EQ(batch.ready()[0].what, Events::write | Ready::kHangup);
+  EXPECT_EQ(batch.ready()[0].what(), Events::write | Events::urgent);
   EXPECT_EQ(batch.ready()[0].fd, 4);
   EXPECT_EQ(batch.ready()[0].generation, 8U);
 }

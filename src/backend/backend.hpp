@@ -1,6 +1,7 @@
 // The interface to a kernel: which descriptors to watch, and a wait that says which are ready.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -14,8 +15,10 @@
 
 namespace event::detail {
 
-// What a backend reports of one descriptor.
-struct Ready {
+// What a backend reports of one descriptor: conditions in the kernel's own numbers, which are given
+// their meaning where they are read.
+class Ready {
+ public:
   // What an error or a hang-up is to those who wait for it.
   static constexpr Events kHangupMeans = Events::read | Events::write | Events::closed;
 
@@ -23,9 +26,59 @@ struct Ready {
   static constexpr Events kHangup{0x4000};  // the kernel reports this whether or not it is asked to
   static constexpr Events kGone{0x8000};    // the descriptor is not open any more
 
-  Events what;
+  // The generation of a report that is of no descriptor of a user's but of the backend's own; fd is
+  // then zero. See BackendPort::take_own().
+  static constexpr std::uint32_t kOwn = 0xffffffff;
+
+  Ready() = default;
+  constexpr Ready(Events what, int descriptor, std::uint32_t registration) noexcept
+      : bits(to_bits(what)), fd(descriptor), generation(registration) {}
+
+  Events what() const noexcept { return kMeaning[fold(bits)]; }
+
+  // What holds, as epoll_ctl(2) numbers it, and kNotOpen.
+  static constexpr std::uint32_t kIn = 0x1;
+  static constexpr std::uint32_t kPri = 0x2;
+  static constexpr std::uint32_t kOut = 0x4;
+  static constexpr std::uint32_t kErr = 0x8;
+  static constexpr std::uint32_t kHup = 0x10;
+  static constexpr std::uint32_t kRdHup = 0x2000;
+  static constexpr std::uint32_t kNotOpen = 0x8000;
+
+  std::uint32_t bits;
   int fd;
   std::uint32_t generation;  // as given to update(): tells an old registration from a new one
+
+ private:
+  // The high bits come down beside the low ones: so a meaning costs a load and not a row of
+  // branches.
+  static constexpr std::uint8_t fold(std::uint32_t bits) noexcept {
+    return static_cast<std::uint8_t>(bits | bits >> 8);
+  }
+
+  static constexpr std::uint32_t to_bits(Events what) noexcept {
+    std::uint32_t bits = 0;
+    if (any(what & Events::read)) bits |= kIn;
+    if (any(what & Events::urgent)) bits |= kPri;
+    if (any(what & Events::write)) bits |= kOut;
+    if (any(what & Events::closed)) bits |= kRdHup;
+    if (any(what & kHangup)) bits |= kHup;
+    if (any(what & kGone)) bits |= kNotOpen;
+    return bits;
+  }
+
+  static constexpr auto kMeaning = [] {
+    std::array<Events, 256> meaning{};
+    for (std::uint32_t bits = 0; bits < meaning.size(); ++bits) {
+      if ((bits & kIn) != 0) meaning[bits] |= Events::read;
+      if ((bits & kPri) != 0) meaning[bits] |= Events::urgent;
+      if ((bits & kOut) != 0) meaning[bits] |= Events::write;
+      if ((bits & kRdHup >> 8) != 0) meaning[bits] |= Events::closed;
+      if ((bits & kNotOpen >> 8) != 0) meaning[bits] |= kGone;
+      if ((bits & (kErr | kHup)) != 0) meaning[bits] |= kHangupMeans | kHangup;
+    }
+    return meaning;
+  }();
 };
 
 // What one wait reported, and how far the loop has come with it.
@@ -132,6 +185,10 @@ class BackendPort {
   // the monotonic clock: never shorter, TimePoint::max() is for ever. A signal may end it early.
   // Requires: batch.taken().
   virtual int wait(TimePoint deadline, bool block, Batch& batch) noexcept = 0;
+
+  // Takes a report of the last wait() with the generation Ready::kOwn, before the loop asks whether
+  // the batch says that a deadline has passed.
+  virtual void take_own() noexcept {}
 
   // Whether the kernel's side keeps a file open that was closed here: then what nobody wants any
   // more is to be removed before the next wait, and let_go() to be called before a user may expect

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
@@ -20,8 +19,6 @@
 namespace event::detail {
 namespace {
 
-constexpr int kTimer = -1;  // in the place of a descriptor: the timerfd
-
 // What the kernel keeps for a descriptor, in the order of a Ready.
 epoll_data_t user_data(int fd, std::uint32_t generation) noexcept {
   const std::array<std::uint32_t, 2> words{static_cast<std::uint32_t>(fd), generation};
@@ -31,10 +28,12 @@ epoll_data_t user_data(int fd, std::uint32_t generation) noexcept {
 }
 
 // Where the kernel's entry looks like a Ready, it writes them where they will be read.
-constexpr bool kInPlace = std::endian::native == std::endian::little &&
-                          sizeof(epoll_event) == sizeof(Ready) &&
+constexpr bool kInPlace = sizeof(epoll_event) == sizeof(Ready) &&
+                          offsetof(epoll_event, events) == offsetof(Ready, bits) &&
                           offsetof(epoll_event, data) == offsetof(Ready, fd) &&
                           offsetof(Ready, generation) == offsetof(Ready, fd) + sizeof(int);
+static_assert(Ready::kIn == EPOLLIN && Ready::kPri == EPOLLPRI && Ready::kOut == EPOLLOUT &&
+              Ready::kErr == EPOLLERR && Ready::kHup == EPOLLHUP && Ready::kRdHup == EPOLLRDHUP);
 
 constexpr std::uint32_t to_epoll(Events wanted) noexcept {
   std::uint32_t bits = 0;
@@ -45,32 +44,6 @@ constexpr std::uint32_t to_epoll(Events wanted) noexcept {
   if (any(wanted & Events::edge)) bits |= EPOLLET;
   if (any(wanted & Events::exclusive)) bits |= EPOLLEXCLUSIVE;
   return bits;
-}
-
-// What the kernel says, folded into an index: EPOLLRDHUP comes down beside the low bits, and
-// nothing else is above them that is ever asked for. So an event costs a load and not a row of
-// branches.
-constexpr std::uint32_t kLowBits = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLERR | EPOLLHUP;
-constexpr std::uint32_t kFold = 8;
-constexpr std::uint32_t kFolded = kLowBits | EPOLLRDHUP >> kFold;
-static_assert(kFolded == 0x3f, "EPOLLRDHUP does not fit beside the low bits");
-
-constexpr auto kMeaning = [] {
-  std::array<Events, kFolded + 1> meaning{};
-  for (std::uint32_t bits = 0; bits <= kFolded; ++bits) {
-    if ((bits & EPOLLIN) != 0) meaning[bits] |= Events::read;
-    if ((bits & EPOLLOUT) != 0) meaning[bits] |= Events::write;
-    if ((bits & EPOLLPRI) != 0) meaning[bits] |= Events::urgent;
-    if ((bits & EPOLLRDHUP >> kFold) != 0) meaning[bits] |= Events::closed;
-    if ((bits & (EPOLLERR | EPOLLHUP)) != 0) {
-      meaning[bits] |= Ready::kHangupMeans | Ready::kHangup;
-    }
-  }
-  return meaning;
-}();
-
-constexpr Events from_epoll(std::uint32_t bits) noexcept {
-  return kMeaning[(bits | bits >> kFold) & kFolded];
 }
 
 class Epoll final : public BackendPort {
@@ -98,8 +71,15 @@ class Epoll final : public BackendPort {
 
   int wait(TimePoint deadline, bool block, Batch& batch) noexcept override {
     batch.start();
+    batch_ = &batch;
     const bool plain = deadline >= armed_ && always_.empty();
     return plain ? wait_for(block ? -1 : 0, batch) : wait_otherwise(deadline, block, batch);
+  }
+
+  // The timerfd's: the deadline that it was set to has passed.
+  void take_own() noexcept override {
+    armed_ = TimePoint::max();
+    batch_->expired = true;
   }
 
   int begin_rebuild() noexcept override {
@@ -182,7 +162,7 @@ class Epoll final : public BackendPort {
         ::epoll_wait(set_.get(), entries_of(batch), static_cast<int>(batch.capacity()), timeout);
     if (count < 0) return errno == EINTR ? 0 : errno;
     if constexpr (!kInPlace) copy_out(static_cast<std::size_t>(count), batch);
-    batch.finish(translate(batch, static_cast<std::size_t>(count)));
+    batch.finish(static_cast<std::size_t>(count));
     return 0;
   }
 
@@ -208,34 +188,12 @@ class Epoll final : public BackendPort {
                     : reinterpret_cast<epoll_event*>(batch.kernel_entries());
   }
 
-  // Gives reports their meaning. Returns how many there are without the timerfd's.
-  std::size_t translate(Batch& batch, std::size_t count) noexcept {
-    Ready* ready = batch.ready();
-    Ready* end = ready + count;
-    while (ready != end) {
-      if (ready->fd == kTimer) [[unlikely]] {
-        take_out_timer(ready, end--, batch);
-        --count;
-        continue;
-      }
-      ready->what = from_epoll(static_cast<std::uint32_t>(ready->what));
-      ++ready;
-    }
-    return count;
-  }
-
-  [[gnu::noinline]] void take_out_timer(Ready* place, Ready* end, Batch& batch) noexcept {
-    std::copy(place + 1, end, place);
-    armed_ = TimePoint::max();
-    batch.expired = true;
-  }
-
-  // The kernel's entries as reports, but for what they say.
+  // The kernel's entries as reports.
   static void copy_out(std::size_t count, Batch& batch) noexcept {
     for (std::size_t i = 0; i < count; ++i) {
       const epoll_event& event = entries_of(batch)[i];
       Ready& ready = batch.ready()[i];
-      ready.what = static_cast<Events>(static_cast<std::uint16_t>(event.events));
+      ready.bits = event.events;
       std::memcpy(&ready.fd, &event.data, sizeof event.data);
     }
   }
@@ -256,7 +214,7 @@ class Epoll final : public BackendPort {
   int watch_timer(int set) noexcept {
     epoll_event event{};
     event.events = EPOLLIN | EPOLLET;
-    event.data = user_data(kTimer, 0);
+    event.data = user_data(0, Ready::kOwn);
     return ::epoll_ctl(set, EPOLL_CTL_ADD, timer_.get(), &event) == 0 ? 0 : errno;
   }
 
@@ -266,6 +224,7 @@ class Epoll final : public BackendPort {
   UniqueFd timer_;  // none if the system has none to give
   TimePoint armed_ = TimePoint::max();
   AlwaysReady always_;
+  Batch* batch_ = nullptr;  // of the last wait
 };
 
 }  // namespace

@@ -472,7 +472,7 @@ class IoUring final : public BackendPort {
     if (count == 0 || ::poll(polled, static_cast<nfds_t>(count), 0) < 0) return;
     std::size_t kept = 0;
     for (std::size_t i = 0; i < count; ++i) {
-      const bool gone = any(reports[i].what & Ready::kGone);
+      const bool gone = any(reports[i].what() & Ready::kGone);
       if (!gone && polled[i].revents == 0) continue;
       const Events what = gone ? Ready::kGone : from_poll(polled[i].revents);
       reports[kept++] = {what, reports[i].fd, reports[i].generation};

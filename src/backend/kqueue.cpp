@@ -472,7 +472,7 @@ class Kqueue final : public BackendPort {
     Entry& entry = entries_[static_cast<std::size_t>(ready.fd)];
     Ready* const earlier = batch.ready() + entry.place;
     if (entry.place < size && earlier->fd == ready.fd) {
-      earlier->what |= ready.what;
+      earlier->bits |= ready.bits;
       return;
     }
     entry.place = static_cast<std::uint16_t>(size);

@@ -207,7 +207,7 @@ int FdTable::tell(int fd, Entry& entry, const Node& added) noexcept {
 
 int FdTable::register_anew(int fd, Entry& entry, Events wanted) noexcept {
   Entry fresh = entry;
-  ++fresh.generation;
+  begin_generation(fresh);
   int error = update(Change::add, fd, fresh, wanted);
   // A registration that was thought to be gone, and came back with dup2().
   if (error == EEXIST) {
@@ -241,7 +241,7 @@ void FdTable::be_exact() noexcept {
 // when it is reported.
 void FdTable::take_back(int fd, Entry& entry) noexcept {
   static_cast<void>(update(Change::remove, fd, entry, Events::none));
-  ++entry.generation;  // what is reported from now on is of no registration of ours
+  begin_generation(entry);  // what is reported from now on is of no registration of ours
   entry.registered = entry.take_back = entry.hung_up = entry.kept = false;
   entry.told = Events::none;
   unlink_detached(entry);
@@ -253,12 +253,20 @@ void FdTable::lose(int fd, Entry& entry) noexcept {
   for_each_node(entry, [](Node& node) { node.lost = true; });
 }
 
+void FdTable::report_of_none(const Ready& ready) noexcept {
+  if (ready.generation == Ready::kOwn) {
+    backend_.take_own();
+  } else {
+    stale_ = true;
+  }
+}
+
 void FdTable::unwanted(const Ready& ready, Entry& entry) noexcept {
-  if (any(ready.what & Ready::kGone)) {
+  if (any(ready.what() & Ready::kGone)) {
     lose(ready.fd, entry);
     return;
   }
-  if (any(ready.what & Ready::kHangup)) entry.hung_up = true;
+  if (any(ready.what() & Ready::kHangup)) entry.hung_up = true;
   if (entry.kept) entry.take_back = true;
   mark_dirty(ready.fd, entry);
 }

@@ -31,6 +31,7 @@ class FdTable {
   // Errors: throws std::bad_alloc.
   explicit FdTable(BackendPort& backend) : backend_(backend), holds_files_(backend.holds_files()) {
     dirty_.reserve(kDirtyRoom);
+    entries_.make(0);  // where reports of the backend's own are looked up
   }
   FdTable(const FdTable&) = delete;
   FdTable& operator=(const FdTable&) = delete;
@@ -39,7 +40,17 @@ class FdTable {
   // A node that is still linked stands for the same open file as before.
   // Returns 0 or an errno, and then has changed nothing. Cost: one system call, none if the kernel
   // still watches for it, three if the number was closed and given away while it was watched.
-  int add(Node& node) noexcept { return is_kept_for(node) ? 0 : add_slowly(node); }
+  int add(Node& node) noexcept { return still_watches(node) ? 0 : add_slowly(node); }
+
+  // Whether the kernel still reports all that a node wants that was detached, so that add() has
+  // nothing to do: it is linked, and alone on its descriptor.
+  bool still_watches(const Node& node) const noexcept {
+    if (!node.linked) return false;
+    const Entry& entry = entries_[static_cast<std::size_t>(node.descriptor)];
+    const Events wanted = node.events & (kConditions | kOptions);
+    return entry.registered && !entry.kept && !entry.head.is_list() && entry.told == wanted &&
+           !any(wanted & kOptions);
+  }
 
   // The node was detached by hand: the kernel hears of it before the next wait, if it must.
   void detached(Node& node) noexcept;
@@ -69,14 +80,12 @@ class FdTable {
   void report(const Ready& ready, Activate activate) {
     // What the kernel reports was registered once, so its page is there.
     Entry& entry = entries_[static_cast<std::size_t>(ready.fd)];
-    if (entry.generation != ready.generation) [[unlikely]] {
-      stale_ = true;
-      return;
-    }
+    if (entry.generation != ready.generation) [[unlikely]]
+      return report_of_none(ready);
     // Whoever is registered has a node; nearly always it is the only one, attached, and asked.
     if (entry.head.is_list()) return report_to_list(ready, entry, activate);
     Node& node = *entry.head.node();
-    const Events what = ready.what & node.events;  // what is reported are conditions
+    const Events what = ready.what() & node.events;  // what is reported are conditions
     if (any(what) && node.attached) [[likely]] {
       activate(node, what);
     } else {
@@ -178,27 +187,19 @@ class FdTable {
     }
   }
 
+  void report_of_none(const Ready& ready) noexcept;
+
   // Apart, so that the registers it needs are not saved in report().
   template <class Activate>
   [[gnu::noinline]] void report_to_list(const Ready& ready, Entry& entry, Activate activate) {
     bool wanted = false;
     for_each_node(entry, [&](Node& node) {
-      const Events what = ready.what & node.events & kConditions;
+      const Events what = ready.what() & node.events & kConditions;
       if (!any(what) || !node.attached || node.lost) return;
       wanted = true;
       activate(node, what);
     });
     if (!wanted) unwanted(ready, entry);
-  }
-
-  // A node that is attached again, alone on its descriptor, and the kernel still reports what it
-  // wants.
-  bool is_kept_for(const Node& node) noexcept {
-    if (!node.linked) return false;
-    const Entry& entry = entries_[static_cast<std::size_t>(node.descriptor)];
-    const Events wanted = node.events & (kConditions | kOptions);
-    return entry.registered && !entry.kept && !entry.head.is_list() && entry.told == wanted &&
-           !any(wanted & kOptions);
   }
 
   int add_slowly(Node& node) noexcept;
@@ -209,6 +210,9 @@ class FdTable {
   Node* find_detached(const Entry& entry) noexcept;
   bool all_lost(const Entry& entry) noexcept;
 
+  static void begin_generation(Entry& entry) noexcept {
+    if (++entry.generation == Ready::kOwn) entry.generation = 0;
+  }
   Events wanted(const Entry& entry, const Node* also = nullptr) noexcept;
   static bool covers(Events told, Events wanted) noexcept;
   int update(Change change, int fd, const Entry& entry, Events wanted) noexcept;

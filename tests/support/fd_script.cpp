@@ -177,7 +177,7 @@ void FdScript::expect_sense(const TinyLoop::Reported& reported) {
     ASSERT_EQ(watch.node.descriptor, reported.report.ready.fd);
     ASSERT_TRUE(any(activation.what));
     ASSERT_EQ(activation.what,
-              reported.report.ready.what & watch.node.events & FdTable::kConditions);
+              reported.report.ready.what() & watch.node.events & FdTable::kConditions);
     ASSERT_GT(watch.attached_at, last) << "out of order, or twice";
     last = watch.attached_at;
   }
