@@ -30,6 +30,7 @@ FLOORS = [
         "src/core/attention.hpp",
         "src/core/*_array.hpp",
         "src/core/hooks.?pp",
+        "src/core/outcome.hpp",
         "src/core/post_queue.?pp",
         "src/core/task_queue.?pp",
         "src/core/text.hpp",
@@ -40,6 +41,7 @@ FLOORS = [
     ]),
     ("loop", [
         "src/core/alarms.?pp",
+        "src/core/dispatch.cpp",
         "src/core/fd_table.?pp",
         "src/core/fork.cpp",
         "src/core/loop.?pp",

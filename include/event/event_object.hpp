@@ -132,9 +132,6 @@ class EVENT_API Event {
     detail::Stored<std::decay_t<F>>::create(node_.callable, std::forward<F>(callback));
   }
 
-  // Attaches with a first timeout that differs from the later ones.
-  [[nodiscard]] std::error_code try_attach(Duration first, Duration period) noexcept;
-
   // Nothing of the loop's refers to it any more. Requires: node().in_use().
   void release() noexcept;
 

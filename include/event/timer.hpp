@@ -10,11 +10,25 @@ namespace event {
 
 // Fires once, when the time given to attach() has passed: never early. Attach it again to use it
 // again; rearm() moves it while it waits. attach() without a time fires in the next iteration.
-class Timer : public Event {
+class EVENT_API Timer : public Event {
  public:
   template <detail::EventCallback F>
   Timer(Base& base, F&& callback, Priority priority = Priority::middle)
       : Event(base, -1, Events::timeout, std::forward<F>(callback), priority) {}
+
+  // Fires when the base's clock has come to `deadline`, in the next iteration if it has already.
+  // Reads no clock, which is half of what attach() costs: with base.now() + delay, in a callback
+  // the delay counts from the iteration's time, and many timers set at once share one reading.
+  // timeout() is then zero. Errors: as attach(), but that any time will do. Cost: O(log n) in the
+  // timers.
+  void attach_at(TimePoint deadline);
+
+  // The same, with the error returned.
+  [[nodiscard]] std::error_code try_attach_at(TimePoint deadline) noexcept;
+
+  // Moves it to another deadline while it is attached, as attach_at() counts. Errors: as rearm().
+  // Cost: a store if it moves later, else O(log n).
+  void rearm_at(TimePoint deadline);
 };
 
 // Fires again and again. The n-th fire is due at start + n periods, however late the earlier ones

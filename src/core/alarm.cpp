@@ -11,7 +11,7 @@ void Alarm::attach(std::chrono::system_clock::time_point when) {
 }
 
 std::error_code Alarm::try_attach(std::chrono::system_clock::time_point when) noexcept {
-  return node().loop->attach_alarm(node(), std::chrono::time_point_cast<Duration>(when));
+  return node().loop->attach_alarm(node(), std::chrono::time_point_cast<Duration>(when)).code();
 }
 
 std::optional<WallTime> Alarm::deadline() const noexcept {

@@ -10,24 +10,20 @@
 
 namespace event::detail {
 
-std::error_code Loop::attach_alarm(Node& node, WallTime when) noexcept {
+Outcome Loop::attach_alarm(Node& node, WallTime when) noexcept {
   assert_thread();
   if (node.attached) return Errc::already_attached;
-  if (!is_ours()) {
-    if (const std::error_code error = restart_after_fork()) return error;
-  }
+  if (const Outcome outcome = have_own_kernel(); outcome.failed()) return outcome;
   try {
     if (alarms_ == nullptr) {
       auto alarms = std::make_unique<Alarms>(kClockOps, *this);
-      if (const int error = watch_wall(*alarms); error != 0) {
-        return {error, std::system_category()};
-      }
+      if (const int error = watch_wall(*alarms); error != 0) return Outcome::of_errno(error);
       alarms_ = std::move(alarms);
       monotonic_ = false;
     }
     alarms_->queue.set(node, from_wall(when));
   } catch (const std::bad_alloc&) {
-    return {ENOMEM, std::system_category()};
+    return Outcome::of_errno(ENOMEM);
   }
   node.attached = true;
   count_attached(node, true);

@@ -16,6 +16,7 @@ class Attention {
   static constexpr std::uint32_t kPosted = 1;
   static constexpr std::uint32_t kStop = 2;
   static constexpr std::uint32_t kStopNow = 4;
+  static constexpr std::uint32_t kStops = kStop | kStopNow;
   static constexpr std::uint32_t kSignalled = 16;
 
   static_assert(std::atomic<std::uint32_t>::is_always_lock_free, "signal handlers use it");

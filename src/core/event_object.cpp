@@ -7,36 +7,42 @@
 namespace event {
 namespace {
 
-void throw_if(std::error_code error, const char* what) {
-  if (error) throw std::system_error(error, what);
+using detail::Outcome;
+
+[[noreturn, gnu::cold]] void fail(Outcome outcome, const char* call) {
+  throw std::system_error(outcome.code(), call);
+}
+
+void throw_if_failed(Outcome outcome, const char* call) {
+  if (outcome.failed()) [[unlikely]]
+    fail(outcome, call);
 }
 
 }  // namespace
 
 void Event::attach(Duration timeout) {
-  const std::error_code error = try_attach(timeout);
-  if (error && any(node_.events & Events::signal)) {
-    throw std::system_error(error, "event::Event::attach: signal " + detail::to_text(fd()));
+  const Outcome outcome = node_.loop->attach(node_, timeout, timeout);
+  if (!outcome.failed()) [[likely]]
+    return;
+  if (any(node_.events & Events::signal)) {
+    throw std::system_error(outcome.code(),
+                            "event::Event::attach: signal " + detail::to_text(fd()));
   }
-  throw_if(error, "event::Event::attach");
+  fail(outcome, "event::Event::attach");
 }
 
 std::error_code Event::try_attach(Duration timeout) noexcept {
-  return node_.loop->attach(node_, timeout, timeout);
-}
-
-std::error_code Event::try_attach(Duration first, Duration period) noexcept {
-  return node_.loop->attach(node_, first, period);
+  return node_.loop->attach(node_, timeout, timeout).code();
 }
 
 bool Event::detach() noexcept { return node_.in_use() && node_.loop->detach(node_); }
 
 void Event::rearm(Duration timeout) {
-  throw_if(node_.loop->rearm(node_, timeout), "event::Event::rearm");
+  throw_if_failed(node_.loop->rearm(node_, timeout), "event::Event::rearm");
 }
 
 void Event::assign(int fd, Events events) {
-  throw_if(node_.loop->assign(node_, fd, events), "event::Event::assign");
+  throw_if_failed(node_.loop->assign(node_, fd, events), "event::Event::assign");
 }
 
 void Event::activate(Events fired) noexcept { node_.loop->activate(node_, fired); }
@@ -53,8 +59,20 @@ void Event::set_priority(Priority priority) noexcept { node_.loop->set_priority(
 
 void Event::release() noexcept { node_.loop->release(node_); }
 
+void Timer::attach_at(TimePoint deadline) {
+  throw_if_failed(node().loop->attach_at(node(), deadline), "event::Timer::attach_at");
+}
+
+std::error_code Timer::try_attach_at(TimePoint deadline) noexcept {
+  return node().loop->attach_at(node(), deadline).code();
+}
+
+void Timer::rearm_at(TimePoint deadline) {
+  throw_if_failed(node().loop->rearm_at(node(), deadline), "event::Timer::rearm_at");
+}
+
 void Ticker::attach(Duration first, Duration period) {
-  throw_if(try_attach(first, period), "event::Ticker::attach");
+  throw_if_failed(node().loop->attach(node(), first, period), "event::Ticker::attach");
 }
 
 }  // namespace event

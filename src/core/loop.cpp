@@ -10,13 +10,8 @@
 namespace event::detail {
 namespace {
 
-constexpr std::uint32_t kStops = Attention::kStop | Attention::kStopNow;
+constexpr std::uint32_t kStops = Attention::kStops;
 constexpr std::uint32_t kWants = kStops | Attention::kPosted | Attention::kSignalled;
-
-constexpr bool is_ticker(const Node& node) noexcept {
-  return any(node.events & Events::persist) &&
-         !any(node.events & (FdTable::kConditions | Events::signal));
-}
 
 Options checked(Options options) noexcept {
   if (options.slice == 0) options.slice = 1;
@@ -298,7 +293,9 @@ void Loop::collect_due() {
         node->active != Node::kNowhere && any(static_cast<Events>(node->fired) & Events::timeout);
     make_active(*node, Events::timeout);
     count_late(timers_.next(), now);
-    if (is_ticker(*node) && node->timeout > Duration::zero()) {
+    if (!any(node->events & Events::persist)) {
+      timers_.remove(*node);
+    } else if (is_ticker(*node) && node->timeout > Duration::zero()) {
       tick(*node, pending);
     } else {
       timers_.pop(*node);
@@ -351,110 +348,6 @@ void Loop::collect_posted() {
   }
 }
 
-// Runs what is active now; what its callbacks make active waits for the next iteration.
-void Loop::run_active() {
-  static_assert(kPriorities == 3);
-  run_levels(active_[0].slots(), active_[1].slots(), active_[2].slots());
-}
-
-// So many slots of each priority.
-inline void Loop::run_levels(std::uint32_t high, std::uint32_t middle, std::uint32_t low) {
-  if (high > 0) run_level(0, high);
-  until_look_ = options_.slice;
-  if (middle > 0) run_level(1, middle);
-  if (low > 0) run_level(2, low);
-}
-
-// Everything is as it shall be after the callback before it runs: it may do anything to the event.
-inline void Loop::fire(Node& node) {
-  if (!any(node.events & Events::persist) || node.timer_form != TimerForm::none) prepare(node);
-  const auto fired = static_cast<Events>(node.fired);
-  node.fired = 0;
-  node.ops->call(node, fired);
-}
-
-inline void Loop::run_level(std::size_t level, std::uint32_t slots) {
-  if ((level > 0 && slots > until_look_) || timing_ != nullptr) return run_in_slices(level, slots);
-  if (level > 0) until_look_ -= slots;
-  static_cast<void>(run_slice(level, slots));
-}
-
-// After each slice below the highest priority the kernel is asked, and what is more urgent runs.
-void Loop::run_in_slices(std::size_t level, std::uint32_t slots) {
-  while (slots > 0) {
-    if (level > 0 && until_look_ == 0) {
-      look_above(level);
-      slots = std::min(slots, active_[level].slots());  // all may have been removed there
-    }
-    std::uint32_t slice = slots;
-    if (level > 0) {
-      slice = static_cast<std::uint32_t>(std::min<std::size_t>(slots, until_look_));
-      until_look_ -= slice;
-    }
-    slots -= slice;
-    if (timing_ != nullptr ? !run_slice_timed(level, slice) : !run_slice(level, slice)) return;
-  }
-}
-
-// Returns false if stop_now() ended it.
-bool Loop::run_slice(std::size_t level, std::uint32_t slots) {
-  ActiveQueue* const active = &active_[level];
-  std::uint64_t* const callbacks = &stats_.callbacks[level];
-  for (; slots > 0; --slots) {
-    if (attention_.asked(Attention::kStopNow)) return false;
-    Node* const slot = active->pop();
-    if (ActiveQueue::is_node(slot)) [[likely]] {
-      ++*callbacks;
-      fire(*slot);
-    } else if (slot != nullptr) {
-      run_posted(*active);
-    }
-  }
-  active->rewind_if_all_ran();
-  return true;
-}
-
-bool Loop::run_slice_timed(std::size_t level, std::uint32_t slots) {
-  timing_->mark = real_time();
-  for (; slots > 0; --slots) {
-    Node* const next = active_[level].first();
-    if (next == nullptr) {
-      static_cast<void>(active_[level].pop());
-      continue;
-    }
-    CallbackTime measured = begin_timed(next, static_cast<Priority>(level));
-    if (!run_slice(level, 1)) return false;
-    end_timed(measured);
-  }
-  return true;
-}
-
-void Loop::run_posted(const ActiveQueue& queue) {
-  ++stats_.callbacks[static_cast<std::size_t>(queue.priority())];
-  posts_.run(queue.priority());
-}
-
-// A slice has run: looks at the kernel, if something more urgent could have become active, and runs
-// that.
-void Loop::look_above(std::size_t level) {
-  std::size_t above = 0;
-  for (std::size_t i = 0; i < level; ++i) above += attached_[i];
-  if ((above > 0 || attention_.asked(Attention::kPosted)) && !attention_.asked(kStops)) {
-    look(false);
-    run_levels(active_[0].slots(), level > 1 ? active_[1].slots() : 0, 0);
-  }
-  until_look_ = options_.slice;  // whatever ran above, this priority gets its slice
-}
-
-// The timeouts of a persistent event, and the end of a one-shot's watch.
-void Loop::prepare(Node& node) noexcept {
-  if (!any(node.events & Events::persist)) {
-    if (node.attached) end_watch(node);
-  } else if (!is_ticker(node) || node.timeout == Duration::zero()) {
-    timers_.set(node, later(iteration_time(), node.timeout));
-  }
-}
-
 void Loop::stop(std::uint32_t how) noexcept {
   stopping_.fetch_add(1, std::memory_order_relaxed);
   if (attention_.ask(how)) wakeup_.wake();
@@ -467,16 +360,8 @@ void Loop::post(Task&& task, Priority priority) {
   });
 }
 
-TimePoint Loop::real_time() const noexcept {
-  if (options_.time != nullptr) return options_.time->now();
-  return boottime_ == nullptr ? std::chrono::steady_clock::now() : boot_time();
-}
-
-// Read when it is first asked for: an iteration that needs no time does not pay for it.
-inline TimePoint Loop::iteration_time() const noexcept {
-  if (!time_known_) [[unlikely]]
-    read_time();
-  return time_;
+TimePoint Loop::other_time() const noexcept {
+  return options_.time != nullptr ? options_.time->now() : boot_time();
 }
 
 void Loop::read_time() const noexcept {
@@ -485,10 +370,5 @@ void Loop::read_time() const noexcept {
 }
 
 TimePoint Loop::now() const noexcept { return running_ ? iteration_time() : real_time(); }
-
-void Loop::assert_thread() const noexcept {
-  assert((!running_ || thread_ == std::this_thread::get_id()) &&
-         "a base and its events belong to the thread that runs it");
-}
 
 }  // namespace event::detail

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <atomic>
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <iosfwd>
@@ -21,6 +22,7 @@
 #include "core/attention.hpp"
 #include "core/fd_table.hpp"
 #include "core/hooks.hpp"
+#include "core/outcome.hpp"
 #include "core/post_queue.hpp"
 #include "core/signals.hpp"
 #include "core/timer_queue.hpp"
@@ -67,10 +69,12 @@ class Loop {
   void dump(std::ostream& out);
 
   // watch.cpp: what events ask for
-  std::error_code attach(Node& node, Duration first, Duration timeout) noexcept;
+  Outcome attach(Node& node, Duration first, Duration timeout) noexcept;
+  Outcome attach_at(Node& node, TimePoint deadline) noexcept;
   bool detach(Node& node) noexcept;
-  std::error_code rearm(Node& node, Duration timeout) noexcept;
-  std::error_code assign(Node& node, int fd, Events events) noexcept;
+  Outcome rearm(Node& node, Duration timeout) noexcept;
+  Outcome rearm_at(Node& node, TimePoint deadline) noexcept;
+  Outcome assign(Node& node, int fd, Events events) noexcept;
   void release(Node& node) noexcept;
   void activate(Node& node, Events fired) noexcept;
   void set_keeps_alive(Node& node, bool on) noexcept;
@@ -79,7 +83,7 @@ class Loop {
   void reserve(std::size_t descriptors, std::size_t timers);
 
   // alarms.cpp
-  std::error_code attach_alarm(Node& node, WallTime when) noexcept;
+  Outcome attach_alarm(Node& node, WallTime when) noexcept;
 
   Hooks& hooks() noexcept {
     assert_thread();
@@ -92,6 +96,9 @@ class Loop {
 
  private:
   static constexpr std::size_t kPriorities = 3;
+
+  // Of the deadlines that a user names. The one before it stands for none.
+  static constexpr TimePoint kEarliest = TimePoint::min() + Duration(1);
 
   // How often the wall clock is looked at while there are alarms, if nothing tells of its changes.
   static constexpr Duration kLookAtWall = std::chrono::seconds(1);
@@ -127,6 +134,8 @@ class Loop {
   void collect_posted();
   void count_late(TimePoint due, TimePoint now) noexcept;
   void tick(Node& node, bool pending) noexcept;
+
+  // dispatch.cpp: steps of run()
   void run_active();
   void run_levels(std::uint32_t high, std::uint32_t middle, std::uint32_t low);
   void run_level(std::size_t level, std::uint32_t slots);
@@ -135,8 +144,12 @@ class Loop {
   bool run_slice_timed(std::size_t level, std::uint32_t slots);
   void run_posted(const ActiveQueue& queue);
   void fire(Node& node);
-  void prepare(Node& node) noexcept;
+  void restart_timeout(Node& node) noexcept;
+  void restart_timeout_slowly(Node& node) noexcept;
+  void end_one_shot(Node& node) noexcept;
   void look_above(std::size_t level);
+
+  // What the loop's own events do.
   static void on_wakeup(Node& node, Events fired);
   static void on_blocked_signals(Node& node, Events fired);
   static void on_clock(Node& node, Events fired);
@@ -152,6 +165,11 @@ class Loop {
 
   // fork.cpp
   bool is_ours() const noexcept { return forks_ == fork_count(); }
+  Outcome have_own_kernel() noexcept {
+    if (is_ours()) [[likely]]
+      return {};
+    return Outcome::of_errno(restart_after_fork().value());
+  }
   int register_internal(Node& node, int fd) noexcept;
   int reopen_internals() noexcept;
   void abandon() noexcept;
@@ -164,20 +182,40 @@ class Loop {
   void list_timed(const TimerQueue& queue, std::vector<const Node*>& nodes) const;
 
   // watch.cpp: steps of the calls above
-  Errc check(const Node& node, Duration first, Duration timeout) const noexcept;
+  Outcome attach_timer(Node& node, TimePoint deadline, Duration timeout) noexcept;
+  Outcome attach_watch(Node& node, const TimePoint* deadline, Duration timeout) noexcept;
+  Errc check_watch(const Node& node) const noexcept;
+  void begin_watch(Node& node, Duration timeout) noexcept;
+  Outcome move_deadline(Node& node, TimePoint deadline, Duration timeout) noexcept;
+  void call_off_timeout(Node& node) noexcept;
   int add_signal(Node& node) noexcept;
   int watch_blocked_signals() noexcept;
   void forget_active(Node& node) noexcept;
-  void count_attached(const Node& node, bool attached) noexcept;
-  void end_watch(Node& node) noexcept;
 
-  TimePoint real_time() const noexcept;
-  TimePoint iteration_time() const noexcept;
+  TimePoint real_time() const noexcept {
+    if (options_.time == nullptr && boottime_ == nullptr) [[likely]]
+      return std::chrono::steady_clock::now();
+    return other_time();
+  }
+  TimePoint other_time() const noexcept;
+  // Read when it is first asked for: an iteration that needs no time does not pay for it.
+  TimePoint iteration_time() const noexcept {
+    if (!time_known_) [[unlikely]]
+      read_time();
+    return time_;
+  }
   void read_time() const noexcept;
-  void assert_thread() const noexcept;
 
+  void assert_thread() const noexcept {
+    assert((!running_ || thread_ == std::this_thread::get_id()) &&
+           "a base and its events belong to the thread that runs it");
+  }
+
+  // Requires: `by` is not negative.
   static TimePoint later(TimePoint from, Duration by) noexcept {
-    return by < TimePoint::max() - from ? from + by : TimePoint::max();
+    Duration::rep sum = 0;
+    const bool too_late = __builtin_add_overflow(from.time_since_epoch().count(), by.count(), &sum);
+    return too_late ? TimePoint::max() : TimePoint(Duration(sum));
   }
 
   // Zero if `to` is not after `from`; the wall clock may be before 1970, and then the difference
@@ -207,10 +245,25 @@ class Loop {
     node.fired = static_cast<std::uint8_t>(static_cast<Events>(node.fired) | fired);
   }
 
+  void count_attached(const Node& node, bool attached) noexcept {
+    const std::size_t change = attached ? 1 : static_cast<std::size_t>(-1);
+    attached_[static_cast<std::size_t>(node.priority)] += change;
+    if (node.keeps_alive) keeping_alive_ += change;
+  }
+
+  // Detached, as far as the timers and the counts go; the descriptor's registration is remembered.
+  void end_watch(Node& node) noexcept {
+    node.attached = false;
+    count_attached(node, false);
+    if (node.timer_form != TimerForm::none) timers_of(node).remove(node);
+    if (any(node.events & Events::signal)) signals_.remove(node);
+    if (node.linked || node.lost) table_.fired(node);
+  }
+
   // The active queues begin at the front again. Returns whether nothing is active.
   bool rewind() noexcept {
     const bool all_ran =
-        active_[0].is_at_front() && active_[1].is_at_front() && active_[2].is_at_front();
+        active_[0].is_at_front() & active_[1].is_at_front() & active_[2].is_at_front();
     if (all_ran) [[likely]]
       return true;
     bool nothing_active = true;
@@ -222,6 +275,11 @@ class Loop {
 
   ActiveQueue& queue(Priority priority) noexcept {
     return active_[static_cast<std::size_t>(priority)];
+  }
+
+  static bool is_ticker(const Node& node) noexcept {
+    return any(node.events & Events::persist) &&
+           !any(node.events & (FdTable::kConditions | Events::signal));
   }
 
   TimerQueue& timers_of(const Node& node) noexcept {

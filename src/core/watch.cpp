@@ -1,4 +1,5 @@
 // The loop's side of an event: attach, detach, and what else its owner asks for.
+#include <algorithm>
 #include <cerrno>
 #include <new>
 
@@ -15,57 +16,79 @@ constexpr Events kNotExclusive = Events::closed | Events::urgent;
 constexpr Errc kNothing{};
 constexpr Events kAllConditions = kOnFile | Events::timeout | Events::signal;
 
-std::error_code system_error(int error) noexcept { return {error, std::system_category()}; }
-
 }  // namespace
 
-// Whether the node makes sense, and this backend can do it: what is wrong with it, or kNothing.
-inline Errc Loop::check(const Node& node, Duration first, Duration timeout) const noexcept {
-  if (node.attached) return Errc::already_attached;
-  const bool on_file = any(node.events & kOnFile);
-  const bool on_signal = any(node.events & Events::signal);
-  const bool timed = first > Duration::zero() || any(node.events & Events::timeout);
-  if (first < Duration::zero() || timeout < Duration::zero() ||
-      (!on_file && !timed && !on_signal) || (on_file && (node.descriptor < 0 || on_signal))) {
+Outcome Loop::attach(Node& node, Duration first, Duration timeout) noexcept {
+  assert_thread();
+  if (node.attached) [[unlikely]]
+    return Errc::already_attached;
+  if (first < Duration::zero() || timeout < Duration::zero()) [[unlikely]]
     return Errc::invalid_event;
+  if (const Outcome outcome = have_own_kernel(); outcome.failed()) return outcome;
+  const bool timed = first > Duration::zero() || any(node.events & Events::timeout);
+  const bool more = any(node.events & (kOnFile | Events::signal));
+  if (!timed) {
+    if (!more) return Errc::invalid_event;
+    if (!table_.still_watches(node)) return attach_watch(node, nullptr, timeout);
+    begin_watch(node,
+                timeout);  // a one-shot that fired: it was looked at when it was attached first
+    return {};
   }
-  if (!on_file) return kNothing;
+  const TimePoint deadline = later(real_time(), first);
+  return more ? attach_watch(node, &deadline, timeout) : attach_timer(node, deadline, timeout);
+}
+
+// A deadline and nothing else.
+inline Outcome Loop::attach_timer(Node& node, TimePoint deadline, Duration timeout) noexcept {
+  try {
+    timers_.set(node, deadline);
+  } catch (const std::bad_alloc&) {
+    return Outcome::of_errno(ENOMEM);
+  }
+  begin_watch(node, timeout);
+  return {};
+}
+
+Outcome Loop::attach_at(Node& node, TimePoint deadline) noexcept {
+  assert_thread();
+  if (node.attached) return Errc::already_attached;
+  if (const Outcome outcome = have_own_kernel(); outcome.failed()) return outcome;
+  return attach_timer(node, std::max(deadline, kEarliest), Duration::zero());
+}
+
+// Whether what it asks for makes sense, and this backend can do it: what is wrong, or kNothing.
+inline Errc Loop::check_watch(const Node& node) const noexcept {
+  if (!any(node.events & kOnFile)) return kNothing;
+  if (node.descriptor < 0 || any(node.events & Events::signal)) return Errc::invalid_event;
   const Events asked = node.events & (kOnFile | FdTable::kOptions);
   if (any(asked & ~supported_)) return Errc::unsupported;
-  if (any(asked & Events::exclusive) && any(asked & kNotExclusive)) {
-    return Errc::unsupported;
-  }
+  if (any(asked & Events::exclusive) && any(asked & kNotExclusive)) return Errc::unsupported;
   return kNothing;
 }
 
-std::error_code Loop::attach(Node& node, Duration first, Duration timeout) noexcept {
-  assert_thread();
-  if (const Errc wrong = check(node, first, timeout); wrong != kNothing) return wrong;
-  if (!is_ours()) {
-    if (const std::error_code error = restart_after_fork()) return error;
-  }
-  const bool timed = first > Duration::zero() || any(node.events & Events::timeout);
-  if (timed) {
+// A descriptor or a signal, and perhaps a deadline.
+Outcome Loop::attach_watch(Node& node, const TimePoint* deadline, Duration timeout) noexcept {
+  if (const Errc wrong = check_watch(node); wrong != kNothing) return wrong;
+  if (deadline != nullptr) {
     try {
-      timers_.set(node, later(real_time(), first));
+      timers_.set(node, *deadline);
     } catch (const std::bad_alloc&) {
-      return system_error(ENOMEM);
+      return Outcome::of_errno(ENOMEM);
     }
   }
-  int error = 0;
-  if (any(node.events & kOnFile)) {
-    error = table_.add(node);
-  } else if (any(node.events & Events::signal)) {
-    error = add_signal(node);
+  const int error = any(node.events & kOnFile) ? table_.add(node) : add_signal(node);
+  if (error != 0) [[unlikely]] {
+    if (deadline != nullptr) timers_.remove(node);
+    return Outcome::of_errno(error);
   }
-  if (error != 0) {
-    if (timed) timers_.remove(node);
-    return system_error(error);
-  }
+  begin_watch(node, timeout);
+  return {};
+}
+
+inline void Loop::begin_watch(Node& node, Duration timeout) noexcept {
   node.attached = true;
   node.timeout = timeout;
   count_attached(node, true);
-  return {};
 }
 
 int Loop::add_signal(Node& node) noexcept {
@@ -93,8 +116,9 @@ int Loop::watch_blocked_signals() noexcept {
 
 bool Loop::detach(Node& node) noexcept {
   assert_thread();
-  if (!is_ours()) abandon();
-  forget_active(node);
+  if (!is_ours()) [[unlikely]]
+    abandon();
+  if (node.active != Node::kNowhere) forget_active(node);
   const bool attached = node.attached;
   if (attached) end_watch(node);
   if (node.linked) table_.detached(node);  // also of a one-shot that fired and is remembered
@@ -102,30 +126,46 @@ bool Loop::detach(Node& node) noexcept {
   return attached;
 }
 
-std::error_code Loop::rearm(Node& node, Duration timeout) noexcept {
+Outcome Loop::rearm(Node& node, Duration timeout) noexcept {
   assert_thread();
   const bool timed = timeout > Duration::zero() || any(node.events & Events::timeout);
   const bool waits_for_more = any(node.events & (kOnFile | Events::signal));
-  if (!node.attached || timeout < Duration::zero() || (!timed && !waits_for_more)) {
+  if (!node.attached || timeout < Duration::zero() || (!timed && !waits_for_more)) [[unlikely]] {
     return Errc::invalid_event;
   }
-  if (timed) {
-    try {
-      timers_.set(node, later(real_time(), timeout));
-    } catch (const std::bad_alloc&) {
-      return system_error(ENOMEM);
-    }
-  } else if (node.timer_form != TimerForm::none) {
-    timers_.remove(node);
-  }
+  if (timed) return move_deadline(node, later(real_time(), timeout), timeout);
+  if (node.timer_form != TimerForm::none) timers_.remove(node);
   node.timeout = timeout;
-  // The old deadline may have passed already: then its fire is called off.
-  node.fired = static_cast<std::uint8_t>(static_cast<Events>(node.fired) & ~Events::timeout);
-  if (node.fired == 0) forget_active(node);
+  call_off_timeout(node);
   return {};
 }
 
-std::error_code Loop::assign(Node& node, int fd, Events events) noexcept {
+Outcome Loop::rearm_at(Node& node, TimePoint deadline) noexcept {
+  assert_thread();
+  if (!node.attached) return Errc::invalid_event;
+  return move_deadline(node, std::max(deadline, kEarliest), Duration::zero());
+}
+
+inline Outcome Loop::move_deadline(Node& node, TimePoint deadline, Duration timeout) noexcept {
+  try {
+    timers_.set(node, deadline);
+  } catch (const std::bad_alloc&) {
+    return Outcome::of_errno(ENOMEM);
+  }
+  node.timeout = timeout;
+  call_off_timeout(node);
+  return {};
+}
+
+// The old deadline may have passed already, and its fire is due.
+inline void Loop::call_off_timeout(Node& node) noexcept {
+  if (node.active == Node::kNowhere) [[likely]]
+    return;
+  node.fired = static_cast<std::uint8_t>(static_cast<Events>(node.fired) & ~Events::timeout);
+  if (node.fired == 0) forget_active(node);
+}
+
+Outcome Loop::assign(Node& node, int fd, Events events) noexcept {
   assert_thread();
   if (node.attached) return Errc::already_attached;
   release(node);
@@ -139,7 +179,7 @@ std::error_code Loop::assign(Node& node, int fd, Events events) noexcept {
 void Loop::release(Node& node) noexcept {
   assert_thread();
   if (!is_ours()) abandon();
-  forget_active(node);
+  if (node.active != Node::kNowhere) forget_active(node);
   if (node.attached) end_watch(node);
   if (node.linked) table_.forget(node);
 }
@@ -185,27 +225,12 @@ void Loop::reserve(std::size_t descriptors, std::size_t timers) {
 
 std::size_t Loop::size() const noexcept { return attached_[0] + attached_[1] + attached_[2]; }
 
+// Requires: it is active.
 void Loop::forget_active(Node& node) noexcept {
-  if (node.active == Node::kNowhere) return;
   ActiveQueue& active = queue(ActiveQueue::priority_of(node));
   active.remove(node);
   if (!running_) static_cast<void>(active.rewind());  // nobody counts on its slots
   node.fired = 0;
-}
-
-void Loop::count_attached(const Node& node, bool attached) noexcept {
-  const std::size_t change = attached ? 1 : static_cast<std::size_t>(-1);
-  attached_[static_cast<std::size_t>(node.priority)] += change;
-  if (node.keeps_alive) keeping_alive_ += change;
-}
-
-// Detached, as far as the timers and the counts go; the descriptor's registration is remembered.
-void Loop::end_watch(Node& node) noexcept {
-  node.attached = false;
-  count_attached(node, false);
-  if (node.timer_form != TimerForm::none) timers_of(node).remove(node);
-  if (any(node.events & Events::signal)) signals_.remove(node);
-  if (node.linked || node.lost) table_.fired(node);
 }
 
 }  // namespace event::detail

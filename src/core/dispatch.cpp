@@ -1,0 +1,127 @@
+// From the active queues to the callbacks: user code runs here and nowhere else.
+#include <algorithm>
+
+#include "core/loop.hpp"
+
+namespace event::detail {
+
+// Runs what is active now; what its callbacks make active waits for the next iteration.
+void Loop::run_active() {
+  static_assert(kPriorities == 3);
+  run_levels(active_[0].slots(), active_[1].slots(), active_[2].slots());
+}
+
+// So many slots of each priority.
+inline void Loop::run_levels(std::uint32_t high, std::uint32_t middle, std::uint32_t low) {
+  if (high > 0) run_level(0, high);
+  until_look_ = options_.slice;
+  if (middle > 0) run_level(1, middle);
+  if (low > 0) run_level(2, low);
+}
+
+// Everything is as it shall be after the callback before it runs: it may do anything to the event.
+inline void Loop::fire(Node& node) {
+  if (!any(node.events & Events::persist)) {
+    end_one_shot(node);
+  } else if (node.timer_form != TimerForm::none) {
+    restart_timeout(node);
+  }
+  const auto fired = static_cast<Events>(node.fired);
+  node.fired = 0;
+  node.ops->call(node, fired);
+}
+
+inline void Loop::run_level(std::size_t level, std::uint32_t slots) {
+  if ((level > 0 && slots > until_look_) || timing_ != nullptr) return run_in_slices(level, slots);
+  if (level > 0) until_look_ -= slots;
+  static_cast<void>(run_slice(level, slots));
+}
+
+// After each slice below the highest priority the kernel is asked, and what is more urgent runs.
+void Loop::run_in_slices(std::size_t level, std::uint32_t slots) {
+  while (slots > 0) {
+    if (level > 0 && until_look_ == 0) {
+      look_above(level);
+      slots = std::min(slots, active_[level].slots());  // all may have been removed there
+    }
+    std::uint32_t slice = slots;
+    if (level > 0) {
+      slice = static_cast<std::uint32_t>(std::min<std::size_t>(slots, until_look_));
+      until_look_ -= slice;
+    }
+    slots -= slice;
+    if (timing_ != nullptr ? !run_slice_timed(level, slice) : !run_slice(level, slice)) return;
+  }
+}
+
+// Returns false if stop_now() ended it.
+bool Loop::run_slice(std::size_t level, std::uint32_t slots) {
+  ActiveQueue* const active = &active_[level];
+  std::uint64_t* const callbacks = &stats_.callbacks[level];
+  for (; slots > 0; --slots) {
+    if (attention_.asked(Attention::kStopNow)) return false;
+    Node* const slot = active->pop();
+    if (ActiveQueue::is_node(slot)) [[likely]] {
+      ++*callbacks;
+      fire(*slot);
+    } else if (slot != nullptr) {
+      run_posted(*active);
+    }
+  }
+  active->rewind_if_all_ran();
+  return true;
+}
+
+bool Loop::run_slice_timed(std::size_t level, std::uint32_t slots) {
+  timing_->mark = real_time();
+  for (; slots > 0; --slots) {
+    Node* const next = active_[level].first();
+    if (next == nullptr) {
+      static_cast<void>(active_[level].pop());
+      continue;
+    }
+    CallbackTime measured = begin_timed(next, static_cast<Priority>(level));
+    if (!run_slice(level, 1)) return false;
+    end_timed(measured);
+  }
+  return true;
+}
+
+void Loop::run_posted(const ActiveQueue& queue) {
+  ++stats_.callbacks[static_cast<std::size_t>(queue.priority())];
+  posts_.run(queue.priority());
+}
+
+// A slice has run: looks at the kernel, if something more urgent could have become active, and runs
+// that.
+void Loop::look_above(std::size_t level) {
+  std::size_t above = 0;
+  for (std::size_t i = 0; i < level; ++i) above += attached_[i];
+  if ((above > 0 || attention_.asked(Attention::kPosted)) && !attention_.asked(Attention::kStops)) {
+    look(false);
+    run_levels(active_[0].slots(), level > 1 ? active_[1].slots() : 0, 0);
+  }
+  until_look_ = options_.slice;  // whatever ran above, this priority gets its slice
+}
+
+// Of a persistent event, before its callback runs.
+[[gnu::noinline]] void Loop::restart_timeout(Node& node) noexcept {
+  if (time_known_ && node.timer_form == TimerForm::extended) [[likely]] {
+    if (timers_.postpone(node, later(time_, node.timeout))) [[likely]]
+      return;
+  }
+  restart_timeout_slowly(node);
+}
+
+void Loop::restart_timeout_slowly(Node& node) noexcept {
+  // A ticker that is due has got its next deadline when that was found.
+  const bool is_on_schedule = is_ticker(node) && node.timeout != Duration::zero();
+  if (!is_on_schedule) timers_.set(node, later(iteration_time(), node.timeout));
+}
+
+// Before its callback runs, which may attach it again.
+void Loop::end_one_shot(Node& node) noexcept {
+  if (node.attached) end_watch(node);
+}
+
+}  // namespace event::detail
