@@ -22,8 +22,8 @@ NOTES = {
              "a mutex, and wake up in their own way.",
     "echo": "libuv has uv_poll_t here, asio its own sockets, uring receives and sends through the "
             "ring; all others receive and send in a read event. `cpu` is the server's.",
-    "timers": "`event` reads the clock at each `attach` and `rearm`; `epoll`, libev and libuv "
-              "count from the time that their loop has kept.",
+    "timers": "`event` reads the clock at each `attach` and `rearm`; `event-at` names the deadline, "
+              "from a time that it has kept, as `epoll`, libev and libuv do.",
 }
 FIGURES = {"ns": "", "cpu": "cpu", "p50": "", "add": "add", "later": "push back",
            "cancel": "cancel", "fire": "fire"}

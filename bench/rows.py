@@ -52,10 +52,11 @@ def descriptor_cells(quick):
 
 def timer_cells(row, count, rounds):
     """Two programs: those that fire have to sleep in between."""
-    yield Cell(row, f"{count:,}", ("timers", count), ("add", "later", "cancel"), least=count,
-               rounds=rounds)
-    yield Cell(row, f"{count:,}", ("timers-fire", count), ("fire",), least=count, seconds=0.02,
-               rounds=rounds)
+    both_ways = (REFERENCE, CONTROL, OURS, "event-at", *PEERS)
+    yield Cell(row, f"{count:,}", ("timers", count), ("add", "later", "cancel"), both_ways,
+               least=count, rounds=rounds)
+    yield Cell(row, f"{count:,}", ("timers-fire", count), ("fire",), both_ways, least=count,
+               seconds=0.02, rounds=rounds)
 
 
 def other_cells(quick):

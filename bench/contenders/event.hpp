@@ -1,5 +1,5 @@
 // This library. The environment variable EVENT_BACKEND chooses its backend, BENCH_TIMING has it
-// measure each callback.
+// measure each callback, BENCH_KEPT_TIME has timers count from a time that the program keeps.
 #pragma once
 
 #include <chrono>
@@ -14,6 +14,8 @@ namespace bench {
 
 struct Contender {
   static constexpr bool kDestroyingStops = true;
+  static inline const bool kKeepsTime = std::getenv("BENCH_KEPT_TIME") != nullptr;
+  static inline event::TimePoint kept_time;
 
   class Loop {
    public:
@@ -23,7 +25,7 @@ struct Contender {
     void poll() { base_.loop(event::Loop::nonblock); }
     void stop() { base_.stop(); }
     void settle() {}
-    void refresh() {}
+    void refresh() { kept_time = base_.now(); }
     void post(Task task) { base_.post(task); }
     event::Base& base() { return base_; }
 
@@ -68,8 +70,14 @@ struct Contender {
     Timer(Loop& loop, H handler)
         : timer_(loop.base(), [handler](event::Event& self, event::Events) { handler(of(self)); }) {
     }
-    void start(std::int64_t delay) { timer_.attach(event::Duration(delay)); }
-    void later(std::int64_t delay) { timer_.rearm(event::Duration(delay)); }
+    void start(std::int64_t delay) {
+      if (kKeepsTime) return timer_.attach_at(kept_time + event::Duration(delay));
+      timer_.attach(event::Duration(delay));
+    }
+    void later(std::int64_t delay) {
+      if (kKeepsTime) return timer_.rearm_at(kept_time + event::Duration(delay));
+      timer_.rearm(event::Duration(delay));
+    }
     void cancel() { timer_.detach(); }
 
    private:
