@@ -36,6 +36,14 @@ else()
   set(features)
 endif()
 
+if(EVENT_PLATFORM MATCHES "^(Linux|Android)$")
+  list(APPEND EVENT_PARTS privileges_auxv)
+elseif(EVENT_PLATFORM MATCHES "^(FreeBSD|DragonFly|Darwin|NetBSD|OpenBSD)$")
+  list(APPEND EVENT_PARTS privileges_issetugid)
+else()
+  list(APPEND EVENT_PARTS privileges_ids)
+endif()
+
 # What the backends need of others. EVENT_LIBRARIES are linked, EVENT_PRIVATE_LIBS is how a
 # pkg-config file says so.
 set(EVENT_LIBRARIES)

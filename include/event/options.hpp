@@ -19,7 +19,8 @@ enum class Clock : std::uint8_t {
 
 struct Options {
   // `automatic` takes the best that works here; the environment variable EVENT_BACKEND, set to the
-  // name of a backend, overrides `automatic` and nothing else.
+  // name of a backend, overrides `automatic` and nothing else. It is not looked at in a program
+  // that has more rights than the user who started it (set-user-ID and the like).
   Backend backend = Backend::automatic;
 
   // How many callbacks below the highest priority run between two looks at the kernel, as long as

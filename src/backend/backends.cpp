@@ -9,6 +9,7 @@
 #include <string_view>
 #include <system_error>
 
+#include "backend/privileges.hpp"
 #include "event/error.hpp"
 
 namespace event::detail {
@@ -53,8 +54,9 @@ std::string_view name_of(Backend kind) noexcept {
   return "unknown";
 }
 
-// What EVENT_BACKEND asks for; automatic if it is not set.
+// What EVENT_BACKEND asks for; automatic if it is not set, or not to be trusted.
 Backend from_environment() {
+  if (has_borrowed_privileges()) return Backend::automatic;
   const char* const value = std::getenv("EVENT_BACKEND");
   if (value == nullptr || *value == '\0') return Backend::automatic;
   for (const Name& name : kNames) {

@@ -31,6 +31,9 @@
 #include <thread>
 #include <vector>
 
+// What BSDs have and Linux has not.
+extern "C" int issetugid();
+
 #undef __linux__
 #undef CLOCK_BOOTTIME
 #undef CLOCK_MONOTONIC_RAW

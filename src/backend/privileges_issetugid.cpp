@@ -1,0 +1,9 @@
+#include <unistd.h>
+
+#include "backend/privileges.hpp"
+
+namespace event::detail {
+
+bool has_borrowed_privileges() noexcept { return ::issetugid() != 0; }
+
+}  // namespace event::detail
