@@ -20,6 +20,7 @@ test     /usr/include/gmock/gmock.h         libgmock-dev
 check    clang++                            clang
 check    clang-format                       clang-format
 check    clang-tidy                         clang-tidy
+check    readelf                            binutils
 check    pkg-config                         pkg-config
 check    git                                git
 costs    python3                            python3
