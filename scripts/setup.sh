@@ -14,6 +14,7 @@ build    /usr/include/liburing.h            liburing-dev
 test     pkg-config                         pkg-config
 test     /usr/include/glib-2.0/glib.h       libglib2.0-dev
 test     python3                            python3
+test     objcopy                            binutils
 test     nc.openbsd                         netcat-openbsd
 test     /usr/include/gtest/gtest.h         libgtest-dev
 test     /usr/include/gmock/gmock.h         libgmock-dev

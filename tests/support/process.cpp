@@ -10,7 +10,21 @@
 #include <cstdlib>
 #include <fstream>
 
+#if EVENT_CHECK_DESCRIPTORS
+#include "closed/numbers.hpp"
+#endif
+
 namespace event::test {
+namespace {
+
+// What is only kept from being given out again, in a build that checks the use of descriptors.
+#if EVENT_CHECK_DESCRIPTORS
+bool is_closed(int fd) { return closed::owner_of(fd) == closed::Owner::poison; }
+#else
+bool is_closed(int) { return false; }
+#endif
+
+}  // namespace
 
 std::set<int> open_descriptors() {
   std::set<int> found;
@@ -20,6 +34,7 @@ std::set<int> open_descriptors() {
     if (entry->d_name[0] != '.') found.insert(std::atoi(entry->d_name));
   }
   found.erase(::dirfd(directory));
+  std::erase_if(found, is_closed);
   ::closedir(directory);
   return found;
 }
