@@ -1,5 +1,6 @@
 // A chat: each line that a client sends goes to all the others. Nobody waits for a client that does
-// not read; when too much is kept for it, it is dropped.
+// not read; when too much is kept for it, it is dropped. What is kept for all together is bounded,
+// too: when that is reached, the one that makes the server keep the most is dropped.
 //
 // Try it:   chat_server          and in two other terminals:   nc localhost 1246
 
@@ -10,13 +11,13 @@
 #include <event/event.hpp>
 #include <exception>
 #include <iostream>
-#include <iterator>
 #include <span>
 #include <string>
 #include <string_view>
 #include <system_error>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "support/acceptor.hpp"
 #include "support/outbox.hpp"
@@ -30,12 +31,19 @@ using event::Events;
 // A client that sends this much without a line end is not chatting.
 constexpr std::size_t kMaxLine = 64 * 1024;
 
+struct Limits {
+  std::size_t connections = 0;
+  std::size_t backlog = 1024 * 1024;     // bytes that one client has not read
+  std::size_t total = 64 * 1024 * 1024;  // bytes that are kept for all, their unfinished lines too
+};
+
 struct Statistics {
   std::uint64_t connections = 0;
   std::uint64_t lines = 0;
   std::uint64_t sent = 0;
   std::uint64_t errors = 0;
   std::uint64_t dropped = 0;
+  std::size_t most_kept = 0;
 };
 
 class Room;
@@ -48,54 +56,82 @@ class Client {
   // Errors: the kernel has no room to watch one more descriptor.
   [[nodiscard]] std::error_code start() { return readable_.try_attach(); }
 
-  // Sends, or keeps for later; false if this client has to go.
-  [[nodiscard]] bool deliver(std::string_view lines);
+  // Sends, or keeps for later, or drops this client.
+  void deliver(std::string_view lines);
+
+  // Bytes: the beginning of its line, and what it has not read.
+  std::size_t kept() const noexcept { return line_.size() + unsent_.size(); }
+
+  void drop();  // it is not told what it has not read
+  void fail();
 
  private:
   void on_readable();
+  void receive();
   void on_writable();
   void take(std::string_view bytes);
-  bool keep(std::string_view rest);
+  void keep(std::string_view rest);
+  void leave();
+  void settle();
 
   Room& room_;
   std::string line_;  // the beginning of a line whose end has not come yet
   support::Outbox unsent_;
-  UniqueFd fd_;            // closed last,
-  event::Event readable_;  // after these have let go of it
+  std::size_t counted_ = 0;  // of kept(), in the room's sum
+  bool gone_ = false;        // nothing happens to it any more: the room is about to erase it
+  UniqueFd fd_;              // closed last,
+  event::Event readable_;    // after these have let go of it
   event::Event writable_;
 };
 
 class Room {
  public:
-  Room(event::Base& base, UniqueFd listener, std::size_t max_backlog)
+  Room(event::Base& base, UniqueFd listener, const Limits& limits)
       : base_(base),
-        max_backlog_(max_backlog),
-        acceptor_(base, std::move(listener), [this](UniqueFd fd) { add(std::move(fd)); }) {}
+        limits_(limits),
+        acceptor_(
+            base, std::move(listener), [this](UniqueFd fd) { add(std::move(fd)); },
+            limits.connections) {}
 
   event::Base& base() noexcept { return base_; }
-  std::size_t max_backlog() const noexcept { return max_backlog_; }
+  const Limits& limits() const noexcept { return limits_; }
   Statistics& statistics() noexcept { return statistics_; }
 
   // Clients take turns with it: nobody keeps what is in it after its callback.
   std::span<char> buffer() noexcept { return buffer_; }
 
-  // Ends a client, also from its own callback, which must then return.
-  void remove(int fd) {
-    clients_.erase(fd);
-    acceptor_.resume();
-  }
-  void fail(int fd) {
-    ++statistics_.errors;
-    remove(fd);
-  }
-
   // To everybody but the one who said it.
   void broadcast(std::string_view lines, int from) {
-    for (auto client = clients_.begin(); client != clients_.end();) {
-      const bool stays = client->first == from || client->second.deliver(lines);
-      client = stays ? std::next(client) : clients_.erase(client);
+    for (auto& [fd, client] : clients_) {
+      if (fd != from) client.deliver(lines);
     }
-    acceptor_.resume();
+  }
+
+  // A client keeps so much now, instead of what it kept before.
+  void count(std::size_t now, std::size_t before) noexcept {
+    kept_ += now - before;
+    statistics_.most_kept = std::max(statistics_.most_kept, kept_);
+  }
+
+  // Drops clients until so many bytes more may be kept: those first that keep the most. False if
+  // they are too many even for an empty room.
+  [[nodiscard]] bool make_room(std::size_t size) {
+    while (kept_ > 0 && kept_ + size > limits_.total) {
+      std::ranges::max_element(clients_, {}, [](const auto& each) {
+        return each.second.kept();
+      })->second.drop();
+    }
+    return size <= limits_.total;
+  }
+
+  void on_gone(int fd) { gone_.push_back(fd); }
+
+  // The last thing that a callback of a client does: it may be one of those that are gone.
+  void sweep() {
+    if (gone_.empty()) return;
+    for (const int fd : gone_) clients_.erase(fd);
+    acceptor_.resume(gone_.size());
+    gone_.clear();
   }
 
  private:
@@ -104,12 +140,15 @@ class Room {
     support::send_without_delay(fd.get());
     const int number = fd.get();
     const auto [place, is_new] = clients_.try_emplace(number, *this, std::move(fd));
-    if (place->second.start()) fail(number);
+    if (place->second.start()) place->second.fail();
+    sweep();
   }
 
   event::Base& base_;
-  std::size_t max_backlog_;
+  Limits limits_;
   Statistics statistics_;
+  std::size_t kept_ = 0;
+  std::vector<int> gone_;
   std::array<char, 64 * 1024> buffer_;
   // By descriptor; the nodes of this map stay where they are, as an event must.
   std::unordered_map<int, Client> clients_;
@@ -124,77 +163,119 @@ Client::Client(Room& room, UniqueFd fd)
                 [this] { on_writable(); }) {}
 
 void Client::on_readable() {
+  receive();
+  room_.sweep();
+}
+
+void Client::receive() {
   const support::Received got = support::receive(fd_.get(), room_.buffer());
-  if (got.error) return room_.fail(fd_.get());
+  if (got.error) return fail();
   if (!got.end) {
     take(got.bytes);
-    if (line_.size() > kMaxLine) room_.fail(fd_.get());
+    if (line_.size() > kMaxLine) fail();
     return;
   }
   // The end of what it says is the end of its visit; a last line may lack its line end.
   if (!line_.empty()) take("\n");
-  room_.remove(fd_.get());
+  leave();
 }
 
 // Passes on whole lines only, so that those of two clients never mix.
 void Client::take(std::string_view bytes) {
   const std::size_t end = bytes.rfind('\n');
   if (end == std::string_view::npos) {
+    if (!room_.make_room(bytes.size())) drop();
+    if (gone_) return;
     line_.append(bytes);
-    return;
+    return settle();
   }
   const std::string_view lines = bytes.substr(0, end + 1);
   room_.statistics().lines += static_cast<std::uint64_t>(std::ranges::count(lines, '\n'));
-  if (line_.empty()) {
+  // Out of this client, which may be dropped meanwhile.
+  std::string whole = std::exchange(line_, std::string());
+  settle();
+  if (whole.empty()) {
     room_.broadcast(lines, fd_.get());
   } else {
-    line_.append(lines);
-    room_.broadcast(line_, fd_.get());
+    room_.broadcast(whole.append(lines), fd_.get());
   }
-  line_ = bytes.substr(end + 1);
+  if (end + 1 < bytes.size()) take(bytes.substr(end + 1));
 }
 
-bool Client::deliver(std::string_view lines) {
+void Client::deliver(std::string_view lines) {
+  if (gone_) return;
   // What came earlier goes first.
   if (!unsent_.empty()) return keep(lines);
   std::string_view rest = lines;
   const std::error_code error = support::send_some(fd_.get(), rest);
   room_.statistics().sent += lines.size() - rest.size();
-  if (error) {
-    ++room_.statistics().errors;
-    return false;
-  }
-  return rest.empty() || keep(rest);
+  if (error) return fail();
+  if (!rest.empty()) keep(rest);
 }
 
-bool Client::keep(std::string_view rest) {
-  if (unsent_.size() + rest.size() > room_.max_backlog()) {
-    ++room_.statistics().dropped;
-    support::drop_unsent_on_close(fd_.get());
-    return false;
-  }
+void Client::keep(std::string_view rest) {
+  const bool fits = unsent_.size() + rest.size() <= room_.limits().backlog;
+  if (!fits || !room_.make_room(rest.size())) drop();
+  if (gone_) return;
   unsent_.append(rest);
-  return writable_.attached() || !writable_.try_attach();
+  settle();
+  if (!writable_.attached() && writable_.try_attach()) fail();
 }
 
 void Client::on_writable() {
   std::size_t sent = 0;
   const std::error_code error = unsent_.flush(fd_.get(), sent);
   room_.statistics().sent += sent;
-  if (error) return room_.fail(fd_.get());
-  if (unsent_.empty()) writable_.detach();
+  settle();
+  if (error) {
+    fail();
+  } else if (unsent_.empty()) {
+    writable_.detach();
+  }
+  room_.sweep();
+}
+
+void Client::drop() {
+  if (gone_) return;
+  ++room_.statistics().dropped;
+  support::drop_unsent_on_close(fd_.get());
+  leave();
+}
+
+void Client::fail() {
+  if (gone_) return;
+  ++room_.statistics().errors;
+  leave();
+}
+
+void Client::leave() {
+  if (gone_) return;
+  gone_ = true;
+  readable_.detach();
+  writable_.detach();
+  line_ = std::string();
+  unsent_ = support::Outbox();
+  settle();
+  room_.on_gone(fd_.get());
+}
+
+// Tells the room what is kept now.
+void Client::settle() {
+  room_.count(kept(), counted_);
+  counted_ = kept();
 }
 
 void print(const Statistics& s) {
   std::cout << "connections " << s.connections << ", lines " << s.lines << ", sent " << s.sent
-            << " bytes, errors " << s.errors << ", dropped " << s.dropped << std::endl;
+            << " bytes, errors " << s.errors << ", dropped " << s.dropped << ", kept at most "
+            << s.most_kept << " bytes" << std::endl;
 }
 
-void run(const support::ServerOptions& options, std::size_t max_backlog) {
+void run(const support::ServerOptions& options, const Limits& limits) {
   event::Base base({.backend = options.backend});
   UniqueFd listener = support::listen_on(options.port);
   const int port = support::port_of(listener.get());
-  Room room(base, std::move(listener), max_backlog);
+  Room room(base, std::move(listener), limits);
   const support::StopOnSignal stop(base);
 
   std::cout << "listening on port " << port << std::endl;
@@ -207,15 +288,19 @@ void run(const support::ServerOptions& options, std::size_t max_backlog) {
 int main(int argc, char** argv) {
   CLI::App app("Passes on what each client says to all the others.");
   support::ServerOptions options;
-  std::size_t max_backlog = 1024 * 1024;
+  Limits limits;
   support::add_server_options(app, options);
-  app.add_option("--max-backlog", max_backlog, "Drop a client that leaves so many bytes unread")
+  app.add_option("--max-backlog", limits.backlog, "Drop a client that leaves so many bytes unread")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  app.add_option("--max-total", limits.total, "Keep so many bytes at most for all clients together")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
   if (const auto exit_code = support::parse(app, argc, argv)) return *exit_code;
+  limits.connections = options.max_connections;
 
   try {
-    run(options, max_backlog);
+    run(options, limits);
   } catch (const std::exception& error) {
     std::cerr << "chat_server: " << error.what() << std::endl;
     return 1;

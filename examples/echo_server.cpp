@@ -1,11 +1,14 @@
 // A TCP server that sends back what it receives: one object per connection, reading paused while
-// the peer does not take its answer, an idle timeout, and a clean stop.
+// the peer does not take its answer, an idle timeout, and a clean stop. Of a peer that does not
+// read it keeps at most one read, 64 KiB, and it has at most --max-connections of them; --idle ends
+// those that do nothing.
 //
 // Try it:   echo_server          and in another terminal:   nc localhost 1246
 //           echo_server 7777 --idle 60s --backend poll
 
 #include <array>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <event/event.hpp>
 #include <exception>
@@ -60,10 +63,12 @@ class Connection {
 
 class Server {
  public:
-  Server(event::Base& base, UniqueFd listener, event::Duration idle)
+  Server(event::Base& base, UniqueFd listener, event::Duration idle, std::size_t max_connections)
       : base_(base),
         idle_(idle),
-        acceptor_(base, std::move(listener), [this](UniqueFd fd) { add(std::move(fd)); }) {}
+        acceptor_(
+            base, std::move(listener), [this](UniqueFd fd) { add(std::move(fd)); },
+            max_connections) {}
 
   event::Base& base() noexcept { return base_; }
   event::Duration idle() const noexcept { return idle_; }
@@ -163,7 +168,7 @@ void run(const support::ServerOptions& options, event::Duration idle) {
   event::Base base({.backend = options.backend});
   UniqueFd listener = support::listen_on(options.port);
   const int port = support::port_of(listener.get());
-  Server server(base, std::move(listener), idle);
+  Server server(base, std::move(listener), idle, options.max_connections);
   const support::StopOnSignal stop(base);
 
   std::cout << "listening on port " << port << std::endl;

@@ -1,7 +1,8 @@
 // A graceful stop. The server answers each line after a while, as if it had work to do. The first
 // SIGINT or SIGTERM closes the listener and every connection that has asked for nothing; the others
 // get their answers first, and with the last of them dispatch() returns: exit status 0. A second
-// signal drops those that are left, at once: exit status 1.
+// signal drops those that are left, at once: exit status 1. Lines are read when those before are
+// answered: of one client it keeps at most 128 KiB, and the answer to one line.
 //
 // Try it:   signal_shutdown --delay 5s     and in another terminal:   nc localhost 1246
 //           say something there, and press Ctrl-C here before the answer comes
@@ -65,8 +66,10 @@ class Connection {
 
 class Server {
  public:
-  Server(event::Base& base, UniqueFd listener, event::Duration delay) : base_(base), delay_(delay) {
-    acceptor_.emplace(base, std::move(listener), [this](UniqueFd fd) { add(std::move(fd)); });
+  Server(event::Base& base, UniqueFd listener, event::Duration delay, std::size_t max_connections)
+      : base_(base), delay_(delay) {
+    acceptor_.emplace(
+        base, std::move(listener), [this](UniqueFd fd) { add(std::move(fd)); }, max_connections);
   }
 
   event::Base& base() noexcept { return base_; }
@@ -156,7 +159,7 @@ int run(const support::ServerOptions& options, event::Duration delay) {
   event::Base base({.backend = options.backend});
   UniqueFd listener = support::listen_on(options.port);
   const int port = support::port_of(listener.get());
-  Server server(base, std::move(listener), delay);
+  Server server(base, std::move(listener), delay, options.max_connections);
 
   bool at_once = false;
   const auto on_signal = [&] {

@@ -1,6 +1,7 @@
 // The chat server, run as a user runs it.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <deque>
@@ -24,8 +25,9 @@ using namespace std::chrono_literals;
 
 class ChatServerOnEveryBackend : public testing::TestWithParam<event::Backend> {
  protected:
-  ChatServerOnEveryBackend()
-      : server_("chat_server", {"--max-backlog", "65536"},
+  explicit ChatServerOnEveryBackend(const std::vector<std::string>& options = {"--max-backlog",
+                                                                               "65536"})
+      : server_("chat_server", options,
                 {.environment = {{"EVENT_BACKEND", examples_test::name_of(GetParam())}}}) {}
 
   // One more client, when all who came before have seen that it is there.
@@ -36,6 +38,16 @@ class ChatServerOnEveryBackend : public testing::TestWithParam<event::Backend> {
       EXPECT_EQ(clients_[i].receive_line(), "hello\n");
     }
     return client;
+  }
+
+  // The number that follows a word in what the server says at its end.
+  static std::size_t number_after(const std::string& word, const std::string& statistics) {
+    const std::size_t place = statistics.find(word);
+    if (place == std::string::npos) {
+      ADD_FAILURE() << "no '" << word << "' in: " << statistics;
+      return 0;
+    }
+    return std::stoul(statistics.substr(place + word.size()));
   }
 
   Server server_;
@@ -103,7 +115,8 @@ TEST_P(ChatServerOnEveryBackend, DropsASlowReaderWhileTheOthersReceiveEverything
   speaker.send("still here?\n");
   EXPECT_EQ(listener.receive_line(), "still here?\n");
   const std::string statistics = server_.stop().value_or("");
-  EXPECT_NE(statistics.find("errors 0, dropped 1\n"), std::string::npos) << statistics;
+  EXPECT_NE(statistics.find("errors 0, dropped 1, "), std::string::npos) << statistics;
+  EXPECT_LE(number_after("kept at most ", statistics), 65536U);
 }
 
 TEST_P(ChatServerOnEveryBackend, DropsAClientWhoseLineNeverEnds) {
@@ -115,7 +128,59 @@ TEST_P(ChatServerOnEveryBackend, DropsAClientWhoseLineNeverEnds) {
 TEST_P(ChatServerOnEveryBackend, StopsCleanlyWithItsStatistics) {
   join();
   join();
-  EXPECT_EQ(server_.stop(), "connections 2, lines 1, sent 6 bytes, errors 0, dropped 0\n");
+  EXPECT_EQ(server_.stop(),
+            "connections 2, lines 1, sent 6 bytes, errors 0, dropped 0, "
+            "kept at most 0 bytes\n");
+}
+
+// One that may keep 256 KiB for all together, which is less than for each of them alone.
+class CrampedChatServer : public ChatServerOnEveryBackend {
+ protected:
+  static constexpr std::size_t kTotal = 256 * 1024;
+
+  CrampedChatServer()
+      : ChatServerOnEveryBackend({"--max-backlog", "1048576", "--max-total", "262144"}) {}
+
+  // Ends the server. What it has kept came close to what it may keep, and not above.
+  void expect_full_at_most() {
+    const std::string statistics = server_.stop().value_or("");
+    EXPECT_LE(number_after("kept at most ", statistics), kTotal);
+    EXPECT_GT(number_after("kept at most ", statistics), kTotal / 2);
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Backends, CrampedChatServer,
+                         testing::ValuesIn(event::test::usable_backends()),
+                         [](const auto& tested) { return examples_test::name_of(tested.param); });
+
+TEST_P(CrampedChatServer, KeepsNoMoreForACrowdThatDoesNotReadThanItMay) {
+  std::vector<const TcpClient*> crowd;
+  for (int i = 0; i < 6; ++i) crowd.push_back(&join({.receive_buffer = 4096}));
+  const TcpClient& speaker = join();
+  const TcpClient& listener = join();
+  const std::string line = std::string(4095, 'x') + "\n";
+
+  std::size_t lines = 0;
+  while (!std::ranges::all_of(crowd, [](auto* slow) { return slow->dropped_within(0ms); })) {
+    ASSERT_LT(++lines, 16U * 1024) << "64 MiB for each went somewhere";
+    speaker.send(line);
+    ASSERT_EQ(listener.receive(line.size()), line);
+  }
+
+  expect_full_at_most();
+}
+
+TEST_P(CrampedChatServer, KeepsNoMoreOfUnfinishedLinesThanItMay) {
+  std::vector<const TcpClient*> crowd;
+  for (int i = 0; i < 6; ++i) crowd.push_back(&join());
+  for (const TcpClient* client : crowd) client->send(std::string(60'000, 'x'));
+
+  const auto begin = std::chrono::steady_clock::now();
+  while (std::ranges::none_of(crowd, [](auto* client) { return client->dropped_within(5ms); })) {
+    ASSERT_LT(std::chrono::steady_clock::now() - begin, kPatience);
+  }
+
+  expect_full_at_most();
 }
 
 }  // namespace

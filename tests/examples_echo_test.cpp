@@ -191,6 +191,26 @@ TEST_P(EchoServerOnEveryBackend, WaitsWithoutSpinningWhileItHasNoDescriptorForAN
   }
 }
 
+TEST_P(EchoServerOnEveryBackend, LetsOthersWaitWhileItHasAsManyClientsAsItMay) {
+  const auto server = start({"--max-connections", "3"});
+  std::vector<std::unique_ptr<TcpClient>> clients;
+  for (int i = 0; i < 6; ++i) clients.push_back(std::make_unique<TcpClient>(server->port()));
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(clients[static_cast<std::size_t>(i)]->echoes("hello"));
+
+  // The only way to see that something does not happen is to give it time to happen.
+  const auto cpu_before = server->process().cpu_time();
+  clients.back()->send("may I?");
+  EXPECT_FALSE(clients.back()->readable_within(500ms));
+  EXPECT_LT(server->process().cpu_time() - cpu_before, 250ms) << "it spins while they wait";
+
+  // Each that leaves makes room for one that waits.
+  for (std::size_t i = 0; i + 1 < clients.size(); ++i) {
+    ASSERT_TRUE(clients[i]->echoes("my turn"));
+    clients[i]->reset();
+  }
+  EXPECT_EQ(clients.back()->receive(6), "may I?");
+}
+
 TEST_P(EchoServerOnEveryBackend, StopsCleanlyWithItsStatistics) {
   for (const int signal : {SIGTERM, SIGINT}) {
     const auto server = start();

@@ -97,7 +97,7 @@ TEST_P(ServerStoppedBySignal, ChatServerPrintsItsStatisticsAndExitsWithStatus0) 
   server.process().signal(signo());
   EXPECT_EQ(server.process().wait(), 0);
   EXPECT_EQ(server.process().output(),
-            "connections 2, lines 1, sent 8 bytes, errors 0, dropped 0\n");
+            "connections 2, lines 1, sent 8 bytes, errors 0, dropped 0, kept at most 0 bytes\n");
 }
 
 // A loop in this process, and the disposition that each signal has at the beginning.
@@ -187,6 +187,20 @@ TEST_P(SignalShutdownExample, AnswersEverythingThatItWasAskedBeforeItEnds) {
 
   EXPECT_EQ(busy.receive_all(), "done: one\ndone: two\n");
   EXPECT_EQ(idle.receive_all(), "");
+}
+
+TEST_P(SignalShutdownExample, ReadsNoFurtherThanTheLineThatItWorksOn) {
+  Server server = start("1h");
+  const TcpClient greedy(server.port());
+  greedy.send("first\n");
+  EXPECT_LT(greedy.send_until_blocked(64 * 1024 * 1024), 64U * 1024 * 1024);
+}
+
+TEST_P(SignalShutdownExample, DropsAClientWhoseLineNeverEnds) {
+  Server server = start("0s");
+  const TcpClient endless(server.port());
+  endless.send_until_blocked(1024 * 1024);
+  EXPECT_TRUE(endless.dropped_within(examples_test::kPatience));
 }
 
 TEST_P(SignalShutdownExample, TakesNoConnectionsWhileItStopsAndEndsAtOnceWithASecondSignal) {

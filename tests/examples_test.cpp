@@ -136,6 +136,27 @@ TEST(ExampleAcceptor, TakesAtMostSixteenConnectionsBeforeOthersHaveTheirTurn) {
   EXPECT_EQ(most, 16U);
 }
 
+TEST(ExampleAcceptor, HasNoMoreConnectionsOpenThanItMay) {
+  event::Base base;
+  UniqueFd listener = support::listen_on(0);
+  const std::uint16_t port = support::port_of(listener.get());
+  std::vector<TcpClient> clients;
+  for (int i = 0; i < 30; ++i) clients.emplace_back(port);
+
+  std::size_t open = 0;
+  support::Acceptor acceptor(
+      base, std::move(listener), [&](UniqueFd) { ++open; }, 20);
+  while (base.loop(event::Loop::nonblock) > 0) {
+  }
+  EXPECT_EQ(open, 20U);
+  EXPECT_EQ(base.size(), 0U) << "it does not look at the door while it is full";
+
+  acceptor.resume(3);
+  while (base.loop(event::Loop::nonblock) > 0) {
+  }
+  EXPECT_EQ(open, 23U);
+}
+
 // What is written to std::cerr while this lives.
 class CapturedErrors {
  public:

@@ -1,13 +1,16 @@
-// Acceptor: takes connections from a listening socket, and lives through running out of
-// descriptors.
+// Acceptor: takes connections from a listening socket, no more than so many at a time, and lives
+// through running out of descriptors.
 #pragma once
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <event/event.hpp>
 #include <functional>
 #include <iostream>
+#include <limits>
 #include <optional>
 #include <system_error>
 #include <utility>
@@ -17,22 +20,29 @@
 
 namespace support {
 
-// Calls back with each connection, from construction until destruction.
+// Calls back with each connection, from construction until destruction. With `most` of them open
+// it looks away until one is closed: others wait in the kernel's queue, which is bounded, too.
 class Acceptor {
  public:
-  Acceptor(event::Base& base, UniqueFd listener, std::function<void(UniqueFd)> on_connection)
+  static constexpr std::size_t kAny = std::numeric_limits<std::size_t>::max();
+
+  Acceptor(event::Base& base, UniqueFd listener, std::function<void(UniqueFd)> on_connection,
+           std::size_t most = kAny)
       : base_(base),
         listener_(std::move(listener)),
         on_connection_(std::move(on_connection)),
+        most_(most),
         readable_(base, listener_.get(), event::Events::read | event::Events::persist,
                   [this] { accept_batch(); }),
         retry_(base, [this] { listen_again(); }) {
     readable_.attach();
   }
 
-  // A descriptor has been closed: if accepting waits for one, it goes on now.
-  void resume() {
-    if (retry_.detach()) listen_again();
+  // So many connections have been closed: if accepting waits for that, it goes on now.
+  void resume(std::size_t closed = 1) {
+    const bool was_full = open_ >= most_;
+    open_ -= std::min(open_, closed);
+    if (retry_.detach() || (was_full && open_ < most_ && !readable_.attached())) listen_again();
   }
 
  private:
@@ -44,8 +54,13 @@ class Acceptor {
 
   void accept_batch() {
     for (int i = 0; i < kBatch; ++i) {
+      if (open_ >= most_) {
+        readable_.detach();
+        return;
+      }
       const int fd = ::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
       if (fd >= 0) {
+        ++open_;
         on_connection_(UniqueFd(fd));
         continue;
       }
@@ -75,6 +90,8 @@ class Acceptor {
   event::Base& base_;
   UniqueFd listener_;
   std::function<void(UniqueFd)> on_connection_;
+  std::size_t most_;
+  std::size_t open_ = 0;
   std::optional<event::TimePoint> reported_;
   event::Event readable_;
   event::Timer retry_;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <cstddef>
 #include <cstdint>
 #include <event/event.hpp>
 #include <map>
@@ -13,9 +14,10 @@ namespace support {
 struct ServerOptions {
   std::uint16_t port = 1246;
   event::Backend backend = event::Backend::automatic;
+  std::size_t max_connections = 16'384;
 };
 
-// Adds `[port]` and `--backend NAME`.
+// Adds `[port]`, `--backend NAME` and `--max-connections N`.
 inline void add_server_options(CLI::App& app, ServerOptions& options) {
   static const std::map<std::string, event::Backend> kBackends = {
       {"automatic", event::Backend::automatic},
@@ -30,6 +32,10 @@ inline void add_server_options(CLI::App& app, ServerOptions& options) {
          "--backend", [&options](const std::string& name) { options.backend = kBackends.at(name); },
          "Kernel interface to use")
       ->check(CLI::IsMember(&kBackends));
+  app.add_option("--max-connections", options.max_connections,
+                 "Let others wait while so many are open")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
 }
 
 // Parses; the result, if there is one, is the program's exit code: 0 after --help, 1 after an
