@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Fails if docs/traps.md names a test that does not exist:  check_traps.py TEST_PROGRAM
+"""Fails if a page names a test that does not exist:  check_traps.py TEST_PROGRAM
+
+The pages are docs/traps.md, SECURITY.md, and others that name tests as `Suite.Name`.
 
 Tests of a file that is for builds with another backend are looked up in the file.
 """
@@ -10,7 +12,10 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-PAGE = ROOT / "docs" / "traps.md"
+PAGES = [page for page in (ROOT / "docs" / "traps.md", ROOT / "SECURITY.md",
+                           ROOT / "docs" / "reliability.md") if page.exists()]
+# Suites and tests are in PascalCase, which `CHANGELOG.md` is not.
+NAMED = re.compile(r"`(\w+\.[A-Z]\w+)`")
 
 
 def tests_of(program):
@@ -37,11 +42,14 @@ def tests_of_other_builds():
 
 def main():
     known = set(tests_of(sys.argv[1])) | set(tests_of_other_builds())
-    named = set(re.findall(r"`(\w+\.\w+)`", PAGE.read_text())) - {"Suite.Name"}
-    unknown = sorted(named - known)
-    for name in unknown:
-        print(f"docs/traps.md: no such test: {name}")
-    print(f"{len(named)} tests named, {len(unknown)} of them unknown")
+    named = unknown = 0
+    for page in PAGES:
+        on_page = set(NAMED.findall(page.read_text(encoding="utf-8"))) - {"Suite.Name"}
+        named += len(on_page)
+        for name in sorted(on_page - known):
+            unknown += 1
+            print(f"{page.relative_to(ROOT)}: no such test: {name}")
+    print(f"{named} tests named, {unknown} of them unknown")
     return 1 if unknown or not named else 0
 
 
