@@ -183,7 +183,7 @@ class Loop {
 
   // watch.cpp: steps of the calls above
   Outcome attach_timer(Node& node, TimePoint deadline, Duration timeout) noexcept;
-  Outcome attach_watch(Node& node, const TimePoint* deadline, Duration timeout) noexcept;
+  Outcome attach_watch(Node& node, bool timed, TimePoint deadline, Duration timeout) noexcept;
   Errc check_watch(const Node& node) const noexcept;
   void begin_watch(Node& node, Duration timeout) noexcept;
   Outcome move_deadline(Node& node, TimePoint deadline, Duration timeout) noexcept;

@@ -29,13 +29,13 @@ Outcome Loop::attach(Node& node, Duration first, Duration timeout) noexcept {
   const bool more = any(node.events & (kOnFile | Events::signal));
   if (!timed) {
     if (!more) return Errc::invalid_event;
-    if (!table_.still_watches(node)) return attach_watch(node, nullptr, timeout);
+    if (!table_.still_watches(node)) return attach_watch(node, false, TimePoint(), timeout);
     begin_watch(node,
                 timeout);  // a one-shot that fired: it was looked at when it was attached first
     return {};
   }
   const TimePoint deadline = later(real_time(), first);
-  return more ? attach_watch(node, &deadline, timeout) : attach_timer(node, deadline, timeout);
+  return more ? attach_watch(node, true, deadline, timeout) : attach_timer(node, deadline, timeout);
 }
 
 // A deadline and nothing else.
@@ -66,19 +66,19 @@ inline Errc Loop::check_watch(const Node& node) const noexcept {
   return kNothing;
 }
 
-// A descriptor or a signal, and perhaps a deadline.
-Outcome Loop::attach_watch(Node& node, const TimePoint* deadline, Duration timeout) noexcept {
+// A descriptor or a signal, and a deadline if it is timed.
+Outcome Loop::attach_watch(Node& node, bool timed, TimePoint deadline, Duration timeout) noexcept {
   if (const Errc wrong = check_watch(node); wrong != kNothing) return wrong;
-  if (deadline != nullptr) {
+  if (timed) {
     try {
-      timers_.set(node, *deadline);
+      timers_.set(node, deadline);
     } catch (const std::bad_alloc&) {
       return Outcome::of_errno(ENOMEM);
     }
   }
   const int error = any(node.events & kOnFile) ? table_.add(node) : add_signal(node);
   if (error != 0) [[unlikely]] {
-    if (deadline != nullptr) timers_.remove(node);
+    if (timed) timers_.remove(node);
     return Outcome::of_errno(error);
   }
   begin_watch(node, timeout);
