@@ -9,8 +9,11 @@ namespace event::detail {
 std::uint32_t forks_so_far = 0;
 
 void count_forks() {
-  static const int error = ::pthread_atfork(nullptr, nullptr, [] { ++forks_so_far; });
-  if (error != 0) throw std::bad_alloc();
+  // A variable whose initialization throws is initialized by the next call.
+  [[maybe_unused]] static const bool counted = [] {
+    if (::pthread_atfork(nullptr, nullptr, [] { ++forks_so_far; }) != 0) throw std::bad_alloc();
+    return true;
+  }();
 }
 
 }  // namespace event::detail
