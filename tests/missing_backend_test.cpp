@@ -190,6 +190,15 @@ TEST_P(RefusedCalls, WithATimerDescriptorThatCannotBeSetTimersAreNeverEarly) {
   });
 }
 
+TEST_P(RefusedCalls, WithoutPpollTimersOnPollAreNeverEarly) {
+  expect_without({SYS_ppoll}, [] {
+    Options options;
+    options.backend = Backend::poll;
+    Base base(options);
+    expect_exact_timers(base);
+  });
+}
+
 TEST_P(RefusedCalls, WithoutAnEventDescriptorNoBaseIsMade) {
   expect_without({SYS_eventfd2}, [] {
     EXPECT_EQ(error_of(Backend::automatic), system_error(GetParam()));

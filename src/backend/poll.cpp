@@ -84,7 +84,8 @@ class Poll final : public BackendPort {
     if (has_ppoll_) {
       const timespec left = to_timespec(time_left(deadline));
       const int ready = ::ppoll(polled_.data(), count, &left, nullptr);
-      has_ppoll_ = ready >= 0 || errno != ENOSYS;
+      // An old kernel says ENOSYS, and a filter of system calls EPERM.
+      has_ppoll_ = ready >= 0 || (errno != ENOSYS && errno != EPERM);
       if (has_ppoll_) return ready;
     }
 #endif
