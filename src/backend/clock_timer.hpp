@@ -22,7 +22,8 @@ class ClockTimer {
   int fd() const noexcept { return fd_.get(); }
 
   // Readable from `since_epoch` on, instead of what was said before. Watches for edges see it.
-  void arm(Duration since_epoch) noexcept;
+  // Returns false if the system refuses.
+  bool arm(Duration since_epoch) noexcept;
 
   // Not readable any more.
   void drain() const noexcept;

@@ -6,7 +6,7 @@ namespace event::detail {
 
 int ClockTimer::open(Of) noexcept { return ENOTSUP; }
 
-void ClockTimer::arm(Duration) noexcept {}
+bool ClockTimer::arm(Duration) noexcept { return false; }
 
 void ClockTimer::drain() const noexcept {}
 

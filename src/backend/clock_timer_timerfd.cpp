@@ -20,13 +20,14 @@ int ClockTimer::open(Of clock) noexcept {
   return 0;
 }
 
-void ClockTimer::arm(Duration since_epoch) noexcept {
+bool ClockTimer::arm(Duration since_epoch) noexcept {
   itimerspec when{};
   // A value of zero would disarm it, and the time of day may be before 1970.
   when.it_value = to_timespec(std::max(since_epoch, Duration(1)));
   const int cancel = clock_ == Of::wall ? TFD_TIMER_CANCEL_ON_SET : 0;
-  // ECANCELED, if the clock was set in this moment, is no failure: whoever arms looks at the clock.
-  static_cast<void>(::timerfd_settime(fd_.get(), TFD_TIMER_ABSTIME | cancel, &when, nullptr));
+  if (::timerfd_settime(fd_.get(), TFD_TIMER_ABSTIME | cancel, &when, nullptr) == 0) return true;
+  // The clock was set in this moment. It is armed, and whoever arms looks at the clock.
+  return errno == ECANCELED;
 }
 
 void ClockTimer::drain() const noexcept {

@@ -73,21 +73,23 @@ Duration Loop::until_alarm() const noexcept {
 // the clock that it waits by: never, if the kernel tells of changes of the wall clock.
 TimePoint Loop::wake_for_alarm() noexcept {
   if (alarms_->queue.empty()) return TimePoint::max();
-  if (alarms_->node.linked) {
-    alarms_->wake_at(alarms_->queue.next());
-    return TimePoint::max();
-  }
-  return later(real_time(), std::min(until_alarm(), kLookAtWall));
+  if (alarms_->node.linked && alarms_->wake_at(alarms_->queue.next())) return TimePoint::max();
+  return later(real_time(), std::min(until_alarm(), kLookAtClock));
 }
 
 void Loop::wait_on_boottime(bool block) {
   TimePoint next = next_timer();
   if (alarms_ != nullptr) next = std::min(next, wake_for_alarm());
+  TimePoint until = TimePoint::max();
   if (block && next != TimePoint::max()) {
-    block = next > boot_time();
-    if (block) boottime_->wake_at(next);
+    const TimePoint now = boot_time();
+    block = next > now;
+    // Without the kernel to tell, by the clock that stands still: a suspension shows a little late.
+    if (block && !boottime_->wake_at(next)) {
+      until = later(std::chrono::steady_clock::now(), std::min(next - now, kLookAtClock));
+    }
   }
-  wait_in_kernel(TimePoint::max(), block);
+  wait_in_kernel(until, block);
   batch_.expired = true;
 }
 

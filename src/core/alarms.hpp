@@ -13,12 +13,15 @@ struct ClockWatch {
   ClockWatch(const NodeOps& ops, Loop& loop) noexcept
       : node(&ops, &loop, -1, Events::read | Events::persist | Node::kInternal, Priority::high) {}
 
-  // From now on the descriptor is readable once `deadline` has come.
-  void wake_at(TimePoint deadline) noexcept {
-    if (deadline >= armed) return;
-    timer.arm(deadline.time_since_epoch());
+  // From now on the descriptor is readable once `deadline` has come. Returns false if the system
+  // refuses: then it will not be.
+  bool wake_at(TimePoint deadline) noexcept {
+    if (is_armed_for(deadline)) return true;
+    if (!timer.arm(deadline.time_since_epoch())) return false;
     armed = deadline;
+    return true;
   }
+  bool is_armed_for(TimePoint deadline) const noexcept { return deadline >= armed; }
 
   ClockTimer timer;
   Node node;

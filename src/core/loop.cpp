@@ -159,7 +159,7 @@ void Loop::rest() noexcept {
   if (!is_ours()) return;
   table_.flush();
   if (alarms_ != nullptr) static_cast<void>(wake_for_alarm());
-  if (boottime_ != nullptr) boottime_->wake_at(next_timer());
+  if (boottime_ != nullptr) static_cast<void>(boottime_->wake_at(next_timer()));
   backend_->settle();
   const bool busy = anything_active() || !batch_.taken() || backend_->is_busy();
   if (busy || !attention_.fall_asleep()) wakeup_.wake();
@@ -185,7 +185,9 @@ std::optional<Duration> Loop::next_timeout() const noexcept {
   Duration left = timers_.empty() ? Duration::max() : between(real_time(), next_timer());
   if (alarms_ != nullptr && !alarms_->queue.empty()) {
     left = std::min(left, until_alarm());
-    if (!alarms_->node.linked) left = std::min(left, kLookAtWall);
+    if (!alarms_->node.linked || !alarms_->is_armed_for(alarms_->queue.next())) {
+      left = std::min(left, kLookAtClock);
+    }
   }
   return left != Duration::max() ? std::optional(left) : std::nullopt;
 }
@@ -271,7 +273,7 @@ void Loop::wait_on_source(bool block) {
   if (block && deadline && next > time && batch_.size() == 0 && !attention_.asked(kWants) &&
       !options_.time->skip_to(next)) {
     Duration left = next - time;
-    if (alarms_ != nullptr) left = std::min(left, kLookAtWall);
+    if (alarms_ != nullptr) left = std::min(left, kLookAtClock);
     wait_in_kernel(later(std::chrono::steady_clock::now(), left), true);
   }
   batch_.expired = true;

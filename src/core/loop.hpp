@@ -100,8 +100,8 @@ class Loop {
   // Of the deadlines that a user names. The one before it stands for none.
   static constexpr TimePoint kEarliest = TimePoint::min() + Duration(1);
 
-  // How often the wall clock is looked at while there are alarms, if nothing tells of its changes.
-  static constexpr Duration kLookAtWall = std::chrono::seconds(1);
+  // How often a clock is looked at while it is waited for, if nothing tells of its changes.
+  static constexpr Duration kLookAtClock = std::chrono::seconds(1);
 
   static const NodeOps kWakeupOps;
   static const NodeOps kBlockedSignalsOps;
