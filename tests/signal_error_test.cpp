@@ -149,12 +149,14 @@ TEST_P(BlockedSignals, AreNotAttachedIfTheKernelHasNoRoomForTheirDescriptor) {
     Base base(options());
     Signal signal(base, SIGUSR1, recorder.note(1));
     const Action before = action_of(SIGUSR1);
+    const std::set<int> descriptors = open_descriptors();
     {
       const FailingCall failing(attaching, error);
       EXPECT_EQ(signal.try_attach(), system_error(error));
     }
     EXPECT_FALSE(signal.attached());
     EXPECT_EQ(action_of(SIGUSR1), before);
+    EXPECT_EQ(open_descriptors(), descriptors);
 
     signal.attach();
     raise_for_process(SIGUSR1);

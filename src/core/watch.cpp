@@ -111,6 +111,7 @@ int Loop::watch_blocked_signals() noexcept {
   }
   int error = blocked.open();
   if (error == 0) error = register_internal(blocked_signals_node_, blocked.fd());
+  if (error != 0) blocked.close();
   return is_shortage(error) ? error : 0;
 }
 
