@@ -289,7 +289,8 @@ class IoUring final : public BackendPort {
     ring_.close();
   }
 
-  // What cannot be told to epoll is not open any more.
+  // If the kernel has no room for all of it there, nothing changes. What else cannot be told to
+  // epoll is not open any more.
   void go_over() noexcept {
     std::unique_ptr<BackendPort> epoll;
     try {
@@ -297,13 +298,16 @@ class IoUring final : public BackendPort {
     } catch (const std::exception&) {
       return;
     }
+    bool has_room = true;
     const auto add = [&](int fd, std::uint32_t generation, Events wanted) {
-      static_cast<void>(epoll->update(Change::add, fd, generation, wanted));
+      const int error = epoll->update(Change::add, fd, generation, wanted);
+      has_room = has_room && (error == 0 || error == EBADF);
     };
     watched_.for_each([&](std::size_t fd, const Watched& watched) {
       if (watched.known) add(static_cast<int>(fd), watched.generation, watched.wanted);
     });
     always_.for_each(add);
+    if (!has_room) return;
     close_ring();
     epoll_ = std::move(epoll);
   }
