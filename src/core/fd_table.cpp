@@ -322,7 +322,12 @@ void FdTable::reconcile(int fd, Entry& entry) noexcept {
   if (all == entry.told) return;
   // A one-shot that fired and whose descriptor is ready again: the registration is kept for when
   // it is attached again, which then costs a third of a new one.
-  if (means_gone(narrow(fd, entry, all))) lose(fd, entry);
+  const int error = narrow(fd, entry, all);
+  if (means_gone(error)) {
+    lose(fd, entry);
+  } else if (error != 0 && !any(all)) {
+    take_back(fd, entry);  // or it would be reported again and again
+  }
 }
 
 // Leaves behind a kernel set in which something is registered that cannot be named any more: a
