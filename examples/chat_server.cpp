@@ -286,20 +286,21 @@ void run(const support::ServerOptions& options, const Limits& limits) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Passes on what each client says to all the others.");
-  support::ServerOptions options;
-  Limits limits;
-  support::add_server_options(app, options);
-  app.add_option("--max-backlog", limits.backlog, "Drop a client that leaves so many bytes unread")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
-  app.add_option("--max-total", limits.total, "Keep so many bytes at most for all clients together")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
-  if (const auto exit_code = support::parse(app, argc, argv)) return *exit_code;
-  limits.connections = options.max_connections;
-
   try {
+    CLI::App app("Passes on what each client says to all the others.");
+    support::ServerOptions options;
+    Limits limits;
+    support::add_server_options(app, options);
+    app.add_option("--max-backlog", limits.backlog, "Drop a client that leaves so many bytes unread")
+        ->capture_default_str()
+        ->check(CLI::PositiveNumber);
+    app.add_option("--max-total", limits.total,
+                   "Keep so many bytes at most for all clients together")
+        ->capture_default_str()
+        ->check(CLI::PositiveNumber);
+    if (const auto exit_code = support::parse(app, argc, argv)) return *exit_code;
+    limits.connections = options.max_connections;
+
     run(options, limits);
   } catch (const std::exception& error) {
     std::cerr << "chat_server: " << error.what() << std::endl;

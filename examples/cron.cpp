@@ -58,15 +58,15 @@ void run(milliseconds period, unsigned count) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Says when a full minute begins.");
-  std::uint32_t period = 60'000;
-  unsigned count = 0;
-  support::add_time_option(app, "--every", period, "Another period, as 500ms, 10s or 5m")
-      ->check(CLI::Range(std::uint32_t{1}, std::numeric_limits<std::uint32_t>::max()));
-  app.add_option("--count", count, "End after so many; 0: never")->capture_default_str();
-  if (const auto exit_code = support::parse(app, argc, argv)) return *exit_code;
-
   try {
+    CLI::App app("Says when a full minute begins.");
+    std::uint32_t period = 60'000;
+    unsigned count = 0;
+    support::add_time_option(app, "--every", period, "Another period, as 500ms, 10s or 5m")
+        ->check(CLI::Range(std::uint32_t{1}, std::numeric_limits<std::uint32_t>::max()));
+    app.add_option("--count", count, "End after so many; 0: never")->capture_default_str();
+    if (const auto exit_code = support::parse(app, argc, argv)) return *exit_code;
+
     run(milliseconds(period), count);
   } catch (const std::exception& error) {
     std::cerr << "cron: " << error.what() << std::endl;

@@ -179,15 +179,15 @@ void run(const support::ServerOptions& options, event::Duration idle) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Sends back what it receives.");
-  support::ServerOptions options;
-  std::uint32_t idle = 0;
-  support::add_server_options(app, options);
-  support::add_time_option(app, "--idle", idle,
-                           "Close a connection idle for so long, as 500ms, 60s or 5m; 0s: never");
-  if (const auto exit_code = support::parse(app, argc, argv)) return *exit_code;
-
   try {
+    CLI::App app("Sends back what it receives.");
+    support::ServerOptions options;
+    std::uint32_t idle = 0;
+    support::add_server_options(app, options);
+    support::add_time_option(app, "--idle", idle,
+                             "Close a connection idle for so long, as 500ms, 60s or 5m; 0s: never");
+    if (const auto exit_code = support::parse(app, argc, argv)) return *exit_code;
+
     run(options, std::chrono::milliseconds(idle));
   } catch (const std::exception& error) {
     std::cerr << "echo_server: " << error.what() << std::endl;

@@ -192,14 +192,14 @@ int run(const support::ServerOptions& options, event::Duration delay) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Answers each line after a while, and stops when all are answered.");
-  support::ServerOptions options;
-  std::uint32_t delay = 1000;
-  support::add_server_options(app, options);
-  support::add_time_option(app, "--delay", delay, "Work so long on a line, as 500ms, 60s or 5m");
-  if (const auto exit_code = support::parse(app, argc, argv)) return *exit_code;
-
   try {
+    CLI::App app("Answers each line after a while, and stops when all are answered.");
+    support::ServerOptions options;
+    std::uint32_t delay = 1000;
+    support::add_server_options(app, options);
+    support::add_time_option(app, "--delay", delay, "Work so long on a line, as 500ms, 60s or 5m");
+    if (const auto exit_code = support::parse(app, argc, argv)) return *exit_code;
+
     return run(options, std::chrono::milliseconds(delay));
   } catch (const std::exception& error) {
     std::cerr << "signal_shutdown: " << error.what() << std::endl;

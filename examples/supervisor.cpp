@@ -180,27 +180,27 @@ int run(const Settings& settings, unsigned count) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Starts a command, and starts it again if it fails.");
-  Settings settings;
-  unsigned count = 1;
-  std::uint32_t backoff = 100;
-  std::uint32_t max_backoff = 10'000;
-  std::uint32_t stable = 10'000;
-  app.add_option("command", settings.command, "What to run, after --")->required();
-  app.add_option("--count", count, "Run it so many times at once")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 1000));
-  app.add_option("--max-restarts", settings.max_restarts, "Give up after so many in a row")
-      ->capture_default_str();
-  support::add_time_option(app, "--backoff", backoff, "Wait so long before the first restart");
-  support::add_time_option(app, "--max-backoff", max_backoff, "Wait at most so long");
-  support::add_time_option(app, "--stable", stable, "Forget failures when it has run so long");
-  if (const auto exit_code = support::parse(app, argc, argv)) return *exit_code;
-  settings.backoff = std::chrono::milliseconds(backoff);
-  settings.max_backoff = std::chrono::milliseconds(max_backoff);
-  settings.stable = std::chrono::milliseconds(stable);
-
   try {
+    CLI::App app("Starts a command, and starts it again if it fails.");
+    Settings settings;
+    unsigned count = 1;
+    std::uint32_t backoff = 100;
+    std::uint32_t max_backoff = 10'000;
+    std::uint32_t stable = 10'000;
+    app.add_option("command", settings.command, "What to run, after --")->required();
+    app.add_option("--count", count, "Run it so many times at once")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 1000));
+    app.add_option("--max-restarts", settings.max_restarts, "Give up after so many in a row")
+        ->capture_default_str();
+    support::add_time_option(app, "--backoff", backoff, "Wait so long before the first restart");
+    support::add_time_option(app, "--max-backoff", max_backoff, "Wait at most so long");
+    support::add_time_option(app, "--stable", stable, "Forget failures when it has run so long");
+    if (const auto exit_code = support::parse(app, argc, argv)) return *exit_code;
+    settings.backoff = std::chrono::milliseconds(backoff);
+    settings.max_backoff = std::chrono::milliseconds(max_backoff);
+    settings.stable = std::chrono::milliseconds(stable);
+
     return run(settings, count);
   } catch (const std::exception& error) {
     std::cerr << "supervisor: " << error.what() << std::endl;
