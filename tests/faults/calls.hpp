@@ -1,0 +1,146 @@
+// The calls that can be made to fail, and the plan of which of them does.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+namespace event::faults {
+
+enum class Call : std::uint8_t {
+  accept4,
+  bind,
+  calloc,
+  close,
+  dup3,
+  epoll_create1,
+  epoll_ctl_add,
+  epoll_ctl_del,
+  epoll_ctl_mod,
+  epoll_pwait2,
+  epoll_wait,
+  eventfd,
+  fcntl,
+  fork,
+  fstat,
+  getsockname,
+  io_uring_queue_init_params,
+  io_uring_register,
+  io_uring_register_ring_fd,
+  io_uring_submit,
+  io_uring_submit_and_get_events,
+  io_uring_submit_and_wait_timeout,
+  listen,
+  malloc,
+  pidfd_open,
+  pipe,
+  pipe2,
+  poll,
+  ppoll,
+  read,
+  realloc,
+  recv,
+  register_atfork,
+  send,
+  setsockopt,
+  sigaction,
+  signalfd,
+  socket,
+  timerfd_create_boottime,
+  timerfd_create_monotonic,
+  timerfd_create_wall,
+  timerfd_settime,
+  waitid,
+  waitpid,
+  write,
+  last  // a name for none of them
+};
+
+inline constexpr std::size_t kCalls = static_cast<std::size_t>(Call::last);
+
+// In the order of Call.
+inline constexpr std::array<const char*, kCalls> kNames{
+    "accept4",
+    "bind",
+    "calloc",
+    "close",
+    "dup3",
+    "epoll_create1",
+    "epoll_ctl_add",
+    "epoll_ctl_del",
+    "epoll_ctl_mod",
+    "epoll_pwait2",
+    "epoll_wait",
+    "eventfd",
+    "fcntl",
+    "fork",
+    "fstat",
+    "getsockname",
+    "io_uring_queue_init_params",
+    "io_uring_register",
+    "io_uring_register_ring_fd",
+    "io_uring_submit",
+    "io_uring_submit_and_get_events",
+    "io_uring_submit_and_wait_timeout",
+    "listen",
+    "malloc",
+    "pidfd_open",
+    "pipe",
+    "pipe2",
+    "poll",
+    "ppoll",
+    "read",
+    "realloc",
+    "recv",
+    "register_atfork",
+    "send",
+    "setsockopt",
+    "sigaction",
+    "signalfd",
+    "socket",
+    "timerfd_create_boottime",
+    "timerfd_create_monotonic",
+    "timerfd_create_wall",
+    "timerfd_settime",
+    "waitid",
+    "waitpid",
+    "write",
+};
+static_assert(kNames.back() != nullptr);
+
+// What the driver reads: a file that is mapped, so that it is there whatever becomes of the
+// program, and holds what the children of a fork do as well. Says itself what it holds.
+struct Report {
+  struct Counted {
+    std::array<char, 40> name;
+    std::atomic<std::uint64_t> calls;
+  };
+  std::uint64_t size;  // of `counted`
+  std::atomic<std::uint64_t> injected;
+  std::atomic<std::int64_t> blocks;  // of memory, allocated and not freed
+  std::array<Counted, kCalls> counted;
+};
+static_assert(std::atomic<std::uint64_t>::is_always_lock_free, "signal handlers use it");
+
+// From the environment: EVENT_FAULT=name:errno:n lets the n-th such call fail, and with a + after n
+// all from that one on; EVENT_FAULT_REPORT names the file.
+struct Plan {
+  Call call = Call::last;
+  int error = 0;
+  std::uint64_t nth = 0;
+  bool from_then_on = false;
+};
+
+// Counts the call, and says whether it is to fail; errno is set then. Nothing fails before main
+// begins or after it has returned. Thread-safety: any thread, any signal handler.
+bool fails(Call call) noexcept;
+
+// The same as a negative errno, or 0: what liburing's functions return.
+int failure(Call call) noexcept;
+
+// Counts pieces of memory, but not those of a child, which ends with what it has got.
+void count_block(int change) noexcept;
+void be_child() noexcept;
+
+}  // namespace event::faults

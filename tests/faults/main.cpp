@@ -1,0 +1,93 @@
+// A program to be run while its calls fail: one of its acts, over one backend.
+//   fault_program BACKEND ACT
+// Ends with 0 if nothing is lost and nothing leaks, 1 if so, 3 if it has given up with an error:
+// what fails twice. Says on standard output what was reported to it and what it has missed.
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "other_acts.hpp"
+#include "server_act.hpp"
+#include "support/process.hpp"
+
+namespace event::faults {
+namespace {
+
+constexpr int kLost = 1;
+constexpr int kWrongUse = 2;
+constexpr int kGaveUp = 3;
+
+void run_server_act(Journal& journal, Backend backend) {
+  std::optional<Exempt> exempt(std::in_place);
+  ServerAct act(journal, backend);
+  exempt.reset();
+  act.run();
+}
+
+const std::map<std::string, Backend> kBackends = {{"automatic", Backend::automatic},
+                                                  {"epoll", Backend::epoll},
+                                                  {"io_uring", Backend::io_uring},
+                                                  {"poll", Backend::poll}};
+
+const std::map<std::string, void (*)(Journal&, Backend)> kActs = {{"server", run_server_act},
+                                                                  {"fork", run_fork_act},
+                                                                  {"embedded", run_embedded_act},
+                                                                  {"repair", run_repair_act},
+                                                                  {"rest", run_rest_act}};
+
+// What the first exception of a program allocates stays.
+void throw_once() {
+  try {
+    throw std::system_error(ENOMEM, std::system_category());
+  } catch (const std::system_error&) {
+  }
+}
+
+int run(void (*act)(Journal&, Backend), Backend backend) {
+  std::optional<Exempt> exempt(std::in_place);
+  throw_once();
+  Journal& journal = Journal::open();
+  std::set<int> before = test::open_descriptors();
+  const std::int64_t blocks_before = blocks();
+  const char* gave_up = nullptr;
+  exempt.reset();
+  try {
+    act(journal, backend);
+  } catch (const GivenUp& given_up) {
+    gave_up = given_up.step;
+  }
+  exempt.emplace();
+  const std::int64_t blocks_more = blocks() - blocks_before;
+  journal.expect(test::open_descriptors() == before, "every descriptor to be closed");
+  journal.print();
+  std::printf("blocks %lld\n", static_cast<long long>(blocks_more));
+  if (gave_up != nullptr) std::printf("gave up: %s\n", gave_up);
+  std::fflush(stdout);
+  return gave_up != nullptr ? kGaveUp : journal.anything_missed() ? kLost : 0;
+}
+
+}  // namespace
+}  // namespace event::faults
+
+int main(int argc, char** argv) {
+  using namespace event::faults;
+  std::optional<Exempt> exempt(std::in_place);
+  const auto backend = kBackends.find(argc == 3 ? argv[1] : "");
+  const auto act = kActs.find(argc == 3 ? argv[2] : "");
+  if (backend == kBackends.end() || act == kActs.end()) {
+    std::fprintf(stderr, "fault_program: expected BACKEND ACT\n");
+    return kWrongUse;
+  }
+  sigset_t blocked;
+  ::sigemptyset(&blocked);
+  ::sigaddset(&blocked, SIGUSR2);
+  ::pthread_sigmask(SIG_BLOCK, &blocked, nullptr);
+  exempt.reset();
+  const int status = run(act->second, backend->second);
+  exempt.emplace();
+  return status;
+}

@@ -1,0 +1,228 @@
+// A library to be preloaded (LD_PRELOAD, see ld.so(8)): it stands before the C library and
+// liburing, and lets a call fail where the plan says so. Any program that is linked dynamically can
+// be run with it; calls.hpp says how the plan is made.
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <liburing.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdarg>
+
+#include "calls.hpp"
+
+using event::faults::Call;
+using event::faults::fails;
+using event::faults::failure;
+
+namespace {
+
+// What would have been called. Found when it is first needed, and by two threads perhaps: both find
+// the same.
+template <class Function>
+class Next {
+ public:
+  constexpr explicit Next(const char* name) noexcept : name_(name) {}
+
+  template <class... Arguments>
+  auto operator()(Arguments... arguments) {
+    void* found = found_.load(std::memory_order_relaxed);
+    if (found == nullptr) {
+      found = ::dlsym(RTLD_NEXT, name_);
+      found_.store(found, std::memory_order_relaxed);
+    }
+    return reinterpret_cast<Function*>(found)(arguments...);
+  }
+
+ private:
+  const char* name_;
+  std::atomic<void*> found_ = nullptr;
+};
+
+Call call_of(int epoll_operation) noexcept {
+  if (epoll_operation == EPOLL_CTL_ADD) return Call::epoll_ctl_add;
+  return epoll_operation == EPOLL_CTL_MOD ? Call::epoll_ctl_mod : Call::epoll_ctl_del;
+}
+
+Call call_of_clock(clockid_t clock) noexcept {
+  if (clock == CLOCK_REALTIME) return Call::timerfd_create_wall;
+  return clock == CLOCK_BOOTTIME ? Call::timerfd_create_boottime : Call::timerfd_create_monotonic;
+}
+
+}  // namespace
+
+// name(parameters) that passes on `arguments` unless it is to fail.
+#define EVENT_FAILING_AS(call, name, parameters, arguments) \
+  [[gnu::visibility("default")]] int name parameters {      \
+    static constinit Next<int parameters> next(#name);      \
+    return fails(call) ? -1 : next arguments;               \
+  }
+#define EVENT_FAILING(name, parameters, arguments) \
+  EVENT_FAILING_AS(Call::name, name, parameters, arguments)
+
+// liburing's return the error.
+#define EVENT_FAILING_RING(name, parameters, arguments) \
+  [[gnu::visibility("default")]] int name parameters {  \
+    static constinit Next<int parameters> next(#name);  \
+    const int error = failure(Call::name);              \
+    return error != 0 ? error : next arguments;         \
+  }
+
+extern "C" {
+
+EVENT_FAILING(accept4, (int fd, sockaddr* to, socklen_t* size, int flags), (fd, to, size, flags))
+EVENT_FAILING(bind, (int fd, const sockaddr* to, socklen_t size) noexcept, (fd, to, size))
+EVENT_FAILING(dup3, (int from, int to, int flags) noexcept, (from, to, flags))
+EVENT_FAILING(epoll_create1, (int flags) noexcept, (flags))
+EVENT_FAILING_AS(call_of(operation), epoll_ctl,
+                 (int set, int operation, int fd, epoll_event* event) noexcept,
+                 (set, operation, fd, event))
+EVENT_FAILING(epoll_pwait2,
+              (int set, epoll_event* events, int room, const timespec* timeout,
+               const sigset_t* mask),
+              (set, events, room, timeout, mask))
+EVENT_FAILING(epoll_wait, (int set, epoll_event* events, int room, int timeout),
+              (set, events, room, timeout))
+EVENT_FAILING(eventfd, (unsigned value, int flags) noexcept, (value, flags))
+EVENT_FAILING(fstat, (int fd, struct stat* status) noexcept, (fd, status))
+EVENT_FAILING(getsockname, (int fd, sockaddr* name, socklen_t* size) noexcept, (fd, name, size))
+EVENT_FAILING(listen, (int fd, int backlog) noexcept, (fd, backlog))
+EVENT_FAILING(pipe, (int* ends) noexcept, (ends))
+EVENT_FAILING(pipe2, (int* ends, int flags) noexcept, (ends, flags))
+EVENT_FAILING(poll, (pollfd * polled, nfds_t count, int timeout), (polled, count, timeout))
+EVENT_FAILING_AS(Call::poll, __poll_chk, (pollfd * polled, nfds_t count, int timeout, size_t size),
+                 (polled, count, timeout, size))
+EVENT_FAILING(ppoll, (pollfd * polled, nfds_t count, const timespec* timeout, const sigset_t* mask),
+              (polled, count, timeout, mask))
+EVENT_FAILING_AS(Call::ppoll, __ppoll_chk,
+                 (pollfd * polled, nfds_t count, const timespec* timeout, const sigset_t* mask,
+                  size_t size),
+                 (polled, count, timeout, mask, size))
+EVENT_FAILING(setsockopt, (int fd, int level, int name, const void* value, socklen_t size) noexcept,
+              (fd, level, name, value, size))
+EVENT_FAILING(socket, (int domain, int type, int protocol) noexcept, (domain, type, protocol))
+EVENT_FAILING_AS(call_of_clock(clock), timerfd_create, (clockid_t clock, int flags) noexcept,
+                 (clock, flags))
+EVENT_FAILING(waitid, (idtype_t type, id_t id, siginfo_t* info, int options),
+              (type, id, info, options))
+
+EVENT_FAILING_RING(io_uring_queue_init_params,
+                   (unsigned entries, io_uring* ring, io_uring_params* params),
+                   (entries, ring, params))
+EVENT_FAILING_RING(io_uring_register,
+                   (unsigned fd, unsigned what, const void* with, unsigned count),
+                   (fd, what, with, count))
+EVENT_FAILING_RING(io_uring_register_ring_fd, (io_uring * ring), (ring))
+EVENT_FAILING_RING(io_uring_submit, (io_uring * ring), (ring))
+EVENT_FAILING_RING(io_uring_submit_and_get_events, (io_uring * ring), (ring))
+EVENT_FAILING_RING(io_uring_submit_and_wait_timeout,
+                   (io_uring * ring, io_uring_cqe** first, unsigned count,
+                    __kernel_timespec* timeout, sigset_t* mask),
+                   (ring, first, count, timeout, mask))
+
+// The number is given back whatever it says, as Linux does.
+[[gnu::visibility("default")]] int close(int fd) {
+  static constinit Next<int(int)> next("close");
+  const int result = next(fd);
+  return fails(Call::close) ? -1 : result;
+}
+
+[[gnu::visibility("default")]] pid_t fork() noexcept {
+  static constinit Next<pid_t()> next("fork");
+  if (fails(Call::fork)) return -1;
+  const pid_t child = next();
+  if (child == 0) event::faults::be_child();
+  return child;
+}
+
+// pthread_atfork() is this function, since it is linked into each program.
+[[gnu::visibility("default")]] int __register_atfork(void (*prepare)(), void (*parent)(),
+                                                     void (*child)(), void* object) {
+  static constinit Next<int(void (*)(), void (*)(), void (*)(), void*)> next("__register_atfork");
+  const int error = failure(Call::register_atfork);
+  return error != 0 ? -error : next(prepare, parent, child, object);
+}
+
+// To ask, and to put back what was there before, cannot fail.
+[[gnu::visibility("default")]] int sigaction(int signo, const struct sigaction* action,
+                                             struct sigaction* former) noexcept {
+  static constinit Next<int(int, const struct sigaction*, struct sigaction*)> next("sigaction");
+  const bool may_fail = action != nullptr && former != nullptr;
+  return may_fail && fails(Call::sigaction) ? -1 : next(signo, action, former);
+}
+
+// Nor can it be to change what one is for.
+[[gnu::visibility("default")]] int signalfd(int fd, const sigset_t* signals, int flags) noexcept {
+  static constinit Next<int(int, const sigset_t*, int)> next("signalfd");
+  return fd < 0 && fails(Call::signalfd) ? -1 : next(fd, signals, flags);
+}
+
+// A timer is set although that says ECANCELED: the clock has been set meanwhile.
+[[gnu::visibility("default")]] int timerfd_settime(int timer, int flags, const itimerspec* when,
+                                                   itimerspec* before) noexcept {
+  static constinit Next<int(int, int, const itimerspec*, itimerspec*)> next("timerfd_settime");
+  if (!fails(Call::timerfd_settime)) return next(timer, flags, when, before);
+  if (errno == ECANCELED) {
+    static_cast<void>(next(timer, flags, when, before));
+    errno = ECANCELED;
+  }
+  return -1;
+}
+
+[[gnu::visibility("default")]] ssize_t read(int fd, void* into, size_t size) {
+  static constinit Next<ssize_t(int, void*, size_t)> next("read");
+  return fails(Call::read) ? -1 : next(fd, into, size);
+}
+
+[[gnu::visibility("default")]] ssize_t write(int fd, const void* from, size_t size) {
+  static constinit Next<ssize_t(int, const void*, size_t)> next("write");
+  return fails(Call::write) ? -1 : next(fd, from, size);
+}
+
+[[gnu::visibility("default")]] ssize_t recv(int fd, void* into, size_t size, int flags) {
+  static constinit Next<ssize_t(int, void*, size_t, int)> next("recv");
+  return fails(Call::recv) ? -1 : next(fd, into, size, flags);
+}
+
+[[gnu::visibility("default")]] ssize_t send(int fd, const void* from, size_t size, int flags) {
+  static constinit Next<ssize_t(int, const void*, size_t, int)> next("send");
+  return fails(Call::send) ? -1 : next(fd, from, size, flags);
+}
+
+[[gnu::visibility("default")]] pid_t waitpid(pid_t process, int* status, int options) {
+  static constinit Next<pid_t(pid_t, int*, int)> next("waitpid");
+  return fails(Call::waitpid) ? -1 : next(process, status, options);
+}
+
+// Both of them pass on as many arguments as there can be.
+[[gnu::visibility("default")]] int fcntl(int fd, int command, ...) {
+  static constinit Next<int(int, int, void*)> next("fcntl");
+  va_list more;
+  va_start(more, command);
+  void* const argument = va_arg(more, void*);
+  va_end(more);
+  return fails(Call::fcntl) ? -1 : next(fd, command, argument);
+}
+
+[[gnu::visibility("default")]] long syscall(long number, ...) noexcept {
+  static constinit Next<long(long, long, long, long, long, long, long)> next("syscall");
+  va_list more;
+  va_start(more, number);
+  const long a = va_arg(more, long), b = va_arg(more, long), c = va_arg(more, long);
+  const long d = va_arg(more, long), e = va_arg(more, long), f = va_arg(more, long);
+  va_end(more);
+  if (number == SYS_pidfd_open && fails(Call::pidfd_open)) return -1;
+  return next(number, a, b, c, d, e, f);
+}
+
+}  // extern "C"

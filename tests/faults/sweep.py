@@ -1,0 +1,258 @@
+#!/usr/bin/env python3
+"""Runs fault_program with each call that it makes failing: the first, the second, the third ...
+with each error that makes sense, over each backend, once or from then on.
+
+    sweep.py --program FILE --preload FILE [--every K] [--jobs N] [--only REGEX] [--report FILE]
+
+Of each run it is asked whether the error was reported, or is one for which there is a fallback (the
+table below says which); whether anything leaked; whether everything else still came; and whether it
+ended at all. Ends with 1 if not.
+"""
+
+import argparse
+import collections
+import concurrent.futures
+import errno
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+
+from faulty import MISSING, SHORTAGES, environment, read_report, text_of
+
+BACKENDS = ["epoll", "io_uring", "poll"]
+ACTS = ["server", "fork", "embedded", "repair", "rest"]
+SECONDS_PER_RUN = 60
+
+ERRORS = {
+    "calloc": ["ENOMEM"],
+    "close": ["EINTR", "EIO"],
+    "dup3": ["EMFILE", "EBUSY"],
+    "epoll_create1": SHORTAGES + MISSING,
+    "epoll_ctl_add": ["ENOMEM", "ENOSPC"],
+    "epoll_ctl_del": ["ENOMEM"],
+    "epoll_ctl_mod": ["ENOMEM"],
+    "epoll_pwait2": ["EINTR", "ENOSYS"],
+    "epoll_wait": ["EINTR", "ENOMEM"],
+    "eventfd": SHORTAGES + MISSING,
+    "fcntl": ["ENOMEM"],
+    "fstat": ["ENOMEM"],
+    "io_uring_queue_init_params": SHORTAGES + MISSING + ["EINVAL"],
+    "io_uring_register": ["ENOMEM", "EPERM"],
+    "io_uring_register_ring_fd": ["ENOMEM", "EINVAL"],
+    "io_uring_submit": ["EAGAIN", "EBUSY", "ENOMEM"],
+    "io_uring_submit_and_get_events": ["EINTR", "EAGAIN", "EBUSY", "ENOMEM"],
+    "io_uring_submit_and_wait_timeout": ["EINTR", "EAGAIN", "EBUSY", "ENOMEM"],
+    "malloc": ["ENOMEM"],
+    "pidfd_open": SHORTAGES + MISSING,
+    "poll": ["EINTR", "ENOMEM"],
+    "ppoll": ["EINTR", "ENOMEM", "ENOSYS", "EPERM"],
+    "read": ["EINTR"],
+    "realloc": ["ENOMEM"],
+    "register_atfork": ["ENOMEM"],
+    "sigaction": ["EINVAL"],
+    "signalfd": SHORTAGES + MISSING,
+    "timerfd_create_boottime": SHORTAGES + MISSING,
+    "timerfd_create_monotonic": SHORTAGES + MISSING,
+    "timerfd_create_wall": SHORTAGES + MISSING,
+    "timerfd_settime": ["ENOMEM", "EPERM", "ECANCELED"],
+    "waitid": ["EINTR"],
+    "waitpid": ["EINTR"],
+    "write": ["EINTR"],
+}
+
+# What may come to nothing but a fallback, and why that is right: (backend, act, call, error) as
+# regular expressions. All else must be reported.
+ABSORBED = [
+    (".*", ".*", "close", ".*"),  # the number is free, whatever it says
+    (".*", ".*", ".*", "EINTR"),  # it is done again
+    # Who removes a registration, or has it report less, is told nothing: it is done another way.
+    (".*", ".*", "epoll_ctl_del|epoll_ctl_mod", ".*"),
+    # The timer of an epoll backend is not needed: waits are in whole milliseconds then.
+    (".*", ".*", "timerfd_create_monotonic|timerfd_settime|epoll_ctl_add", ".*"),
+    (".*", ".*", "timerfd_create_wall", "ENOSYS|EPERM"),  # the loop looks at the clock itself
+    (".*", ".*", "pidfd_open", "ENOSYS|EPERM"),  # SIGCHLD is watched
+    (".*", ".*", "signalfd", "ENOSYS|EPERM"),  # it is tried again when the loop is run
+    (".*", ".*", "fstat", ".*"),  # it is asked whether a file is still the same: no proof
+    (".*", ".*", "ppoll", "ENOSYS|EPERM"),  # poll
+    (".*", ".*", "io_uring_register_ring_fd", ".*"),  # saves time, where it is
+    # Where there is no memory for a ring, there may be for a smaller one.
+    ("io_uring", ".*", "io_uring_queue_init_params", "ENOMEM"),
+    # What a ring has not done it does in the next wait; this one has something else to report.
+    ("io_uring", ".*", "io_uring_register|io_uring_submit.*", ".*"),
+    ("io_uring", ".*", "poll", ".*"),  # what the ring has reported is believed
+    (".*", "rest", "epoll_create1|io_uring_queue_init_params", ".*"),  # another backend
+]
+
+# What is never to be told of, as there is a fallback for every use of it: (call, error).
+QUIET = [
+    (".*", "EINTR"),
+    ("close|io_uring_register_ring_fd|timerfd_create_monotonic|timerfd_settime", ".*"),
+    ("pidfd_open|ppoll|signalfd|timerfd_create_wall", "ENOSYS|EPERM"),
+]
+
+# What a call that fails for ever may cost, without an error: (call, error).
+MISSED = [
+    ("signalfd", "ENOSYS|EPERM"),  # signals that are blocked everywhere, as Signal says
+]
+
+Fault = collections.namedtuple("Fault", "backend act call error nth onwards")
+Run = collections.namedtuple("Run", "fault injected outcome detail reported")
+
+# The outcomes of a run that are right, and those that are not.
+FINE = ["reported", "absorbed"]
+WRONG = ["swallowed", "no fallback", "wrong error", "gave up", "lost", "leaked", "crashed", "hung"]
+
+
+class Sweep:
+    def __init__(self, options):
+        self.options = options
+        self.directory = tempfile.TemporaryDirectory(prefix="event-faults-")
+        self.baseline = {}
+
+    def start(self, fault):
+        """Runs the program; returns (exit status or None, output, injected, calls)."""
+        handle, report = tempfile.mkstemp(dir=self.directory.name)
+        os.close(handle)
+        try:
+            ended = subprocess.run([self.options.program, fault.backend, fault.act],
+                                   env=environment(self.options.preload, report, fault),
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT, timeout=SECONDS_PER_RUN, check=False,
+                                   close_fds=False)
+            status, output = ended.returncode, ended.stdout.decode(errors="replace")
+        except subprocess.TimeoutExpired as expired:
+            status, output = None, (expired.stdout or b"").decode(errors="replace")
+        injected, calls = read_report(report)
+        os.unlink(report)
+        return status, output, injected, calls
+
+    def measure(self, backend, act):
+        """A run in which nothing fails."""
+        status, output, _, calls = self.start(Fault(backend, act, "", "", 0, False))
+        if status != 0:
+            sys.exit(f"{backend} {act} fails when nothing else does ({status}):\n{output}")
+        self.baseline[backend, act] = blocks_in(output), calls
+        return calls
+
+    def run(self, fault):
+        status, output, injected, _ = self.start(fault)
+        outcome, detail = self.judge(fault, status, output, injected)
+        return Run(fault, injected, outcome, detail, len(reported_in(output)))
+
+    def judge(self, fault, status, output, injected):
+        if status is None:
+            return "hung", output
+        if status < 0:
+            return "crashed", f"{signal.Signals(-status).name}\n{output}"
+        if status not in (0, 1, 3):
+            return "crashed", f"exit status {status}\n{output}"
+        if blocks_in(output) > self.baseline[fault.backend, fault.act][0]:
+            return "leaked", output
+        if "missed every descriptor to be closed" in output:
+            return "leaked", output
+        reported = reported_in(output)
+        if status == 3 and not fault.onwards:
+            return "gave up", output
+        if "missed" in output and not (fault.onwards and reported):
+            return "lost", output
+        if any(error not in (str(getattr(errno, fault.error)), "unknown") for error in reported):
+            return "wrong error", output
+        if reported and matches(QUIET, (fault.call, fault.error)):
+            return "no fallback", output
+        if reported or injected == 0:
+            return "reported", ""
+        return ("absorbed", "") if matches(ABSORBED, fault) else ("swallowed", output)
+
+    def faults(self, backend, act, call, error, onwards, first):
+        """Each run of one row, until the program makes no more such calls."""
+        nth = first
+        if self.options.every > 1 and nth > self.baseline[backend, act][1][call]:
+            return
+        while True:
+            run = self.run(Fault(backend, act, call, error, nth, onwards))
+            if run.injected == 0 and run.outcome == "reported":
+                return
+            yield run
+            nth += self.options.every
+            if self.options.every > 1 and nth > self.baseline[backend, act][1][call]:
+                return
+
+
+def blocks_in(output):
+    found = re.search(r"^blocks (-?\d+)$", output, re.MULTILINE)
+    return int(found[1]) if found else 0
+
+
+def reported_in(output):
+    return re.findall(r"^reported (\d+|unknown) ", output, re.MULTILINE)
+
+
+def matches(rows, names):
+    return any(all(map(re.fullmatch, patterns, names)) for patterns in rows)
+
+
+def rows_of(sweep, pool):
+    """(backend, act, call, error, onwards) of all that can fail."""
+    pairs = [(backend, act) for backend in BACKENDS for act in ACTS]
+    for (backend, act), calls in zip(pairs, pool.map(lambda pair: sweep.measure(*pair), pairs)):
+        for call in sorted(calls.keys() & ERRORS.keys()):
+            for error in ERRORS[call]:
+                yield backend, act, call, error, False
+                # For ever interrupted would be for ever.
+                if error != "EINTR" and not matches(MISSED, (call, error)):
+                    yield backend, act, call, error, True
+
+
+def table_of(runs):
+    """Markdown: a line for each call."""
+    columns = ["injected"] + FINE + ["lost", "leaked", "crashed", "hung"]
+    by_call = collections.defaultdict(collections.Counter)
+    for run in runs:
+        for name in (run.fault.call, "all"):
+            by_call[name]["injected"] += run.injected
+            by_call[name]["runs"] += 1
+            by_call[name][run.outcome] += 1
+    calls = sorted(by_call.keys() - {"all"}) + (["all"] if by_call else [])
+    lines = ["| call | runs | " + " | ".join(columns) + " |", "|---" * (len(columns) + 2) + "|"]
+    for call in calls:
+        row = by_call[call]
+        lines.append(f"| {call} | {row['runs']} | " +
+                     " | ".join(str(row[column]) for column in columns) + " |")
+    return "\n".join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
+    parser.add_argument("--program", required=True)
+    parser.add_argument("--preload", required=True)
+    parser.add_argument("--every", type=int, default=1, help="only each K-th call")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--only", default="", help="of 'backend act call error'")
+    parser.add_argument("--report", help="write the table there, too")
+    options = parser.parse_args()
+    sweep = Sweep(options)
+
+    runs = []
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        rows = [row for row in rows_of(sweep, pool) if re.search(options.only, " ".join(row[:4]))]
+        jobs = [pool.submit(lambda row, n: list(sweep.faults(*row, 1 + n % options.every)), row, n)
+                for n, row in enumerate(rows)]
+        for job in concurrent.futures.as_completed(jobs):
+            runs += job.result()
+    wrong = sorted(run for run in runs if run.outcome in WRONG)
+    for run in wrong:
+        print(f"{run.outcome}: {text_of(run.fault)}\n{run.detail}")
+    table = table_of(runs)
+    print(table)
+    if options.report:
+        with open(options.report, "w", encoding="utf-8") as file:
+            file.write(table + "\n")
+    print(f"{len(runs)} runs, {sum(run.injected for run in runs)} faults, {len(wrong)} wrong")
+    return 1 if wrong or not runs else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
