@@ -1,0 +1,85 @@
+// Runs a program as a container, an old kernel or a small account would:
+//   with_profile PROFILE PROGRAM [ARGUMENT]...
+// The kernel then refuses the calls that the profile names, to the program and all it starts.
+#include <grp.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <initializer_list>
+#include <string_view>
+#include <vector>
+
+#include "support/seccomp.hpp"
+
+namespace {
+
+constexpr int kFailed = 126;
+
+#ifdef SYS_epoll_pwait2
+constexpr long kEpollPwait2 = SYS_epoll_pwait2;
+#else
+constexpr long kEpollPwait2 = 441;
+#endif
+
+// Ordinary rights and nothing that may be locked in memory.
+bool become_nobody() {
+  constexpr unsigned kNobody = 65534;
+  const rlimit none{0, 0};
+  return ::setrlimit(RLIMIT_MEMLOCK, &none) == 0 &&
+         (::getuid() != 0 ||
+          (::setgroups(0, nullptr) == 0 && ::setgid(kNobody) == 0 && ::setuid(kNobody) == 0));
+}
+
+bool enter(std::string_view profile) {
+  using event::test::refuse_calls;
+  const auto rings = {static_cast<long>(SYS_io_uring_setup), static_cast<long>(SYS_io_uring_enter),
+                      static_cast<long>(SYS_io_uring_register)};
+  // What Docker and others forbid by default.
+  if (profile == "container") return refuse_calls(rings, EPERM);
+  // A kernel of before 2019.
+  if (profile == "old-kernel") {
+    return refuse_calls(rings, ENOSYS) &&
+           refuse_calls({kEpollPwait2, SYS_pidfd_open, SYS_pidfd_send_signal}, ENOSYS);
+  }
+  // One that has but what every program needs, and says no to the rest.
+  if (profile == "sandbox") {
+    return refuse_calls(rings, EPERM) &&
+           refuse_calls({kEpollPwait2, SYS_pidfd_open, SYS_timerfd_create, SYS_timerfd_settime,
+                         SYS_signalfd4, SYS_ppoll},
+                        EPERM);
+  }
+  // The same, of a system that has never heard of them.
+  if (profile == "emulator") {
+    return refuse_calls(rings, ENOSYS) &&
+           refuse_calls({kEpollPwait2, SYS_pidfd_open, SYS_timerfd_create, SYS_timerfd_settime,
+                         SYS_signalfd4, SYS_ppoll},
+                        ENOSYS);
+  }
+  // Timers that can be made and not be set.
+  if (profile == "no-settime") return refuse_calls({SYS_timerfd_settime}, EPERM);
+  if (profile == "no-epoll") {
+    return refuse_calls({SYS_epoll_create1}, EPERM) && refuse_calls(rings, ENOSYS);
+  }
+  if (profile == "no-memlock") return become_nobody();
+  std::fprintf(stderr, "with_profile: no such profile: %s\n", profile.data());
+  return false;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 3 || !enter(argv[1])) {
+    std::fprintf(stderr, "with_profile: expected PROFILE PROGRAM [ARGUMENT]...\n");
+    return kFailed;
+  }
+  ::execvp(argv[2], argv + 2);
+  std::perror(argv[2]);
+  return kFailed;
+}
