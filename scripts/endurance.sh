@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Ten simulated years of timers, tickers, alarms and idle timeouts on each backend, in some seconds;
+# prints what fired, and whether all of it did so at its time:
+#   scripts/endurance.sh [--years N] [--preset release] [option of tests/endurance]...
+# The options of the program itself stand at the top of tests/programs/endurance.cpp.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+years=10
+preset=release
+while [[ ${1:-} == --years || ${1:-} == --preset ]]; do
+  [[ $# -ge 2 ]] || { echo "endurance.sh: $1 needs a value" >&2; exit 2; }
+  if [[ $1 == --years ]]; then years=$2; else preset=$2; fi
+  shift 2
+done
+
+scripts/setup.sh build test
+jobs=$(getconf _NPROCESSORS_ONLN)
+cmake --preset "$preset" -DEVENT_BUILD_TESTS=ON >/dev/null
+run=()
+if [[ $preset == tsan* ]] && setarch -R true 2>/dev/null; then run=(setarch -R); fi
+${run[@]+"${run[@]}"} cmake --build --preset "$preset" --parallel "$jobs" --target endurance
+exec ${run[@]+"${run[@]}"} "build/$preset/tests/endurance" --days $((36525 * years / 100)) "$@"
