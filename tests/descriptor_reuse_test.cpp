@@ -8,8 +8,6 @@
 namespace event::test {
 namespace {
 
-constexpr Events kReadPersist = Events::read | Events::persist;
-
 // A pipe whose reader takes the number of `closing`, which is closed.
 Pipe pipe_in_place_of(Fd& closing) {
   Pipe pipe = make_pipe();

@@ -7,13 +7,13 @@
 namespace event::test {
 namespace {
 
-constexpr Errc kAll[] = {Errc::already_attached, Errc::invalid_event, Errc::reentered,
-                         Errc::unsupported};
+constexpr Errc kErrcs[] = {Errc::already_attached, Errc::invalid_event, Errc::reentered,
+                           Errc::unsupported};
 
 TEST(Errors, BelongToACategoryOfTheirOwn) {
   EXPECT_STREQ(category().name(), "event");
   EXPECT_EQ(&category(), &category());
-  for (const Errc code : kAll) {
+  for (const Errc code : kErrcs) {
     const std::error_code error = code;
     EXPECT_EQ(&error.category(), &category());
     EXPECT_EQ(error.value(), static_cast<int>(code));
@@ -23,9 +23,9 @@ TEST(Errors, BelongToACategoryOfTheirOwn) {
 
 TEST(Errors, SayWhatIsWrong) {
   std::set<std::string> messages;
-  for (const Errc code : kAll) messages.insert(make_error_code(code).message());
+  for (const Errc code : kErrcs) messages.insert(make_error_code(code).message());
 
-  EXPECT_EQ(messages.size(), std::size(kAll));
+  EXPECT_EQ(messages.size(), std::size(kErrcs));
   for (const std::string& message : messages) EXPECT_FALSE(message.empty());
   EXPECT_FALSE(category().message(12345).empty());
 }

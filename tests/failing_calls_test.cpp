@@ -229,9 +229,9 @@ TEST_P(FailingCalls, AFullWakeUpCounterStillWakesAndNeverBlocks) {
 class FailingEpoll : public FailingCalls {};
 
 // A number with nothing behind it is still registered: a duplicate keeps it alive.
-class Stale {
+class StaleRegistration {
  public:
-  explicit Stale(Base& base) : copy_(duplicate(pipe_.reader)) {
+  explicit StaleRegistration(Base& base) : copy_(duplicate(pipe_.reader)) {
     Event event(base, pipe_.reader.get(), Events::read, Never());
     event.attach();
     pipe_.reader.close();
@@ -247,7 +247,7 @@ class Stale {
 TEST_P(FailingEpoll, EveryDescriptorOfABaseIsCloseOnExec) {
   const std::set<int> before = open_descriptors();
   Base base(real_time());
-  const Stale stale(base);
+  const StaleRegistration stale(base);
   const Bounded bounded(base);
   base.after(kLongEnough, [] {});
   base.dispatch();
@@ -325,7 +325,7 @@ TEST_P(FailingEpoll, ARepairThatFailsIsReportedAndMadeLater) {
     recorder.order.push_back(1);
   });
   event.attach();
-  const Stale stale(base);
+  const StaleRegistration stale(base);
   {
     const FailingCall failing(Call::epoll_create1, EMFILE);
     EXPECT_EQ(thrown_by([&] {
@@ -355,7 +355,7 @@ TEST_P(FailingEpoll, ARepairThatFailsHalfwayLosesNothing) {
     Event second(base, pipes[1].reader.get(), Events::read, note);
     Event third(base, pipes[2].reader.get(), Events::read, note);
     for (Event* const event : {&first, &second, &third}) event->attach(1s);  // the bound
-    const Stale stale(base);
+    const StaleRegistration stale(base);
 
     const FailingCall failing(Call::epoll_ctl, ENOMEM, n);
     for (int i = 0; i < 5; ++i) {
@@ -375,7 +375,7 @@ TEST_P(FailingEpoll, ARepairThatFailsHalfwayKeepsTheWakeUp) {
   for (std::size_t n = 1; n < 100; ++n) {
     SCOPED_TRACE("failure number " + std::to_string(n));
     Base base(real_time());
-    const Stale stale(base);
+    const StaleRegistration stale(base);
     bool woken = false;
     Timer bound(base, [&] { base.stop(); });
     bound.attach(1s);

@@ -36,8 +36,6 @@ using detail::Change;
 using detail::Ready;
 using detail::RingSize;
 
-constexpr Events kReadPersist = Events::read | Events::persist;
-
 Options on_ring(TimeSource* time = nullptr) {
   Options options;
   options.backend = Backend::io_uring;

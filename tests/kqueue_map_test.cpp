@@ -81,29 +81,29 @@ TEST_P(KqueueMap, TellsOfUrgentDataWhereTheSystemDoes) {
 INSTANTIATE_TEST_SUITE_P(, KqueueMap, testing::ValuesIn(kSystems),
                          [](const auto& system) { return std::string(system.param.name); });
 
-constexpr std::size_t kRead = KqueueWatch::kRead;
-constexpr std::size_t kWrite = KqueueWatch::kWrite;
+constexpr std::size_t kReadAt = KqueueWatch::kRead;
+constexpr std::size_t kWriteAt = KqueueWatch::kWrite;
 constexpr std::size_t kExcept = KqueueWatch::kExcept;
 
 TEST(WhatKqueueIsAskedFor, IsAFilterForEachCondition) {
   const KqueueWatch watch = to_kqueue(Events::read | Events::write | Events::urgent);
-  EXPECT_EQ(watch.by[kRead], Watching::level);
-  EXPECT_EQ(watch.by[kWrite], Watching::level);
+  EXPECT_EQ(watch.by[kReadAt], Watching::level);
+  EXPECT_EQ(watch.by[kWriteAt], Watching::level);
   EXPECT_EQ(watch.by[kExcept], Watching::level);
   EXPECT_EQ(to_kqueue(Events::none), KqueueWatch{});
-  EXPECT_EQ(to_kqueue(Events::write).by[kRead], Watching::none);
+  EXPECT_EQ(to_kqueue(Events::write).by[kReadAt], Watching::none);
 }
 
 TEST(WhatKqueueIsAskedFor, IsTheEndAloneForWhoWaitsForNothingElseToRead) {
-  EXPECT_EQ(to_kqueue(Events::closed).by[kRead], Watching::end);
-  EXPECT_EQ(to_kqueue(Events::closed | Events::write).by[kRead], Watching::end);
-  EXPECT_EQ(to_kqueue(Events::closed | Events::read).by[kRead], Watching::level);
+  EXPECT_EQ(to_kqueue(Events::closed).by[kReadAt], Watching::end);
+  EXPECT_EQ(to_kqueue(Events::closed | Events::write).by[kReadAt], Watching::end);
+  EXPECT_EQ(to_kqueue(Events::closed | Events::read).by[kReadAt], Watching::level);
 }
 
 TEST(WhatKqueueIsAskedFor, AreChangesForAnEdge) {
-  EXPECT_EQ(to_kqueue(Events::read | Events::edge).by[kRead], Watching::edge);
-  EXPECT_EQ(to_kqueue(Events::write | Events::edge).by[kWrite], Watching::edge);
-  EXPECT_EQ(to_kqueue(Events::closed | Events::edge).by[kRead], Watching::end_edge);
+  EXPECT_EQ(to_kqueue(Events::read | Events::edge).by[kReadAt], Watching::edge);
+  EXPECT_EQ(to_kqueue(Events::write | Events::edge).by[kWriteAt], Watching::edge);
+  EXPECT_EQ(to_kqueue(Events::closed | Events::edge).by[kReadAt], Watching::end_edge);
   EXPECT_EQ(to_kqueue(Events::edge), KqueueWatch{});
 }
 

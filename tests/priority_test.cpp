@@ -185,8 +185,8 @@ TEST_P(EveryBackend, SlowsLowerPrioritiesButNeverStarvesThem) {
   Options chosen = options();
   chosen.slice = 4;
   Base base(chosen);
-  constexpr int kEvents = 20;
-  std::vector<int> middle(kEvents), low(kEvents);
+  constexpr int kBoth = 20;
+  std::vector<int> middle(kBoth), low(kBoth);
   AlwaysReady ready;
   int rounds = 0;
   ready.add(

@@ -258,11 +258,11 @@ TEST_P(Signals, AreNotAttachedIfMemoryRunsOutAndThenAre) {
 }
 
 TEST_P(Signals, AreNotLostIfMemoryRunsOutOnTheirWay) {
-  constexpr std::size_t kEvents = 200;  // more than a queue has room for at first
+  constexpr std::size_t kWatches = 200;  // more than a queue has room for at first
   Base base(options());
-  std::vector<int> fired(kEvents);
+  std::vector<int> fired(kWatches);
   std::deque<Signal> signals;
-  for (std::size_t i = 0; i < kEvents; ++i) {
+  for (std::size_t i = 0; i < kWatches; ++i) {
     signals.emplace_back(base, i % 2 == 0 ? SIGUSR1 : SIGUSR2, [&fired, i] { ++fired[i]; });
     signals.back().attach();
   }

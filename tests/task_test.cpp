@@ -48,8 +48,8 @@ struct LargeMoveOnly : MoveOnly {
   using MoveOnly::MoveOnly;
   std::array<void*, 3> more{};
 };
-struct OverAligned : Small {
-  explicit OverAligned(std::shared_ptr<int> counter) : Small{std::move(counter)} {}
+struct MostAligned : Small {
+  explicit MostAligned(std::shared_ptr<int> counter) : Small{std::move(counter)} {}
   alignas(64) int aligned = 0;
 };
 
@@ -60,7 +60,7 @@ class TaskOf : public testing::Test {
 
   std::shared_ptr<int> counter = std::make_shared<int>(0);
 };
-using Callables = testing::Types<Small, MoveOnly, Large, LargeMoveOnly, OverAligned>;
+using Callables = testing::Types<Small, MoveOnly, Large, LargeMoveOnly, MostAligned>;
 TYPED_TEST_SUITE(TaskOf, Callables);
 
 TYPED_TEST(TaskOf, RunsItsCallable) {

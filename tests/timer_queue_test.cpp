@@ -346,9 +346,9 @@ TEST(TimersWithoutDescriptor, AreMovedLaterAtOnceWithoutMemory) {
 }
 
 // The queue, and what it should hold: deadlines in the order in which they were set.
-class Model {
+class TimerModel {
  public:
-  Model(unsigned seed, std::size_t nodes) : random_(seed) {
+  TimerModel(unsigned seed, std::size_t nodes) : random_(seed) {
     for (std::size_t i = 0; i < nodes; ++i) {
       nodes_.push_back(make_node(random_.one_in(2) ? -1 : static_cast<int>(i)));
       fds_.push_back(nodes_.back().fd());
@@ -445,7 +445,7 @@ class Model {
 TEST(TimerQueue, DoesWhatAModelDoes) {
   for (const unsigned seed : kSeeds) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
-    Model model(seed, seed % 2 == 0 ? 12 : 60);
+    TimerModel model(seed, seed % 2 == 0 ? 12 : 60);
     for (int step = 0; step < 15'000; ++step) {
       model.step();
       model.expect_agreement();

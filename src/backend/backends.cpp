@@ -34,12 +34,12 @@ constexpr auto kCompiled = std::to_array<Entry>({
       {Backend::poll, make_poll},
 });
 
-struct Name {
+struct BackendName {
   Backend kind;
   std::string_view text;
 };
 
-constexpr auto kNames = std::to_array<Name>({
+constexpr auto kNames = std::to_array<BackendName>({
     {Backend::automatic, "automatic"},
     {Backend::epoll, "epoll"},
     {Backend::kqueue, "kqueue"},
@@ -48,7 +48,7 @@ constexpr auto kNames = std::to_array<Name>({
 });
 
 std::string_view name_of(Backend kind) noexcept {
-  for (const Name& name : kNames) {
+  for (const BackendName& name : kNames) {
     if (name.kind == kind) return name.text;
   }
   return "unknown";
@@ -59,7 +59,7 @@ Backend from_environment() {
   if (has_borrowed_privileges()) return Backend::automatic;
   const char* const value = std::getenv("EVENT_BACKEND");
   if (value == nullptr || *value == '\0') return Backend::automatic;
-  for (const Name& name : kNames) {
+  for (const BackendName& name : kNames) {
     if (name.text == value) return name.kind;
   }
   throw std::system_error(EINVAL, std::generic_category(),

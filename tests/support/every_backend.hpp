@@ -18,6 +18,8 @@ namespace event::test {
 
 using namespace std::chrono_literals;
 
+inline constexpr Events kReadPersist = Events::read | Events::persist;
+
 class EveryBackend : public testing::TestWithParam<Backend> {
  protected:
   // On `time`, which only the test and the base move. What most tests use.
