@@ -17,7 +17,7 @@ test     python3                            python3
 test     objcopy                            binutils
 test     nc.openbsd                         netcat-openbsd
 test     /usr/include/gtest/gtest.h         libgtest-dev
-test     /usr/include/gmock/gmock.h         libgmock-dev
+test     /usr/src/googletest/googletest     googletest
 check    clang++                            clang
 check    clang-format                       clang-format
 check    clang-tidy                         clang-tidy
