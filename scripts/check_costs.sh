@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 scripts/setup.sh build costs
-cmake --preset release -B build/costs -DEVENT_BUILD_{TESTS,EXAMPLES}=OFF -DEVENT_BUILD_BENCH=ON \
-  >/dev/null
-cmake --build build/costs --target bench_event --parallel "$(nproc)"
-exec python3 bench/costs.py build/costs/bench "$@"
+cmake --preset release -B build/optimized -DEVENT_BUILD_{TESTS,EXAMPLES}=OFF \
+  -DEVENT_BUILD_BENCH=ON >/dev/null
+cmake --build build/optimized --target bench_event --parallel "$(nproc)"
+exec python3 bench/costs.py build/optimized/bench "$@"

@@ -16,10 +16,10 @@ fail() {
 }
 
 install_and_move() {
-  cmake --preset release -B build/install -DEVENT_BUILD_{TESTS,EXAMPLES,BENCH}=OFF \
+  cmake --preset release -B build/optimized -DEVENT_BUILD_{TESTS,EXAMPLES,BENCH}=OFF \
     -DCMAKE_INSTALL_PREFIX="$work/first" >/dev/null
-  cmake --build build/install --parallel "$(nproc)"
-  cmake --install build/install >/dev/null
+  cmake --build build/optimized --parallel "$(nproc)"
+  cmake --install build/optimized >/dev/null
   mv "$work/first" "$prefix"
   ! grep -rIl "$work/first" "$prefix" || fail "the files above name the prefix"
   ! grep -rIl "$source" "$prefix" || fail "the files above name the source folder"
@@ -92,6 +92,7 @@ consumer_with_pkg_config pkg_config_shared
 echo "pkg-config, static"
 consumer_with_pkg_config pkg_config_static --static -static
 echo "add_subdirectory"
-consumer_with_cmake subdirectory -DUSE=subdirectory -DEVENT_SOURCE="$source"
+consumer_with_cmake subdirectory -DUSE=subdirectory -DEVENT_SOURCE="$source" -DCMAKE_UNITY_BUILD=ON
 echo "FetchContent, shared"
-consumer_with_cmake fetch -DUSE=fetch -DEVENT_SOURCE="$source" -DBUILD_SHARED_LIBS=ON
+consumer_with_cmake fetch -DUSE=fetch -DEVENT_SOURCE="$source" -DBUILD_SHARED_LIBS=ON \
+  -DCMAKE_UNITY_BUILD=ON
