@@ -22,6 +22,8 @@ check    clang++                            clang
 check    clang-format                       clang-format
 check    clang-tidy                         clang-tidy
 check    readelf                            binutils
+check    valgrind                           valgrind
+check    gcovr                              gcovr
 check    pkg-config                         pkg-config
 check    git                                git
 costs    python3                            python3

@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Runs tests under valgrind's memcheck. It sees what no sanitizer of g++ does: a decision by memory
+# that nobody wrote, in the C++ library and in system calls, too. Fails at that, at any access to
+# memory that is not the program's, and at memory that is lost.
+#   scripts/check_memory.sh [--core]         --core: what takes a minute, the data structures
+# Uses the build of the preset coverage, and leaves its counts alone.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+scripts/setup.sh build test check
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# The tests have an operator new of their own, which is not to be replaced by valgrind's.
+check() {
+  GCOV_PREFIX=$work valgrind --quiet --soname-synonyms=somalloc=nouserintercepts --error-exitcode=9 \
+    --leak-check=full --show-leak-kinds=definite,indirect \
+    --errors-for-leak-kinds=definite,indirect "$@"
+}
+
+# seeded STATEMENT: that a program in which it is wrong does not pass.
+seeded() {
+  local status=0
+  echo "int* volatile p; int main() { $1 }" | g++ -xc++ - -o "$work/seeded"
+  check "$work/seeded" 2>/dev/null || status=$?
+  [[ $status -eq 9 ]] || {
+    echo "check_memory.sh: valgrind does not mind: $1" >&2
+    exit 1
+  }
+}
+
+# What all of it does not run, and why.
+without=(
+  '*/io_uring*' 'IoUring.*' 'SmallRing.*'   # the kernel takes a ring apart during a later test
+  '*Example*' '*Server*' '*SignalHelper*'   # other programs do the work, and are not followed
+  '*NoRing*' '*Missing*' '*RefusedCalls*'   # seccomp filters, and valgrind makes calls of its own
+  '*FromTheEnvironment*' '*ChosenBackend*'  # make rings
+)
+core=(
+  'ActiveQueue.*' 'Attention.*' 'Batch.*' 'GrowArray.*' 'PagedArray.*' 'PostedFunctions.*'
+  'RecordPool.*' 'StoredCallableMemory.*' 'Task*' 'TimeLeft.*'
+)
+filter='*'
+[[ ${1:-} != --core ]] || filter=$(IFS=:; echo "${core[*]}")
+
+seeded 'p = new int; if (*p == 7) p = nullptr; delete p;'
+seeded 'p = new int(7); p = nullptr;'
+cmake --preset coverage >/dev/null
+cmake --build --preset coverage --target event_tests --parallel "$(getconf _NPROCESSORS_ONLN)"
+check build/coverage/tests/event_tests --gtest_brief=1 \
+  --gtest_filter="$filter-$(IFS=:; echo "${without[*]}")"
