@@ -90,6 +90,8 @@ class ChildProcess {
     return read_until([&] { return errors_.text.find(text) != std::string::npos; });
   }
 
+  pid_t pid() const noexcept { return pid_; }
+
   void signal(int number) const { ::kill(pid_, number); }
 
   // Waits until it ends; returns its exit status, or nothing if it died of a signal or takes too
