@@ -1,0 +1,139 @@
+#!/usr/bin/env python3
+"""Breaks the echo server in one way after the other, and checks that the load program finds each.
+
+    tests/load/find_faults.py [build folder] [fault]...     default: build/release, all faults
+
+Each fault is an edit of a copy of the sources of examples/, built against the library and put under
+`event_load --quick`, which must fail and say why. A few minutes in all.
+"""
+
+import concurrent.futures
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+# name: (file in examples/, what is there, what is there instead, what event_load must say)
+FAULTS = {
+    "loses a byte": (
+        "echo_server.cpp",
+        "std::string_view rest = got.bytes;",
+        "std::string_view rest = got.bytes;\n"
+        "  static unsigned turn = 0;\n"
+        "  if (++turn % 1000 == 0) rest.remove_prefix(1);",
+        r"something else came back|stuck|closed before all|bytes sent"),
+    "forgets what did not fit": (
+        "echo_server.cpp",
+        "unsent_.append(rest);",
+        "unsent_.append(rest.substr(0, rest.size() / 2));",
+        r"something else came back|stuck|closed before all"),
+    "answers someone else": (
+        "support/outbox.hpp",
+        "bytes_.append(bytes);",
+        "static std::string last(bytes);\n    last.resize(bytes.size());\n"
+        "    bytes_.append(last);\n    last = bytes;",
+        r"something else came back"),
+    "forgets memory of each connection": (
+        "echo_server.cpp",
+        "++statistics_.connections;",
+        "++statistics_.connections;\n"
+        "    static char* volatile forgotten;\n    forgotten = new char[8];",
+        r"bytes in \d+ blocks, not"),
+    "keeps a descriptor of a connection that was reset": (
+        "echo_server.cpp",
+        "++statistics_.errors;",
+        "++statistics_.errors;\n    static int kept = ::dup(fd);\n    (void)kept;",
+        r"as many connections as there are clients"),
+    "does not read again after it was held up": (
+        "echo_server.cpp",
+        "if (readable_.try_attach(server_.idle())) server_.fail(fd_.get());\n}",
+        "}",
+        r"stuck: |have caught up"),
+    "reads on although answers are not taken": (
+        "echo_server.cpp",
+        ("  const std::error_code error = support::send_some(fd_.get(), rest);",
+         "  readable_.detach();\n  if (writable_.try_attach(",
+         "  if (readable_.try_attach(server_.idle())) server_.fail(fd_.get());\n}\n\nvoid print"),
+        ("  std::error_code error;\n"
+         "  if (unsent_.empty()) error = support::send_some(fd_.get(), rest);",
+         "  if (!writable_.attached() && writable_.try_attach(",
+         "}\n\nvoid print"),
+        r"took all that although no answer was read"),
+    "takes an edge for a level": (
+        "echo_server.cpp",
+        "readable_(server.base(), fd_.get(), Events::read | Events::persist,",
+        "readable_(server.base(), fd_.get(), Events::read | Events::persist | Events::edge,",
+        r"stuck: |have caught up"),
+    "spins without descriptors": (
+        "support/acceptor.hpp",
+        "    readable_.detach();\n    retry_.attach(kRetryAfter);\n",
+        "",
+        r"spins although it has no descriptors"),
+    "does not accept again after a shortage": (
+        "support/acceptor.hpp",
+        "    readable_.detach();\n    retry_.attach(kRetryAfter);\n",
+        "    readable_.detach();\n",
+        r"take the places of those who left|late client \d+: stuck"),
+    "wakes up all the time": (
+        "echo_server.cpp",
+        "const support::StopOnSignal stop(base);",
+        "const support::StopOnSignal stop(base);\n"
+        "  event::Ticker often(base, [] {});\n  often.attach(std::chrono::microseconds(5));",
+        r"(keeps waking up|spins) although all|the server has done all that it can"),
+    "gives up connections that say nothing": (
+        "echo_server.cpp",
+        "return readable_.try_attach(server_.idle());",
+        "return readable_.try_attach(std::chrono::milliseconds(300));",
+        r"the server closed too early|send: |recv: "),
+}
+
+
+def broken(text, before, after):
+    if isinstance(before, tuple):
+        for one, other in zip(before, after):
+            text = broken(text, one, other)
+        return text
+    if text.count(before) != 1:
+        raise SystemExit(f"the sources do not have this once any more: {before}")
+    return text.replace(before, after)
+
+
+def build(build_folder, edit, folder):
+    name, before, after, _ = edit
+    examples = folder / "examples"
+    shutil.copytree(ROOT / "examples", examples)
+    source = examples / name
+    source.write_text(broken(source.read_text(), before, after))
+    server = folder / "echo_server"
+    subprocess.run(["c++", "-std=c++20", "-I", ROOT / "include", examples / "echo_server.cpp", "-o",
+                    server, build_folder / "libevent-cpp.a", "-luring", "-pthread"], check=True)
+    return server
+
+
+def finds(build_folder, name):
+    with tempfile.TemporaryDirectory() as folder:
+        server = build(build_folder, FAULTS[name], pathlib.Path(folder))
+        command = [build_folder / "tests/load/event_load", "--quick", "--backend", "epoll"]
+        run = subprocess.run(command + ["--server", server], capture_output=True, text=True,
+                             timeout=900)
+    said = run.stdout.splitlines()
+    why = [line for line in said if re.search(FAULTS[name][3], line)]
+    found = run.returncode == 1 and bool(why)
+    print(f"{'found ' if found else 'MISSED'}  {name}: {why[0] if why else said[-3:]}", flush=True)
+    return found
+
+
+def main():
+    build_folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "build/release")
+    build_folder = build_folder.resolve()
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        found = pool.map(lambda name: finds(build_folder, name), sys.argv[2:] or FAULTS)
+        return 0 if all(list(found)) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
