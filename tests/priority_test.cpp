@@ -282,6 +282,29 @@ TEST_P(EveryBackend, KeepsEveryActiveEventWhosePriorityIsChanged) {
   }
 }
 
+// The look between two slices takes back the slots of what was removed: to run as many as there
+// were before it ran into slots that nobody had filled. Found by fuzzing: a posted function ran
+// twice.
+TEST_P(EveryBackend, KeepsCountOfALowPriorityThatIsEmptiedWhileAHigherOneRunsInSlices) {
+  Options chosen = options();
+  chosen.slice = 2;
+  Base base(chosen);
+  const Pipe silent = make_pipe();
+  Event urgent(base, silent.reader.get(), Events::read, Never(), Priority::high);
+  Timer low(base, recorder.note(kLow), Priority::low);
+  Timer first(base, [&] { low.detach(); });
+  Timer second(base, recorder.note(kMiddle));
+  Timer third(base, recorder.note(kMiddle));
+  urgent.attach();
+  for (Timer* const timer : {&first, &second, &third, &low}) timer->attach();
+
+  EXPECT_EQ(base.loop(Loop::nonblock), 3U);
+  low.attach();
+  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+
+  EXPECT_EQ(recorder.order, (Order{kMiddle, kMiddle, kLow}));
+}
+
 TEST_P(EveryBackend, ChangesThePriorityOfATimerThatWaits) {
   Base base(options());
   Timer first(base, recorder.note(1));

@@ -40,10 +40,7 @@ inline void Loop::run_level(std::size_t level, std::uint32_t slots) {
 // After each slice below the highest priority the kernel is asked, and what is more urgent runs.
 void Loop::run_in_slices(std::size_t level, std::uint32_t slots) {
   while (slots > 0) {
-    if (level > 0 && until_look_ == 0) {
-      look_above(level);
-      slots = std::min(slots, active_[level].slots());  // all may have been removed there
-    }
+    if (level > 0 && until_look_ == 0) look_above(level);
     std::uint32_t slice = slots;
     if (level > 0) {
       slice = static_cast<std::uint32_t>(std::min<std::size_t>(slots, until_look_));
@@ -100,7 +97,7 @@ void Loop::look_above(std::size_t level) {
   const std::uint32_t posted_above =
       level > 1 ? Attention::kPostedHigh | Attention::kPostedMiddle : Attention::kPostedHigh;
   if ((above > 0 || attention_.asked(posted_above)) && !attention_.asked(Attention::kStops)) {
-    look(false);
+    look(false);  // the queues do not begin at the front again: their slots are counted
     run_levels(active_[0].slots(), level > 1 ? active_[1].slots() : 0, 0);
   }
   until_look_ = options_.slice;  // whatever ran above, this priority gets its slice

@@ -128,7 +128,7 @@ std::size_t Loop::run(event::Loop mode) {
   const auto goes_on = [&] { return keep_alive || nonblock || alive(); };
   while (!attention_.asked(kStops) && goes_on()) {
     if (hooks_.empty()) {
-      look(!nonblock);
+      look(rewind() && !nonblock);
       run_active();
     } else {
       hooks_.run(Hook::When::before_wait);
@@ -193,7 +193,7 @@ std::optional<Duration> Loop::next_timeout() const noexcept {
 }
 
 void Loop::turn_with_hooks(bool block) {
-  look(block && !hooks_.any(Hook::When::idle));
+  look(rewind() && block && !hooks_.any(Hook::When::idle));
   hooks_.run(Hook::When::after_wait);
   if (anything_active()) {
     run_active();
@@ -206,7 +206,8 @@ void Loop::turn_with_hooks(bool block) {
   }
 }
 
-// Asks the kernel and makes active what is ready, due or posted. Waits only if nothing is active.
+// Asks the kernel and makes active what is ready, due or posted.
+// Requires: nothing is active if it is to wait.
 void Loop::look(bool block) {
   if (!is_ours()) {
     if (const std::error_code error = restart_after_fork()) {
@@ -214,7 +215,6 @@ void Loop::look(bool block) {
     }
   }
   ++stats_.iterations;
-  if (!rewind()) block = false;
   time_known_ = false;
   if (const int error = table_.flush(); error != 0) {
     throw std::system_error(error, std::system_category(), "rebuilding the kernel's set");

@@ -260,7 +260,8 @@ class Loop {
     if (node.linked || node.lost) table_.fired(node);
   }
 
-  // The active queues begin at the front again. Returns whether nothing is active.
+  // The active queues begin at the front again: not while a batch runs, which counts their slots.
+  // Returns whether nothing is active.
   bool rewind() noexcept {
     const bool all_ran =
         active_[0].is_at_front() & active_[1].is_at_front() & active_[2].is_at_front();
