@@ -150,6 +150,37 @@ TEST_P(EveryBackend, MovesAManualTimeOnceTheIdleHooksHaveRun) {
   EXPECT_EQ(idle, 2) << "before each of them";
 }
 
+// Found by fuzzing: with any hook, a nonblocking loop that found nothing moved the time.
+TEST_P(EveryBackend, LeavesAManualTimeAloneWhileItIsNotToWait) {
+  for (const When when : {When::before_wait, When::after_wait, When::idle}) {
+    Base base(options());
+    Hook hook(base, when, [] {});
+    Timer timer(base, Never());
+    timer.attach(1h);
+    const TimePoint began = time.now();
+
+    base.loop(Loop::nonblock);
+
+    EXPECT_EQ(time.now(), began);
+  }
+}
+
+// Found by fuzzing: the time went on to a timer that does not keep the base alive.
+TEST_P(EveryBackend, LeavesAManualTimeAloneWhenAHookDetachesWhatKeepsItAlive) {
+  Base base(options());
+  Timer kept(base, Never());
+  Timer other(base, Never());
+  other.keep_alive(false);
+  Hook hook(base, When::after_wait, [&] { kept.detach(); });
+  kept.attach(1h);
+  other.attach(2h);
+  const TimePoint began = time.now();
+
+  EXPECT_EQ(run(base), 0U);
+
+  EXPECT_EQ(time.now(), began + 1h);
+}
+
 TEST_P(EveryBackend, SleepsAgainWhenTheIdleHookIsGone) {
   Base base(watched());
   auto idle = std::make_unique<Hook>(base, When::idle, [] {});

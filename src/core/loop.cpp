@@ -199,7 +199,9 @@ void Loop::turn_with_hooks(bool block) {
     run_active();
   } else if (!attention_.asked(kStops)) {
     stats_.callbacks[kPriorities - 1] += hooks_.run(Hook::When::idle);
-    if (options_.time != nullptr && !anything_active() && !attention_.asked(kWants)) {
+    // While there is such a hook look() did not wait.
+    if (block && options_.time != nullptr && hooks_.any(Hook::When::idle) && !anything_active() &&
+        !attention_.asked(kWants)) {
       const TimePoint next = next_on_source(options_.time->now());
       if (next != TimePoint::max()) static_cast<void>(options_.time->skip_to(next));
     }
