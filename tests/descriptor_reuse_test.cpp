@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "support/every_backend.hpp"
+#include "support/forked.hpp"
 
 namespace event::test {
 namespace {
@@ -420,6 +421,27 @@ TEST_P(EveryBackend, KeepsTimersWhenTheKernelsSetIsRepaired) {
   run(base);
 
   EXPECT_EQ(recorder.order.size(), 10U);
+}
+
+// Found by fuzzing: the new epoll set had the number of a descriptor that was closed while it was
+// watched, cannot watch itself, and the child was left without a kernel side.
+TEST_P(EveryBackend, HasAKernelSideInAChildUnderNumbersThatWereClosedWhileWatched) {
+  std::deque<Pipe> pipes;
+  for (int i = 0; i < 8; ++i) pipes.push_back(make_pipe());
+  Base base(options());  // its own numbers are higher
+  std::deque<Event> events;
+  for (const Pipe& pipe : pipes) {
+    events.emplace_back(base, pipe.reader.get(), kReadPersist, Never()).attach();
+  }
+  Timer timer(base, recorder.note(1));
+  timer.attach(1s);
+
+  EXPECT_TRUE(succeeds_in_child([&] {
+    for (Pipe& pipe : pipes) pipe.reader.close();
+    base.after_fork();
+    EXPECT_EQ(base.loop(Loop::once), 1U);
+    EXPECT_EQ(recorder.order, Order{1});
+  }));
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 #include <cerrno>
 #include <new>
 
+#include "backend/shortage.hpp"
+
 namespace event::detail {
 namespace {
 
@@ -360,9 +362,12 @@ int FdTable::register_all() noexcept {
     if (!entry.registered) return;
     const int fd = static_cast<int>(number);
     const int error = update(Change::add, fd, entry, entry.told);
-    if (means_gone(error)) {
+    if (error == 0 || error == EEXIST) return;
+    // What the kernel does not watch here is not the file that it watched before: the number was
+    // closed, and may be the new kernel side's own now.
+    if (!is_shortage(error)) {
       lose(fd, entry);
-    } else if (error != EEXIST && first_error == 0) {
+    } else if (first_error == 0) {
       first_error = error;
     }
   });
