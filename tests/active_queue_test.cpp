@@ -3,13 +3,12 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <array>
 #include <cerrno>
 #include <deque>
 #include <new>
 #include <vector>
 
+#include "support/active_script.hpp"
 #include "support/failing_call.hpp"
 #include "support/printing.hpp"
 #include "support/seeded_random.hpp"
@@ -273,103 +272,18 @@ TEST(ActiveQueue, RefusesMoreThanANodeCanNameASlotOf) {
   EXPECT_EQ(queue.slots(), 0U);
 }
 
-// Three queues that share their nodes, and what is in them.
-class ThreeQueues {
- public:
-  ThreeQueues(Random& random, std::size_t nodes) : random_(random), nodes_(make_nodes(nodes)) {}
-
-  void step() {
-    const std::size_t q = random_.below(3);
-    switch (random_.below(8)) {
-      case 0:
-        push_posted(q, random_.below(10));
-        break;
-      case 1:
-      case 2:
-        remove(nodes_[random_.below(nodes_.size())]);
-        break;
-      case 3:
-        pop(q, random_.below(1 + models_[q].size()));
-        break;
-      case 4:
-        queues_[q].rewind();
-        if (queues_[q].empty()) models_[q].clear();
-        break;
-      default:
-        push(q, nodes_[random_.below(nodes_.size())]);
-    }
-  }
-
-  void expect_as_models() {
-    for (std::size_t q = 0; q < 3; ++q) {
-      std::size_t live = 0;
-      for (const Node* const node : models_[q]) live += node != nullptr ? 1 : 0;
-      ASSERT_EQ(queues_[q].slots(), models_[q].size());
-      ASSERT_EQ(queues_[q].empty(), live == 0);
-    }
-  }
-
-  void pop_everything() {
-    for (std::size_t q = 0; q < 3; ++q) pop(q, models_[q].size());
-  }
-
- private:
-  void push(std::size_t q, Node& node) {
-    if (node.active != Node::kNowhere) return;
-    if (random_.one_in(2)) {
-      queues_[q].push(node);
-    } else {
-      queues_[q].push_from_spare(node);
-    }
-    models_[q].push_back(&node);
-    ASSERT_EQ(static_cast<std::size_t>(ActiveQueue::priority_of(node)), q);
-  }
-
-  void push_posted(std::size_t q, std::size_t count) {
-    queues_[q].reserve(count);
-    queues_[q].push_posted(count);
-    models_[q].insert(models_[q].end(), count, ActiveQueue::posted());
-  }
-
-  void remove(Node& node) {
-    if (node.active == Node::kNowhere) return;
-    const auto q = static_cast<std::size_t>(ActiveQueue::priority_of(node));
-    queues_[q].remove(node);
-    ASSERT_EQ(node.active, Node::kNowhere);
-    const auto found = std::find(models_[q].begin(), models_[q].end(), &node);
-    ASSERT_NE(found, models_[q].end());
-    *found = nullptr;
-  }
-
-  void pop(std::size_t q, std::size_t count) {
-    for (; count > 0; --count) {
-      Node* const expected = models_[q].front();
-      models_[q].pop_front();
-      ASSERT_EQ(queues_[q].pop(), expected);
-      if (expected == nullptr || expected == ActiveQueue::posted()) continue;
-      ASSERT_EQ(expected->active, Node::kNowhere);
-    }
-  }
-
-  Random& random_;
-  std::deque<Node> nodes_;
-  std::array<ActiveQueue, 3> queues_{ActiveQueue(Priority::high), ActiveQueue(Priority::middle),
-                                     ActiveQueue(Priority::low)};
-  std::array<std::deque<Node*>, 3> models_;
-};
-
 TEST(ActiveQueue, DoesWhatAModelDoes) {
   for (const unsigned seed : kSeeds) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     Random random(seed);
-    ThreeQueues queues(random, seed % 2 == 0 ? 30 : 1000);
+    ActiveScript script(random, seed % 2 == 0 ? 30 : 1000);
     for (int step = 0; step < 20'000; ++step) {
-      queues.step();
-      queues.expect_as_models();
+      script.step();
+      script.expect_as_models();
       if (testing::Test::HasFatalFailure()) return;
     }
-    queues.pop_everything();
-    queues.expect_as_models();
+    script.pop_everything();
+    script.expect_as_models();
   }
 }
 

@@ -5,15 +5,14 @@
 
 #include <cerrno>
 #include <deque>
-#include <map>
 #include <new>
 #include <set>
-#include <utility>
 #include <vector>
 
 #include "support/failing_call.hpp"
 #include "support/failing_new.hpp"
 #include "support/seeded_random.hpp"
+#include "support/timer_script.hpp"
 
 namespace event::test {
 namespace {
@@ -345,114 +344,18 @@ TEST(TimersWithoutDescriptor, AreMovedLaterAtOnceWithoutMemory) {
   EXPECT_EQ(queue.due(at(20)), &nodes[0]);
 }
 
-// The queue, and what it should hold: deadlines in the order in which they were set.
-class TimerModel {
- public:
-  TimerModel(unsigned seed, std::size_t nodes) : random_(seed) {
-    for (std::size_t i = 0; i < nodes; ++i) {
-      nodes_.push_back(make_node(random_.one_in(2) ? -1 : static_cast<int>(i)));
-      fds_.push_back(nodes_.back().fd());
-    }
-  }
-
-  void step() {
-    Node& node = nodes_[random_.below(nodes_.size())];
-    switch (random_.below(6)) {
-      case 0:
-        if (node.timer_form != TimerForm::none) remove(node);
-        break;
-      case 1:
-        now_ += Duration(random_.below(5));
-        take_due();
-        break;
-      case 2:
-        if (keys_.count(&node) != 0) set(node, keys_[&node].first + Duration(random_.below(20)));
-        break;
-      default:
-        set(node, now_ + Duration(random_.below(40)));
-    }
-  }
-
-  void expect_agreement() const {
-    ASSERT_TRUE(queue_.check_invariants());
-    ASSERT_EQ(queue_.size(), order_.size());
-    ASSERT_EQ(queue_.empty(), order_.empty());
-    if (!order_.empty()) {
-      ASSERT_LE(queue_.next(), order_.begin()->first.first);
-    }
-    for (const auto& [node, key] : keys_) ASSERT_EQ(queue_.deadline(*node), key.first);
-    for (std::size_t i = 0; i < nodes_.size(); ++i) ASSERT_EQ(nodes_[i].fd(), fds_[i]);
-  }
-
-  void take_all() {
-    for (; !order_.empty() && !testing::Test::HasFatalFailure(); now_ += Duration(10)) take_due();
-  }
-
- private:
-  using Key = std::pair<TimePoint, std::uint64_t>;
-
-  void note(Node& node, TimePoint deadline) {
-    forget(node);
-    keys_[&node] = {deadline, ++sequence_};
-    order_.emplace(keys_[&node], &node);
-  }
-
-  void forget(Node& node) {
-    const auto found = keys_.find(const_cast<const Node*>(&node));
-    if (found == keys_.end()) return;
-    order_.erase(found->second);
-    keys_.erase(found);
-  }
-
-  void set(Node& node, TimePoint deadline) {
-    queue_.set(node, deadline);
-    note(node, deadline);
-  }
-
-  void remove(Node& node) {
-    queue_.remove(node);
-    forget(node);
-  }
-
-  // Takes what is due until, sometimes, it stops on the way.
-  void take_due() {
-    while (!random_.one_in(20)) {
-      Node* const node = queue_.due(now_);
-      const bool any_due = !order_.empty() && order_.begin()->first.first <= now_;
-      ASSERT_EQ(node, any_due ? order_.begin()->second : nullptr);
-      if (node == nullptr) return;
-      if (random_.one_in(3)) {
-        const TimePoint deadline = now_ + Duration(random_.below(20));
-        queue_.move_first(*node, deadline);
-        note(*node, deadline);
-      } else {
-        queue_.pop(*node);
-        forget(*node);
-      }
-    }
-  }
-
-  Random random_;
-  std::deque<Node> nodes_;
-  std::vector<int> fds_;
-  TimerQueue queue_;
-  TimePoint now_{};
-  std::uint64_t sequence_ = 0;
-  std::map<const Node*, Key> keys_;
-  std::map<Key, Node*> order_;
-};
-
 TEST(TimerQueue, DoesWhatAModelDoes) {
   for (const unsigned seed : kSeeds) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
-    TimerModel model(seed, seed % 2 == 0 ? 12 : 60);
+    Random random(seed);
+    TimerScript script(random, seed % 2 == 0 ? 12 : 60);
     for (int step = 0; step < 15'000; ++step) {
-      model.step();
-      model.expect_agreement();
+      script.step();
+      script.expect_agreement();
       if (testing::Test::HasFatalFailure()) return;
     }
-    model.take_all();
-    model.expect_agreement();
+    script.take_all();
+    script.expect_agreement();
   }
 }
 

@@ -52,6 +52,9 @@ class FakeBackend final : public detail::BackendPort {
   void fail_rebuild(int error) { rebuild_error_ = error; }
   void succeed() { failure_ = {}; }
 
+  // As in the child of a fork: nothing is registered.
+  void start_anew() { set_.clear(); }
+
   Backend kind() const noexcept override { return Backend::epoll; }
   std::size_t kernel_entry() const noexcept override { return 0; }
   Events supported() const noexcept override {

@@ -12,7 +12,8 @@ namespace event::test {
 
 class FdScript {
  public:
-  explicit FdScript(unsigned seed);
+  // `keeps`: the kernel keeps a registration that nobody wants until it reports something.
+  FdScript(Random& random, bool keeps);
 
   // Does something at random, and checks what it can.
   void step();
@@ -35,6 +36,10 @@ class FdScript {
 
   int any_number();
   Events any_conditions();
+  Events any_mask();
+  bool any_exclusive() const;
+  void happen_rarely();
+  void fork();
   void open_or_close(int number);
   void duplicate(int from, int to);
   void leave(int number);
@@ -47,7 +52,7 @@ class FdScript {
   bool is_due(const Watch& watch);
   static Watch& watch_of(detail::Node& node);
 
-  Random random_;
+  Random& random_;
   TinyLoop loop_;
   std::deque<Watch> watches_;
   std::uint64_t clock_ = 0;
