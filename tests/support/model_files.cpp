@@ -20,6 +20,11 @@ ModelFile::ModelFile(Kind kind, int id)
     theirs_ = std::move(pair.theirs);
     return;
   }
+  if (kind == Kind::regular) {
+    ours_ = regular_file();
+    ready_ = Events::read | Events::write;  // always
+    return;
+  }
   Pipe pipe = make_pipe();
   ours_ = std::move(kind == Kind::reader ? pipe.reader : pipe.writer);
   theirs_ = std::move(kind == Kind::reader ? pipe.writer : pipe.reader);
@@ -32,7 +37,7 @@ void ModelFile::feed() {
 }
 
 void ModelFile::empty() {
-  if (kind_ == Kind::writer) return;
+  if (kind_ == Kind::writer || kind_ == Kind::regular) return;
   drain(ours_);
   if (theirs_.open() && !half_closed_) ready_ &= ~Events::read;
 }
@@ -45,8 +50,15 @@ void ModelFile::end_peer() {
 }
 
 void ModelFile::lose_peer() {
+  if (kind_ == Kind::regular) return;
   theirs_.close();
   ready_ = kAll;
+}
+
+void ModelFile::restore() {
+  if (kind_ == Kind::writer || !theirs_.open() || half_closed_) return;
+  drain(ours_);
+  if (any(ready_ & Events::read)) write_bytes(theirs_);
 }
 
 void ModelFile::take_number_of(ModelFile& other) {
@@ -69,7 +81,7 @@ ModelFile& ModelFiles::any() {
 }
 
 std::unique_ptr<ModelFile> ModelFiles::make() {
-  return std::make_unique<ModelFile>(static_cast<ModelFile::Kind>(random_.below(3)), next_id_++);
+  return std::make_unique<ModelFile>(static_cast<ModelFile::Kind>(random_.below(4)), next_id_++);
 }
 
 void ModelFiles::open() {
@@ -84,6 +96,10 @@ void ModelFiles::close_but_keep(int number) {
   kept_.push_back(find(number)->another_number());
   if (kept_.size() > kKept) kept_.erase(kept_.begin());
   close(number);
+}
+
+void ModelFiles::restore() {
+  for (auto& [number, file] : files_) file->restore();
 }
 
 void ModelFiles::replace(int number) {

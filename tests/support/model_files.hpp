@@ -12,15 +12,16 @@
 
 namespace event::test {
 
-// A pipe's reader, a pipe's writer, or a socket. Each has an id that no other file ever gets, while
-// numbers are given to one file after the other.
+// A pipe's reader, a pipe's writer, a socket, or a regular file. Each has an id that no other file
+// ever gets, while numbers are given to one file after the other.
 class ModelFile {
  public:
-  enum class Kind { reader, writer, socket };
+  enum class Kind { reader, writer, socket, regular };
 
   ModelFile(Kind kind, int id);
 
   int id() const noexcept { return id_; }
+  Kind kind() const noexcept { return kind_; }
   int number() const noexcept { return ours_.get(); }
 
   // Which of read, write and closed are true now.
@@ -30,6 +31,7 @@ class ModelFile {
   void empty();      // reads what is there
   void end_peer();   // the other end stops sending, if it is a socket
   void lose_peer();  // the other end is closed
+  void restore();    // what is to be read, after another process may have read or written
   Fd another_number() const { return duplicate(ours_); }
 
   // Takes the number of a file that is still open, and the other file with it.
@@ -60,6 +62,7 @@ class ModelFiles {
   void close(int number);
   void close_but_keep(int number);  // a duplicate stays open for some time
   void replace(int number);         // another file takes the number
+  void restore();                   // each of them
 
  private:
   std::unique_ptr<ModelFile> make();

@@ -36,6 +36,7 @@ inline std::string to_string(Events events) {
   add(Events::write, "write");
   add(Events::timeout, "timeout");
   add(Events::persist, "persist");
+  add(Events::signal, "signal");
   add(Events::closed, "closed");
   add(Events::edge, "edge");
   if (any(events)) add(events, "unknown");
