@@ -6,5 +6,5 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 scripts/setup.sh check
 how=(--dry-run -Werror)
 [[ ${1:-} != --fix ]] || how=(-i)
-find include src tests examples bench \( -name '*.hpp' -o -name '*.cpp' \) -print0 |
+find include src tests examples bench fuzz \( -name '*.hpp' -o -name '*.cpp' \) -print0 |
   xargs -0 --no-run-if-empty clang-format "${how[@]}"

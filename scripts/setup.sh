@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what a set of tasks needs and this machine lacks, with Debian's packages:
-#   scripts/setup.sh [build|test|check|costs|measure|bench]...  all but bench by default
+#   scripts/setup.sh [build|test|check|fuzz|costs|measure|bench]...  all but bench by default
 # It asks for nothing and changes nothing if everything is there. Needs root or sudo if not.
 set -euo pipefail
 
@@ -26,6 +26,8 @@ check    valgrind                           valgrind
 check    gcovr                              gcovr
 check    pkg-config                         pkg-config
 check    git                                git
+fuzz     clang++                            clang
+fuzz     /usr/lib/llvm-14/lib/clang/14.0.6/include/fuzzer libclang-rt-14-dev
 costs    python3                            python3
 costs    valgrind                           valgrind
 measure  strace                             strace
@@ -50,7 +52,7 @@ present() {
 }
 
 sets=("$@")
-[[ ${#sets[@]} -gt 0 ]] || sets=(build test check costs measure)
+[[ ${#sets[@]} -gt 0 ]] || sets=(build test check fuzz costs measure)
 
 missing=()
 for set in "${sets[@]}"; do

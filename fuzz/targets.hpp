@@ -1,0 +1,39 @@
+// What can be fuzzed: each target takes any bytes, and the program ends if something is wrong.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace event::fuzz {
+
+using Bytes = std::span<const std::uint8_t>;
+
+struct Target {
+  std::string_view name;
+  void (*run)(Bytes bytes);
+};
+
+void run_timer_queue(Bytes bytes);
+void run_active_queues(Bytes bytes);
+void run_fd_table(Bytes bytes);
+
+// A script over every backend that works here, or only over that of EVENT_FUZZ_BACKEND.
+void run_loop(Bytes bytes);
+
+inline constexpr Target kTargets[] = {
+    {"timer_queue", run_timer_queue},
+    {"active_queues", run_active_queues},
+    {"fd_table", run_fd_table},
+    {"loop", run_loop},
+};
+
+// nullptr if there is none of that name.
+inline const Target* find_target(std::string_view name) {
+  for (const Target& target : kTargets) {
+    if (target.name == name) return &target;
+  }
+  return nullptr;
+}
+
+}  // namespace event::fuzz
