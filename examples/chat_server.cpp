@@ -291,7 +291,8 @@ int main(int argc, char** argv) {
     support::ServerOptions options;
     Limits limits;
     support::add_server_options(app, options);
-    app.add_option("--max-backlog", limits.backlog, "Drop a client that leaves so many bytes unread")
+    app.add_option("--max-backlog", limits.backlog,
+                   "Drop a client that leaves so many bytes unread")
         ->capture_default_str()
         ->check(CLI::PositiveNumber);
     app.add_option("--max-total", limits.total,

@@ -1,0 +1,21 @@
+# GTest::gtest and GTest::gtest_main: what is installed, or what is built here. A build whose flags
+# change the C++ library's containers needs one that is built with them, too.
+set(EVENT_GOOGLETEST_SOURCE "" CACHE PATH "Build GoogleTest from its sources, which are there")
+if(NOT EVENT_GOOGLETEST_SOURCE)
+  find_package(GTest REQUIRED)
+  return()
+endif()
+
+set(googletest ${EVENT_GOOGLETEST_SOURCE}/googletest)
+add_library(googletest STATIC ${googletest}/src/gtest-all.cc)
+target_include_directories(googletest PRIVATE ${googletest})
+target_include_directories(googletest SYSTEM PUBLIC ${googletest}/include)
+target_compile_features(googletest PUBLIC cxx_std_20)
+target_compile_options(googletest PRIVATE -w)
+target_link_libraries(googletest PUBLIC Threads::Threads)
+set_target_properties(googletest PROPERTIES UNITY_BUILD OFF)
+add_library(googletest_main STATIC ${googletest}/src/gtest_main.cc)
+target_link_libraries(googletest_main PUBLIC googletest)
+set_target_properties(googletest_main PROPERTIES UNITY_BUILD OFF)
+add_library(GTest::gtest ALIAS googletest)
+add_library(GTest::gtest_main ALIAS googletest_main)
