@@ -444,5 +444,22 @@ TEST_P(EveryBackend, HasAKernelSideInAChildUnderNumbersThatWereClosedWhileWatche
   }));
 }
 
+// Found by fuzzing: where fd() makes an epoll set, it had the number of a descriptor that was
+// closed while it was watched, and the next repair of the set failed, in every iteration.
+TEST_P(EveryBackend, RepairsItsSetUnderANumberThatWasClosedWhileWatched) {
+  Pipe pipe = make_pipe();
+  Base base(options());  // its own numbers are higher
+  Event event(base, pipe.reader.get(), kReadPersist, Never());
+  event.attach();
+  pipe.reader.close();
+  static_cast<void>(base.fd());
+
+  meet_stale_registration(base);
+
+  Timer timer(base, recorder.note(1));
+  timer.attach();
+  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+}
+
 }  // namespace
 }  // namespace event::test

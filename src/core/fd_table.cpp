@@ -345,9 +345,10 @@ int FdTable::repair() noexcept {
     int error = update(Change::modify, fd, entry, entry.told & ~Events::exclusive);
     if (error == EINVAL && any(entry.told & Events::exclusive)) error = 0;  // it is there
     if (error == 0) error = update(Change::add, fd, entry, entry.told);
-    if (means_gone(error)) {
-      lose(fd, entry);
-    } else if (error != 0 && error != EEXIST) {
+    if (error == 0 || error == EEXIST) return;
+    if (!is_shortage(error)) {
+      lose(fd, entry);  // as in register_all()
+    } else {
       first_error = error;
     }
   });
