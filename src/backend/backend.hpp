@@ -52,30 +52,30 @@ class Ready {
  private:
   // The high bits come down beside the low ones: so a meaning costs a load and not a row of
   // branches.
-  static constexpr std::uint8_t fold(std::uint32_t bits) noexcept {
-    return static_cast<std::uint8_t>(bits | bits >> 8);
+  static constexpr std::uint8_t fold(std::uint32_t wide) noexcept {
+    return static_cast<std::uint8_t>(wide | wide >> 8);
   }
 
   static constexpr std::uint32_t to_bits(Events what) noexcept {
-    std::uint32_t bits = 0;
-    if (any(what & Events::read)) bits |= kIn;
-    if (any(what & Events::urgent)) bits |= kPri;
-    if (any(what & Events::write)) bits |= kOut;
-    if (any(what & Events::closed)) bits |= kRdHup;
-    if (any(what & kHangup)) bits |= kHup;
-    if (any(what & kGone)) bits |= kNotOpen;
-    return bits;
+    std::uint32_t holds = 0;
+    if (any(what & Events::read)) holds |= kIn;
+    if (any(what & Events::urgent)) holds |= kPri;
+    if (any(what & Events::write)) holds |= kOut;
+    if (any(what & Events::closed)) holds |= kRdHup;
+    if (any(what & kHangup)) holds |= kHup;
+    if (any(what & kGone)) holds |= kNotOpen;
+    return holds;
   }
 
   static constexpr auto kMeaning = [] {
     std::array<Events, 256> meaning{};
-    for (std::uint32_t bits = 0; bits < meaning.size(); ++bits) {
-      if ((bits & kIn) != 0) meaning[bits] |= Events::read;
-      if ((bits & kPri) != 0) meaning[bits] |= Events::urgent;
-      if ((bits & kOut) != 0) meaning[bits] |= Events::write;
-      if ((bits & kRdHup >> 8) != 0) meaning[bits] |= Events::closed;
-      if ((bits & kNotOpen >> 8) != 0) meaning[bits] |= kGone;
-      if ((bits & (kErr | kHup)) != 0) meaning[bits] |= kHangupMeans | kHangup;
+    for (std::uint32_t folded = 0; folded < meaning.size(); ++folded) {
+      if ((folded & kIn) != 0) meaning[folded] |= Events::read;
+      if ((folded & kPri) != 0) meaning[folded] |= Events::urgent;
+      if ((folded & kOut) != 0) meaning[folded] |= Events::write;
+      if ((folded & kRdHup >> 8) != 0) meaning[folded] |= Events::closed;
+      if ((folded & kNotOpen >> 8) != 0) meaning[folded] |= kGone;
+      if ((folded & (kErr | kHup)) != 0) meaning[folded] |= kHangupMeans | kHangup;
     }
     return meaning;
   }();

@@ -91,7 +91,8 @@ class alignas(32) ActiveQueue {
   void rewind_if_all_ran() noexcept {
     if (head_ == tail_) head_ = tail_ = 0;
   }
-  bool is_at_front() const noexcept { return tail_ == 0; }
+  // Where the next push goes: zero if it begins at the front.
+  std::uint32_t end() const noexcept { return tail_; }
 
   // Begins at the front again if everything has run or was removed, and returns whether it has.
   bool rewind() noexcept {

@@ -12,7 +12,7 @@ namespace event::detail {
 
 Outcome Loop::attach_alarm(Node& node, WallTime when) noexcept {
   assert_thread();
-  if (node.attached) return Errc::already_attached;
+  if (node.attached) return Outcome(Errc::already_attached);
   if (const Outcome outcome = have_own_kernel(); outcome.failed()) return outcome;
   try {
     if (alarms_ == nullptr) {

@@ -117,6 +117,7 @@ class Loop {
 
   // loop.cpp: steps of run()
   class Running;
+  void take_on_signals();
   bool alive() const noexcept;
   bool anything_active() const noexcept;
   void rest() noexcept;
@@ -263,9 +264,7 @@ class Loop {
   // The active queues begin at the front again: not while a batch runs, which counts their slots.
   // Returns whether nothing is active.
   bool rewind() noexcept {
-    const bool all_ran =
-        active_[0].is_at_front() & active_[1].is_at_front() & active_[2].is_at_front();
-    if (all_ran) [[likely]]
+    if ((active_[0].end() | active_[1].end() | active_[2].end()) == 0) [[likely]]
       return true;
     bool nothing_active = true;
     for (ActiveQueue& queue : active_) {

@@ -11,7 +11,7 @@ namespace event::detail {
 class [[nodiscard]] Outcome {
  public:
   constexpr Outcome() = default;
-  constexpr Outcome(Errc rule) noexcept : value_(-static_cast<int>(rule)) {}
+  explicit constexpr Outcome(Errc rule) noexcept : value_(-static_cast<int>(rule)) {}
 
   // Zero: it worked.
   static constexpr Outcome of_errno(int error) noexcept {

@@ -21,14 +21,14 @@ constexpr Events kAllConditions = kOnFile | Events::timeout | Events::signal;
 Outcome Loop::attach(Node& node, Duration first, Duration timeout) noexcept {
   assert_thread();
   if (node.attached) [[unlikely]]
-    return Errc::already_attached;
+    return Outcome(Errc::already_attached);
   if (first < Duration::zero() || timeout < Duration::zero()) [[unlikely]]
-    return Errc::invalid_event;
+    return Outcome(Errc::invalid_event);
   if (const Outcome outcome = have_own_kernel(); outcome.failed()) return outcome;
   const bool timed = first > Duration::zero() || any(node.events & Events::timeout);
   const bool more = any(node.events & (kOnFile | Events::signal));
   if (!timed) {
-    if (!more) return Errc::invalid_event;
+    if (!more) return Outcome(Errc::invalid_event);
     if (!table_.still_watches(node)) return attach_watch(node, false, TimePoint(), timeout);
     begin_watch(node,
                 timeout);  // a one-shot that fired: it was looked at when it was attached first
@@ -51,7 +51,7 @@ inline Outcome Loop::attach_timer(Node& node, TimePoint deadline, Duration timeo
 
 Outcome Loop::attach_at(Node& node, TimePoint deadline) noexcept {
   assert_thread();
-  if (node.attached) return Errc::already_attached;
+  if (node.attached) return Outcome(Errc::already_attached);
   if (const Outcome outcome = have_own_kernel(); outcome.failed()) return outcome;
   return attach_timer(node, std::max(deadline, kEarliest), Duration::zero());
 }
@@ -68,7 +68,7 @@ inline Errc Loop::check_watch(const Node& node) const noexcept {
 
 // A descriptor or a signal, and a deadline if it is timed.
 Outcome Loop::attach_watch(Node& node, bool timed, TimePoint deadline, Duration timeout) noexcept {
-  if (const Errc wrong = check_watch(node); wrong != kNothing) return wrong;
+  if (const Errc wrong = check_watch(node); wrong != kNothing) return Outcome(wrong);
   if (timed) {
     try {
       timers_.set(node, deadline);
@@ -103,7 +103,8 @@ int Loop::add_signal(Node& node) noexcept {
 int Loop::watch_blocked_signals() noexcept {
   signals_.look_for_blocked();
   BlockedSignals& blocked = signals_.blocked();
-  if (blocked.empty() != blocked_signals_node_.linked) return 0;
+  const bool is_watched = blocked_signals_node_.linked;
+  if (blocked.empty() != is_watched) return 0;
   if (blocked.empty()) {
     table_.forget(blocked_signals_node_);
     blocked.close();
@@ -132,7 +133,7 @@ Outcome Loop::rearm(Node& node, Duration timeout) noexcept {
   const bool timed = timeout > Duration::zero() || any(node.events & Events::timeout);
   const bool waits_for_more = any(node.events & (kOnFile | Events::signal));
   if (!node.attached || timeout < Duration::zero() || (!timed && !waits_for_more)) [[unlikely]] {
-    return Errc::invalid_event;
+    return Outcome(Errc::invalid_event);
   }
   if (timed) return move_deadline(node, later(real_time(), timeout), timeout);
   if (node.timer_form != TimerForm::none) timers_.remove(node);
@@ -143,7 +144,7 @@ Outcome Loop::rearm(Node& node, Duration timeout) noexcept {
 
 Outcome Loop::rearm_at(Node& node, TimePoint deadline) noexcept {
   assert_thread();
-  if (!node.attached) return Errc::invalid_event;
+  if (!node.attached) return Outcome(Errc::invalid_event);
   return move_deadline(node, std::max(deadline, kEarliest), Duration::zero());
 }
 
@@ -168,7 +169,7 @@ inline void Loop::call_off_timeout(Node& node) noexcept {
 
 Outcome Loop::assign(Node& node, int fd, Events events) noexcept {
   assert_thread();
-  if (node.attached) return Errc::already_attached;
+  if (node.attached) return Outcome(Errc::already_attached);
   release(node);
   node.descriptor = fd;
   node.events = events;
