@@ -264,6 +264,27 @@ TEST_P(Allocating, ATimerWithoutMemoryIsNotAttached) {
   EXPECT_EQ(recorder.order, (Order{1}));
 }
 
+TEST_P(Allocating, AnEventThatHasNoDeadlineGetsNoneWithoutMemory) {
+  const Pipe pipe = make_pipe();
+  Base base(options());
+  Event event(base, pipe.reader.get(), Events::read, recorder.note_fired());
+  event.attach();
+  std::error_code error;
+  {
+    const FailingCall failing(Call::realloc, ENOMEM);
+    error = thrown_by([&] { event.rearm(1s); });
+  }
+  EXPECT_EQ(error, system_error(ENOMEM));
+  EXPECT_TRUE(event.attached());
+  EXPECT_EQ(event.deadline(), std::nullopt);
+  EXPECT_EQ(event.timeout(), Duration::zero());
+
+  event.rearm(1s);
+  base.dispatch();
+
+  EXPECT_EQ(recorder.fired, Fired{Events::timeout});
+}
+
 TEST_P(Allocating, RearmWithoutMemoryMovesTheTimerOrChangesNothing) {
   Base base(options());
   Timer timer(base, recorder.note(1));

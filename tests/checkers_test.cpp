@@ -14,9 +14,10 @@ namespace {
 
 // What the compiler does not know, so that it can neither warn nor leave the mistake out.
 volatile int unknown_one = 1;
-volatile int* volatile somewhere = nullptr;
 
 #if EVENT_HAS_ASAN
+volatile int* volatile somewhere = nullptr;
+
 // A function of its own: nothing on the stack points to the memory any more.
 [[gnu::noinline]] void leak() {
   somewhere = new int(unknown_one);
