@@ -22,7 +22,7 @@
 #include "examples/child_process.hpp"
 #include "examples/server.hpp"
 #include "examples/tcp_client.hpp"
-#include "support/sanitizer.hpp"
+#include "support/sanitizers.hpp"
 #include "support/usable_backends.hpp"
 
 namespace {
@@ -40,7 +40,7 @@ ChildProcess::Options on_backend(event::Backend backend) {
 // or is inside one that blocks. To wait for a ring is none: a program that sleeps there and has no
 // timers, so that it does not ask for the time either, would not hear of another process's signal.
 bool sleeps_deaf(event::Backend backend) {
-  return EVENT_THREAD_SANITIZER && backend == event::Backend::io_uring;
+  return EVENT_HAS_TSAN && backend == event::Backend::io_uring;
 }
 constexpr const char* kDeaf = "the thread sanitizer puts off signals while it waits for a ring";
 
