@@ -12,6 +12,8 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include <cerrno>
+
 #include "closed/numbers.hpp"
 
 using event::closed::expect_not_poison;
@@ -70,8 +72,13 @@ int event_checked_eventfd(unsigned value, int flags) {
   return opened(::eventfd(value, flags), Owner::eventfd);
 }
 
+// Asks whether a number still stands for a user's file, which may have been closed, and the number
+// the library's own for a while: it may be asked of any.
 int event_checked_fstat(int fd, struct stat* status) {
-  expect_not_poison("fstat", fd);
+  if (event::closed::owner_of(fd) == Owner::poison) {
+    errno = EBADF;
+    return -1;
+  }
   return ::fstat(fd, status);
 }
 

@@ -80,7 +80,8 @@ TEST(CheckedCalls, EndAtEachUseOfWhatTheLibraryHasClosed) {
 
   EXPECT_DEATH(write_to(number), "write");
   EXPECT_DEATH(event_checked_read(number, &count, sizeof count), "read");
-  EXPECT_DEATH(event_checked_fstat(number, &status), "fstat");
+  EXPECT_EQ(event_checked_fstat(number, &status), -1);
+  EXPECT_EQ(errno, EBADF);
   EXPECT_DEATH(event_checked_poll(&polled, 1, 0), "poll");
   EXPECT_DEATH(event_checked_timerfd_settime(timer, 0, &when, nullptr), "timerfd_settime");
   EXPECT_DEATH(add(set, number), "epoll_ctl");
