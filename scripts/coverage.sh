@@ -40,4 +40,4 @@ gcovr --root . "${counts[@]}" --html-self-contained --html-details "$report.html
 cat "$report.txt"
 [[ ${builds[*]} != coverage ]] || python3 scripts/check_uncovered.py "$report.json"
 gcovr --root . "${counts[@]}" --print-summary --fail-under-line "$lines" \
-  --fail-under-branch "$branches" --txt /dev/null
+  --fail-under-branch "$branches" --txt "$report.txt"
