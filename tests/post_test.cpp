@@ -56,30 +56,6 @@ TEST_P(EveryBackend, RunsPostedFunctionsByPriority) {
   EXPECT_EQ(recorder.order, (Order{2, 5, 8, 1, 4, 7, 0, 3, 6}));
 }
 
-TEST_P(EveryBackend, LooksBetweenSlicesForPostsOnlyIfTheyAreMoreUrgent) {
-  Options sliced = options();
-  sliced.slice = 1;
-  for (const Priority posted : {Priority::high, Priority::middle, Priority::low}) {
-    for (const Priority running : {Priority::middle, Priority::low}) {
-      Base base(sliced);
-      recorder.order.clear();
-      base.post(
-          [&] {
-            recorder.order.push_back(1);
-            base.post(recorder.note(3), posted);
-          },
-          running);
-      base.post(recorder.note(2), running);
-      const bool urgent = posted < running;
-
-      EXPECT_EQ(base.loop(Loop::nonblock), urgent ? 3U : 2U);
-      EXPECT_EQ(base.stats().waits, urgent ? 2U : 1U);
-      EXPECT_EQ(recorder.order, urgent ? (Order{1, 3, 2}) : (Order{1, 2}));
-      EXPECT_EQ(run(base), urgent ? 0U : 1U);
-    }
-  }
-}
-
 TEST_P(EveryBackend, PostsCallablesOfAnySizeAndThoseThatOnlyMove) {
   Base base(options());
   int sum = 0;

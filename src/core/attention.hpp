@@ -4,8 +4,6 @@
 #include <atomic>
 #include <cstdint>
 
-#include "event/events.hpp"
-
 namespace event::detail {
 
 // One word, so that asking and going to sleep cannot miss each other: whoever sets a bit and finds
@@ -20,18 +18,8 @@ class Attention {
   static constexpr std::uint32_t kStopNow = 4;
   static constexpr std::uint32_t kStops = kStop | kStopNow;
   static constexpr std::uint32_t kSignalled = 16;
-  // Beside kPosted, what was posted with these priorities.
-  static constexpr std::uint32_t kPostedHigh = 32;
-  static constexpr std::uint32_t kPostedMiddle = 64;
-  static constexpr std::uint32_t kAllPosted = kPosted | kPostedHigh | kPostedMiddle;
 
   static_assert(std::atomic<std::uint32_t>::is_always_lock_free, "signal handlers use it");
-
-  // What to ask for a function that was posted.
-  static constexpr std::uint32_t posted(Priority priority) noexcept {
-    if (priority == Priority::high) return kPosted | kPostedHigh;
-    return priority == Priority::middle ? kPosted | kPostedMiddle : kPosted;
-  }
 
   // Returns true if the caller is to wake the loop.
   bool ask(std::uint32_t bit) noexcept {

@@ -90,13 +90,11 @@ void Loop::run_posted(const ActiveQueue& queue) {
 }
 
 // A slice has run: looks at the kernel, if something more urgent could have become active, and runs
-// that. What is posted with this priority or a lower one is no reason: it would wait all the same.
+// that.
 void Loop::look_above(std::size_t level) {
   std::size_t above = 0;
   for (std::size_t i = 0; i < level; ++i) above += attached_[i];
-  const std::uint32_t posted_above =
-      level > 1 ? Attention::kPostedHigh | Attention::kPostedMiddle : Attention::kPostedHigh;
-  if ((above > 0 || attention_.asked(posted_above)) && !attention_.asked(Attention::kStops)) {
+  if ((above > 0 || attention_.asked(Attention::kPosted)) && !attention_.asked(Attention::kStops)) {
     look(false);  // the queues do not begin at the front again: their slots are counted
     run_levels(active_[0].slots(), level > 1 ? active_[1].slots() : 0, 0);
   }

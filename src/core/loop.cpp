@@ -343,7 +343,7 @@ void Loop::collect_signals() {
 
 void Loop::collect_posted() {
   // Before the queue is taken: a post that comes in between asks again.
-  attention_.answer(Attention::kAllPosted);
+  attention_.answer(Attention::kPosted);
   try {
     posts_.take([this](Priority p, std::size_t count) { queue(p).reserve(count); },
                 [this](Priority p, std::size_t count) {
@@ -351,7 +351,7 @@ void Loop::collect_posted() {
                   stats_.posts += count;
                 });
   } catch (...) {
-    attention_.ask(Attention::kAllPosted);
+    attention_.ask(Attention::kPosted);
     throw;
   }
 }
@@ -363,9 +363,8 @@ void Loop::stop(std::uint32_t how) noexcept {
 }
 
 void Loop::post(Task&& task, Priority priority) {
-  const Priority level = Node::valid(priority);
-  posts_.push(std::move(task), level, [this, level] {
-    if (attention_.ask(Attention::posted(level))) wakeup_.wake();
+  posts_.push(std::move(task), Node::valid(priority), [this] {
+    if (attention_.ask(Attention::kPosted)) wakeup_.wake();
   });
 }
 

@@ -19,16 +19,14 @@ class PostQueue {
  public:
   static constexpr std::size_t kPriorities = 3;
 
-  // Appends, and calls wake() with the lock held if nothing of that priority waited: whoever
-  // destroys the queue after its last function ran waits for the lock, so for the end of wake().
+  // Appends, and calls wake() with the lock held if the queue was empty before: whoever destroys
+  // the queue after its last function ran waits for the lock, so for the end of wake().
   // Errors: throws std::bad_alloc, and nothing is appended.
   template <class Wake>
   void push(Task&& task, Priority priority, Wake&& wake) {
     const std::lock_guard lock(mutex_);
-    TaskQueue& queue = incoming_[static_cast<std::size_t>(priority)];
-    const bool first = queue.empty();
-    queue.push(std::move(task));
-    if (first) wake();
+    incoming_[static_cast<std::size_t>(priority)].push(std::move(task));
+    if (waiting_++ == 0) wake();
   }
 
   // Makes what was posted ready to run. `reserve(priority, count)` is called before anything
@@ -42,6 +40,7 @@ class PostQueue {
       reserve(static_cast<Priority>(p), count);
       ready_[p].append(incoming_[p]);
       queued(static_cast<Priority>(p), count);
+      waiting_ -= count;
     }
   }
 
@@ -65,6 +64,7 @@ class PostQueue {
  private:
   std::mutex mutex_;
   std::array<TaskQueue, kPriorities> incoming_;  // guarded by mutex_
+  std::size_t waiting_ = 0;                      // guarded by mutex_
   std::array<TaskQueue, kPriorities> ready_;     // the loop's alone
   bool abandoned_ = false;
 };
