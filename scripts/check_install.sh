@@ -28,14 +28,15 @@ install_and_move() {
 # compile_header COMPILER STANDARD HEADER
 compile_header() {
   "$1" -std="$2" -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wundef -Werror \
-    -fsyntax-only -I"$prefix/include" -include "$3" -xc++ /dev/null
+    -fsyntax-only -I"$prefix/include" -include "$3" "$work/empty.cpp"
 }
 
 # All of them with the oldest standard, and what includes all of them with a newer one.
 headers_compile_alone() {
   local compiler
   export -f compile_header
-  export prefix
+  export prefix work
+  : >"$work/empty.cpp"
   for compiler in g++ clang++; do
     (cd "$prefix/include" && find event -name '*.hpp' -print0) |
       xargs -0 -P "$(nproc)" -I{} bash -c 'compile_header "$@"' _ "$compiler" c++20 {} ||
