@@ -14,10 +14,4 @@ while [[ ${1:-} == --years || ${1:-} == --preset ]]; do
   shift 2
 done
 
-scripts/setup.sh build test
-jobs=$(getconf _NPROCESSORS_ONLN)
-cmake --preset "$preset" -DEVENT_BUILD_TESTS=ON >/dev/null
-run=()
-if [[ $preset == tsan* ]] && setarch -R true 2>/dev/null; then run=(setarch -R); fi
-${run[@]+"${run[@]}"} cmake --build --preset "$preset" --parallel "$jobs" --target endurance
-exec ${run[@]+"${run[@]}"} "build/$preset/tests/endurance" --days $((36525 * years / 100)) "$@"
+exec scripts/program.sh "$preset" endurance --days $((36525 * years / 100)) "$@"

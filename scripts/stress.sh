@@ -14,15 +14,4 @@ while [[ ${1:-} == --minutes || ${1:-} == --preset ]]; do
   shift 2
 done
 
-scripts/setup.sh build test
-jobs=$(getconf _NPROCESSORS_ONLN)
-cmake --preset "$preset" -DEVENT_BUILD_TESTS=ON >/dev/null
-run=()
-if [[ $preset == tsan* ]] && setarch -R true 2>/dev/null; then run=(setarch -R); fi
-${run[@]+"${run[@]}"} cmake --build --preset "$preset" --parallel "$jobs" --target stress
-
-# As CMakePresets.json has them for the tests.
-export TSAN_OPTIONS="halt_on_error=1:suppressions=$PWD/tests/tsan.supp"
-export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_init_order=1
-export UBSAN_OPTIONS=print_stacktrace=1
-exec ${run[@]+"${run[@]}"} "build/$preset/tests/stress" --seconds $((60 * minutes)) "$@"
+exec scripts/program.sh "$preset" stress --seconds $((60 * minutes)) "$@"
