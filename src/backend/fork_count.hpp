@@ -6,7 +6,7 @@
 namespace event::detail {
 
 // Changes only in a child that has but one thread yet.
-extern std::uint32_t forks_so_far;
+[[gnu::visibility("hidden")]] extern std::uint32_t forks_so_far;
 
 // How many forks lie between the process that first had them counted and this one. Done by
 // pthread_atfork(3): what clone(2) makes directly is not seen.

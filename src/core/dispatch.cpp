@@ -103,7 +103,7 @@ void Loop::look_above(std::size_t level) {
 
 // Of a persistent event, before its callback runs.
 [[gnu::noinline]] void Loop::restart_timeout(Node& node) noexcept {
-  if (time_known_ && node.timer_form == TimerForm::extended) [[likely]] {
+  if (time_known_ && !is_ticker(node)) [[likely]] {
     if (timers_.postpone(node, later(time_, node.timeout))) [[likely]]
       return;
   }

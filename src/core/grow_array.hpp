@@ -50,6 +50,7 @@ class GrowArray {
   // The same where room was made: the new last element, which has no value yet.
   std::size_t extend() noexcept { return size_++; }
   void pop_back() noexcept { --size_; }
+  void truncate(std::size_t size) noexcept { size_ = size; }
   void clear() noexcept { size_ = 0; }
 
   static constexpr std::size_t round_up(std::size_t count) noexcept {

@@ -318,7 +318,7 @@ void Loop::count_late(TimePoint due, TimePoint now) noexcept {
 
 // Gives a ticker that is due its next deadline: on its schedule, and not in the past.
 void Loop::tick(Node& node, bool pending) noexcept {
-  TimePoint next = later(timers_.deadline(node), node.timeout);
+  TimePoint next = later(timers_.next(), node.timeout);
   std::uint64_t skipped = 0;
   if (next <= time_) {
     const Duration::rep periods = (time_ - next) / node.timeout + 1;

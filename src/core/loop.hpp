@@ -97,9 +97,6 @@ class Loop {
  private:
   static constexpr std::size_t kPriorities = 3;
 
-  // Of the deadlines that a user names. The one before it stands for none.
-  static constexpr TimePoint kEarliest = TimePoint::min() + Duration(1);
-
   // How often a clock is looked at while it is waited for, if nothing tells of its changes.
   static constexpr Duration kLookAtClock = std::chrono::seconds(1);
 
@@ -184,6 +181,7 @@ class Loop {
 
   // watch.cpp: steps of the calls above
   Outcome attach_timer(Node& node, TimePoint deadline, Duration timeout) noexcept;
+  Outcome attach_at_slowly(Node& node, TimePoint deadline) noexcept;
   Outcome attach_watch(Node& node, bool timed, TimePoint deadline, Duration timeout) noexcept;
   Errc check_watch(const Node& node) const noexcept;
   void begin_watch(Node& node, Duration timeout) noexcept;
@@ -191,6 +189,7 @@ class Loop {
   void call_off_timeout(Node& node) noexcept;
   int add_signal(Node& node) noexcept;
   int watch_blocked_signals() noexcept;
+  bool detach_slowly(Node& node) noexcept;
   void forget_active(Node& node) noexcept;
 
   TimePoint real_time() const noexcept {
@@ -252,13 +251,19 @@ class Loop {
     if (node.keeps_alive) keeping_alive_ += change;
   }
 
+  // Of an event that has more than a time on the monotonic clock.
+  static constexpr Events kBesideTime = FdTable::kConditions | Events::signal | Node::kOnWallClock;
+
   // Detached, as far as the timers and the counts go; the descriptor's registration is remembered.
   void end_watch(Node& node) noexcept {
-    node.attached = false;
+    if (any(node.events & kBesideTime)) return end_watch_of_more(node);
+    end_timer(node);
+  }
+  void end_watch_of_more(Node& node) noexcept;
+  void end_timer(Node& node) noexcept {
     count_attached(node, false);
-    if (node.timer_form != TimerForm::none) timers_of(node).remove(node);
-    if (any(node.events & Events::signal)) signals_.remove(node);
-    if (node.linked || node.lost) table_.fired(node);
+    node.attached = false;
+    timers_.remove(node);
   }
 
   // The active queues begin at the front again: not while a batch runs, which counts their slots.

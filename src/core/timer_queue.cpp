@@ -1,199 +1,302 @@
 #include "core/timer_queue.hpp"
 
+#include <algorithm>
+#include <new>
+
 namespace event::detail {
+
+// Where an entry belongs among those of the same key; nothing if it does not matter: it will not be
+// due by this key.
+[[gnu::noinline]] std::optional<std::uint32_t> TimerQueue::rank(
+    Entry entry, const Extension* extension) const noexcept {
+  if (is_dead(entry)) return std::nullopt;
+  if (!entry.is_extended()) return entry.node().sequence;
+  if (extension->deadline() > entry.key) return std::nullopt;
+  return extension->sequence;
+}
+
 namespace {
 
-constexpr std::uint32_t kArity = 4;
-
-constexpr std::uint32_t parent_of(std::uint32_t place) noexcept { return (place - 1) / kArity; }
-constexpr std::uint32_t first_child_of(std::uint32_t place) noexcept { return place * kArity + 1; }
+// By the difference, so that the order survives the wrap of the counter.
+bool was_set_before(std::uint32_t a, std::uint32_t b) noexcept {
+  return static_cast<std::int32_t>(a - b) < 0;
+}
 
 }  // namespace
 
-// By the difference, so that the order survives the wrap of the counter.
-bool TimerQueue::was_set_before(const Node& a, const Node& b) const noexcept {
-  return static_cast<std::int32_t>(sequence_of(a) - sequence_of(b)) < 0;
+// Not over one that does not matter by itself: others may be below it.
+[[gnu::noinline]] bool TimerQueue::rises_over_equal(Entry entry, const Extension* extension,
+                                                    std::uint32_t parent) const noexcept {
+  const auto own = rank(entry, extension);
+  if (!own) return false;
+  for (std::uint32_t above = parent; heap_[above].key == entry.key; above = parent_of(above)) {
+    const auto other = rank(heap_[above], &extensions_[above]);
+    if (other) return was_set_before(*own, *other);
+    if (above == 0) break;
+  }
+  return false;
 }
 
-[[gnu::always_inline]] inline void TimerQueue::sift_up(std::uint32_t place, Entry entry) noexcept {
-  while (place > 0) {
-    const std::uint32_t parent = parent_of(place);
-    const Entry above = heap_[parent];
-    if (!before(entry, above)) break;
-    put(place, above);
-    place = parent;
-  }
-  put(place, entry);
+// One that does not matter goes first: others may be below it.
+[[gnu::noinline]] bool TimerQueue::is_before_equal(std::uint32_t a,
+                                                   std::uint32_t b) const noexcept {
+  const auto first = rank(heap_[a], &extensions_[a]);
+  if (!first) return true;
+  const auto second = rank(heap_[b], &extensions_[b]);
+  return second && was_set_before(*first, *second);
+}
+
+inline bool TimerQueue::is_before(std::uint32_t a, std::uint32_t b) const noexcept {
+  if (heap_[a].key != heap_[b].key) return heap_[a].key < heap_[b].key;
+  return is_before_equal(a, b);
 }
 
 std::uint32_t TimerQueue::least_of(std::uint32_t first, std::uint32_t end) const noexcept {
   std::uint32_t least = first;
   while (++first < end) {
-    if (before(heap_[first], heap_[least])) least = first;
+    if (is_before(first, least)) least = first;
   }
   return least;
 }
 
 // As a knockout: two of the three comparisons do not wait for another one.
 inline std::uint32_t TimerQueue::least_of_four(std::uint32_t first) const noexcept {
-  const Entry* const four = &heap_[first];
-  const std::uint32_t low = before(four[1], four[0]) ? 1 : 0;
-  const std::uint32_t high = before(four[3], four[2]) ? 3 : 2;
-  return first + (before(four[high], four[low]) ? high : low);
+  const std::uint32_t low = is_before(first + 1, first) ? first + 1 : first;
+  const std::uint32_t high = is_before(first + 3, first + 2) ? first + 3 : first + 2;
+  return is_before(high, low) ? high : low;
+}
+
+inline void TimerQueue::copy(std::uint32_t from, std::uint32_t to) noexcept {
+  const Entry entry = heap_[from];
+  heap_[to] = entry;
+  entry.node().timer = to;
+  if (entry.is_extended()) extensions_[to] = extensions_[from];
+}
+
+// Puts an entry at `place`, which is free, or above it. The extension is not in the way.
+[[gnu::always_inline]] inline void TimerQueue::rise(std::uint32_t place, Entry entry,
+                                                    const Extension* extension) noexcept {
+  while (place > 0) {
+    const std::uint32_t parent = parent_of(place);
+    const TimePoint above = heap_[parent].key;
+    if (entry.key > above) break;
+    if (entry.key == above && !rises_over_equal(entry, extension, parent)) break;
+    copy(parent, place);
+    place = parent;
+  }
+  heap_[place] = entry;
+  entry.node().timer = place;
+  if (entry.is_extended()) extensions_[place] = *extension;
+}
+
+std::uint32_t TimerQueue::rise_new(std::uint32_t place, Entry entry) noexcept {
+  do {
+    copy(parent_of(place), place);
+    place = parent_of(place);
+  } while (place > 0 && entry.key < heap_[parent_of(place)].key);
+  heap_[place] = entry;
+  return entry.node().timer = place;
+}
+
+void TimerQueue::add_slowly(Node& node, TimePoint deadline) {
+  if (heap_.size() + popped_ >= heap_.capacity()) grow();
+  if (node.descriptor == -1) return add_compact(node, deadline);
+  if (extensions_.capacity() == 0) make_extensions();
+  add_extended(node, deadline);
+}
+
+void TimerQueue::add_extended(Node& node, TimePoint deadline) noexcept {
+  node.timer_form = TimerForm::extended;
+  const std::uint32_t place = place_new({deadline, node, true});
+  extensions_[place] = Extension(deadline, next_sequence_++);
 }
 
 // Moves a gap down to the last floor, by the least of the children each time. Returns where it is.
-[[gnu::always_inline]] inline std::uint32_t TimerQueue::sift_hole_down(
-    std::uint32_t place) noexcept {
+[[gnu::always_inline]] inline std::uint32_t TimerQueue::sink_gap(std::uint32_t place) noexcept {
   const auto size = static_cast<std::uint32_t>(heap_.size());
   std::uint32_t child = first_child_of(place);
   for (; child + kArity <= size; child = first_child_of(place)) {
     const std::uint32_t least = least_of_four(child);
-    put(place, heap_[least]);
+    copy(least, place);
     place = least;
   }
   if (child >= size) return place;
   const std::uint32_t least = least_of(child, size);
-  put(place, heap_[least]);
+  copy(least, place);
   return least;
 }
 
 // Closes the gap at `place` with the last entry, which belongs near the last floor nearly always:
 // so the gap is moved there without a look at it, and it goes up from there, if it must.
 inline void TimerQueue::take_out(std::uint32_t place) noexcept {
-  const Entry last = heap_[heap_.size() - 1];
   heap_.pop_back();
-  if (place == heap_.size()) return;
-  sift_up(sift_hole_down(place), last);
+  const std::size_t last = heap_.size();
+  if (place != last) rise(sink_gap(place), heap_[last], &extensions_[last]);
 }
 
-// The common case as one piece: a node that was not timed, and needs nothing but a heap entry.
-void TimerQueue::add_compact(Node& node, TimePoint deadline) {
-  heap_.make_room(claimed_ + 1);
-  ++claimed_;
-  node.timer_form = TimerForm::compact;
-  node.sequence = next_sequence_++;
-  sift_up(static_cast<std::uint32_t>(heap_.extend()), {deadline, node});
-}
-
-// Puts an entry in the place of the first one.
-void TimerQueue::replace_first(Entry entry) noexcept { sift_up(sift_hole_down(0), entry); }
-
-// Makes the node timed, though not in the heap yet: room for it there, and a record.
-void TimerQueue::add_extended(Node& node) {
-  heap_.make_room(claimed_ + 1);
-  const std::uint32_t record = records_.take();
-  records_[record].place = kNowhere;
-  node.timer = record;
-  node.timer_form = TimerForm::extended;
-  ++claimed_;
-}
-
-// To a compact node in the heap.
-void TimerQueue::give_record(Node& node) {
-  const std::uint32_t number = records_.take();
-  Record& record = records_[number];
-  record.set_deadline(heap_[node.timer].key);
-  record.sequence = record.later_sequence = node.sequence;
-  node.sequence = number;
-  node.timer_form = TimerForm::postponed;
-}
-
-// Notes a node's new deadline, behind all equal ones, and returns what goes into the heap for it.
-TimerQueue::Entry TimerQueue::stamp(Node& node, TimePoint deadline) noexcept {
-  const std::uint32_t sequence = next_sequence_++;
-  if (has_record(node)) {
-    Record& record = record_of(node);
-    record.set_deadline(deadline);
-    record.sequence = record.later_sequence = sequence;
-  } else {
-    node.sequence = sequence;
-  }
-  return {deadline, node};
-}
-
-void TimerQueue::set_slowly(Node& node, TimePoint deadline) {
-  if (node.timer_form == TimerForm::none) add_extended(node);
-  const std::uint32_t place = place_of(node);
+// What remove() finds too seldom to look for it: the first one, a node that was popped, or one that
+// is not timed.
+void TimerQueue::remove_first(std::uint32_t place, TimerForm form) noexcept {
   if (place == kNowhere) {
-    const Entry entry = stamp(node, deadline);
-    sift_up(static_cast<std::uint32_t>(heap_.extend()), entry);  // the room was made
-  } else if (is_after_record(node, deadline) || deadline >= heap_[place].key) {
-    move_later(node, deadline);
-  } else {
-    sift_up(place, stamp(node, deadline));
+    if (form != TimerForm::none) --popped_;
+    return;
   }
+  take_out(0);
+  drop_dead_first();
 }
 
-// Requires: the node is in the heap, and its key is not after `deadline`.
-void TimerQueue::move_later(Node& node, TimePoint deadline) noexcept {
-  if (node.timer_form == TimerForm::compact) {
-    try {
-      give_record(node);
-    } catch (const std::bad_alloc&) {
-      // Without a record the node is moved at once, which costs time but no memory.
-      const Entry entry = stamp(node, deadline);
-      sift_up(sift_hole_down(node.timer), entry);
-      return;
+void TimerQueue::tidy() noexcept {
+  most_dead_ = heap_.size() / 2;
+  // There are some on the last floor, for that is three quarters of the heap.
+  while (dead_ > most_dead_) tidy_some();
+}
+
+// Overwrites some entries of nobody on the last floor with somebody's from the end of the array.
+// Both are looked for before any is moved, so that no branch depends on which are nobody's; and in
+// the order of the array, so that memory is not waited for.
+void TimerQueue::tidy_some() noexcept {
+  constexpr std::uint32_t kAtOnce = 64;
+  const Entry* const heap = heap_.data();
+  const auto size = static_cast<std::uint32_t>(heap_.size());
+  const std::uint32_t first_leaf = parent_of(size - 1) + 1;
+  std::uint32_t next = tidied_ < first_leaf || tidied_ >= size ? first_leaf : tidied_;
+  const std::uint32_t stop = std::min(next + kAtOnce, size);
+  std::array<std::uint32_t, kAtOnce> gaps;
+  std::uint32_t gap_count = 0;
+  for (; next < stop; ++next) {
+    gaps[gap_count] = next;
+    gap_count += is_dead(heap[next]) ? 1 : 0;
+  }
+  tidied_ = stop;
+  std::array<std::uint32_t, kAtOnce> living;
+  std::uint32_t found = 0;
+  std::uint32_t end = size;
+  while (found < gap_count && end > gaps[found] + 1) {
+    living[found] = --end;
+    found += is_dead(heap[end]) ? 0 : 1;
+  }
+  for (std::uint32_t i = 0; i < found; ++i) {
+    if (heap[living[i]].key > heap[parent_of(gaps[i])].key) [[likely]] {
+      copy(living[i], gaps[i]);
+    } else {
+      rise(gaps[i], heap[living[i]], &extensions_[living[i]]);
     }
   }
-  Record& record = record_of(node);
-  record.set_deadline(deadline);
-  record.later_sequence = next_sequence_++;
+  dead_ -= size - end;
+  heap_.truncate(end);
+  drop_dead_end();
 }
 
-void TimerQueue::remove(Node& node) noexcept {
-  const std::uint32_t place = place_of(node);
-  if (place != kNowhere) take_out(place);
-  if (has_record(node)) records_.give_back(number_of_record(node));
-  if (node.timer_form != TimerForm::extended) node.descriptor = -1;
-  node.timer_form = TimerForm::none;
-  node.timer = kNowhere;
-  --claimed_;
+void TimerQueue::drop_dead_end() noexcept {
+  while (!heap_.empty() && is_dead(heap_[heap_.size() - 1])) {
+    heap_.pop_back();
+    --dead_;
+  }
 }
 
-// Puts nodes at the top that were set anew where they belong, until one is due.
+void TimerQueue::drop_dead_first() noexcept {
+  while (!heap_.empty() && is_dead(heap_[0])) {
+    --dead_;
+    take_out(0);
+  }
+}
+
+// What postpone() cannot do.
+void TimerQueue::move(Node& node, TimePoint deadline) noexcept {
+  const std::uint32_t place = node.timer;
+  if (place == kNowhere) {
+    --popped_;  // so there is room
+    return node.timer_form == TimerForm::compact ? add_compact(node, deadline)
+                                                 : add_extended(node, deadline);
+  }
+  const Extension extension(deadline, next_sequence_++);
+  if (node.timer_form == TimerForm::compact) node.sequence = extension.sequence;
+  if (deadline < heap_[place].key) return rise(place, {deadline, node}, &extension);
+  if (node.timer_form == TimerForm::extended && deadline > heap_[place].key) {
+    extensions_[place] = extension;
+    return;
+  }
+  rise(sink_gap(place), {deadline, node}, &extension);
+  drop_dead_first();
+}
+
+// Puts nodes at the top that were moved later where they belong, until one is due.
 Node* TimerQueue::due_slowly(TimePoint now) noexcept {
-  while (heap_[0].key <= now) {
+  while (!heap_.empty() && heap_[0].key <= now) {
     Node& node = heap_[0].node();
-    if (!has_record(node)) return &node;
-    Record& record = record_of(node);
-    if (record.sequence == record.later_sequence) return &node;
-    record.sequence = record.later_sequence;
-    replace_first({record.deadline(), node});
+    if (!heap_[0].is_extended() || extensions_[0].deadline() == heap_[0].key) return &node;
+    const Extension extension = extensions_[0];
+    rise(sink_gap(0), {extension.deadline(), node}, &extension);
+    drop_dead_first();
   }
   return nullptr;
 }
 
 void TimerQueue::pop(Node& node) noexcept {
   take_out(0);
-  place_of(node) = kNowhere;
+  node.timer = kNowhere;
+  ++popped_;
+  drop_dead_first();
 }
 
 void TimerQueue::move_first(Node& node, TimePoint deadline) noexcept {
-  replace_first(stamp(node, deadline));
+  const Extension extension(deadline, next_sequence_++);
+  if (node.timer_form == TimerForm::compact) node.sequence = extension.sequence;
+  rise(sink_gap(0), {deadline, node}, &extension);
+  drop_dead_first();
 }
 
-TimePoint TimerQueue::deadline(const Node& node) const noexcept {
-  const std::uint32_t place =
-      node.timer_form == TimerForm::extended ? records_[node.timer].place : node.timer;
-  if (place == kNowhere) return TimePoint::min();
-  return has_record(node) ? record_of(node).deadline() : heap_[place].key;
+std::optional<TimePoint> TimerQueue::deadline(const Node& node) const noexcept {
+  if (node.timer == kNowhere) return std::nullopt;
+  if (node.timer_form == TimerForm::extended) return extensions_[node.timer].deadline();
+  return heap_[node.timer].key;
 }
 
+// So many may be timed, and as many be left behind.
 void TimerQueue::reserve(std::size_t count) {
-  heap_.reserve(count);
-  records_.reserve(count);
+  const std::size_t room = 2 * count + 1;
+  if (room <= heap_.capacity()) return;
+  extensions_.reserve(room);
+  heap_.reserve(room);
+}
+
+void TimerQueue::grow() {
+  const std::size_t room = GrowArray<Entry>::round_up(heap_.size() + popped_ + 1);
+  if (extensions_.capacity() != 0) extensions_.reserve(room);
+  heap_.reserve(room);
+}
+
+void TimerQueue::make_extensions() { extensions_.reserve(heap_.capacity()); }
+
+bool TimerQueue::try_make_extensions() noexcept {
+  try {
+    make_extensions();
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+  return true;
 }
 
 bool TimerQueue::check_invariants() const noexcept {
+  std::size_t dead = 0;
   for (std::uint32_t i = 0; i < heap_.size(); ++i) {
-    const Node& node = heap_[i].node();
-    if (i > 0 && before(heap_[i], heap_[parent_of(i)])) return false;
-    if (const_cast<TimerQueue*>(this)->place_of(heap_[i].node()) != i) return false;
-    if (deadline(node) < heap_[i].key) return false;
+    const Entry& entry = heap_[i];
+    if (is_dead(entry)) {
+      ++dead;
+    } else if (entry.node().timer != i || deadline(entry.node()) < entry.key) {
+      return false;
+    }
+    const auto own = rank(entry, &extensions_[i]);
+    for (std::uint32_t above = i; above > 0;) {
+      above = parent_of(above);
+      if (heap_[above].key > entry.key) return false;
+      const auto other = rank(heap_[above], &extensions_[above]);
+      const bool same_key = heap_[above].key == entry.key;
+      if (same_key && own && other && was_set_before(*own, *other)) return false;
+    }
   }
-  return claimed_ >= heap_.size();
+  return dead == dead_ && heap_.capacity() >= heap_.size() + popped_ &&
+         (heap_.empty() || !is_dead(heap_[0]));
 }
 
 }  // namespace event::detail

@@ -39,9 +39,9 @@ Outcome Loop::attach(Node& node, Duration first, Duration timeout) noexcept {
 }
 
 // A deadline and nothing else.
-inline Outcome Loop::attach_timer(Node& node, TimePoint deadline, Duration timeout) noexcept {
+Outcome Loop::attach_timer(Node& node, TimePoint deadline, Duration timeout) noexcept {
   try {
-    timers_.set(node, deadline);
+    timers_.add(node, deadline);
   } catch (const std::bad_alloc&) {
     return Outcome::of_errno(ENOMEM);
   }
@@ -52,8 +52,16 @@ inline Outcome Loop::attach_timer(Node& node, TimePoint deadline, Duration timeo
 Outcome Loop::attach_at(Node& node, TimePoint deadline) noexcept {
   assert_thread();
   if (node.attached) return Outcome(Errc::already_attached);
-  if (const Outcome outcome = have_own_kernel(); outcome.failed()) return outcome;
-  return attach_timer(node, std::max(deadline, kEarliest), Duration::zero());
+  if (!is_ours() || !timers_.takes_no_memory(node)) [[unlikely]]
+    return attach_at_slowly(node, deadline);
+  begin_watch(node, Duration::zero());
+  timers_.add_compact(node, deadline);
+  return {};
+}
+
+Outcome Loop::attach_at_slowly(Node& node, TimePoint deadline) noexcept {
+  const Outcome outcome = have_own_kernel();
+  return outcome.failed() ? outcome : attach_timer(node, deadline, Duration::zero());
 }
 
 // Whether what it asks for makes sense, and this backend can do it: what is wrong, or kNothing.
@@ -118,14 +126,31 @@ int Loop::watch_blocked_signals() noexcept {
 
 bool Loop::detach(Node& node) noexcept {
   assert_thread();
-  if (!is_ours()) [[unlikely]]
-    abandon();
+  if (any(node.events & kBesideTime) || node.active != Node::kNowhere || !is_ours()) {
+    return detach_slowly(node);
+  }
+  const bool attached = node.attached;
+  if (attached) end_timer(node);
+  return attached;
+}
+
+bool Loop::detach_slowly(Node& node) noexcept {
+  if (!is_ours()) abandon();
   if (node.active != Node::kNowhere) forget_active(node);
   const bool attached = node.attached;
   if (attached) end_watch(node);
   if (node.linked) table_.detached(node);  // also of a one-shot that fired and is remembered
   if (!running_) table_.let_go();
   return attached;
+}
+
+// end_watch() of what has more than a time.
+void Loop::end_watch_of_more(Node& node) noexcept {
+  node.attached = false;
+  count_attached(node, false);
+  timers_of(node).remove(node);
+  if (any(node.events & Events::signal)) signals_.remove(node);
+  if (node.linked || node.lost) table_.fired(node);
 }
 
 Outcome Loop::rearm(Node& node, Duration timeout) noexcept {
@@ -145,14 +170,16 @@ Outcome Loop::rearm(Node& node, Duration timeout) noexcept {
 Outcome Loop::rearm_at(Node& node, TimePoint deadline) noexcept {
   assert_thread();
   if (!node.attached) return Outcome(Errc::invalid_event);
-  return move_deadline(node, std::max(deadline, kEarliest), Duration::zero());
+  return move_deadline(node, deadline, Duration::zero());
 }
 
 inline Outcome Loop::move_deadline(Node& node, TimePoint deadline, Duration timeout) noexcept {
-  try {
-    timers_.set(node, deadline);
-  } catch (const std::bad_alloc&) {
-    return Outcome::of_errno(ENOMEM);
+  if (!timers_.postpone(node, deadline)) {
+    try {
+      timers_.set(node, deadline);
+    } catch (const std::bad_alloc&) {
+      return Outcome::of_errno(ENOMEM);
+    }
   }
   node.timeout = timeout;
   call_off_timeout(node);
@@ -210,8 +237,7 @@ void Loop::set_priority(Node& node, Priority priority) noexcept {
 
 std::optional<TimePoint> Loop::deadline(const Node& node) const noexcept {
   if (node.timer_form == TimerForm::none) return std::nullopt;
-  const TimePoint deadline = timers_of(node).deadline(node);
-  return deadline != TimePoint::min() ? std::optional(deadline) : std::nullopt;
+  return timers_of(node).deadline(node);
 }
 
 void Loop::reserve(std::size_t descriptors, std::size_t timers) {

@@ -23,10 +23,9 @@ struct NodeOps {
 
 // Where the timer queue keeps what it knows of a node.
 enum class TimerForm : std::uint8_t {
-  none,       // not in the timer queue, and nothing kept for it
-  extended,   // `timer` is the number of a record of the timer queue
-  compact,    // `timer` is a heap index; `sequence` stands in the place of the descriptor
-  postponed,  // as compact, and `sequence` is the number of a record
+  none,      // not in the timer queue, and nothing kept for it
+  extended,  // its heap entry has an extension
+  compact,   // it has none: `sequence` stands in the place of the descriptor
 };
 
 // Sizes matter here: the plain event, with its descriptor's table entry, and the timer, with its
@@ -45,10 +44,10 @@ struct Node {
   Loop* loop = nullptr;
   Duration timeout{};  // as given to attach() or rearm()
   union {
-    int descriptor;          // unless timer_form is compact or postponed
-    std::uint32_t sequence;  // then: see there; the descriptor is -1
+    int descriptor;          // unless timer_form is compact
+    std::uint32_t sequence;  // then: the descriptor is -1
   };
-  std::uint32_t timer = kNowhere;   // see TimerForm
+  std::uint32_t timer = kNowhere;   // place in the heap of the timer queue
   std::uint32_t active = kNowhere;  // place in an active queue: index and queue, see ActiveQueue
   Events events = Events::none;
   std::uint8_t fired = 0;  // conditions that came true since the event was queued
@@ -70,7 +69,7 @@ struct Node {
   // Something of the loop's still refers to this node.
   bool in_use() const noexcept { return attached || linked || active != kNowhere; }
 
-  int fd() const noexcept { return timer_form < TimerForm::compact ? descriptor : -1; }
+  int fd() const noexcept { return timer_form != TimerForm::compact ? descriptor : -1; }
 };
 
 }  // namespace event::detail
