@@ -27,7 +27,7 @@ std::deque<Node> make_nodes(std::size_t count) {
   return nodes;
 }
 
-// Takes so many slots, and returns what was in them: nodes, posted(), and nullptr for holes.
+// Takes so many slots, and returns what was in them: nodes, posted(), and hole().
 std::vector<Node*> pop(ActiveQueue& queue, std::size_t slots) {
   std::vector<Node*> popped;
   for (std::size_t i = 0; i < slots; ++i) popped.push_back(queue.pop());
@@ -81,7 +81,7 @@ TEST(ActiveQueue, LeavesAHoleWhereANodeWasRemoved) {
 
   EXPECT_EQ(nodes[1].active, Node::kNowhere);
   EXPECT_EQ(queue.slots(), 3U);
-  EXPECT_EQ(pop(queue, 3), (std::vector<Node*>{&nodes[0], nullptr, &nodes[2]}));
+  EXPECT_EQ(pop(queue, 3), (std::vector<Node*>{&nodes[0], ActiveQueue::hole(), &nodes[2]}));
 }
 
 TEST(ActiveQueue, IsEmptyWithNothingButHoles) {
@@ -108,7 +108,7 @@ TEST(ActiveQueue, PutsANodeThatIsPushedAgainAtTheEnd) {
   queue.remove(nodes[0]);
   queue.push(nodes[0]);
 
-  EXPECT_EQ(pop(queue, 3), (std::vector<Node*>{nullptr, &nodes[1], &nodes[0]}));
+  EXPECT_EQ(pop(queue, 3), (std::vector<Node*>{ActiveQueue::hole(), &nodes[1], &nodes[0]}));
 }
 
 TEST(ActiveQueue, HasNoMoreSlotsForWhatIsPushedDuringARunThanAfterIt) {
@@ -139,7 +139,7 @@ TEST(ActiveQueue, LetsEveryNodeBeRemovedAfterItGrew) {
   for (std::size_t i = 50; i < nodes.size(); i += 2) queue.remove(nodes[i]);
 
   for (std::size_t i = 50; i < nodes.size(); ++i) {
-    ASSERT_EQ(queue.pop(), i % 2 == 0 ? nullptr : &nodes[i]) << i;
+    ASSERT_EQ(queue.pop(), i % 2 == 0 ? ActiveQueue::hole() : &nodes[i]) << i;
   }
 }
 
@@ -243,7 +243,8 @@ TEST(ActiveQueue, HasSomeSlotsToSpareForThoseWhoCannotReportAnError) {
   for (std::size_t i = 128; i < 200; ++i) queue.push(nodes[i]);
 
   for (std::size_t i = 1; i < 200; i += 2) queue.remove(nodes[i]);
-  for (std::size_t i = 0; i < 200; ++i) ASSERT_EQ(queue.pop(), i % 2 == 1 ? nullptr : &nodes[i]);
+  for (std::size_t i = 0; i < 200; ++i)
+    ASSERT_EQ(queue.pop(), i % 2 == 1 ? ActiveQueue::hole() : &nodes[i]);
 }
 
 TEST(ActiveQueue, KeepsSlotsToSpareBesideThoseThatRoomWasMadeFor) {

@@ -23,8 +23,8 @@ using detail::PostQueue;
 using detail::Task;
 
 constexpr Priority kPriorities[] = {Priority::high, Priority::middle, Priority::low};
-constexpr auto kNobodyToWake = [] {};
-constexpr auto kEnoughRoom = [](Priority, std::size_t) {};
+constexpr auto kNobodyToWake = [](std::size_t) {};
+constexpr auto kEnoughRoom = [](Priority) {};
 
 constexpr std::size_t index(Priority priority) { return static_cast<std::size_t>(priority); }
 
@@ -105,17 +105,19 @@ TEST_F(PostedFunctions, RunAfterThoseThatWereTakenBeforeAndDidNotRunYet) {
   EXPECT_EQ(ran, (std::vector{0, 1, 2, 3, 4, 5}));
 }
 
-TEST_F(PostedFunctions, WakeTheLoopIfNoneWaitedBefore) {
-  int wakes = 0;
-  const auto push = [&](Priority priority) { queue.push(Task([] {}), priority, [&] { ++wakes; }); };
+TEST_F(PostedFunctions, WakeTheLoopIfNoneOfTheirPriorityWaitedBefore) {
+  std::vector<std::size_t> woken_for;
+  const auto push = [&](Priority priority) {
+    queue.push(Task([] {}), priority, [&](std::size_t level) { woken_for.push_back(level); });
+  };
   push(Priority::low);
   push(Priority::low);
   push(Priority::high);
-  EXPECT_EQ(wakes, 1);
+  EXPECT_EQ(woken_for, (std::vector<std::size_t>{2, 0}));
 
   taker.take();
-  push(Priority::middle);
-  EXPECT_EQ(wakes, 2);
+  push(Priority::low);
+  EXPECT_EQ(woken_for, (std::vector<std::size_t>{2, 0, 2}));
 }
 
 TEST_F(PostedFunctions, AreDestroyedRunOrNot) {
@@ -139,7 +141,7 @@ TEST_F(PostedFunctions, AreAllThereIfThereWasNoRoomToTakeThem) {
   post(2, Priority::middle);
   post(3, Priority::low);
 
-  EXPECT_THROW(taker.take([](Priority p, std::size_t) {
+  EXPECT_THROW(taker.take([](Priority p) {
     if (p == Priority::middle) throw std::bad_alloc();
   }),
                std::bad_alloc);
@@ -154,25 +156,26 @@ TEST_F(PostedFunctions, AreAllThereIfThereWasNoRoomToTakeThem) {
 TEST_F(PostedFunctions, WakeNobodyWhileOneWaitsThatThereWasNoRoomFor) {
   post(1, Priority::high);
   post(2, Priority::low);
-  const auto no_room_for_low = [](Priority p, std::size_t) {
+  const auto no_room_for_low = [](Priority p) {
     if (p == Priority::low) throw std::bad_alloc();
   };
   EXPECT_THROW(taker.take(no_room_for_low), std::bad_alloc);
   bool woken = false;
 
-  queue.push(Task([] {}), Priority::middle, [&] { woken = true; });
+  queue.push(Task([] {}), Priority::low, [&](std::size_t) { woken = true; });
 
   EXPECT_FALSE(woken);
 }
 
-TEST_F(PostedFunctions, AreCountedOnceInWhatRoomIsMadeFor) {
-  std::vector<std::pair<Priority, std::size_t>> reserved;
+TEST_F(PostedFunctions, AreARowOfTheirPriorityThatRoomIsMadeForOnce) {
+  std::vector<Priority> reserved;
   post(1, Priority::low);
   post(2, Priority::low);
 
-  taker.take([&](Priority p, std::size_t count) { reserved.emplace_back(p, count); });
+  taker.take([&](Priority p) { reserved.push_back(p); });
 
-  EXPECT_EQ(reserved, (std::vector{std::pair{Priority::low, std::size_t{2}}}));
+  EXPECT_EQ(reserved, std::vector{Priority::low});
+  EXPECT_EQ(taker.ready(Priority::low), 2U);
 }
 
 TEST_F(PostedFunctions, AreStillThePostersIfThereIsNoMemory) {
@@ -182,14 +185,14 @@ TEST_F(PostedFunctions, AreStillThePostersIfThereIsNoMemory) {
   bool woken = false;
   {
     const FailingNew now;
-    EXPECT_THROW(queue.push(std::move(task), Priority::middle, [&] { woken = true; }),
+    EXPECT_THROW(queue.push(std::move(task), Priority::middle, [&](std::size_t) { woken = true; }),
                  std::bad_alloc);
   }
   EXPECT_FALSE(woken);
   taker.take();
   EXPECT_EQ(taker.ready(Priority::middle), 0U);
 
-  queue.push(std::move(task), Priority::middle, [&] { woken = true; });
+  queue.push(std::move(task), Priority::middle, [&](std::size_t) { woken = true; });
   taker.take();
   taker.run_all();
   EXPECT_TRUE(woken);
@@ -293,7 +296,7 @@ TEST_F(PostedFunctions, OfOneThreadAndPriorityRunInOrder) {
             EXPECT_EQ(*number, expected++);
             ++count;
           });
-          queue.push(std::move(task), priority, [&] { ++wakes; });
+          queue.push(std::move(task), priority, [&](std::size_t) { ++wakes; });
         }
       }
     });

@@ -56,6 +56,72 @@ TEST_P(EveryBackend, RunsPostedFunctionsByPriority) {
   EXPECT_EQ(recorder.order, (Order{2, 5, 8, 1, 4, 7, 0, 3, 6}));
 }
 
+TEST_P(EveryBackend, RunsAMoreUrgentPostAfterTheSliceOfALessUrgentRow) {
+  Options chosen = options();
+  chosen.slice = 4;
+  Base base(chosen);
+  std::vector<int> order;
+  for (int i = 0; i < 12; ++i) {
+    base.post(
+        [&base, &order, i] {
+          order.push_back(i);
+          if (i == 1) base.post([&order] { order.push_back(-1); }, Priority::high);
+        },
+        Priority::low);
+  }
+
+  run(base);
+
+  EXPECT_EQ(order, (std::vector{0, 1, 2, 3, -1, 4, 5, 6, 7, 8, 9, 10, 11}));
+}
+
+TEST_P(EveryBackend, LooksAtNothingBetweenTheSlicesOfARowWithNothingMoreUrgent) {
+  Options chosen = options();
+  chosen.slice = 4;
+  Base base(chosen);
+  for (int i = 0; i < 100; ++i) base.post([&base] { base.post([] {}); });
+  const std::uint64_t before = base.stats().waits;
+
+  base.loop(Loop::nonblock);
+
+  EXPECT_EQ(base.stats().waits, before + 1);
+}
+
+TEST_P(EveryBackend, EndsARowOfPostsWhereItIsToldToStopNow) {
+  Base base(options());
+  std::vector<int> order;
+  for (int i = 0; i < 5; ++i) {
+    base.post([&base, &order, i] {
+      order.push_back(i);
+      if (i == 1) base.stop_now();
+    });
+  }
+
+  run(base);
+  EXPECT_EQ(order, (std::vector{0, 1}));
+  EXPECT_EQ(base.stats().active, 3U);
+
+  run(base);
+  EXPECT_EQ(order, (std::vector{0, 1, 2, 3, 4}));
+}
+
+TEST_P(EveryBackend, RunsTheRestOfARowOfPostsAfterOneThatThrows) {
+  Base base(options());
+  std::vector<int> order;
+  for (int i = 0; i < 5; ++i) {
+    base.post([&order, i] {
+      order.push_back(i);
+      if (i == 2) throw i;
+    });
+  }
+
+  EXPECT_THROW(run(base), int);
+  EXPECT_EQ(base.stats().active, 2U);
+  run(base);
+
+  EXPECT_EQ(order, (std::vector{0, 1, 2, 3, 4}));
+}
+
 TEST_P(EveryBackend, PostsCallablesOfAnySizeAndThoseThatOnlyMove) {
   Base base(options());
   int sum = 0;

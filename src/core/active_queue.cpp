@@ -7,7 +7,7 @@
 namespace event::detail {
 
 void ActiveQueue::make_room(std::size_t more) {
-  const std::uint32_t used = slots();
+  const std::uint32_t used = tail_ - head_;
   // What has run left its slots at the front. If that is the larger part, they are used again.
   if (head_ > used && used + more <= limit_) {
     move_to_front();
@@ -37,7 +37,7 @@ void ActiveQueue::push_from_spare(Node& node) noexcept {
 }
 
 void ActiveQueue::move_to_front() noexcept {
-  const std::uint32_t used = slots();
+  const std::uint32_t used = tail_ - head_;
   for (std::uint32_t i = 0; i < used; ++i) {
     Node* const node = slots_[head_ + i];
     slots_[i] = node;

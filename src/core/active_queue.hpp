@@ -11,7 +11,8 @@ namespace event::detail {
 
 // An array of pointers rather than a linked list: the processor comes to the next event without
 // waiting for this one, which with cold events is five times as fast. A slot is either a node, a
-// marker for one posted function, or a hole because its node was removed.
+// row of posted functions, or a hole because its node was removed. Each function of a row counts as
+// a slot.
 //
 // Node::active holds a node's slot and its queue, as slot * 4 + priority.
 class alignas(32) ActiveQueue {
@@ -22,14 +23,14 @@ class alignas(32) ActiveQueue {
   ActiveQueue(const ActiveQueue&) = delete;
   ActiveQueue& operator=(const ActiveQueue&) = delete;
 
-  // True if no node and no marker waits.
-  bool empty() const noexcept { return slots() == holes_; }
+  // True if no node and no function waits.
+  bool empty() const noexcept { return tail_ - head_ == holes_; }
 
-  // How many nodes and markers wait.
+  // How many nodes and functions wait.
   std::uint32_t size() const noexcept { return slots() - holes_; }
 
   // How many slots there are, holes included: what is pushed later is behind them.
-  std::uint32_t slots() const noexcept { return tail_ - head_; }
+  std::uint32_t slots() const noexcept { return tail_ - head_ + in_rows_; }
 
   // Errors: throws std::bad_alloc, and nothing changes; not if the queue is empty.
   // Requires: the node is in no queue.
@@ -43,36 +44,56 @@ class alignas(32) ActiveQueue {
   // The same, without memory out of slots kept for it: for callers that cannot report an error.
   void push_from_spare(Node& node) noexcept;
 
-  // Requires: room for them was made.
+  // A row of so many functions. Requires: room for one more push was made.
   void push_posted(std::size_t count) noexcept {
-    for (; count > 0; --count) slots_[tail_++] = posted();
+    if (count == 0) return;
+    slots_[tail_++] = row(count);
+    in_rows_ += static_cast<std::uint32_t>(count - 1);
   }
 
-  // Takes the first slot: a node, posted(), or nullptr for a hole. Requires: slots() > 0.
+  // Takes the first slot: a node, posted(), or hole(). Requires: slots() > 0.
   Node* pop() noexcept {
-    Node* const node = slots_[head_++];
+    Node* const node = slots_[head_];
     if (is_node(node)) [[likely]] {
+      ++head_;
       node->active = Node::kNowhere;
-    } else if (node == nullptr) {
-      --holes_;
+      return node;
     }
-    return node;
+    if (pop_posted()) return posted();
+    ++head_;
+    --holes_;
+    return hole();
   }
 
-  // The first slot, left where it is. Requires: slots() > 0.
-  Node* first() const noexcept { return slots_[head_]; }
+  // Takes a function, if the first slot is one. Requires: slots() > 0.
+  bool pop_posted() noexcept {
+    const std::size_t count = posted_in(slots_[head_]);
+    if (count == 0) return false;
+    if (count == 1) {
+      ++head_;
+    } else {
+      slots_[head_] = row(count - 1);
+      --in_rows_;
+    }
+    return true;
+  }
 
-  // Whether a slot holds a node, and not posted() or nothing.
+  // The first slot, left where it is: a node, posted(), or hole(). Requires: slots() > 0.
+  Node* first() const noexcept {
+    Node* const slot = slots_[head_];
+    return posted_in(slot) > 0 ? posted() : slot;
+  }
+
+  // No node has an odd address.
   static bool is_node(const Node* slot) noexcept {
-    return reinterpret_cast<std::uintptr_t>(slot) > alignof(Node);
+    return (reinterpret_cast<std::uintptr_t>(slot) & 1) == 0;
   }
-
-  // The marker of a posted function: no node has this address.
-  static Node* posted() noexcept { return reinterpret_cast<Node*>(alignof(Node)); }
+  static Node* posted() noexcept { return row(1); }
+  static Node* hole() noexcept { return row(0); }
 
   // Requires: the node is in this queue.
   void remove(Node& node) noexcept {
-    slots_[node.active / 4] = nullptr;
+    slots_[node.active / 4] = hole();
     node.active = Node::kNowhere;
     ++holes_;
   }
@@ -129,6 +150,13 @@ class alignas(32) ActiveQueue {
     node.active = slot * 4 + static_cast<std::uint32_t>(priority_);
   }
 
+  static Node* row(std::size_t count) noexcept {
+    return reinterpret_cast<Node*>(std::uintptr_t{2} * count + 1);
+  }
+  static std::size_t posted_in(const Node* slot) noexcept {
+    return is_node(slot) ? 0 : reinterpret_cast<std::uintptr_t>(slot) / 2;
+  }
+
   void push_growing(Node& node);
   void make_room(std::size_t more);
   void move_to_front() noexcept;
@@ -138,6 +166,7 @@ class alignas(32) ActiveQueue {
   std::uint32_t tail_ = 0;
   std::uint32_t limit_ = 0;  // of push(); kSpare more for push_from_spare()
   std::uint32_t holes_ = 0;
+  std::uint32_t in_rows_ = 0;  // functions of rows beyond the first of each
   const Priority priority_;
 };
 

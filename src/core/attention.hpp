@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 
 namespace event::detail {
@@ -13,11 +14,17 @@ namespace event::detail {
 // Thread-safety: ask() from any thread and any signal handler; everything else from the loop's.
 class Attention {
  public:
-  static constexpr std::uint32_t kPosted = 1;
   static constexpr std::uint32_t kStop = 2;
   static constexpr std::uint32_t kStopNow = 4;
   static constexpr std::uint32_t kStops = kStop | kStopNow;
   static constexpr std::uint32_t kSignalled = 16;
+
+  // Functions of one priority, of those that are more urgent than one, and of any.
+  static constexpr std::uint32_t posted(std::size_t level) noexcept { return 32U << level; }
+  static constexpr std::uint32_t posted_above(std::size_t level) noexcept {
+    return posted(level) - posted(0);
+  }
+  static constexpr std::uint32_t kPosted = 32 | 64 | 128;
 
   static_assert(std::atomic<std::uint32_t>::is_always_lock_free, "signal handlers use it");
 
@@ -47,7 +54,7 @@ class Attention {
   void wake_up() noexcept { answer(kAsleep); }
 
  private:
-  static constexpr std::uint32_t kAsleep = 8;
+  static constexpr std::uint32_t kAsleep = 1;
 
   std::atomic<std::uint32_t> bits_{0};
 };

@@ -61,8 +61,8 @@ bool Loop::run_slice(std::size_t level, std::uint32_t slots) {
     if (ActiveQueue::is_node(slot)) [[likely]] {
       ++*callbacks;
       fire(*slot);
-    } else if (slot != nullptr) {
-      run_posted(*active);
+    } else if (slot == ActiveQueue::posted()) {
+      slots -= run_posted(*active, slots) - 1;
     }
   }
   active->rewind_if_all_ran();
@@ -73,7 +73,7 @@ bool Loop::run_slice_timed(std::size_t level, std::uint32_t slots) {
   timing_->mark = real_time();
   for (; slots > 0; --slots) {
     Node* const next = active_[level].first();
-    if (next == nullptr) {
+    if (next == ActiveQueue::hole()) {
       static_cast<void>(active_[level].pop());
       continue;
     }
@@ -84,9 +84,16 @@ bool Loop::run_slice_timed(std::size_t level, std::uint32_t slots) {
   return true;
 }
 
-void Loop::run_posted(const ActiveQueue& queue) {
-  ++stats_.callbacks[static_cast<std::size_t>(queue.priority())];
-  posts_.run(queue.priority());
+// Runs the function that was popped, and up to `most` with those of its row. Returns how many.
+std::uint32_t Loop::run_posted(ActiveQueue& queue, std::uint32_t most) {
+  std::uint64_t& callbacks = stats_.callbacks[static_cast<std::size_t>(queue.priority())];
+  std::uint32_t ran = 0;
+  do {
+    ++callbacks;
+    ++ran;
+    posts_.run(queue.priority());
+  } while (ran < most && !attention_.asked(Attention::kStopNow) && queue.pop_posted());
+  return ran;
 }
 
 // A slice has run: looks at the kernel, if something more urgent could have become active, and runs
@@ -94,7 +101,8 @@ void Loop::run_posted(const ActiveQueue& queue) {
 void Loop::look_above(std::size_t level) {
   std::size_t above = 0;
   for (std::size_t i = 0; i < level; ++i) above += attached_[i];
-  if ((above > 0 || attention_.asked(Attention::kPosted)) && !attention_.asked(Attention::kStops)) {
+  const bool posted = attention_.asked(Attention::posted_above(level));
+  if ((above > 0 || posted) && !attention_.asked(Attention::kStops)) {
     look(false);  // the queues do not begin at the front again: their slots are counted
     run_levels(active_[0].slots(), level > 1 ? active_[1].slots() : 0, 0);
   }

@@ -345,7 +345,7 @@ void Loop::collect_posted() {
   // Before the queue is taken: a post that comes in between asks again.
   attention_.answer(Attention::kPosted);
   try {
-    posts_.take([this](Priority p, std::size_t count) { queue(p).reserve(count); },
+    posts_.take([this](Priority p) { queue(p).reserve(1); },
                 [this](Priority p, std::size_t count) {
                   queue(p).push_posted(count);
                   stats_.posts += count;
@@ -363,8 +363,8 @@ void Loop::stop(std::uint32_t how) noexcept {
 }
 
 void Loop::post(Task&& task, Priority priority) {
-  posts_.push(std::move(task), Node::valid(priority), [this] {
-    if (attention_.ask(Attention::kPosted)) wakeup_.wake();
+  posts_.push(std::move(task), Node::valid(priority), [this](std::size_t level) {
+    if (attention_.ask(Attention::posted(level))) wakeup_.wake();
   });
 }
 

@@ -140,7 +140,7 @@ class Loop {
   void run_in_slices(std::size_t level, std::uint32_t slots);
   bool run_slice(std::size_t level, std::uint32_t slots);
   bool run_slice_timed(std::size_t level, std::uint32_t slots);
-  void run_posted(const ActiveQueue& queue);
+  std::uint32_t run_posted(ActiveQueue& queue, std::uint32_t most);
   void fire(Node& node);
   void restart_timeout(Node& node) noexcept;
   void restart_timeout_slowly(Node& node) noexcept;

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <utility>
 
+#include "core/short_lock.hpp"
 #include "core/task_queue.hpp"
 #include "event/events.hpp"
 
@@ -19,28 +20,30 @@ class PostQueue {
  public:
   static constexpr std::size_t kPriorities = 3;
 
-  // Appends, and calls wake() with the lock held if the queue was empty before: whoever destroys
-  // the queue after its last function ran waits for the lock, so for the end of wake().
-  // Errors: throws std::bad_alloc, and nothing is appended.
+  // Appends, and calls wake(level) with the lock held if none of that priority was there before:
+  // whoever destroys the queue after its last function ran waits for the lock, so for the end of
+  // wake(). Errors: throws std::bad_alloc, and nothing is appended.
   template <class Wake>
   void push(Task&& task, Priority priority, Wake&& wake) {
-    const std::lock_guard lock(mutex_);
-    incoming_[static_cast<std::size_t>(priority)].push(std::move(task));
-    if (waiting_++ == 0) wake();
+    const auto level = static_cast<std::size_t>(priority);
+    TaskQueue& incoming = incoming_[level];
+    const ShortLock lock(mutex_);
+    const bool is_first = incoming.empty();
+    incoming.push(std::move(task));
+    if (is_first) wake(level);
   }
 
-  // Makes what was posted ready to run. `reserve(priority, count)` is called before anything
-  // changes and may throw; `queued(priority, count)` after. The order of each priority is kept.
+  // Makes what was posted ready to run. `reserve(priority)` is called before anything changes and
+  // may throw; `queued(priority, count)` after. The order of each priority is kept.
   template <class Reserve, class Queued>
   void take(Reserve&& reserve, Queued&& queued) {
-    const std::lock_guard lock(mutex_);
+    const ShortLock lock(mutex_);
     for (std::size_t p = 0; p < kPriorities; ++p) {
       const std::size_t count = incoming_[p].size();
       if (count == 0) continue;
-      reserve(static_cast<Priority>(p), count);
+      reserve(static_cast<Priority>(p));
       ready_[p].append(incoming_[p]);
       queued(static_cast<Priority>(p), count);
-      waiting_ -= count;
     }
   }
 
@@ -62,10 +65,12 @@ class PostQueue {
   PostQueue& operator=(const PostQueue&) = delete;
 
  private:
-  std::mutex mutex_;
-  std::array<TaskQueue, kPriorities> incoming_;  // guarded by mutex_
-  std::size_t waiting_ = 0;                      // guarded by mutex_
-  std::array<TaskQueue, kPriorities> ready_;     // the loop's alone
+  // What posters write, and what the loop writes for each function, on cache lines of their own.
+  static constexpr std::size_t kApart = 64;
+
+  alignas(kApart) std::mutex mutex_;
+  std::array<TaskQueue, kPriorities> incoming_;               // guarded by mutex_
+  alignas(kApart) std::array<TaskQueue, kPriorities> ready_;  // the loop's alone
   bool abandoned_ = false;
 };
 

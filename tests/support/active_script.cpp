@@ -39,7 +39,7 @@ void ActiveScript::step() {
 void ActiveScript::expect_as_models() {
   for (std::size_t q = 0; q < 3; ++q) {
     std::size_t live = 0;
-    for (const Node* const node : models_[q]) live += node != nullptr ? 1 : 0;
+    for (const Node* const node : models_[q]) live += node != ActiveQueue::hole() ? 1 : 0;
     ASSERT_EQ(queues_[q].slots(), models_[q].size());
     ASSERT_EQ(queues_[q].size(), live);
     ASSERT_EQ(queues_[q].empty(), live == 0);
@@ -77,7 +77,7 @@ void ActiveScript::remove(Node& node) {
   ASSERT_EQ(node.active, Node::kNowhere);
   const auto found = std::find(models_[q].begin(), models_[q].end(), &node);
   ASSERT_NE(found, models_[q].end());
-  *found = nullptr;
+  *found = ActiveQueue::hole();
 }
 
 void ActiveScript::pop(std::size_t q, std::size_t count) {
@@ -85,7 +85,7 @@ void ActiveScript::pop(std::size_t q, std::size_t count) {
     Node* const expected = models_[q].front();
     models_[q].pop_front();
     ASSERT_EQ(queues_[q].pop(), expected);
-    if (expected == nullptr || expected == ActiveQueue::posted()) continue;
+    if (expected == ActiveQueue::hole() || expected == ActiveQueue::posted()) continue;
     ASSERT_EQ(expected->active, Node::kNowhere);
   }
   if (random_.one_in(2)) queues_[q].rewind_if_all_ran();

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <concepts>
-#include <cstring>
 #include <type_traits>
 #include <utility>
 
@@ -49,7 +48,7 @@ class Task {
     if (ops_ != nullptr && ops_->relocate != nullptr) {
       ops_->relocate(other.storage_, storage_);
     } else {
-      std::memcpy(&storage_, &other.storage_, sizeof storage_);
+      storage_ = other.storage_;
     }
   }
 

@@ -1,0 +1,38 @@
+// A lock that is held for a few instructions only.
+#pragma once
+
+#include <mutex>
+
+namespace event::detail {
+
+// Tells the processor that this thread waits for another one.
+inline void relax() noexcept {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+// As std::lock_guard, but tries a while before it waits in the kernel: that takes a hundred times
+// as long as whoever has the lock, and then needs to be woken.
+class ShortLock {
+ public:
+  explicit ShortLock(std::mutex& mutex) : mutex_(mutex) {
+    for (int i = 0; i < kTries; ++i) {
+      if (mutex_.try_lock()) return;
+      relax();
+    }
+    mutex_.lock();
+  }
+  ~ShortLock() { mutex_.unlock(); }
+  ShortLock(const ShortLock&) = delete;
+  ShortLock& operator=(const ShortLock&) = delete;
+
+ private:
+  static constexpr int kTries = 200;
+
+  std::mutex& mutex_;
+};
+
+}  // namespace event::detail
