@@ -32,6 +32,7 @@ FLOORS = [
         "src/core/hooks.?pp",
         "src/core/outcome.hpp",
         "src/core/post_queue.?pp",
+        "src/core/short_lock.hpp",
         "src/core/task_queue.?pp",
         "src/core/text.hpp",
         "src/core/timer_queue.?pp",

@@ -12,7 +12,7 @@ namespace event::detail {
   if (is_dead(entry)) return std::nullopt;
   if (!entry.is_extended()) return entry.node().sequence;
   if (extension->deadline() > entry.key) return std::nullopt;
-  return extension->sequence;
+  return extension->sequence();
 }
 
 namespace {
@@ -210,7 +210,7 @@ void TimerQueue::move(Node& node, TimePoint deadline) noexcept {
                                                  : add_extended(node, deadline);
   }
   const Extension extension(deadline, next_sequence_++);
-  if (node.timer_form == TimerForm::compact) node.sequence = extension.sequence;
+  if (node.timer_form == TimerForm::compact) node.sequence = extension.sequence();
   if (deadline < heap_[place].key) return rise(place, {deadline, node}, &extension);
   if (node.timer_form == TimerForm::extended && deadline > heap_[place].key) {
     extensions_[place] = extension;
@@ -241,7 +241,7 @@ void TimerQueue::pop(Node& node) noexcept {
 
 void TimerQueue::move_first(Node& node, TimePoint deadline) noexcept {
   const Extension extension(deadline, next_sequence_++);
-  if (node.timer_form == TimerForm::compact) node.sequence = extension.sequence;
+  if (node.timer_form == TimerForm::compact) node.sequence = extension.sequence();
   rise(sink_gap(0), {deadline, node}, &extension);
   drop_dead_first();
 }

@@ -5,6 +5,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <utility>
 
@@ -70,17 +71,21 @@ class TimerQueue {
   // set() for a node that is timed, where it is but a store: returns false, and changes nothing, if
   // the node was popped, had a later deadline, or there is no memory for the first extension.
   bool postpone(Node& node, TimePoint deadline) noexcept {
+    if (node.timer_form == TimerForm::extended) return postpone_extended(node, deadline);
     const std::uint32_t place = node.timer;
-    if (place == kNowhere) return false;
-    if (node.timer_form == TimerForm::extended) {
-      if (deadline <= extensions_[place].deadline()) return false;
-    } else {
-      if (deadline <= heap_[place].key || !has_extensions()) return false;
-      heap_[place].extend();
-      node.timer_form = TimerForm::extended;
-      node.descriptor = -1;
-    }
-    extensions_[place] = Extension(deadline, next_sequence_++);
+    if (place == kNowhere || deadline <= heap_[place].key || !has_extensions()) return false;
+    heap_[place].extend();
+    node.timer_form = TimerForm::extended;
+    node.descriptor = -1;
+    extensions_[place].set(deadline, next_sequence_++);
+    return true;
+  }
+
+  // The same. Requires: node.timer_form == TimerForm::extended.
+  bool postpone_extended(const Node& node, TimePoint deadline) noexcept {
+    const std::uint32_t place = node.timer;
+    if (place == kNowhere || deadline <= extensions_[place].deadline()) return false;
+    extensions_[place].set(deadline, next_sequence_++);
     return true;
   }
 
@@ -179,15 +184,18 @@ class TimerQueue {
   // Of four-byte parts: with an eight-byte one each would be four bytes larger.
   class Extension {
    public:
-    Extension(TimePoint deadline, std::uint32_t number) noexcept
-        : sequence(number), deadline_(std::bit_cast<std::array<std::uint32_t, 2>>(deadline)) {}
+    Extension(TimePoint deadline, std::uint32_t number) noexcept { set(deadline, number); }
 
+    void set(TimePoint deadline, std::uint32_t number) noexcept {
+      std::memcpy(deadline_.data(), &deadline, sizeof deadline);
+      sequence_ = number;
+    }
     TimePoint deadline() const noexcept { return std::bit_cast<TimePoint>(deadline_); }
-
-    std::uint32_t sequence;
+    std::uint32_t sequence() const noexcept { return sequence_; }
 
    private:
     std::array<std::uint32_t, 2> deadline_;
+    std::uint32_t sequence_;
   };
   static_assert(sizeof(Extension) == 12);
 
