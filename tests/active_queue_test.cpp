@@ -19,10 +19,10 @@ namespace {
 using detail::ActiveQueue;
 using detail::Node;
 
-std::deque<Node> make_nodes(std::size_t count) {
+std::deque<Node> make_nodes(std::size_t count, Priority priority = Priority::middle) {
   std::deque<Node> nodes;
   for (std::size_t i = 0; i < count; ++i) {
-    nodes.emplace_back(nullptr, nullptr, -1, Events::timeout, Priority::middle);
+    nodes.emplace_back(nullptr, nullptr, -1, Events::timeout, priority);
   }
   return nodes;
 }
@@ -35,14 +35,14 @@ std::vector<Node*> pop(ActiveQueue& queue, std::size_t slots) {
 }
 
 TEST(ActiveQueue, IsEmptyAtFirst) {
-  const ActiveQueue queue(Priority::high);
+  const ActiveQueue queue;
 
   EXPECT_TRUE(queue.empty());
   EXPECT_EQ(queue.slots(), 0U);
 }
 
 TEST(ActiveQueue, GivesBackInOrderWhatWasPushed) {
-  ActiveQueue queue(Priority::high);
+  ActiveQueue queue;
   std::deque<Node> nodes = make_nodes(3);
   queue.reserve(2);
 
@@ -58,8 +58,8 @@ TEST(ActiveQueue, GivesBackInOrderWhatWasPushed) {
 
 TEST(ActiveQueue, IsKnownToANodeWhileItWaitsInIt) {
   for (const Priority priority : {Priority::high, Priority::middle, Priority::low}) {
-    ActiveQueue queue(priority);
-    std::deque<Node> nodes = make_nodes(100);
+    ActiveQueue queue;
+    std::deque<Node> nodes = make_nodes(100, priority);
     for (Node& node : nodes) queue.push(node);
 
     for (const Node& node : nodes) {
@@ -73,7 +73,7 @@ TEST(ActiveQueue, IsKnownToANodeWhileItWaitsInIt) {
 }
 
 TEST(ActiveQueue, LeavesAHoleWhereANodeWasRemoved) {
-  ActiveQueue queue(Priority::middle);
+  ActiveQueue queue;
   std::deque<Node> nodes = make_nodes(3);
   for (Node& node : nodes) queue.push(node);
 
@@ -85,7 +85,7 @@ TEST(ActiveQueue, LeavesAHoleWhereANodeWasRemoved) {
 }
 
 TEST(ActiveQueue, IsEmptyWithNothingButHoles) {
-  ActiveQueue queue(Priority::middle);
+  ActiveQueue queue;
   std::deque<Node> nodes = make_nodes(2);
   for (Node& node : nodes) queue.push(node);
 
@@ -101,7 +101,7 @@ TEST(ActiveQueue, IsEmptyWithNothingButHoles) {
 }
 
 TEST(ActiveQueue, PutsANodeThatIsPushedAgainAtTheEnd) {
-  ActiveQueue queue(Priority::middle);
+  ActiveQueue queue;
   std::deque<Node> nodes = make_nodes(2);
   for (Node& node : nodes) queue.push(node);
 
@@ -112,7 +112,7 @@ TEST(ActiveQueue, PutsANodeThatIsPushedAgainAtTheEnd) {
 }
 
 TEST(ActiveQueue, HasNoMoreSlotsForWhatIsPushedDuringARunThanAfterIt) {
-  ActiveQueue queue(Priority::middle);
+  ActiveQueue queue;
   std::deque<Node> nodes = make_nodes(200);
   for (std::size_t i = 0; i < 100; ++i) queue.push(nodes[i]);
 
@@ -130,7 +130,7 @@ TEST(ActiveQueue, HasNoMoreSlotsForWhatIsPushedDuringARunThanAfterIt) {
 }
 
 TEST(ActiveQueue, LetsEveryNodeBeRemovedAfterItGrew) {
-  ActiveQueue queue(Priority::low);
+  ActiveQueue queue;
   std::deque<Node> nodes = make_nodes(10'000);
   for (std::size_t i = 0; i < 60; ++i) queue.push(nodes[i]);
   pop(queue, 50);
@@ -144,7 +144,7 @@ TEST(ActiveQueue, LetsEveryNodeBeRemovedAfterItGrew) {
 }
 
 TEST(ActiveQueue, UsesTheSlotsAgainThatHaveRun) {
-  ActiveQueue queue(Priority::low);
+  ActiveQueue queue;
   std::deque<Node> nodes = make_nodes(10);
   for (Node& node : nodes) queue.push(node);
   const CountingCall allocations(Call::realloc);
@@ -156,7 +156,7 @@ TEST(ActiveQueue, UsesTheSlotsAgainThatHaveRun) {
 }
 
 TEST(ActiveQueue, MayBeginAtTheFrontAgainWhenEverythingHasRun) {
-  ActiveQueue queue(Priority::low);
+  ActiveQueue queue;
   std::deque<Node> nodes = make_nodes(64);
   queue.reserve(64);
   const CountingCall allocations(Call::realloc);
@@ -173,7 +173,7 @@ TEST(ActiveQueue, MayBeginAtTheFrontAgainWhenEverythingHasRun) {
 }
 
 TEST(ActiveQueue, DoesNotBeginAtTheFrontAgainWhileANodeWaits) {
-  ActiveQueue queue(Priority::low);
+  ActiveQueue queue;
   std::deque<Node> nodes = make_nodes(2);
   for (Node& node : nodes) queue.push(node);
   pop(queue, 1);
@@ -185,7 +185,7 @@ TEST(ActiveQueue, DoesNotBeginAtTheFrontAgainWhileANodeWaits) {
 }
 
 TEST(ActiveQueue, ForgetsAllItsNodesWhenItIsCleared) {
-  ActiveQueue queue(Priority::low);
+  ActiveQueue queue;
   std::deque<Node> nodes = make_nodes(3);
   queue.reserve(1);
   queue.push(nodes[0]);
@@ -204,7 +204,7 @@ TEST(ActiveQueue, ForgetsAllItsNodesWhenItIsCleared) {
 }
 
 TEST(ActiveQueue, AllocatesNothingForWhatRoomWasMadeFor) {
-  ActiveQueue queue(Priority::low);
+  ActiveQueue queue;
   std::deque<Node> nodes = make_nodes(1000);
   queue.reserve(2000);
   const FailingCall failing(Call::realloc, ENOMEM);
@@ -216,7 +216,7 @@ TEST(ActiveQueue, AllocatesNothingForWhatRoomWasMadeFor) {
 }
 
 TEST(ActiveQueue, IsAsBeforeIfThereIsNoMemory) {
-  ActiveQueue queue(Priority::low);
+  ActiveQueue queue;
   std::deque<Node> nodes = make_nodes(65);
   for (std::size_t i = 0; i < 64; ++i) queue.push(nodes[i]);
   {
@@ -232,7 +232,7 @@ TEST(ActiveQueue, IsAsBeforeIfThereIsNoMemory) {
 }
 
 TEST(ActiveQueue, HasSomeSlotsToSpareForThoseWhoCannotReportAnError) {
-  ActiveQueue queue(Priority::low);
+  ActiveQueue queue;
   std::deque<Node> nodes = make_nodes(200);
   for (std::size_t i = 0; i < 64; ++i) queue.push(nodes[i]);
   {
@@ -249,7 +249,7 @@ TEST(ActiveQueue, HasSomeSlotsToSpareForThoseWhoCannotReportAnError) {
 
 TEST(ActiveQueue, KeepsSlotsToSpareBesideThoseThatRoomWasMadeFor) {
   for (std::size_t more = 1; more < 200; ++more) {
-    ActiveQueue queue(Priority::low);
+    ActiveQueue queue;
     std::deque<Node> nodes = make_nodes(128);
     for (std::size_t i = 0; i < 64; ++i) queue.push(nodes[i]);
     pop(queue, 40);
@@ -265,7 +265,7 @@ TEST(ActiveQueue, KeepsSlotsToSpareBesideThoseThatRoomWasMadeFor) {
 }
 
 TEST(ActiveQueue, RefusesMoreThanANodeCanNameASlotOf) {
-  ActiveQueue queue(Priority::low);
+  ActiveQueue queue;
 
   EXPECT_THROW(queue.reserve((std::size_t{1} << 30) + 1), std::bad_alloc);
   EXPECT_THROW(queue.reserve(std::size_t{1} << 40), std::bad_alloc);

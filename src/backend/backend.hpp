@@ -130,6 +130,7 @@ class Batch {
       resize(2 * capacity_);
   }
   bool taken() const noexcept { return taken_ == size_; }
+  void take_all() noexcept { taken_ = size_; }
 
   // False: no deadline that was given to a wait has passed. True: one may have.
   bool expired = false;

@@ -7,9 +7,9 @@
 namespace event::detail {
 
 void ActiveQueue::make_room(std::size_t more) {
-  const std::uint32_t used = tail_ - head_;
+  const auto ran = static_cast<std::uint32_t>(head_ - slots_);
   // What has run left its slots at the front. If that is the larger part, they are used again.
-  if (head_ > used && used + more <= limit_) {
+  if (ran > used() && used() + more <= limit_) {
     move_to_front();
     return;
   }
@@ -18,6 +18,7 @@ void ActiveQueue::make_room(std::size_t more) {
   void* const grown = std::realloc(slots_, (limit + kSpare) * sizeof(Node*));
   if (grown == nullptr) throw std::bad_alloc();
   slots_ = static_cast<Node**>(grown);
+  head_ = slots_ + ran;
   limit_ = static_cast<std::uint32_t>(limit);
 }
 
@@ -32,19 +33,18 @@ void ActiveQueue::push_from_spare(Node& node) noexcept {
   } catch (const std::bad_alloc&) {
     if (tail_ == limit_ + kSpare) std::terminate();  // there is nowhere to put it
   }
-  slots_[tail_] = &node;
-  place_at(node, tail_++);
+  place(node);
 }
 
 void ActiveQueue::move_to_front() noexcept {
-  const std::uint32_t used = tail_ - head_;
-  for (std::uint32_t i = 0; i < used; ++i) {
-    Node* const node = slots_[head_ + i];
+  const std::uint32_t count = used();
+  for (std::uint32_t i = 0; i < count; ++i) {
+    Node* const node = head_[i];
     slots_[i] = node;
-    if (is_node(node)) place_at(*node, i);
+    if (is_node(node)) node->active = i * 4 + node->active % 4;
   }
-  head_ = 0;
-  tail_ = used;
+  head_ = slots_;
+  tail_ = count;
 }
 
 }  // namespace event::detail

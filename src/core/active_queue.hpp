@@ -14,31 +14,31 @@ namespace event::detail {
 // row of posted functions, or a hole because its node was removed. Each function of a row counts as
 // a slot.
 //
-// Node::active holds a node's slot and its queue, as slot * 4 + priority.
+// Node::active holds a node's slot and its queue, as slot * 4 + the priority that it was pushed
+// with.
 class alignas(32) ActiveQueue {
  public:
   // Errors: throws std::bad_alloc.
-  explicit ActiveQueue(Priority priority) : priority_(priority) { make_room(1); }
+  ActiveQueue() { make_room(1); }
   ~ActiveQueue() { std::free(slots_); }
   ActiveQueue(const ActiveQueue&) = delete;
   ActiveQueue& operator=(const ActiveQueue&) = delete;
 
   // True if no node and no function waits.
-  bool empty() const noexcept { return tail_ - head_ == holes_; }
+  bool empty() const noexcept { return used() == holes_; }
 
   // How many nodes and functions wait.
   std::uint32_t size() const noexcept { return slots() - holes_; }
 
   // How many slots there are, holes included: what is pushed later is behind them.
-  std::uint32_t slots() const noexcept { return tail_ - head_ + in_rows_; }
+  std::uint32_t slots() const noexcept { return used() + in_rows_; }
 
   // Errors: throws std::bad_alloc, and nothing changes; not if the queue is empty.
   // Requires: the node is in no queue.
   void push(Node& node) {
     if (tail_ >= limit_) [[unlikely]]
       return push_growing(node);
-    slots_[tail_] = &node;
-    place_at(node, tail_++);
+    place(node);
   }
 
   // The same, without memory out of slots kept for it: for callers that cannot report an error.
@@ -53,26 +53,30 @@ class alignas(32) ActiveQueue {
 
   // Takes the first slot: a node, posted(), or hole(). Requires: slots() > 0.
   Node* pop() noexcept {
-    Node* const node = slots_[head_];
+    Node* const node = *head_;
     if (is_node(node)) [[likely]] {
       ++head_;
       node->active = Node::kNowhere;
       return node;
     }
     if (pop_posted()) return posted();
+    pop_hole();
+    return hole();
+  }
+  // Requires: first() == hole().
+  void pop_hole() noexcept {
     ++head_;
     --holes_;
-    return hole();
   }
 
   // Takes a function, if the first slot is one. Requires: slots() > 0.
   bool pop_posted() noexcept {
-    const std::size_t count = posted_in(slots_[head_]);
+    const std::size_t count = posted_in(*head_);
     if (count == 0) return false;
     if (count == 1) {
       ++head_;
     } else {
-      slots_[head_] = row(count - 1);
+      *head_ = row(count - 1);
       --in_rows_;
     }
     return true;
@@ -80,7 +84,7 @@ class alignas(32) ActiveQueue {
 
   // The first slot, left where it is: a node, posted(), or hole(). Requires: slots() > 0.
   Node* first() const noexcept {
-    Node* const slot = slots_[head_];
+    Node* const slot = *head_;
     return posted_in(slot) > 0 ? posted() : slot;
   }
 
@@ -98,7 +102,6 @@ class alignas(32) ActiveQueue {
     ++holes_;
   }
 
-  Priority priority() const noexcept { return priority_; }
   static Priority priority_of(const Node& node) noexcept {
     return static_cast<Priority>(node.active % 4);
   }
@@ -110,7 +113,7 @@ class alignas(32) ActiveQueue {
 
   // The same where nothing was removed since the slots that are left were pushed.
   void rewind_if_all_ran() noexcept {
-    if (head_ == tail_) head_ = tail_ = 0;
+    if (used() == 0) begin_anew();
   }
   // Where the next push goes: zero if it begins at the front.
   std::uint32_t end() const noexcept { return tail_; }
@@ -119,15 +122,15 @@ class alignas(32) ActiveQueue {
   bool rewind() noexcept {
     if (tail_ == 0) return true;
     if (!empty()) return false;
-    head_ = tail_ = holes_ = 0;
+    begin_anew();
     return true;
   }
 
   // Calls f(node) for each queued node, the first one first.
   template <class F>
   void for_each(F&& f) const {
-    for (std::uint32_t slot = head_; slot != tail_; ++slot) {
-      const Node* const node = slots_[slot];
+    for (Node* const* slot = head_; slot != slots_ + tail_; ++slot) {
+      const Node* const node = *slot;
       if (is_node(node)) f(*node);
     }
   }
@@ -146,8 +149,14 @@ class alignas(32) ActiveQueue {
   static constexpr std::uint32_t kSpare = 64;
   static constexpr std::size_t kMost = 1U << 30;  // more slots do not fit Node::active
 
-  void place_at(Node& node, std::uint32_t slot) const noexcept {
-    node.active = slot * 4 + static_cast<std::uint32_t>(priority_);
+  std::uint32_t used() const noexcept { return tail_ - static_cast<std::uint32_t>(head_ - slots_); }
+  void begin_anew() noexcept {
+    head_ = slots_;
+    tail_ = holes_ = 0;
+  }
+  void place(Node& node) noexcept {
+    slots_[tail_] = &node;
+    node.active = tail_++ * 4 + static_cast<std::uint32_t>(node.priority);
   }
 
   static Node* row(std::size_t count) noexcept {
@@ -162,12 +171,11 @@ class alignas(32) ActiveQueue {
   void move_to_front() noexcept;
 
   Node** slots_ = nullptr;
-  std::uint32_t head_ = 0;
+  Node** head_ = nullptr;
   std::uint32_t tail_ = 0;
   std::uint32_t limit_ = 0;  // of push(); kSpare more for push_from_spare()
   std::uint32_t holes_ = 0;
   std::uint32_t in_rows_ = 0;  // functions of rows beyond the first of each
-  const Priority priority_;
 };
 
 static_assert(sizeof(void*) != 8 || sizeof(ActiveQueue) == 32);

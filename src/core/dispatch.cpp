@@ -53,20 +53,26 @@ void Loop::run_in_slices(std::size_t level, std::uint32_t slots) {
 
 // Returns false if stop_now() ended it.
 bool Loop::run_slice(std::size_t level, std::uint32_t slots) {
-  ActiveQueue* const active = &active_[level];
-  std::uint64_t* const callbacks = &stats_.callbacks[level];
+  ActiveQueue& active = active_[level];
+  std::uint64_t& callbacks = stats_.callbacks[level];
   for (; slots > 0; --slots) {
     if (attention_.asked(Attention::kStopNow)) return false;
-    Node* const slot = active->pop();
+    Node* const slot = active.pop();
     if (ActiveQueue::is_node(slot)) [[likely]] {
-      ++*callbacks;
+      ++callbacks;
       fire(*slot);
     } else if (slot == ActiveQueue::posted()) {
-      slots -= run_posted(*active, slots) - 1;
+      slots -= run_posted(level, slots) - 1;
     }
   }
-  active->rewind_if_all_ran();
+  active.rewind_if_all_ran();
   return true;
+}
+
+// What look() found to be all that is to run.
+void Loop::run_only(Node& node) {
+  ++stats_.callbacks[static_cast<std::size_t>(node.priority)];
+  fire(node);
 }
 
 bool Loop::run_slice_timed(std::size_t level, std::uint32_t slots) {
@@ -74,7 +80,7 @@ bool Loop::run_slice_timed(std::size_t level, std::uint32_t slots) {
   for (; slots > 0; --slots) {
     Node* const next = active_[level].first();
     if (next == ActiveQueue::hole()) {
-      static_cast<void>(active_[level].pop());
+      active_[level].pop_hole();
       continue;
     }
     CallbackTime measured = begin_timed(next, static_cast<Priority>(level));
@@ -85,14 +91,15 @@ bool Loop::run_slice_timed(std::size_t level, std::uint32_t slots) {
 }
 
 // Runs the function that was popped, and up to `most` with those of its row. Returns how many.
-std::uint32_t Loop::run_posted(ActiveQueue& queue, std::uint32_t most) {
-  std::uint64_t& callbacks = stats_.callbacks[static_cast<std::size_t>(queue.priority())];
+std::uint32_t Loop::run_posted(std::size_t level, std::uint32_t most) {
+  ActiveQueue& active = active_[level];
+  std::uint64_t& callbacks = stats_.callbacks[level];
   std::uint32_t ran = 0;
   do {
     ++callbacks;
     ++ran;
-    posts_.run(queue.priority());
-  } while (ran < most && !attention_.asked(Attention::kStopNow) && queue.pop_posted());
+    posts_.run(static_cast<Priority>(level));
+  } while (ran < most && !attention_.asked(Attention::kStopNow) && active.pop_posted());
   return ran;
 }
 
@@ -111,8 +118,9 @@ void Loop::look_above(std::size_t level) {
 
 // Of a persistent event, before its callback runs.
 [[gnu::noinline]] void Loop::restart_timeout(Node& node) noexcept {
-  if (time_known_ && !is_ticker(node)) [[likely]] {
-    if (timers_.postpone(node, later(time_, node.timeout))) [[likely]]
+  const bool waits_for_more = any(node.events & (FdTable::kConditions | Events::signal));
+  if (waits_for_more && time_known_) [[likely]] {
+    if (timers_.postpone_extended(node, later(time_, node.timeout))) [[likely]]
       return;
   }
   restart_timeout_slowly(node);

@@ -93,6 +93,14 @@ class FdTable {
     }
   }
 
+  // The node that report() would call activate() for, if it is the only one on its descriptor.
+  Node* only_one_to_want(const Ready& ready) noexcept {
+    const Entry& entry = entries_[static_cast<std::size_t>(ready.fd)];
+    if (entry.generation != ready.generation || entry.head.is_list()) return nullptr;
+    Node* const node = entry.head.node();
+    return node->attached && any(ready.what() & node->events) ? node : nullptr;
+  }
+
   // Nothing is taken back lazily any more: what the kernel watches shows to others.
   void be_exact() noexcept;
 

@@ -42,7 +42,8 @@ namespace event::detail {
 // What a base does. Its public face, Base and Event, says what each call promises.
 //
 // One iteration: look() asks the kernel and makes active what is ready, due or posted; no user code
-// runs there, so nothing that is looked at can go away. Then run_level() runs the callbacks.
+// runs there, so nothing that is looked at can go away. Then run_level() runs the callbacks. What is
+// all alone in the kernel's answer is run by turn() at once.
 class Loop {
  public:
   Loop(Base& base, const Options& options);
@@ -118,8 +119,12 @@ class Loop {
   bool alive() const noexcept;
   bool anything_active() const noexcept;
   void rest() noexcept;
+  void turn(bool block);
   void turn_with_hooks(bool block);
   void look(bool block);
+  void ask(bool block);
+  Node* take_only() noexcept;
+  void collect();
   void wait_otherwise(bool block);
   TimePoint next_timer() const noexcept;
   TimePoint next_on_source(TimePoint time) const noexcept;
@@ -135,12 +140,13 @@ class Loop {
 
   // dispatch.cpp: steps of run()
   void run_active();
+  void run_only(Node& node);
   void run_levels(std::uint32_t high, std::uint32_t middle, std::uint32_t low);
   void run_level(std::size_t level, std::uint32_t slots);
   void run_in_slices(std::size_t level, std::uint32_t slots);
   bool run_slice(std::size_t level, std::uint32_t slots);
   bool run_slice_timed(std::size_t level, std::uint32_t slots);
-  std::uint32_t run_posted(ActiveQueue& queue, std::uint32_t most);
+  std::uint32_t run_posted(std::size_t level, std::uint32_t most);
   void fire(Node& node);
   void restart_timeout(Node& node) noexcept;
   void restart_timeout_slowly(Node& node) noexcept;
@@ -256,10 +262,13 @@ class Loop {
 
   // Detached, as far as the timers and the counts go; the descriptor's registration is remembered.
   void end_watch(Node& node) noexcept {
-    if (any(node.events & kBesideTime)) return end_watch_of_more(node);
-    end_timer(node);
+    node.attached = false;
+    count_attached(node, false);
+    if (node.timer_form != TimerForm::none) timers_of(node).remove(node);
+    if (any(node.events & Events::signal)) signals_.remove(node);
+    if (node.linked || node.lost) table_.fired(node);
   }
-  void end_watch_of_more(Node& node) noexcept;
+  // The same, shorter, where it has nothing of that.
   void end_timer(Node& node) noexcept {
     count_attached(node, false);
     node.attached = false;
@@ -307,8 +316,7 @@ class Loop {
   Batch batch_;
   FdTable table_;
   TimerQueue timers_;
-  std::array<ActiveQueue, kPriorities> active_{
-      ActiveQueue(Priority::high), ActiveQueue(Priority::middle), ActiveQueue(Priority::low)};
+  std::array<ActiveQueue, kPriorities> active_;
 
   std::array<std::size_t, kPriorities> attached_{};  // events, by priority
   std::size_t keeping_alive_ = 0;                    // how many of them keep dispatch() running

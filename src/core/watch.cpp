@@ -144,15 +144,6 @@ bool Loop::detach_slowly(Node& node) noexcept {
   return attached;
 }
 
-// end_watch() of what has more than a time.
-void Loop::end_watch_of_more(Node& node) noexcept {
-  node.attached = false;
-  count_attached(node, false);
-  timers_of(node).remove(node);
-  if (any(node.events & Events::signal)) signals_.remove(node);
-  if (node.linked || node.lost) table_.fired(node);
-}
-
 Outcome Loop::rearm(Node& node, Duration timeout) noexcept {
   assert_thread();
   const bool timed = timeout > Duration::zero() || any(node.events & Events::timeout);

@@ -55,6 +55,7 @@ void ActiveScript::pop_everything() {
 
 void ActiveScript::push(std::size_t q, Node& node) {
   if (node.active != Node::kNowhere) return;
+  node.priority = static_cast<Priority>(q);
   if (random_.one_in(2)) {
     queues_[q].push(node);
   } else {

@@ -29,9 +29,7 @@ class ActiveScript {
 
   Random& random_;
   std::deque<detail::Node> nodes_;
-  std::array<detail::ActiveQueue, 3> queues_{detail::ActiveQueue(Priority::high),
-                                             detail::ActiveQueue(Priority::middle),
-                                             detail::ActiveQueue(Priority::low)};
+  std::array<detail::ActiveQueue, 3> queues_;
   std::array<std::deque<detail::Node*>, 3> models_;
 };
 
