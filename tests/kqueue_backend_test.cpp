@@ -85,6 +85,25 @@ TEST_F(KqueueBackend, HasRoomForAnErrorOfEveryChangeThatItPutOff) {
   EXPECT_EQ(reports[0].fd, healthy.reader.get());
 }
 
+// It is told in the middle, as there is no room for so much: that call took what was ready, too.
+TEST_F(KqueueBackend, LosesNothingThatIsReportedOnceIfItPutOffMoreThanItHasRoomFor) {
+  for (const Events wanted : {Events::closed, Events::read | Events::edge}) {
+    std::deque<Pipe> pipes;
+    for (int i = 0; i < 100; ++i) {
+      pipes.push_back(make_pipe());
+      ASSERT_EQ(add(pipes.back().reader.get(), Events::read), 0);
+    }
+    Sockets sockets = socket_pair();
+    ASSERT_EQ(add(sockets.ours.get(), wanted), 0);
+    ASSERT_EQ(look().size(), 0U);
+
+    sockets.theirs.close();
+    for (const Pipe& pipe : pipes) EXPECT_EQ(remove(pipe.reader.get()), 0);
+
+    EXPECT_EQ(look().size(), 1U) << to_string(wanted);
+  }
+}
+
 TEST_F(KqueueBackend, FiresForAPipeThatHadNoReaderWhenItWasAttached) {
   Pipe pipe = make_pipe();
   pipe.reader.close();

@@ -398,6 +398,7 @@ class Kqueue final : public BackendPort {
 
   void flush() noexcept {
     if (change_count_ == 0) return;
+    changes_[change_count_ - 1].flags |= EV_RECEIPT;  // or what is ready would be taken, and lost
     std::array<struct kevent, kMostQueued> errors;
     const int count =
         tell_kqueue(queue_.get(), changes_.data(), change_count_, errors.data(), change_count_);
