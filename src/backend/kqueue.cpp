@@ -87,13 +87,9 @@ class Kqueue final : public BackendPort {
     batch.start();
     batch.expired = deadline != TimePoint::max();
     block = block && !is_busy();
-    int count = 0;
     auto* const entries = reinterpret_cast<struct kevent*>(batch.kernel_entries());
-    do {
-      count = take_or_sleep(deadline, block, entries, batch.capacity());
-      if (count < 0) return errno == EINTR ? 0 : errno;
-      // Errors of changes come instead of what is ready.
-    } while (count > 0 && (entries[count - 1].flags & EV_ERROR) != 0);
+    const int count = take(deadline, block, entries, batch.capacity());
+    if (count < 0) return errno == EINTR ? 0 : errno;
     translate(entries, count, batch);
     if (!always_.empty()) always_.report(batch);
     return 0;
@@ -105,40 +101,35 @@ class Kqueue final : public BackendPort {
     always_.clear();
     entries_.for_each([](std::size_t, Entry& entry) { entry = Entry{}; });
     change_count_ = 0;
-    stash_.clear();
     if (const int error = reopen_kqueue(queue_, forks_); error != 0) return error;
     abandoned_ = false;
     return 0;
   }
 
   int fd() noexcept override {
-    try {
-      stash_.reserve(kMostStashed);
-    } catch (const std::bad_alloc&) {
-      return -1;
-    }
     is_shown_ = true;
     flush();
     return queue_.get();
   }
 
   // The kernel looks again at what was ready only when it is asked, and calls the queue readable
-  // until then. What it gives but once is kept.
+  // until then. What it gives but once it is to give again.
   void settle() noexcept override {
-    if (!is_shown_ || !stash_.empty()) return;
-    std::array<struct kevent, kMostStashed> found;
-    int count = 0;
-    do {
-      count = take_or_sleep(TimePoint::max(), false, found.data(), found.size());
-    } while (count > 0 && (found[static_cast<std::size_t>(count - 1)].flags & EV_ERROR) != 0);
+    if (!is_shown_) return;
+    std::array<struct kevent, 64> found;
+    const int count = take(TimePoint::max(), false, found.data(), found.size());
     for (int i = 0; i < count; ++i) {
       const struct kevent& report = found[static_cast<std::size_t>(i)];
       Ready ready{};
-      if ((report.flags & EV_CLEAR) != 0 && understand(report, ready)) stash_.push_back(ready);
+      if (!understand(report, ready)) continue;
+      const Entry& entry = entries_[static_cast<std::size_t>(ready.fd)];
+      const std::size_t filter = place_of(report.filter);
+      if (reports_changes(entry.told.by[filter])) look_again(ready.fd, entry, filter);
     }
+    flush();
   }
 
-  bool is_busy() const noexcept override { return !stash_.empty() || always_.is_any_ready(); }
+  bool is_busy() const noexcept override { return always_.is_any_ready(); }
 
   void reserve(std::size_t descriptors) override {
     entries_.reserve(descriptors + PagedArray<Entry>::kPageSize);
@@ -147,7 +138,6 @@ class Kqueue final : public BackendPort {
  private:
   static constexpr std::size_t kMostQueued = 32;  // less than a batch has room for: R58
   static constexpr std::size_t kMostAtOnce = 2 * KqueueWatch::kFilters + 1;
-  static constexpr std::size_t kMostStashed = 64;
 
   struct Entry {
     std::uint32_t generation = 0;
@@ -438,6 +428,15 @@ class Kqueue final : public BackendPort {
 
   // --- wait() ---
 
+  // Errors of changes come instead of what is ready.
+  int take(TimePoint deadline, bool block, struct kevent* entries, std::size_t room) noexcept {
+    int count = 0;
+    do {
+      count = take_or_sleep(deadline, block, entries, room);
+    } while (count > 0 && (entries[count - 1].flags & EV_ERROR) != 0);
+    return count;
+  }
+
   // kevent(2) with what is queued, which is done even if the call is interrupted.
   int take_or_sleep(TimePoint deadline, bool block, struct kevent* entries,
                     std::size_t room) noexcept {
@@ -459,10 +458,6 @@ class Kqueue final : public BackendPort {
     for (int i = 0; i < count; ++i) {
       Ready ready{};
       if (understand(entries[i], ready)) append(ready, batch, size);
-    }
-    while (!stash_.empty() && size < batch.capacity()) {
-      append(stash_.back(), batch, size);
-      stash_.pop_back();
     }
     batch.finish(size);
   }
@@ -517,7 +512,6 @@ class Kqueue final : public BackendPort {
   PagedArray<Entry> entries_;  // by descriptor
   std::array<struct kevent, kMostQueued + kMostAtOnce> changes_;
   std::size_t change_count_ = 0;  // queued ones
-  std::vector<Ready> stash_;      // taken by settle(), for the next wait()
 };
 
 }  // namespace
