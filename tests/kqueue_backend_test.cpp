@@ -4,6 +4,7 @@
 #if EVENT_HAVE_KQUEUE
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -37,6 +38,12 @@ class KqueueBackend : public testing::Test {
     std::vector<Ready> reports;
     batch.take([&](const Ready& ready) { reports.push_back(ready); });
     return reports;
+  }
+
+  // What somebody sees who waits for its descriptor.
+  bool is_readable() {
+    pollfd polled{kqueue->fd(), POLLIN, 0};
+    return ::poll(&polled, 1, 0) == 1;
   }
 
   static Options options() {
@@ -83,6 +90,25 @@ TEST_F(KqueueBackend, HasRoomForAnErrorOfEveryChangeThatItPutOff) {
 
   ASSERT_EQ(reports.size(), 1U) << "errors of what went with its descriptor are no reports";
   EXPECT_EQ(reports[0].fd, healthy.reader.get());
+}
+
+// It is told in the middle, as there is no room for so much: that call took what was ready, too.
+TEST_F(KqueueBackend, LosesNothingThatIsReportedOnceIfItPutOffMoreThanItHasRoomFor) {
+  for (const Events wanted : {Events::closed, Events::read | Events::edge}) {
+    std::deque<Pipe> pipes;
+    for (int i = 0; i < 100; ++i) {
+      pipes.push_back(make_pipe());
+      ASSERT_EQ(add(pipes.back().reader.get(), Events::read), 0);
+    }
+    Sockets sockets = socket_pair();
+    ASSERT_EQ(add(sockets.ours.get(), wanted), 0);
+    ASSERT_EQ(look().size(), 0U);
+
+    sockets.theirs.close();
+    for (const Pipe& pipe : pipes) EXPECT_EQ(remove(pipe.reader.get()), 0);
+
+    EXPECT_EQ(look().size(), 1U) << to_string(wanted);
+  }
 }
 
 TEST_F(KqueueBackend, FiresForAPipeThatHadNoReaderWhenItWasAttached) {
@@ -230,20 +256,46 @@ TEST_F(KqueueBackend, TellsOfOneDescriptorInOneReport) {
 
 TEST_F(KqueueBackend, ShowsNoMoreThanIsReadyOnceItHasSettled) {
   const Pipe pipe = readable_pipe();
-  const Sockets sockets = socket_pair();
   ASSERT_EQ(add(pipe.reader.get(), Events::read), 0);
   ASSERT_GE(kqueue->fd(), 0);
   ASSERT_EQ(look().size(), 1U);
   drain(pipe.reader);
-  kqueue->settle();
-  EXPECT_FALSE(kqueue->is_busy());
 
-  ASSERT_EQ(add(sockets.ours.get(), Events::write | Events::edge), 0);
   kqueue->settle();
-  EXPECT_TRUE(kqueue->is_busy()) << "the kernel will not say it again";
+
+  EXPECT_FALSE(is_readable());
+}
+
+TEST_F(KqueueBackend, StillReportsOnceItHasSettledWhatTheKernelSaysOnlyOnce) {
+  const Sockets sockets = socket_pair();
+  ASSERT_GE(kqueue->fd(), 0);
+  ASSERT_EQ(add(sockets.ours.get(), Events::write | Events::edge), 0);
+
+  kqueue->settle();
+  kqueue->settle();
+
+  EXPECT_TRUE(is_readable());
   EXPECT_EQ(look().size(), 1U);
-  EXPECT_FALSE(kqueue->is_busy());
   EXPECT_EQ(look().size(), 0U);
+  kqueue->settle();
+  EXPECT_FALSE(is_readable());
+}
+
+// It kept what it had taken from the kernel, whatever became of the descriptor.
+TEST_F(KqueueBackend, TellsNothingOnceItHasSettledThatIsNotSoAnyMore) {
+  for (const Events wanted : {Events::closed, Events::read | Events::edge}) {
+    Sockets sockets = socket_pair();
+    ASSERT_GE(kqueue->fd(), 0);
+    ASSERT_EQ(add(sockets.ours.get(), wanted), 0);
+    sockets.theirs.close();
+    kqueue->settle();
+    EXPECT_TRUE(is_readable()) << to_string(wanted);
+
+    sockets.ours.close();
+
+    EXPECT_FALSE(is_readable()) << to_string(wanted);
+    EXPECT_EQ(look().size(), 0U) << to_string(wanted);
+  }
 }
 
 }  // namespace

@@ -255,6 +255,17 @@ TEST_F(Kqueue, IsADescriptorThatCanBeWatchedByAnother) {
   EXPECT_EQ(detail::tell_kqueue(outer.get(), nullptr, 0, &found, 1), 0);
 }
 
+TEST_F(Kqueue, GoesOnUnderItsOtherNumberWhenOneIsClosed) {
+  const Fd copy = duplicate(queue);
+  queue.close();
+  const Pipe pipe = readable_pipe();  // one end takes the number
+
+  queue = duplicate(copy);
+  EXPECT_EQ(tell(change(pipe.reader.get(), EVFILT_READ, EV_ADD)), 0);
+
+  EXPECT_EQ(look().size(), 1U);
+}
+
 TEST_F(Kqueue, IsNotThereInTheChildOfAFork) {
   const Pipe pipe = readable_pipe();
   EXPECT_EQ(tell(change(pipe.reader.get(), EVFILT_READ, EV_ADD)), 0);

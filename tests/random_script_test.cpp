@@ -9,10 +9,6 @@ namespace event::test {
 namespace {
 
 TEST_P(EveryBackend, DoesWhatTheModelSaysHoweverAProgramMixesItsCalls) {
-  if (GetParam() == Backend::kqueue) {
-    GTEST_SKIP()
-        << "over the model of kqueue, order and conditions differ now and then: unexplained";
-  }
   for (unsigned seed = 1; seed <= 30; ++seed) {
     Random random(seed);
     LoopScript script(GetParam(), random);

@@ -220,8 +220,7 @@ class BackendPort {
   // is_busy() does not tell of; -1: none.
   virtual int fd() noexcept { return -1; }
 
-  // Before somebody waits for fd(): has it show what is, and nothing that only was. What that takes
-  // from the kernel is_busy() tells of, and the next wait() reports.
+  // Before somebody waits for fd(): has it show what is, and nothing that only was.
   virtual void settle() noexcept {}
 
   // Whether something is always ready, and the kernel need not say so.

@@ -14,28 +14,12 @@
 #include "backend/backends.hpp"
 #include "backend/deadline.hpp"
 #include "backend/kernel_queue.hpp"
+#include "backend/kqueue_changes.hpp"
 #include "backend/kqueue_map.hpp"
 #include "core/paged_array.hpp"
 
 namespace event::detail {
 namespace {
-
-constexpr KqueueConstants kHere {
-  .read = EVFILT_READ, .write = EVFILT_WRITE,
-#if defined(EVFILT_EXCEPT) && defined(NOTE_OOB)
-  .has_except = true, .except = EVFILT_EXCEPT, .eof = EV_EOF, .oob = NOTE_OOB,
-#else
-  .has_except = false, .except = 0, .eof = EV_EOF, .oob = 0,
-#endif
-};
-
-constexpr std::array<std::int64_t, KqueueWatch::kFilters> kFilterNumbers{kHere.read, kHere.write,
-                                                                         kHere.except};
-
-std::size_t place_of(std::int64_t filter) noexcept {
-  const auto* const found = std::find(kFilterNumbers.begin(), kFilterNumbers.end(), filter);
-  return static_cast<std::size_t>(found - kFilterNumbers.begin());
-}
 
 // Says that a filter is not for this kind of file; poll(2) then calls it ready.
 constexpr bool means_unsupported(int error) noexcept {
@@ -59,7 +43,7 @@ class Kqueue final : public BackendPort {
   std::size_t kernel_entry() const noexcept override { return sizeof(struct kevent); }
   Events supported() const noexcept override {
     return Events::read | Events::write | Events::closed | Events::edge |
-           (kHere.has_except ? Events::urgent : Events::none);
+           (kKqueueConstants.has_except ? Events::urgent : Events::none);
   }
 
   int update(Change change, int fd, std::uint32_t generation, Events wanted) noexcept override {
@@ -75,8 +59,8 @@ class Kqueue final : public BackendPort {
     if (entry == nullptr || !entry->is_registered || is_shown_) {
       return update(Change::modify, fd, generation, wanted);
     }
-    const KqueueWatch watch = watch_for(wanted, *entry);
-    if (!only_switches_off(entry->told, watch)) {
+    const KqueueWatch watch = to_kqueue(wanted, entry->knotes.told);
+    if (!only_switches_off(entry->knotes.told, watch)) {
       return update(Change::modify, fd, generation, wanted);
     }
     switch_off(fd, *entry, watch);
@@ -87,13 +71,9 @@ class Kqueue final : public BackendPort {
     batch.start();
     batch.expired = deadline != TimePoint::max();
     block = block && !is_busy();
-    int count = 0;
     auto* const entries = reinterpret_cast<struct kevent*>(batch.kernel_entries());
-    do {
-      count = take_or_sleep(deadline, block, entries, batch.capacity());
-      if (count < 0) return errno == EINTR ? 0 : errno;
-      // Errors of changes come instead of what is ready.
-    } while (count > 0 && (entries[count - 1].flags & EV_ERROR) != 0);
+    const int count = take(deadline, block, entries, batch.capacity());
+    if (count < 0) return errno == EINTR ? 0 : errno;
     translate(entries, count, batch);
     if (!always_.empty()) always_.report(batch);
     return 0;
@@ -105,40 +85,35 @@ class Kqueue final : public BackendPort {
     always_.clear();
     entries_.for_each([](std::size_t, Entry& entry) { entry = Entry{}; });
     change_count_ = 0;
-    stash_.clear();
     if (const int error = reopen_kqueue(queue_, forks_); error != 0) return error;
     abandoned_ = false;
     return 0;
   }
 
   int fd() noexcept override {
-    try {
-      stash_.reserve(kMostStashed);
-    } catch (const std::bad_alloc&) {
-      return -1;
-    }
     is_shown_ = true;
     flush();
     return queue_.get();
   }
 
   // The kernel looks again at what was ready only when it is asked, and calls the queue readable
-  // until then. What it gives but once is kept.
+  // until then. What it gives but once it is to give again.
   void settle() noexcept override {
-    if (!is_shown_ || !stash_.empty()) return;
-    std::array<struct kevent, kMostStashed> found;
-    int count = 0;
-    do {
-      count = take_or_sleep(TimePoint::max(), false, found.data(), found.size());
-    } while (count > 0 && (found[static_cast<std::size_t>(count - 1)].flags & EV_ERROR) != 0);
+    if (!is_shown_) return;
+    std::array<struct kevent, 64> found;
+    const int count = take(TimePoint::max(), false, found.data(), found.size());
     for (int i = 0; i < count; ++i) {
       const struct kevent& report = found[static_cast<std::size_t>(i)];
       Ready ready{};
-      if ((report.flags & EV_CLEAR) != 0 && understand(report, ready)) stash_.push_back(ready);
+      if (!understand(report, ready)) continue;
+      const Entry& entry = entries_[static_cast<std::size_t>(ready.fd)];
+      const std::size_t filter = place_of(report.filter);
+      if (reports_changes(entry.knotes.told.by[filter])) look_again(ready.fd, entry, filter);
     }
+    flush();
   }
 
-  bool is_busy() const noexcept override { return !stash_.empty() || always_.is_any_ready(); }
+  bool is_busy() const noexcept override { return always_.is_any_ready(); }
 
   void reserve(std::size_t descriptors) override {
     entries_.reserve(descriptors + PagedArray<Entry>::kPageSize);
@@ -146,48 +121,14 @@ class Kqueue final : public BackendPort {
 
  private:
   static constexpr std::size_t kMostQueued = 32;  // less than a batch has room for: R58
-  static constexpr std::size_t kMostAtOnce = 2 * KqueueWatch::kFilters + 1;
-  static constexpr std::size_t kMostStashed = 64;
 
   struct Entry {
-    std::uint32_t generation = 0;
-    KqueueWatch told;  // what the kernel was told, or is about to be
+    Knotes knotes;
     bool is_registered = false;
     bool is_socket = false;
     std::uint16_t place = 0;  // of its report in the batch, if that is its
   };
   static_assert(sizeof(Entry) == 12);
-
-  // Changes of one descriptor, each with what it makes of its filter.
-  class Changes {
-   public:
-    void push(const struct kevent& change, std::size_t filter, Watching makes) noexcept {
-      changes_[size_] = change;
-      changes_[size_].flags |= EV_RECEIPT;
-      filters_[size_] = filter;
-      makes_[size_++] = makes;
-    }
-    std::size_t size() const noexcept { return size_; }
-    const struct kevent* begin() const noexcept { return changes_.data(); }
-    const struct kevent* end() const noexcept { return changes_.data() + size_; }
-    bool adds(std::size_t i) const noexcept { return (changes_[i].flags & EV_ADD) != 0; }
-    std::size_t filter(std::size_t i) const noexcept { return filters_[i]; }
-    Watching makes(std::size_t i) const noexcept { return makes_[i]; }
-
-   private:
-    std::array<struct kevent, kMostAtOnce> changes_;
-    std::array<std::size_t, kMostAtOnce> filters_;
-    std::array<Watching, kMostAtOnce> makes_;
-    std::size_t size_ = 0;
-  };
-
-  // What became of them.
-  struct Outcome {
-    int error = 0;            // of a change that adds
-    bool no_reader = false;   // of a pipe: its writer cannot be watched for room
-    bool other_file = false;  // what was to be changed is not there
-    KqueueWatch now;
-  };
 
   // --- update() ---
 
@@ -216,75 +157,51 @@ class Kqueue final : public BackendPort {
       return ENOMEM;
     }
     if (entry->is_registered) {
-      const int error = change_now(fd, *entry, entry->told);
+      const int error = change_now(fd, *entry, entry->knotes.told);
       if (error != ENOENT) return error == 0 ? EEXIST : error;
     }
     entry->is_registered = false;
     if (AlwaysReady::is_such(status.st_mode)) return EPERM;
-    entry->generation = generation;
+    entry->knotes.generation = generation;
     entry->is_socket = S_ISSOCK(status.st_mode);
-    const int error = change_now(fd, *entry, watch_for(wanted, *entry));
+    const int error = change_now(fd, *entry, to_kqueue(wanted, entry->knotes.told));
     entry->is_registered = error == 0;
     return S_ISCHR(status.st_mode) && means_unsupported(error) ? EPERM : error;
   }
 
   int modify(int fd, Entry& entry, std::uint32_t generation, Events wanted) noexcept {
-    entry.generation = generation;
-    return change_now(fd, entry, watch_for(wanted, entry));
+    entry.knotes.generation = generation;
+    return change_now(fd, entry, to_kqueue(wanted, entry.knotes.told));
   }
 
   // The descriptor is likely to be closed next, which does the same.
   void remove(int fd, Entry& entry) noexcept {
     for (std::size_t filter = 0; filter < KqueueWatch::kFilters; ++filter) {
-      if (entry.told.by[filter] == Watching::none) continue;
-      queue(change_of(fd, entry, filter, EV_DELETE));
+      if (entry.knotes.told.by[filter] == Watching::none) continue;
+      queue(entry.knotes.change(fd, filter, EV_DELETE));
     }
-    entry.told = {};
+    entry.knotes.told = {};
     entry.is_registered = false;
     if (is_shown_) flush();
   }
 
-  // Never without a knote: a filter that is there is kept.
-  static KqueueWatch watch_for(Events wanted, const Entry& entry) noexcept {
-    KqueueWatch watch = to_kqueue(wanted);
-    for (std::size_t filter = 0; filter < KqueueWatch::kFilters; ++filter) {
-      const bool is_there = entry.told.by[filter] != Watching::none;
-      if (is_there && watch.by[filter] == Watching::none) watch.by[filter] = Watching::off;
-    }
-    if (watch == KqueueWatch{}) watch.by[KqueueWatch::kRead] = Watching::off;
-    return watch;
-  }
-
-  static bool only_switches_off(const KqueueWatch& from, const KqueueWatch& to) noexcept {
-    bool switches = false;
-    for (std::size_t filter = 0; filter < KqueueWatch::kFilters; ++filter) {
-      if (from.by[filter] == to.by[filter] && !reports_changes(to.by[filter])) continue;
-      if (to.by[filter] != Watching::off) return false;
-      switches = true;
-    }
-    return switches;
-  }
-
-  static bool reports_changes(Watching how) noexcept {
-    return how == Watching::edge || how == Watching::end_edge;
-  }
-
   void switch_off(int fd, Entry& entry, const KqueueWatch& to) noexcept {
     for (std::size_t filter = 0; filter < KqueueWatch::kFilters; ++filter) {
-      if (entry.told.by[filter] == to.by[filter]) continue;
-      queue(change_of(fd, entry, filter, EV_DISABLE));
+      if (entry.knotes.told.by[filter] == to.by[filter]) continue;
+      queue(entry.knotes.change(fd, filter, EV_DISABLE));
     }
-    entry.told = to;
+    entry.knotes.told = to;
   }
 
   // Has the kernel watch as `to` says, at once. Returns 0 or an errno, and then nothing has
   // changed.
   int change_now(int fd, Entry& entry, const KqueueWatch& to) noexcept {
-    const KqueueWatch before = entry.told;
+    const KqueueWatch before = entry.knotes.told;
     if (entry.is_registered && before == KqueueWatch{}) return ENOENT;  // it is known to be gone
-    Outcome outcome{.now = before};
-    if (const int error = submit(plan(fd, entry, to), outcome); error != 0) return error;
-    entry.told = outcome.now;
+    const KqueueChanges changes(fd, entry.knotes, to, entry.is_registered);
+    KqueueOutcome outcome{.now = before};
+    if (const int error = submit(changes, outcome); error != 0) return error;
+    entry.knotes.told = outcome.now;
     if (outcome.other_file || outcome.error != 0) {
       undo(fd, entry, outcome.other_file ? KqueueWatch{} : before);
       return outcome.error == EBADF || !outcome.other_file ? outcome.error : ENOENT;
@@ -304,87 +221,10 @@ class Kqueue final : public BackendPort {
   }
 
   void undo(int fd, Entry& entry, const KqueueWatch& before) noexcept {
-    Changes changes;
-    for (std::size_t filter = 0; filter < KqueueWatch::kFilters; ++filter) {
-      const Watching is = entry.told.by[filter];
-      const Watching was = before.by[filter];
-      if (is == was) continue;
-      if (is != Watching::none) {
-        changes.push(change_of(fd, entry, filter, EV_DELETE), filter, Watching::none);
-      }
-      if (was != Watching::none) changes.push(addition(fd, entry, filter, was), filter, was);
-    }
-    Outcome outcome{.now = entry.told};
+    KqueueOutcome outcome{.now = entry.knotes.told};
+    const auto changes = KqueueChanges::undoing(fd, entry.knotes, before);
     if (changes.size() != 0) static_cast<void>(submit(changes, outcome));
-    entry.told = outcome.now;
-  }
-
-  // The way from what the kernel was told to `to`. A knote that was added keeps its way of
-  // reporting, so that for another one it is made anew.
-  Changes plan(int fd, const Entry& entry, const KqueueWatch& to) const noexcept {
-    Changes changes;
-    if (entry.is_registered) check_first(fd, entry, to, changes);
-    for (std::size_t filter = 0; filter < KqueueWatch::kFilters; ++filter) {
-      const Watching from = entry.told.by[filter];
-      const Watching next = to.by[filter];
-      if (from == next && !reports_changes(next)) continue;
-      if (next == Watching::off && from != Watching::none) {
-        changes.push(change_of(fd, entry, filter, EV_DISABLE), filter, next);
-        continue;
-      }
-      if (from != Watching::none) {
-        changes.push(change_of(fd, entry, filter, EV_DELETE), filter, Watching::none);
-      }
-      if (next != Watching::none) changes.push(addition(fd, entry, filter, next), filter, next);
-    }
-    return changes;
-  }
-
-  // Makes sure that the first change is one of a knote that is there: it tells whether the number
-  // stands for the same file.
-  static void check_first(int fd, const Entry& entry, const KqueueWatch& to,
-                          Changes& changes) noexcept {
-    const auto& told = entry.told.by;
-    for (std::size_t filter = 0; filter < KqueueWatch::kFilters; ++filter) {
-      const bool changes_it = told[filter] != to.by[filter] || reports_changes(told[filter]);
-      if (told[filter] != Watching::none && changes_it) return;
-    }
-    for (std::size_t filter = 0; filter < KqueueWatch::kFilters; ++filter) {
-      if (told[filter] == Watching::none) continue;
-      const unsigned flag = told[filter] == Watching::off ? EV_DISABLE : EV_ENABLE;
-      changes.push(change_of(fd, entry, filter, flag), filter, told[filter]);
-      return;
-    }
-  }
-
-  static struct kevent change_of(int fd, const Entry& entry, std::size_t filter,
-                                 unsigned flags) noexcept {
-    return make(fd, entry, filter, flags, entry.told.by[filter]);
-  }
-
-  static struct kevent addition(int fd, const Entry& entry, std::size_t filter,
-                                Watching how) noexcept {
-    unsigned flags = EV_ADD;
-    if (how == Watching::off) flags |= EV_DISABLE;
-    if (how > Watching::level) flags |= EV_CLEAR;
-    return make(fd, entry, filter, flags, how);
-  }
-
-  // Some systems take over all of a change, also of one that does not add.
-  static struct kevent make(int fd, const Entry& entry, std::size_t filter, unsigned flags,
-                            Watching how) noexcept {
-    constexpr std::int64_t kMoreThanThereIs = INT32_MAX;
-    unsigned fflags = 0;
-    std::int64_t data = 0;
-    if (how == Watching::end || how == Watching::end_edge) {
-      fflags = NOTE_LOWAT;
-      data = kMoreThanThereIs;
-    }
-#if defined(EVFILT_EXCEPT) && defined(NOTE_OOB)
-    if (filter == KqueueWatch::kExcept) fflags = NOTE_OOB;
-#endif
-    return make_change(fd, kFilterNumbers[filter], flags, fflags, data,
-                       to_user_data(entry.generation));
+    entry.knotes.told = outcome.now;
   }
 
   // --- changes ---
@@ -398,6 +238,7 @@ class Kqueue final : public BackendPort {
 
   void flush() noexcept {
     if (change_count_ == 0) return;
+    changes_[change_count_ - 1].flags |= EV_RECEIPT;  // or what is ready would be taken, and lost
     std::array<struct kevent, kMostQueued> errors;
     const int count =
         tell_kqueue(queue_.get(), changes_.data(), change_count_, errors.data(), change_count_);
@@ -406,8 +247,8 @@ class Kqueue final : public BackendPort {
 
   // Makes the changes, after those that are queued. Returns the errno of the call, and then nothing
   // has changed.
-  int submit(const Changes& changes, Outcome& outcome) noexcept {
-    std::array<struct kevent, kMostQueued + kMostAtOnce> results;
+  int submit(const KqueueChanges& changes, KqueueOutcome& outcome) noexcept {
+    std::array<struct kevent, kMostQueued + KqueueChanges::kMost> results;
     std::copy(changes.begin(), changes.end(), changes_.begin() + change_count_);
     const std::size_t all = change_count_ + changes.size();
     const int count = tell_kqueue(queue_.get(), changes_.data(), all, results.data(), all);
@@ -416,26 +257,21 @@ class Kqueue final : public BackendPort {
     // The queued ones are answered if they failed, these in any case.
     const std::size_t first = static_cast<std::size_t>(count) - changes.size();
     for (std::size_t i = 0; i < changes.size(); ++i) {
-      note(changes, i, static_cast<int>(results[first + i].data), outcome);
+      outcome.note(changes, i, static_cast<int>(results[first + i].data));
     }
     return 0;
   }
 
-  static void note(const Changes& changes, std::size_t i, int error, Outcome& outcome) noexcept {
-    const std::size_t filter = changes.filter(i);
-    if (error == 0) {
-      outcome.now.by[filter] = changes.makes(i);
-    } else if (error == EPIPE && filter == KqueueWatch::kWrite) {
-      outcome.no_reader = true;
-    } else if (changes.adds(i) || error != ENOENT) {
-      if (outcome.error == 0) outcome.error = error;
-    } else {
-      outcome.other_file = true;
-      outcome.now.by[filter] = Watching::none;
-    }
-  }
-
   // --- wait() ---
+
+  // Errors of changes come instead of what is ready.
+  int take(TimePoint deadline, bool block, struct kevent* entries, std::size_t room) noexcept {
+    int count = 0;
+    do {
+      count = take_or_sleep(deadline, block, entries, room);
+    } while (count > 0 && (entries[count - 1].flags & EV_ERROR) != 0);
+    return count;
+  }
 
   // kevent(2) with what is queued, which is done even if the call is interrupted.
   int take_or_sleep(TimePoint deadline, bool block, struct kevent* entries,
@@ -459,10 +295,6 @@ class Kqueue final : public BackendPort {
       Ready ready{};
       if (understand(entries[i], ready)) append(ready, batch, size);
     }
-    while (!stash_.empty() && size < batch.capacity()) {
-      append(stash_.back(), batch, size);
-      stash_.pop_back();
-    }
     batch.finish(size);
   }
 
@@ -485,8 +317,8 @@ class Kqueue final : public BackendPort {
     const Entry* const entry = entries_.find(static_cast<std::size_t>(fd));
     const std::uint32_t generation = from_user_data(report.udata);
     const std::size_t filter = place_of(report.filter);
-    const Watching how = entry != nullptr ? entry->told.by[filter] : Watching::none;
-    if (!is_active(how) || entry->generation != generation) {
+    const Watching how = entry != nullptr ? entry->knotes.told.by[filter] : Watching::none;
+    if (!is_active(how) || entry->knotes.generation != generation) {
       queue(make_change(fd, report.filter, how == Watching::none ? EV_DELETE : EV_DISABLE, 0, 0,
                         report.udata));
       return false;
@@ -497,15 +329,15 @@ class Kqueue final : public BackendPort {
       if (how == Watching::end) look_again(fd, *entry, filter);
     }
     const Events what =
-        from_kqueue(kHere, report.filter, report.flags, report.fflags, entry->is_socket);
+        from_kqueue(kKqueueConstants, report.filter, report.flags, report.fflags, entry->is_socket);
     ready = {what, fd, generation};
     return any(what);
   }
 
   // Has the kernel report what it reports once per change again, if it is still so.
   void look_again(int fd, const Entry& entry, std::size_t filter) noexcept {
-    queue(change_of(fd, entry, filter, EV_DISABLE));
-    queue(change_of(fd, entry, filter, EV_ENABLE));
+    queue(entry.knotes.change(fd, filter, EV_DISABLE));
+    queue(entry.knotes.change(fd, filter, EV_ENABLE));
   }
 
   UniqueFd queue_;
@@ -514,9 +346,8 @@ class Kqueue final : public BackendPort {
   bool is_shown_ = false;  // somebody has asked for fd(): nothing is put off
   AlwaysReady always_;
   PagedArray<Entry> entries_;  // by descriptor
-  std::array<struct kevent, kMostQueued + kMostAtOnce> changes_;
+  std::array<struct kevent, kMostQueued + KqueueChanges::kMost> changes_;
   std::size_t change_count_ = 0;  // queued ones
-  std::vector<Ready> stash_;      // taken by settle(), for the next wait()
 };
 
 }  // namespace

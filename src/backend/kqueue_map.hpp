@@ -45,6 +45,10 @@ struct KqueueWatch {
 
 constexpr bool is_active(Watching how) noexcept { return how >= Watching::level; }
 
+constexpr bool reports_changes(Watching how) noexcept {
+  return how == Watching::edge || how == Watching::end_edge;
+}
+
 // What filters must do to report `wanted`. Which end of a descriptor has hung up shows on the read
 // filter, so that one is there for who waits for `closed`.
 constexpr KqueueWatch to_kqueue(Events wanted) noexcept {
@@ -58,6 +62,28 @@ constexpr KqueueWatch to_kqueue(Events wanted) noexcept {
   if (any(wanted & Events::write)) watch.by[KqueueWatch::kWrite] = how;
   if (any(wanted & Events::urgent)) watch.by[KqueueWatch::kExcept] = how;
   return watch;
+}
+
+// The same for a descriptor that is watched as `told` says: never without a knote, and a filter
+// that is there is kept.
+constexpr KqueueWatch to_kqueue(Events wanted, const KqueueWatch& told) noexcept {
+  KqueueWatch watch = to_kqueue(wanted);
+  for (std::size_t filter = 0; filter < KqueueWatch::kFilters; ++filter) {
+    const bool is_there = told.by[filter] != Watching::none;
+    if (is_there && watch.by[filter] == Watching::none) watch.by[filter] = Watching::off;
+  }
+  if (watch == KqueueWatch{}) watch.by[KqueueWatch::kRead] = Watching::off;
+  return watch;
+}
+
+constexpr bool only_switches_off(const KqueueWatch& from, const KqueueWatch& to) noexcept {
+  bool switches = false;
+  for (std::size_t filter = 0; filter < KqueueWatch::kFilters; ++filter) {
+    if (from.by[filter] == to.by[filter] && !reports_changes(to.by[filter])) continue;
+    if (to.by[filter] != Watching::off) return false;
+    switches = true;
+  }
+  return switches;
 }
 
 // What a report says. A socket ends in each direction by itself; all else hangs up as a whole.

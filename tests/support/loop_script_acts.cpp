@@ -70,9 +70,16 @@ void LoopScript::act_on_files(std::size_t choice) {
   if (files_.size() < kMostFiles && (choice < 5 || files_.size() == 0)) return files_.open();
   if (files_.size() == 0) return;
   ModelFile& file = files_.any();
+  if (choice >= 18 && choice < 22 && in_child_) return;  // the parent has a hand in that
+  if (choice < 22) {
+    const char* const what = choice < 13   ? "feed "
+                             : choice < 18 ? "empty "
+                             : choice < 20 ? "end the peer of "
+                                           : "lose the peer of ";
+    note(what + std::to_string(file.number()));
+  }
   if (choice < 13) return file.feed();
   if (choice < 18) return file.empty();
-  if (choice < 22 && in_child_) return;  // the parent has a hand in that
   if (choice < 20) return file.end_peer();
   if (choice < 22) return file.lose_peer();
   close(file.number(), choice);
