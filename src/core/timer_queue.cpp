@@ -38,39 +38,40 @@ bool was_set_before(std::uint32_t a, std::uint32_t b) noexcept {
 }
 
 // One that does not matter goes first: others may be below it.
-[[gnu::noinline]] bool TimerQueue::is_before_equal(std::uint32_t a,
-                                                   std::uint32_t b) const noexcept {
-  const auto first = rank(heap_[a], &extensions_[a]);
+[[gnu::noinline]] bool TimerQueue::is_before_equal(const Entry& a, const Entry& b) const noexcept {
+  const auto first = rank(a, extension_of(a));
   if (!first) return true;
-  const auto second = rank(heap_[b], &extensions_[b]);
+  const auto second = rank(b, extension_of(b));
   return second && was_set_before(*first, *second);
 }
 
-inline bool TimerQueue::is_before(std::uint32_t a, std::uint32_t b) const noexcept {
-  if (heap_[a].key != heap_[b].key) return heap_[a].key < heap_[b].key;
+inline bool TimerQueue::is_before(const Entry& a, const Entry& b) const noexcept {
+  if (a.key != b.key) return a.key < b.key;
   return is_before_equal(a, b);
 }
 
 std::uint32_t TimerQueue::least_of(std::uint32_t first, std::uint32_t end) const noexcept {
   std::uint32_t least = first;
   while (++first < end) {
-    if (is_before(first, least)) least = first;
+    if (is_before(heap_[first], heap_[least])) least = first;
   }
   return least;
 }
 
 // As a knockout: two of the three comparisons do not wait for another one.
 inline std::uint32_t TimerQueue::least_of_four(std::uint32_t first) const noexcept {
-  const std::uint32_t low = is_before(first + 1, first) ? first + 1 : first;
-  const std::uint32_t high = is_before(first + 3, first + 2) ? first + 3 : first + 2;
-  return is_before(high, low) ? high : low;
+  const Entry* const four = &heap_[first];
+  const std::uint32_t low = is_before(four[1], four[0]) ? 1 : 0;
+  const std::uint32_t high = is_before(four[3], four[2]) ? 3 : 2;
+  return first + (is_before(four[high], four[low]) ? high : low);
 }
 
 inline void TimerQueue::copy(std::uint32_t from, std::uint32_t to) noexcept {
-  const Entry entry = heap_[from];
+  const Entry& entry = heap_[from];
   heap_[to] = entry;
   entry.node().timer = to;
-  if (entry.is_extended()) extensions_[to] = extensions_[from];
+  if (entry.is_extended()) [[unlikely]]
+    extensions_[to] = extensions_[from];
 }
 
 // Puts an entry at `place`, which is free, or above it. The extension is not in the way.
@@ -194,11 +195,11 @@ void TimerQueue::drop_dead_end() noexcept {
   }
 }
 
-void TimerQueue::drop_dead_first() noexcept {
-  while (!heap_.empty() && is_dead(heap_[0])) {
+void TimerQueue::drop_dead_first_slowly() noexcept {
+  do {
     --dead_;
     take_out(0);
-  }
+  } while (!heap_.empty() && is_dead(heap_[0]));
 }
 
 // What postpone() cannot do.

@@ -103,7 +103,8 @@ class TimerQueue {
 
   // The node with the earliest deadline if that is not after `now`, left where it is; else nullptr.
   Node* due(TimePoint now) noexcept {
-    return heap_.empty() || heap_[0].key > now ? nullptr : due_slowly(now);
+    if (heap_.empty() || heap_[0].key > now) return nullptr;
+    return heap_[0].is_extended() ? due_slowly(now) : &heap_[0].node();
   }
 
   // Takes the node that due() returned out of the heap; it stays timed.
@@ -203,11 +204,15 @@ class TimerQueue {
 
   bool has_extensions() noexcept { return extensions_.capacity() != 0 || try_make_extensions(); }
 
+  // Of an entry that is in the heap.
+  const Extension* extension_of(const Entry& entry) const noexcept {
+    return extensions_.data() + (&entry - heap_.data());
+  }
   std::optional<std::uint32_t> rank(Entry entry, const Extension* extension) const noexcept;
   bool rises_over_equal(Entry entry, const Extension* extension,
                         std::uint32_t parent) const noexcept;
-  bool is_before_equal(std::uint32_t a, std::uint32_t b) const noexcept;
-  bool is_before(std::uint32_t a, std::uint32_t b) const noexcept;
+  bool is_before_equal(const Entry& a, const Entry& b) const noexcept;
+  bool is_before(const Entry& a, const Entry& b) const noexcept;
   std::uint32_t least_of(std::uint32_t first, std::uint32_t end) const noexcept;
   std::uint32_t least_of_four(std::uint32_t first) const noexcept;
 
@@ -229,7 +234,11 @@ class TimerQueue {
   void drop_dead_end() noexcept;
   void tidy() noexcept;
   void tidy_some() noexcept;
-  void drop_dead_first() noexcept;
+  // After each change of the first entry.
+  void drop_dead_first() noexcept {
+    if (!heap_.empty() && is_dead(heap_[0])) drop_dead_first_slowly();
+  }
+  void drop_dead_first_slowly() noexcept;
   void move(Node& node, TimePoint deadline) noexcept;
   Node* due_slowly(TimePoint now) noexcept;
 
