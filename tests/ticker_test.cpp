@@ -58,6 +58,24 @@ TEST_P(EveryBackend, KeepsTheScheduleHoweverLateACallbackEnds) {
   EXPECT_EQ(time.now(), start + 1s + 300us);
 }
 
+TEST_P(EveryBackend, KeepsTheScheduleOfAPersistentTimeoutThatHasANumberButNoCondition) {
+  Base base(options());
+  const TimePoint start = time.now();
+  std::vector<Duration> at;
+  Event other(
+      base, 1000, Events::timeout, [&] { time.advance(4ms); }, Priority::high);
+  Event event(base, 1000, Events::timeout | Events::persist, [&](Event& self, Events) {
+    at.push_back(base.now() - start);
+    if (at.size() == 1) other.attach(9ms);
+    if (at.size() == 3) self.detach();
+  });
+
+  event.attach(10ms);
+  run(base);
+
+  EXPECT_EQ(at, (std::vector<Duration>{10ms, 23ms, 30ms}));
+}
+
 TEST_P(EveryBackend, TicksOnTheMonotonicClockWithoutDrift) {
   Base base(real_time());
   int ticks = 0;
