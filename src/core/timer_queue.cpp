@@ -30,7 +30,7 @@ bool was_set_before(std::uint32_t a, std::uint32_t b) noexcept {
   const auto own = rank(entry, extension);
   if (!own) return false;
   for (std::uint32_t above = parent; heap_[above].key == entry.key; above = parent_of(above)) {
-    const auto other = rank(heap_[above], &extensions_[above]);
+    const auto other = rank(heap_[above], extension_at(above));
     if (other) return was_set_before(*own, *other);
     if (above == 0) break;
   }
@@ -39,9 +39,12 @@ bool was_set_before(std::uint32_t a, std::uint32_t b) noexcept {
 
 // One that does not matter goes first: others may be below it.
 [[gnu::noinline]] bool TimerQueue::is_before_equal(const Entry& a, const Entry& b) const noexcept {
-  const auto first = rank(a, extension_of(a));
+  const auto rank_of = [this](const Entry& entry) {
+    return rank(entry, extension_at(static_cast<std::size_t>(&entry - heap_.data())));
+  };
+  const auto first = rank_of(a);
   if (!first) return true;
-  const auto second = rank(b, extension_of(b));
+  const auto second = rank_of(b);
   return second && was_set_before(*first, *second);
 }
 
@@ -132,7 +135,7 @@ void TimerQueue::add_extended(Node& node, TimePoint deadline) noexcept {
 inline void TimerQueue::take_out(std::uint32_t place) noexcept {
   heap_.pop_back();
   const std::size_t last = heap_.size();
-  if (place != last) rise(sink_gap(place), heap_[last], &extensions_[last]);
+  if (place != last) rise(sink_gap(place), heap_[last], extension_at(last));
 }
 
 // What remove() finds too seldom to look for it: the first one, a node that was popped, or one that
@@ -180,7 +183,7 @@ void TimerQueue::tidy_some() noexcept {
     if (heap[living[i]].key > heap[parent_of(gaps[i])].key) [[likely]] {
       copy(living[i], gaps[i]);
     } else {
-      rise(gaps[i], heap[living[i]], &extensions_[living[i]]);
+      rise(gaps[i], heap[living[i]], extension_at(living[i]));
     }
   }
   dead_ -= size - end;
@@ -287,11 +290,11 @@ bool TimerQueue::check_invariants() const noexcept {
     } else if (entry.node().timer != i || deadline(entry.node()) < entry.key) {
       return false;
     }
-    const auto own = rank(entry, &extensions_[i]);
+    const auto own = rank(entry, extension_at(i));
     for (std::uint32_t above = i; above > 0;) {
       above = parent_of(above);
       if (heap_[above].key > entry.key) return false;
-      const auto other = rank(heap_[above], &extensions_[above]);
+      const auto other = rank(heap_[above], extension_at(above));
       const bool same_key = heap_[above].key == entry.key;
       if (same_key && own && other && was_set_before(*own, *other)) return false;
     }

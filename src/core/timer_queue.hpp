@@ -204,9 +204,9 @@ class TimerQueue {
 
   bool has_extensions() noexcept { return extensions_.capacity() != 0 || try_make_extensions(); }
 
-  // Of an entry that is in the heap.
-  const Extension* extension_of(const Entry& entry) const noexcept {
-    return extensions_.data() + (&entry - heap_.data());
+  // Of the entry at `place`; null if there are none at all.
+  const Extension* extension_at(std::size_t place) const noexcept {
+    return extensions_.capacity() != 0 ? extensions_.data() + place : nullptr;
   }
   std::optional<std::uint32_t> rank(Entry entry, const Extension* extension) const noexcept;
   bool rises_over_equal(Entry entry, const Extension* extension,
