@@ -9,8 +9,14 @@ namespace {
 
 using detail::Outcome;
 
-[[noreturn, gnu::cold]] void fail(Outcome outcome, const char* call) {
+[[noreturn, gnu::cold, gnu::noinline]] void fail(Outcome outcome, const char* call) {
   throw std::system_error(outcome.code(), call);
+}
+
+[[noreturn, gnu::cold, gnu::noinline]] void fail_to_attach(Outcome outcome, const Event& event) {
+  if (!any(event.events() & Events::signal)) fail(outcome, "event::Event::attach");
+  throw std::system_error(outcome.code(),
+                          "event::Event::attach: signal " + detail::to_text(event.fd()));
 }
 
 void throw_if_failed(Outcome outcome, const char* call) {
@@ -22,13 +28,8 @@ void throw_if_failed(Outcome outcome, const char* call) {
 
 void Event::attach(Duration timeout) {
   const Outcome outcome = node_.loop->attach(node_, timeout, timeout);
-  if (!outcome.failed()) [[likely]]
-    return;
-  if (any(node_.events & Events::signal)) {
-    throw std::system_error(outcome.code(),
-                            "event::Event::attach: signal " + detail::to_text(fd()));
-  }
-  fail(outcome, "event::Event::attach");
+  if (outcome.failed()) [[unlikely]]
+    fail_to_attach(outcome, *this);
 }
 
 std::error_code Event::try_attach(Duration timeout) noexcept {
