@@ -20,9 +20,8 @@ namespace event::detail {
 // What programs do most to a timer is not to let it fire, but to move it later and to cancel it.
 // Neither moves anything here. Moving a deadline later, what a busy connection does to its idle
 // timeout all the time, only stores it: the heap keeps the old key, a lower bound, and the node is
-// put in its new place when that key comes up. Removing a node leaves its entry behind, of nobody,
-// unless half of the heap is such already: then it is filled with the last entry, and those of
-// nobody at the end of the array go.
+// put in its new place when that key comes up. Removing a node leaves its entry behind, of nobody;
+// once half of the heap is such, entries from its end take their places, some at a time: tidy().
 //
 // A node without a descriptor whose deadline was not moved later needs nothing but its heap entry
 // (TimerForm::compact); for any other there is an extension, in an array beside the heap, which is
