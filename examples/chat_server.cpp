@@ -20,8 +20,8 @@
 #include <vector>
 
 #include "support/acceptor.hpp"
+#include "support/command_line.hpp"
 #include "support/outbox.hpp"
-#include "support/server_options.hpp"
 #include "support/stop_on_signal.hpp"
 
 namespace {
@@ -287,19 +287,15 @@ void run(const support::ServerOptions& options, const Limits& limits) {
 
 int main(int argc, char** argv) {
   try {
-    CLI::App app("Passes on what each client says to all the others.");
+    support::CommandLine command_line("Passes on what each client says to all the others.");
     support::ServerOptions options;
     Limits limits;
-    support::add_server_options(app, options);
-    app.add_option("--max-backlog", limits.backlog,
-                   "Drop a client that leaves so many bytes unread")
-        ->capture_default_str()
-        ->check(CLI::PositiveNumber);
-    app.add_option("--max-total", limits.total,
-                   "Keep so many bytes at most for all clients together")
-        ->capture_default_str()
-        ->check(CLI::PositiveNumber);
-    if (const auto exit_code = support::parse(app, argc, argv)) return *exit_code;
+    command_line.add_server(options);
+    command_line.add_number("--max-backlog", limits.backlog,
+                            "Drop a client that leaves so many bytes unread", 1);
+    command_line.add_number("--max-total", limits.total,
+                            "Keep so many bytes at most for all clients together", 1);
+    if (const auto exit_code = command_line.parse(argc, argv)) return *exit_code;
     limits.connections = options.max_connections;
 
     run(options, limits);

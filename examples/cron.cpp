@@ -7,16 +7,14 @@
 //           cron --every 5s --count 3
 
 #include <chrono>
-#include <cstdint>
+#include <cstddef>
 #include <ctime>
 #include <event/event.hpp>
 #include <exception>
 #include <iomanip>
 #include <iostream>
-#include <limits>
 
-#include "support/server_options.hpp"
-#include "support/time_option.hpp"
+#include "support/command_line.hpp"
 
 namespace {
 
@@ -41,9 +39,9 @@ void print(system_clock::time_point due) {
             << std::endl;
 }
 
-void run(milliseconds period, unsigned count) {
+void run(milliseconds period, std::size_t count) {
   event::Base base;
-  unsigned fired = 0;
+  std::size_t fired = 0;
   system_clock::time_point due = next_full(period);
   event::Alarm alarm(base, [&](event::Alarm& self) {
     print(due);
@@ -59,15 +57,14 @@ void run(milliseconds period, unsigned count) {
 
 int main(int argc, char** argv) {
   try {
-    CLI::App app("Says when a full minute begins.");
-    std::uint32_t period = 60'000;
-    unsigned count = 0;
-    support::add_time_option(app, "--every", period, "Another period, as 500ms, 10s or 5m")
-        ->check(CLI::Range(std::uint32_t{1}, std::numeric_limits<std::uint32_t>::max()));
-    app.add_option("--count", count, "End after so many; 0: never")->capture_default_str();
-    if (const auto exit_code = support::parse(app, argc, argv)) return *exit_code;
+    support::CommandLine command_line("Says when a full minute begins.");
+    milliseconds period{60'000};
+    std::size_t count = 0;
+    command_line.add_time("--every", period, "Another period, as 500ms, 10s or 5m", 1);
+    command_line.add_number("--count", count, "End after so many; 0: never");
+    if (const auto exit_code = command_line.parse(argc, argv)) return *exit_code;
 
-    run(milliseconds(period), count);
+    run(period, count);
   } catch (const std::exception& error) {
     std::cerr << "cron: " << error.what() << std::endl;
     return 1;

@@ -20,10 +20,9 @@
 #include <utility>
 
 #include "support/acceptor.hpp"
+#include "support/command_line.hpp"
 #include "support/outbox.hpp"
-#include "support/server_options.hpp"
 #include "support/stop_on_signal.hpp"
-#include "support/time_option.hpp"
 
 namespace {
 
@@ -180,15 +179,15 @@ void run(const support::ServerOptions& options, event::Duration idle) {
 
 int main(int argc, char** argv) {
   try {
-    CLI::App app("Sends back what it receives.");
+    support::CommandLine command_line("Sends back what it receives.");
     support::ServerOptions options;
-    std::uint32_t idle = 0;
-    support::add_server_options(app, options);
-    support::add_time_option(app, "--idle", idle,
-                             "Close a connection idle for so long, as 500ms, 60s or 5m; 0s: never");
-    if (const auto exit_code = support::parse(app, argc, argv)) return *exit_code;
+    std::chrono::milliseconds idle{};
+    command_line.add_server(options);
+    command_line.add_time("--idle", idle,
+                          "Close a connection idle for so long, as 500ms, 60s or 5m; 0s: never");
+    if (const auto exit_code = command_line.parse(argc, argv)) return *exit_code;
 
-    run(options, std::chrono::milliseconds(idle));
+    run(options, idle);
   } catch (const std::exception& error) {
     std::cerr << "echo_server: " << error.what() << std::endl;
     return 1;

@@ -23,9 +23,8 @@
 #include <utility>
 
 #include "support/acceptor.hpp"
+#include "support/command_line.hpp"
 #include "support/outbox.hpp"
-#include "support/server_options.hpp"
-#include "support/time_option.hpp"
 
 namespace {
 
@@ -193,14 +192,15 @@ int run(const support::ServerOptions& options, event::Duration delay) {
 
 int main(int argc, char** argv) {
   try {
-    CLI::App app("Answers each line after a while, and stops when all are answered.");
+    support::CommandLine command_line(
+        "Answers each line after a while, and stops when all are answered.");
     support::ServerOptions options;
-    std::uint32_t delay = 1000;
-    support::add_server_options(app, options);
-    support::add_time_option(app, "--delay", delay, "Work so long on a line, as 500ms, 60s or 5m");
-    if (const auto exit_code = support::parse(app, argc, argv)) return *exit_code;
+    std::chrono::milliseconds delay{1000};
+    command_line.add_server(options);
+    command_line.add_time("--delay", delay, "Work so long on a line, as 500ms, 60s or 5m");
+    if (const auto exit_code = command_line.parse(argc, argv)) return *exit_code;
 
-    return run(options, std::chrono::milliseconds(delay));
+    return run(options, delay);
   } catch (const std::exception& error) {
     std::cerr << "signal_shutdown: " << error.what() << std::endl;
     return 1;

@@ -13,7 +13,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
-#include <cstdint>
+#include <cstddef>
 #include <deque>
 #include <event/event.hpp>
 #include <exception>
@@ -24,14 +24,13 @@
 #include <system_error>
 #include <vector>
 
-#include "support/server_options.hpp"
-#include "support/time_option.hpp"
+#include "support/command_line.hpp"
 
 namespace {
 
 struct Settings {
   std::vector<std::string> command;
-  unsigned max_restarts = 10;
+  std::size_t max_restarts = 10;
   event::Duration backoff{};
   event::Duration max_backoff{};
   event::Duration stable{};  // how long it must run for its failures to be forgotten
@@ -88,7 +87,7 @@ std::string describe(int status) {
 // One of the commands: it is running, or waits to be started again, or is done.
 class Instance {
  public:
-  Instance(event::Base& base, const Settings& settings, unsigned number)
+  Instance(event::Base& base, const Settings& settings, std::size_t number)
       : base_(base),
         settings_(settings),
         number_(number),
@@ -146,8 +145,8 @@ class Instance {
 
   event::Base& base_;
   const Settings& settings_;
-  unsigned number_;
-  unsigned restarts_ = 0;  // since it last ran for a while
+  std::size_t number_;
+  std::size_t restarts_ = 0;  // since it last ran for a while
   bool stopping_ = false;
   bool given_up_ = false;
   event::Duration backoff_;  // before the next restart
@@ -157,7 +156,7 @@ class Instance {
 };
 
 // Returns the program's exit status.
-int run(const Settings& settings, unsigned count) {
+int run(const Settings& settings, std::size_t count) {
   event::Base base;
   std::deque<Instance> instances;
 
@@ -172,7 +171,7 @@ int run(const Settings& settings, unsigned count) {
     signal->attach();
   }
 
-  for (unsigned i = 1; i <= count; ++i) instances.emplace_back(base, settings, i).start();
+  for (std::size_t i = 1; i <= count; ++i) instances.emplace_back(base, settings, i).start();
   base.dispatch();
   return std::ranges::any_of(instances, &Instance::given_up) ? 1 : 0;
 }
@@ -181,25 +180,23 @@ int run(const Settings& settings, unsigned count) {
 
 int main(int argc, char** argv) {
   try {
-    CLI::App app("Starts a command, and starts it again if it fails.");
+    support::CommandLine command_line("Starts a command, and starts it again if it fails.");
     Settings settings;
-    unsigned count = 1;
-    std::uint32_t backoff = 100;
-    std::uint32_t max_backoff = 10'000;
-    std::uint32_t stable = 10'000;
-    app.add_option("command", settings.command, "What to run, after --")->required();
-    app.add_option("--count", count, "Run it so many times at once")
-        ->capture_default_str()
-        ->check(CLI::Range(1, 1000));
-    app.add_option("--max-restarts", settings.max_restarts, "Give up after so many in a row")
-        ->capture_default_str();
-    support::add_time_option(app, "--backoff", backoff, "Wait so long before the first restart");
-    support::add_time_option(app, "--max-backoff", max_backoff, "Wait at most so long");
-    support::add_time_option(app, "--stable", stable, "Forget failures when it has run so long");
-    if (const auto exit_code = support::parse(app, argc, argv)) return *exit_code;
-    settings.backoff = std::chrono::milliseconds(backoff);
-    settings.max_backoff = std::chrono::milliseconds(max_backoff);
-    settings.stable = std::chrono::milliseconds(stable);
+    std::size_t count = 1;
+    std::chrono::milliseconds backoff{100};
+    std::chrono::milliseconds max_backoff{10'000};
+    std::chrono::milliseconds stable{10'000};
+    command_line.add_command(settings.command, "What to run, after --");
+    command_line.add_number("--count", count, "Run it so many times at once", 1, 1000);
+    command_line.add_number("--max-restarts", settings.max_restarts,
+                            "Give up after so many in a row");
+    command_line.add_time("--backoff", backoff, "Wait so long before the first restart");
+    command_line.add_time("--max-backoff", max_backoff, "Wait at most so long");
+    command_line.add_time("--stable", stable, "Forget failures when it has run so long");
+    if (const auto exit_code = command_line.parse(argc, argv)) return *exit_code;
+    settings.backoff = backoff;
+    settings.max_backoff = max_backoff;
+    settings.stable = stable;
 
     return run(settings, count);
   } catch (const std::exception& error) {

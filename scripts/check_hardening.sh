@@ -5,9 +5,11 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 preset=${1:-release}
-build=build/hardening-$preset
+build=build/optimized
+[[ $preset == release ]] || build+=-$preset
 scripts/setup.sh build check
-cmake --preset "$preset" -B "$build" -DEVENT_BUILD_{TESTS,BENCH}=OFF >/dev/null
+cmake --preset "$preset" -B "$build" -DEVENT_BUILD_{TESTS,BENCH}=OFF \
+  -DEVENT_BUILD_EXAMPLES=ON >/dev/null
 cmake --build "$build" --parallel "$(nproc)" >/dev/null
 
 wrong=0

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <new>
 #include <system_error>
@@ -11,6 +12,9 @@
 #include "faults.hpp"
 
 namespace event::faults {
+
+// Ends a run that has lost what it waits for; nothing else ever takes so long.
+inline constexpr std::chrono::seconds kBound{20};
 
 // Thread-safety: any thread, any process that was forked after it was made.
 class Journal {

@@ -19,7 +19,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr Duration kBound = 20s;
 constexpr int kFine = 0;
 
 // One base with something of each kind on it, all of which comes once.

@@ -20,9 +20,6 @@ using namespace std::chrono_literals;
 constexpr int kStatus = 7;           // of the child
 constexpr std::size_t kSize = 3000;  // of what a client says
 
-// Ends a run that has lost what it waits for; nothing else ever takes so long.
-constexpr Duration kBound = 20s;
-
 // Far more than a run that works comes near, far less than one that spins for a millisecond.
 constexpr std::uint64_t kMostWaits = 500;
 

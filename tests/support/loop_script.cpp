@@ -184,12 +184,12 @@ void LoopScript::check_state() {
 
 void LoopScript::check_event(int id, const ModelEvent& model) {
   const Event& event = *events_.at(id);
-  expect(event.attached() == model.attached, name(id), "is attached or not");
-  expect(event.deadline() == model.deadline, name(id), "has another deadline");
-  expect(event.timeout() == model.timeout, name(id), "has another timeout");
-  expect(event.priority() == model.priority, name(id), "has another priority");
-  expect(event.fd() == model.fd, name(id), "has another descriptor");
-  expect(event.events() == model.mask, name(id), "asks for something else");
+  expect(event.attached() == model.attached, id, "is attached or not");
+  expect(event.deadline() == model.deadline, id, "has another deadline");
+  expect(event.timeout() == model.timeout, id, "has another timeout");
+  expect(event.priority() == model.priority, id, "has another priority");
+  expect(event.fd() == model.fd, id, "has another descriptor");
+  expect(event.events() == model.mask, id, "asks for something else");
 }
 
 void LoopScript::check_next_timeout() {
@@ -199,7 +199,8 @@ void LoopScript::check_next_timeout() {
   for (const auto& [id, model] : models_) {
     if (!model.deadline) continue;
     const Duration until = std::max(*model.deadline - time_.now(), Duration::zero());
-    expect(left && *left <= until + options_.slack, "the base", "would oversleep " + name(id));
+    if (left && *left <= until + options_.slack) continue;
+    expect(false, "the base", "would oversleep " + name(id));
   }
 }
 
@@ -212,13 +213,13 @@ void LoopScript::fire(int id, Events fired) {
   const auto found = models_.find(id);
   note(name(id) + " fires for " + to_string(fired));
   count_callback();
-  expect(!stopping_now_, name(id), "fires though the base was stopped");
-  if (found == models_.end()) return expect(false, name(id), "fires after it was destroyed");
+  expect(!stopping_now_, id, "fires though the base was stopped");
+  if (found == models_.end()) return expect(false, id, "fires after it was destroyed");
   ModelEvent& model = found->second;
   expect_nothing(name(id), turn_.ran(id, model, fired));
   if (model.kind == ModelEvent::Kind::bound) return stop(false);
   if (model.kind == ModelEvent::Kind::ticker && model.missed_known) {
-    expect(static_cast<Ticker&>(*events_.at(id)).missed() == model.missed, name(id),
+    expect(static_cast<Ticker&>(*events_.at(id)).missed() == model.missed, id,
            "has missed more, or less");
   }
   if (model.kind == ModelEvent::Kind::owned) models_.erase(found);

@@ -97,6 +97,10 @@ class LoopScript {
   static std::string name(int id) { return "event " + std::to_string(id); }
   void note(const std::string& what);
   void expect(bool right, const std::string& who, const std::string& what);
+  // Spells the name only if something is wrong: a run asks this a hundred thousand times.
+  void expect(bool right, int id, const char* what) {
+    if (!right) expect(right, name(id), what);
+  }
   void expect_nothing(const std::string& who, const std::string& wrong) {
     expect(wrong.empty(), who, wrong);
   }

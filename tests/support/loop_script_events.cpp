@@ -96,13 +96,13 @@ void LoopScript::attach_wrongly(int id) {
   const ModelEvent& model = models_[id];
   const Errc expected = model.attached ? Errc::already_attached : Errc::invalid_event;
   note("attach " + name(id) + " wrongly");
-  expect(events_[id]->try_attach(Duration(-1)) == expected, name(id), "takes a negative timeout");
+  expect(events_[id]->try_attach(Duration(-1)) == expected, id, "takes a negative timeout");
 }
 
 void LoopScript::detach(int id) {
   ModelEvent& model = models_[id];
   note("detach " + name(id));
-  expect(events_[id]->detach() == model.attached, name(id), "says it was attached or not");
+  expect(events_[id]->detach() == model.attached, id, "says it was attached or not");
   model.detach();
   turn_.forget(id);
 }

@@ -11,7 +11,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::size_t kMostThings = 60;
 constexpr std::size_t kMostBytes = 2048;  // that wait in a channel
 
 // Many are equal to another one's, if they are taken from here. As long as `most`, or one second.

@@ -14,7 +14,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::size_t kMostThings = 60;
 constexpr std::uint64_t kSpins = 100'000;
 // What fires again after less than this does so for a while only: time would hardly go on.
 constexpr Duration kBrief = 1s;

@@ -63,6 +63,8 @@ class World {
   void run(TimePoint end);
 
  private:
+  static constexpr std::size_t kMostThings = 60;
+
   struct Thrown {};
 
   // One thing with a deadline; of the four, one is there.
