@@ -94,22 +94,10 @@ class IoUring final : public BackendPort {
     batch.expired = deadline != TimePoint::max();
     error_ = 0;
     ++round_;
-    int error = prepare(batch);
-    if (error != 0 && batch.size() == 0) return error;
-    if (!always_.empty()) block = block && !always_.is_any_ready();
-    const bool left_over = ring_.peek() != nullptr;
-    if (left_over || batch.size() != 0) block = false;
-    doubtful_ = left_over || ring_.has_work();
-    if (block) {
-      error = ring_.submit_and_wait(deadline);
-    } else if (doubtful_ || ring_.has_entries()) {
-      error = ring_.submit_and_get_events();
-    }
-    collect(batch);
-    if (doubtful_) confirm(batch);
-    if (!always_.empty()) always_.report(batch);
-    if (batch.size() != 0 || error == EINTR || error == ETIME) return 0;
-    return error != 0 ? error : error_;
+    const int error = ask(deadline, block, batch);
+    if (ring_.has_entries()) [[unlikely]]
+      take_back_requests();
+    return error;
   }
 
   void abandon() noexcept override {
@@ -297,6 +285,39 @@ class IoUring final : public BackendPort {
       if (!watched.known) return;
       watched.armed = false;
       mark_changed(static_cast<int>(fd), watched);
+    });
+  }
+
+  // The wait itself.
+  int ask(TimePoint deadline, bool block, Batch& batch) noexcept {
+    int error = prepare(batch);
+    if (error != 0 && batch.size() == 0) return error;
+    if (!always_.empty()) block = block && !always_.is_any_ready();
+    const bool left_over = ring_.peek() != nullptr;
+    if (left_over || batch.size() != 0) block = false;
+    doubtful_ = left_over || ring_.has_work();
+    if (block) {
+      error = ring_.submit_and_wait(deadline);
+    } else if (doubtful_ || ring_.has_entries()) {
+      error = ring_.submit_and_get_events();
+    }
+    collect(batch);
+    if (doubtful_) confirm(batch);
+    if (!always_.empty()) always_.report(batch);
+    if (batch.size() != 0 || error == EINTR || error == ETIME) return 0;
+    return error != 0 ? error : error_;
+  }
+
+  // The kernel has not taken all entries. Those that name a number are not left to the next wait:
+  // by then it may be another file's.
+  void take_back_requests() noexcept {
+    ring_.for_each_entry([this](io_uring_sqe& entry) {
+      if (entry.opcode != IORING_OP_POLL_ADD) return;
+      const RequestName name = RequestName::of(entry.user_data);
+      make_nothing(&entry, name);
+      Watched& watched = watched_[static_cast<std::size_t>(name.fd())];
+      watched.armed = false;
+      mark_changed(name.fd(), watched);
     });
   }
 

@@ -70,4 +70,10 @@ inline void cancel_request(io_uring_sqe* entry, RequestName name) noexcept {
   be_about(entry, name);
 }
 
+// In the place of what was not submitted.
+inline void make_nothing(io_uring_sqe* entry, RequestName name) noexcept {
+  ::io_uring_prep_nop(entry);
+  be_about(entry, name);
+}
+
 }  // namespace event::detail
