@@ -155,9 +155,9 @@ class EVENT_API Event {
 
   template <class F>
   static constexpr detail::NodeOps ops_for(void (*add_missed)(detail::Node&, std::uint64_t,
-                                                              bool) noexcept) {
-    return {&Event::call<F>, detail::Stored<F>::kTrivial ? nullptr : &detail::Stored<F>::destroy,
-            add_missed};
+                                                              bool) noexcept,
+                                           void (*call)(detail::Node&, Events) = &Event::call<F>) {
+    return {call, detail::Stored<F>::kTrivial ? nullptr : &detail::Stored<F>::destroy, add_missed};
   }
 
  private:
