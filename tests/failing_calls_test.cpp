@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cerrno>
 #include <thread>
+#include <utility>
 
 #include "support/every_backend.hpp"
 #include "support/failing_call.hpp"
@@ -155,6 +156,45 @@ TEST_P(FailingCalls, AWaitThatFailsLosesNoPost) {
 
   base.dispatch();
   poster.join();
+
+  EXPECT_EQ(recorder.order, (Order{1}));
+}
+
+TEST_P(FailingCalls, AWaitThatFailsLeavesNoWatchForTheFileThatTakesTheNumberNext) {
+  Base base(real_time());
+  Sockets old = socket_pair();
+  Sockets fresh = socket_pair();
+  Event event(base, old.ours.get(), kReadPersist, Never());
+  event.attach();
+  Timer timer(base, Never());
+  timer.attach(1h);
+  {
+    const FailingCall failing(waiting(), ENOMEM, 1, kAlways);
+    EXPECT_EQ(thrown_by([&] { base.dispatch(); }), system_error(ENOMEM));
+  }
+
+  const int number = old.ours.get();
+  old.ours.close();
+  const Fd taken = move_to(number, std::move(fresh.ours));
+  write_bytes(fresh.theirs);
+
+  EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+}
+
+TEST_P(FailingCalls, AWaitThatFailsIsMadeUpForWithAllThatItWasToTell) {
+  Base base(real_time());
+  const Pipe pipe = make_pipe();
+  Event event(base, pipe.reader.get(), Events::read, recorder.note(1));
+  Timer timer(base, Never());
+  timer.attach(1h);
+  event.attach();
+  {
+    const FailingCall failing(waiting(), ENOMEM, 1, kAlways);
+    EXPECT_EQ(thrown_by([&] { base.dispatch(); }), system_error(ENOMEM));
+  }
+  write_bytes(pipe.writer);
+
+  EXPECT_EQ(base.loop(Loop::once), 1U);
 
   EXPECT_EQ(recorder.order, (Order{1}));
 }

@@ -223,6 +223,63 @@ TEST_P(EveryBackend, KeepsTheScheduleOfATickerThatIsActivatedByHand) {
   EXPECT_EQ(time.now(), start + 10ms);
 }
 
+TEST_P(EveryBackend, MissesNoPeriodForHavingBeenActivatedByHandBeforeItEnded) {
+  for (const int periods : {1, 3}) {
+    Base base(options());
+    Ticker ticker(base, recorder.note_fired());
+    ticker.attach(10ms);
+
+    ticker.activate(Events::timeout);
+    time.advance(periods * 10ms);
+    EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+
+    EXPECT_EQ(ticker.missed(), static_cast<std::uint64_t>(periods - 1));
+  }
+  EXPECT_EQ(recorder.fired, (Fired{Events::timeout, Events::timeout}));
+}
+
+TEST_P(EveryBackend, HasMissedNothingBeforeAFireByHand) {
+  Base base(options());
+  Ticker ticker(base, recorder.note_fired());
+  ticker.attach(10ms);
+  time.advance(40ms);
+  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(ticker.missed(), 3U);
+
+  ticker.activate(Events::timeout | Events::read);
+  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+
+  EXPECT_EQ(ticker.missed(), 0U);
+  EXPECT_EQ(recorder.fired, (Fired{Events::timeout, Events::timeout | Events::read}));
+}
+
+TEST_P(EveryBackend, MissesThePeriodsThatEndWhileATickerWaitsForItsTurn) {
+  Options sliced = options();
+  sliced.slice = 1;
+  Base base(sliced);
+  Timer urgent(base, Never(), Priority::high);  // so that the base looks between two slices
+  urgent.attach(1h);
+  std::vector<std::uint64_t> missed;
+  Ticker* self = nullptr;
+  const auto late = [&] {
+    self->activate(Events::timeout);
+    time.advance(20ms);
+  };
+  Timer first(base, late, Priority::middle);
+  Timer second(base, late, Priority::middle);
+  Ticker ticker(
+      base, [&] { missed.push_back(self->missed()); }, Priority::low);
+  self = &ticker;
+  ticker.attach(10ms);
+  first.attach(10ms);
+  second.attach(10ms);
+
+  time.advance(10ms);
+  base.loop(Loop::nonblock);
+
+  EXPECT_EQ(missed, (std::vector<std::uint64_t>{4}));
+}
+
 TEST_P(EveryBackend, KeepsTheSchedulesOfManyTickersApart) {
   Base base(options());
   const TimePoint start = time.now();

@@ -34,7 +34,10 @@ concept EventCallback = std::is_invocable_v<F&, Event&, Events> ||
 // Thread-safety: belongs to the thread that runs its base; debug builds of the library assert it.
 // Lifetime: event and base may go in either order. Destroying an event detaches it, in its own
 // callback too; the callback then must not use what it captured any more. The descriptor is not
-// owned: detach, or destroy the event, before closing it.
+// owned: detach, or destroy the event, before closing it. Where that was forgotten the event does
+// not fire for the next file on the number, but for those that nothing tells from the old one: a
+// regular file that got the inode of a deleted one, and, on poll and io_uring, an eventfd, timerfd
+// or the like after another.
 // Memory: 56 bytes on 64-bit systems. A callable of up to two pointers is stored inside, a larger
 // one is allocated once, by the constructor.
 class EVENT_API Event {
@@ -155,9 +158,9 @@ class EVENT_API Event {
 
   template <class F>
   static constexpr detail::NodeOps ops_for(void (*add_missed)(detail::Node&, std::uint64_t,
-                                                              bool) noexcept) {
-    return {&Event::call<F>, detail::Stored<F>::kTrivial ? nullptr : &detail::Stored<F>::destroy,
-            add_missed};
+                                                              bool) noexcept,
+                                           void (*call)(detail::Node&, Events) = &Event::call<F>) {
+    return {call, detail::Stored<F>::kTrivial ? nullptr : &detail::Stored<F>::destroy, add_missed};
   }
 
  private:

@@ -46,7 +46,8 @@ class EVENT_API Ticker : public Event {
   // Fires `first` from now, and then each `period`. Errors: as Event::attach().
   void attach(Duration first, Duration period);
 
-  // In the callback: how many whole periods were skipped just before this fire.
+  // In the callback: how many whole periods were skipped just before this fire; none if it is one
+  // by activate() alone.
   std::uint64_t missed() const noexcept { return missed_; }
 
  private:
@@ -56,7 +57,13 @@ class EVENT_API Ticker : public Event {
   }
 
   template <class F>
-  static constexpr detail::NodeOps kOps = ops_for<F>(&add_missed);
+  static void call(detail::Node& node, Events fired) {
+    if (!any(fired & detail::Node::kTicked)) static_cast<Ticker&>(of(node)).missed_ = 0;
+    Event::call<F>(node, fired & ~detail::Node::kTicked);
+  }
+
+  template <class F>
+  static constexpr detail::NodeOps kOps = ops_for<F>(&add_missed, &call<F>);
 
   std::uint64_t missed_ = 0;
 };

@@ -8,7 +8,9 @@
 namespace event::detail {
 
 // Device and inode. Kernels that give several anonymous files one inode (Linux: eventfd, timerfd,
-// signalfd, epoll) make those look alike; sockets, pipes and files are told apart.
+// signalfd, epoll) make those look alike; sockets and pipes are told apart, and so are files, until
+// one is deleted and its inode used again. Nothing else stays the same for as long as a file is
+// open: its times change when it is written, and on a union file system it is born anew then.
 struct FileIdentity {
   dev_t device = 0;
   ino_t inode = 0;

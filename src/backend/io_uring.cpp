@@ -17,29 +17,13 @@
 #include "backend/backends.hpp"
 #include "backend/file_identity.hpp"
 #include "backend/poll_bits.hpp"
+#include "backend/poll_request.hpp"
 #include "backend/ring.hpp"
 #include "core/grow_array.hpp"
 #include "core/paged_array.hpp"
 
 namespace event::detail {
 namespace {
-
-// User data names a poll request, or a request about it: its serial, a mark, and the descriptor.
-constexpr std::uint64_t kAbout = std::uint64_t{1} << 31;
-
-constexpr std::uint64_t name_of(int fd, std::uint32_t serial) noexcept {
-  return static_cast<std::uint64_t>(serial) << 32 | static_cast<std::uint32_t>(fd);
-}
-
-// A request for POLLPRI alone sleeps through urgent data: the kernel does not count that bit among
-// those that wake it. POLLRDBAND is set with it when any data comes.
-constexpr std::uint32_t to_poll_mask(Events wanted) noexcept {
-  constexpr std::uint32_t kExclusive = std::uint32_t{1} << 28;  // EPOLLEXCLUSIVE
-  auto mask = static_cast<std::uint32_t>(to_poll(wanted));
-  if (any(wanted & Events::urgent)) mask |= POLLRDBAND;
-  if (any(wanted & Events::exclusive)) mask |= kExclusive;
-  return mask;
-}
 
 // A multishot poll request is bound to the file, not to the number, and reports changes. So that
 // levels are reported, one that has reported is updated with what is wanted: the kernel then looks
@@ -110,22 +94,10 @@ class IoUring final : public BackendPort {
     batch.expired = deadline != TimePoint::max();
     error_ = 0;
     ++round_;
-    int error = prepare(batch);
-    if (error != 0 && batch.size() == 0) return error;
-    if (!always_.empty()) block = block && !always_.is_any_ready();
-    const bool left_over = ring_.peek() != nullptr;
-    if (left_over || batch.size() != 0) block = false;
-    doubtful_ = left_over || ring_.has_work();
-    if (block) {
-      error = ring_.submit_and_wait(deadline);
-    } else if (doubtful_ || ring_.has_entries()) {
-      error = ring_.submit_and_get_events();
-    }
-    collect(batch);
-    if (doubtful_) confirm(batch);
-    if (!always_.empty()) always_.report(batch);
-    if (batch.size() != 0 || error == EINTR || error == ETIME) return 0;
-    return error != 0 ? error : error_;
+    const int error = ask(deadline, block, batch);
+    if (ring_.has_entries()) [[unlikely]]
+      take_back_requests();
+    return error;
   }
 
   void abandon() noexcept override {
@@ -240,17 +212,10 @@ class IoUring final : public BackendPort {
     broken_ = broken_ || entry == nullptr;
     return entry;
   }
-  // Of its success nothing is heard.
-  static void name(io_uring_sqe* entry, std::uint64_t name) noexcept {
-    entry->user_data = name | kAbout;
-    entry->flags |= IOSQE_CQE_SKIP_SUCCESS;
-  }
 
   void disarm(int fd, Watched& watched) noexcept {
-    const std::uint64_t target = name_of(fd, watched.serial);
     if (io_uring_sqe* const entry = entry_about(); entry != nullptr) {
-      ::io_uring_prep_poll_remove(entry, target);
-      name(entry, target);
+      remove_request(entry, {fd, watched.serial});
     }
     watched.armed = false;
     ++watched.serial;
@@ -323,6 +288,39 @@ class IoUring final : public BackendPort {
     });
   }
 
+  // The wait itself.
+  int ask(TimePoint deadline, bool block, Batch& batch) noexcept {
+    int error = prepare(batch);
+    if (error != 0 && batch.size() == 0) return error;
+    if (!always_.empty()) block = block && !always_.is_any_ready();
+    const bool left_over = ring_.peek() != nullptr;
+    if (left_over || batch.size() != 0) block = false;
+    doubtful_ = left_over || ring_.has_work();
+    if (block) {
+      error = ring_.submit_and_wait(deadline);
+    } else if (doubtful_ || ring_.has_entries()) {
+      error = ring_.submit_and_get_events();
+    }
+    collect(batch);
+    if (doubtful_) confirm(batch);
+    if (!always_.empty()) always_.report(batch);
+    if (batch.size() != 0 || error == EINTR || error == ETIME) return 0;
+    return error != 0 ? error : error_;
+  }
+
+  // The kernel has not taken all entries. Those that name a number are not left to the next wait:
+  // by then it may be another file's.
+  void take_back_requests() noexcept {
+    ring_.for_each_entry([this](io_uring_sqe& entry) {
+      if (entry.opcode != IORING_OP_POLL_ADD) return;
+      const RequestName name = RequestName::of(entry.user_data);
+      make_nothing(&entry, name);
+      Watched& watched = watched_[static_cast<std::size_t>(name.fd())];
+      watched.armed = false;
+      mark_changed(name.fd(), watched);
+    });
+  }
+
   // Entries for all that has changed since the last wait. Only now: an entry names a file by its
   // number, and that is looked up when it is submitted.
   int prepare(Batch& batch) noexcept {
@@ -355,25 +353,13 @@ class IoUring final : public BackendPort {
     watched.wants_other = watched.told != watched.wanted;
     watched.told = watched.wanted;
     if (watched.armed) {
-      update_request(entry, fd, watched);
+      update_request(entry, {fd, watched.serial}, watched.wanted);
     } else {
-      make_request(entry, fd, watched);
+      watched.armed = true;
+      watched.repeats = 0;
+      make_request(entry, {fd, ++watched.serial}, watched.wanted);
     }
     return true;
-  }
-
-  static void make_request(io_uring_sqe* entry, int fd, Watched& watched) noexcept {
-    watched.armed = true;
-    watched.repeats = 0;
-    ::io_uring_prep_poll_multishot(entry, fd, to_poll_mask(watched.wanted));
-    entry->user_data = name_of(fd, ++watched.serial);
-  }
-
-  static void update_request(io_uring_sqe* entry, int fd, const Watched& watched) noexcept {
-    const std::uint64_t target = name_of(fd, watched.serial);
-    ::io_uring_prep_poll_update(entry, target, 0, to_poll_mask(watched.wanted),
-                                IORING_POLL_UPDATE_EVENTS | IORING_POLL_ADD_MULTI);
-    name(entry, target);
   }
 
   // Where nothing can be reported, it is noted as something to look at anew. Returns whether there
@@ -394,7 +380,7 @@ class IoUring final : public BackendPort {
       while (!batch.full()) {
         const io_uring_cqe* const completion = ring_.peek();
         if (completion == nullptr) break;
-        if ((completion->user_data & kAbout) == 0) ++taken;
+        if (!RequestName::of(completion->user_data).is_about()) ++taken;
         take(*completion, &batch);
         ring_.pop();
       }
@@ -404,12 +390,13 @@ class IoUring final : public BackendPort {
   }
 
   void take(const io_uring_cqe& completion, Batch* batch) noexcept {
-    const auto fd = static_cast<int>(completion.user_data & (kAbout - 1));
+    const RequestName name = RequestName::of(completion.user_data);
+    const int fd = name.fd();
     Watched* const watched = watched_.find(static_cast<std::size_t>(fd));
     if (watched == nullptr) return;
-    const bool current = watched->known && watched->serial == completion.user_data >> 32;
-    if ((completion.user_data & kAbout) != 0) {
-      if (completion.res == -EALREADY) take_refusal(fd, *watched, current, completion.user_data);
+    const bool current = watched->known && watched->serial == name.serial();
+    if (name.is_about()) {
+      if (completion.res == -EALREADY) take_refusal(name, *watched, current);
       return;
     }
     const bool ended = (completion.flags & IORING_CQE_F_MORE) == 0;
@@ -429,16 +416,14 @@ class IoUring final : public BackendPort {
 
   // An update or a removal was not done, as a change is about to be reported. (Where there is
   // nothing any more to update or remove, that has said so itself.)
-  void take_refusal(int fd, const Watched& watched, bool current, std::uint64_t data) noexcept {
+  void take_refusal(RequestName name, const Watched& watched, bool current) noexcept {
     if (current && !watched.wants_other) return;  // then it is looked at anyway
     io_uring_sqe* const entry = entry_about();
     if (entry == nullptr) return;
     if (current) {
-      update_request(entry, fd, watched);
+      update_request(entry, name, watched.wanted);
     } else {
-      const std::uint64_t target = data & ~kAbout;
-      ::io_uring_prep_cancel64(entry, target, 0);
-      name(entry, target);
+      cancel_request(entry, name);
     }
   }
 

@@ -71,7 +71,16 @@ class Ring {
   bool is_mine() const noexcept { return open_ && owner_ == number_of_this_thread(); }
 
   // Whether there are entries to submit.
-  bool has_entries() const noexcept { return ::io_uring_sq_ready(&ring_) != 0; }
+  bool has_entries() const noexcept { return open_ && ::io_uring_sq_ready(&ring_) != 0; }
+
+  // Calls f(entry) for each of them: the kernel reads them when they are submitted, not before.
+  // Requires: the ring is open.
+  template <class F>
+  void for_each_entry(F&& f) {
+    for (unsigned i = *ring_.sq.khead; i != ring_.sq.sqe_tail; ++i) {
+      f(ring_.sq.sqes[i & *ring_.sq.kring_mask]);
+    }
+  }
 
   // An entry to fill. A full queue is submitted first; nullptr if that fails.
   io_uring_sqe* next() noexcept {

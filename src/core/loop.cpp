@@ -332,14 +332,12 @@ inline void Loop::collect_ready() {
 void Loop::collect_due() {
   const TimePoint now = iteration_time();
   while (Node* const node = timers_.due(now)) {
-    const bool pending =
-        node->active != Node::kNowhere && any(static_cast<Events>(node->fired) & Events::timeout);
     make_active(*node, Events::timeout);
     count_late(timers_.next(), now);
     if (!any(node->events & Events::persist)) {
       timers_.remove(*node);
     } else if (is_ticker(*node) && node->timeout > Duration::zero()) {
-      tick(*node, pending);
+      tick(*node);
     } else {
       timers_.pop(*node);
     }
@@ -352,7 +350,7 @@ void Loop::count_late(TimePoint due, TimePoint now) noexcept {
 }
 
 // Gives a ticker that is due its next deadline: on its schedule, and not in the past.
-void Loop::tick(Node& node, bool pending) noexcept {
+void Loop::tick(Node& node) noexcept {
   TimePoint next = later(timers_.next(), node.timeout);
   std::uint64_t skipped = 0;
   if (next <= time_) {
@@ -361,7 +359,10 @@ void Loop::tick(Node& node, bool pending) noexcept {
     next = later(next + node.timeout * (periods - 1), node.timeout);
   }
   timers_.move_first(node, next);
-  if (node.ops->add_missed != nullptr) node.ops->add_missed(node, skipped, pending);
+  if (node.ops->add_missed == nullptr) return;
+  const auto fired = static_cast<Events>(node.fired);
+  node.fired = static_cast<std::uint8_t>(fired | Node::kTicked);
+  node.ops->add_missed(node, skipped, any(fired & Node::kTicked));
 }
 
 void Loop::collect_asked() {

@@ -136,7 +136,7 @@ class Loop {
   void collect_signals();
   void collect_posted();
   void count_late(TimePoint due, TimePoint now) noexcept;
-  void tick(Node& node, bool pending) noexcept;
+  void tick(Node& node) noexcept;
 
   // dispatch.cpp: steps of run()
   void run_active();

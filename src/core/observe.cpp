@@ -92,7 +92,7 @@ CallbackTime Loop::begin_timed(const Node* node, Priority priority) const noexce
   measured.event = node;
   measured.fd = node->fd();
   measured.events = node->events & ~Node::kOnWallClock;
-  measured.fired = static_cast<Events>(node->fired);
+  measured.fired = static_cast<Events>(node->fired) & ~Node::kTicked;
   return measured;
 }
 

@@ -181,7 +181,8 @@ inline Outcome Loop::move_deadline(Node& node, TimePoint deadline, Duration time
 inline void Loop::call_off_timeout(Node& node) noexcept {
   if (node.active == Node::kNowhere) [[likely]]
     return;
-  node.fired = static_cast<std::uint8_t>(static_cast<Events>(node.fired) & ~Events::timeout);
+  constexpr Events kByTime = Events::timeout | Node::kTicked;
+  node.fired = static_cast<std::uint8_t>(static_cast<Events>(node.fired) & ~kByTime);
   if (node.fired == 0) forget_active(node);
 }
 

@@ -37,7 +37,7 @@ void expect_pollable(const char* call, const pollfd* polled, nfds_t count) {
 // What is about to be submitted, too.
 void expect_usable(const char* call, const io_uring* ring) {
   expect_own(call, ring->ring_fd, Owner::ring);
-  for (unsigned i = ring->sq.sqe_head; i != ring->sq.sqe_tail; ++i) {
+  for (unsigned i = *ring->sq.khead; i != ring->sq.sqe_tail; ++i) {
     const io_uring_sqe& entry = ring->sq.sqes[i & *ring->sq.kring_mask];
     if (entry.opcode == IORING_OP_POLL_ADD) expect_not_poison(call, entry.fd);
   }

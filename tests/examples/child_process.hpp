@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -177,15 +178,20 @@ class ChildProcess {
 
   std::string proc(const char* file) const { return "/proc/" + std::to_string(pid_) + "/" + file; }
 
-  // Reads both pipes until `done()`; false if the program ends before that or takes too long.
+  // Reads both pipes until `done()`; false if the program ends before that or takes too long. A
+  // machine may let neither of the two processes run for half a minute, and then nothing is wrong:
+  // of each look no more is counted than it was to wait.
   template <class Done>
   bool read_until(Done done) {
-    const auto deadline = std::chrono::steady_clock::now() + kPatience;
-    while (!done()) {
-      if (!output_.pipe && !errors_.pipe) return false;
-      const auto left = deadline - std::chrono::steady_clock::now();
-      if (left < left.zero()) return false;
-      read_available(std::chrono::ceil<std::chrono::milliseconds>(left));
+    using Clock = std::chrono::steady_clock;
+    constexpr std::chrono::milliseconds kLook{100};
+    Clock::duration waited{};
+    for (auto since = Clock::now(); !done();) {
+      if ((!output_.pipe && !errors_.pipe) || waited > kPatience) return false;
+      read_available(kLook);
+      const auto now = Clock::now();
+      waited += std::min<Clock::duration>(now - since, kLook);
+      since = now;
     }
     return true;
   }

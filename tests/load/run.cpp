@@ -147,8 +147,9 @@ void Run::work(Span time) {
 void Run::run_out_of_descriptors() {
   say("runs out of descriptors");
   const WatchedServer::Descriptors before = server_.descriptors();
-  const std::size_t limit = std::max(before.count + late_ / 4, before.highest + 1);
-  const std::size_t room = limit - before.count;
+  const std::size_t taken = before.count + before.kept;
+  const std::size_t limit = std::max(taken + late_ / 4, before.highest + 1);
+  const std::size_t room = limit - taken;
   expect(room < late_, "no shortage: the server's descriptors have too many gaps");
   server_.limit_descriptors(limit);
 

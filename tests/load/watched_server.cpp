@@ -78,7 +78,8 @@ WatchedServer::Descriptors WatchedServer::descriptors() const {
   Descriptors found;
   const std::string path = "/proc/" + std::to_string(process_->pid()) + "/fd";
   for (const auto& entry : std::filesystem::directory_iterator(path)) {
-    ++found.count;
+    const bool kept = EVENT_CHECK_DESCRIPTORS && std::filesystem::read_symlink(entry) == "/";
+    ++(kept ? found.kept : found.count);
     found.highest = std::max<std::size_t>(found.highest, std::stoul(entry.path().filename()));
   }
   return found;

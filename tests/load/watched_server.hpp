@@ -47,6 +47,7 @@ class WatchedServer {
 
   struct Descriptors {
     std::size_t count = 0;
+    std::size_t kept = 0;  // numbers that were closed, where a build checks the use of them
     std::size_t highest = 0;
   };
   Descriptors descriptors() const;

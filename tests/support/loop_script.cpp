@@ -218,7 +218,7 @@ void LoopScript::fire(int id, Events fired) {
   ModelEvent& model = found->second;
   expect_nothing(name(id), turn_.ran(id, model, fired));
   if (model.kind == ModelEvent::Kind::bound) return stop(false);
-  if (model.kind == ModelEvent::Kind::ticker && model.missed_known) {
+  if (model.kind == ModelEvent::Kind::ticker) {
     expect(static_cast<Ticker&>(*events_.at(id)).missed() == model.missed, id,
            "has missed more, or less");
   }

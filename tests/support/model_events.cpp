@@ -124,8 +124,6 @@ void ModelTurn::look_at_timers(ModelEvents& events) {
 }
 
 void ModelTurn::expire(int id, ModelEvent& event) {
-  const auto found = due_.find(id);
-  const bool pending = found != due_.end() && any(found->second.must & Events::timeout);
   Due& due = become_active(id, event, Due::Source::timer);
   due.add(Events::timeout, boundary_);
   if (due.since == boundary_) {  // it became active just now
@@ -138,8 +136,8 @@ void ModelTurn::expire(int id, ModelEvent& event) {
   }
   const Duration::rep periods = (now_ - *event.deadline) / event.timeout;
   const auto skipped = static_cast<std::uint64_t>(periods);
-  event.missed = pending ? event.missed + 1 + skipped : skipped;
-  event.missed_known = !pending || event.missed_known;
+  event.missed = due.ticked ? event.missed + 1 + skipped : skipped;
+  due.ticked = true;
   event.set_deadline(*event.deadline + (periods + 1) * event.timeout, count());
 }
 
@@ -159,8 +157,7 @@ void ModelTurn::look_at_signals(ModelEvents& events) {
   raised_.clear();
 }
 
-void ModelTurn::activate(int id, ModelEvent& event, Events what) {
-  if (any(what & Events::timeout)) event.missed_known = false;
+void ModelTurn::activate(int id, const ModelEvent& event, Events what) {
   become_active(id, event, Due::Source::hand).add(what, count_);
 }
 
@@ -168,6 +165,7 @@ void ModelTurn::forget_timeout(int id) {
   const auto found = due_.find(id);
   if (found == due_.end()) return;
   found->second.must &= ~Events::timeout;
+  found->second.ticked = false;
   if (!any(found->second.must | found->second.may)) due_.erase(found);
 }
 
@@ -204,6 +202,7 @@ std::string ModelTurn::ran(int id, ModelEvent& event, Events fired) {
     return "is told " + to_string(fired) + " instead of " + to_string(due.must) + " and maybe " +
            to_string(due.may);
   }
+  if (!due.ticked) event.missed = 0;
   if (event.attached && !event.persists()) {
     event.detach();
   } else if (event.timed && (!event.is_ticker() || event.timeout == Duration::zero())) {

@@ -37,7 +37,6 @@ struct ModelEvent {
   std::optional<TimePoint> deadline;
   std::uint64_t timed_as = 0;  // counts deadlines that were set
   std::uint64_t missed = 0;    // of a ticker
-  bool missed_known = true;
   Priority priority = Priority::middle;
   std::uint64_t attached_as = 0;  // counts attaches
 
@@ -70,6 +69,7 @@ struct Due {
   std::uint64_t attached_as = 0;
   TimePoint deadline;
   std::uint64_t timed_as = 0;
+  bool ticked = false;  // a period of a ticker has ended
 
   void add(Events certain, std::uint64_t when) {
     if (!any(must)) must_since = when;
@@ -103,7 +103,7 @@ class ModelTurn {
   // What is left though its turn has come.
   std::string left() const;
 
-  void activate(int id, ModelEvent& event, Events what);
+  void activate(int id, const ModelEvent& event, Events what);
   void post(Priority priority, int number) { posts_[index(priority)].push_back({number, 0}); }
   void raise(int signo) { raised_[signo] = count(); }
   void forget_signals() { raised_.clear(); }

@@ -39,6 +39,9 @@ struct Node {
   static constexpr Events kOnWallClock{0x2000};
   static constexpr Events kInternal{0x1000};
 
+  // Beside the conditions in `fired`: a ticker fires because a period has ended.
+  static constexpr Events kTicked = Events::persist;
+
   const NodeOps* ops = nullptr;
   Storage callable;
   Loop* loop = nullptr;
