@@ -250,8 +250,8 @@ inline void Loop::ask(bool block) {
 }
 
 // The node that the kernel's answer is for, if there is just one and nothing else is to be looked
-// at: then it need not queue. With a single event in each answer, which is how a server works that
-// is not busy, that is a fifth of what the loop does.
+// at: then it need not queue. A server that is not busy has a single event in each answer, and a
+// turn of its loop is a third shorter so.
 inline Node* Loop::take_only() noexcept {
   constexpr std::uint32_t kElse = Attention::kSignalled | Attention::kPosted | Attention::kStopNow;
   if (batch_.size() != 1 || batch_.expired || !monotonic_ || timing_ != nullptr ||

@@ -30,8 +30,8 @@ Outcome Loop::attach(Node& node, Duration first, Duration timeout) noexcept {
   if (!timed) {
     if (!more) return Outcome(Errc::invalid_event);
     if (!table_.still_watches(node)) return attach_watch(node, false, TimePoint(), timeout);
-    begin_watch(node,
-                timeout);  // a one-shot that fired: it was looked at when it was attached first
+    // A one-shot that fired: it was looked at when it was attached first.
+    begin_watch(node, timeout);
     return {};
   }
   const TimePoint deadline = later(real_time(), first);
