@@ -42,8 +42,8 @@ namespace event::detail {
 // What a base does. Its public face, Base and Event, says what each call promises.
 //
 // One iteration: look() asks the kernel and makes active what is ready, due or posted; no user code
-// runs there, so nothing that is looked at can go away. Then run_level() runs the callbacks. What is
-// all alone in the kernel's answer is run by turn() at once.
+// runs there, so nothing that is looked at can go away. Then run_level() runs the callbacks. What
+// is all alone in the kernel's answer is run by turn() at once.
 class Loop {
  public:
   Loop(Base& base, const Options& options);
