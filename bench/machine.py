@@ -33,6 +33,13 @@ def compiler(programs):
     return f"{version[0]}, {flags}"
 
 
+def go_package(programs):
+    """What the contender in Go was built with; nothing if there is none."""
+    built = output_of("go", "version", "-m", str(pathlib.Path(programs) / "bench_go"))
+    version = first_match(r"^\s+dep\s+\S+/event\s+(\S+)", built)
+    return [f"go {version} ({first_match(r': (go.*)$', built)})"] if built else []
+
+
 def describe(programs):
     """A table of names and texts."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2 ** 30
@@ -45,8 +52,9 @@ def describe(programs):
         "memory": f"{memory:.0f} GiB",
         "kernel": f"{platform.system()} {platform.release()}",
         "compiler": compiler(programs),
-        "libraries": ", ".join(f"{name} {version or 'of unknown version'}"
-                               for name, version in versions.items()),
+        "libraries": ", ".join([*(f"{name} {version or 'of unknown version'}"
+                                  for name, version in versions.items()),
+                                *go_package(programs)]),
     }
 
 

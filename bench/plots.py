@@ -9,7 +9,8 @@ from workers import PEERS
 SHOWN = ("event", "event-at", *PEERS, "uring")
 # Readable on white and on black.
 COLOURS = {"event": "#d9480f", "event-at": "#ff922b", "libevent": "#1c7ed6", "libev": "#2f9e44",
-           "libuv": "#9c36b5", "asio": "#e8a200", "uring": "#0c8599", "epoll": "#868e96"}
+           "libuv": "#9c36b5", "asio": "#e8a200", "go": "#e64980", "uring": "#0c8599",
+           "epoll": "#868e96"}
 STYLE = """<style>
 text { font: 12px sans-serif; fill: #333 } .title { font-size: 14px; font-weight: bold }
 .axis { stroke: #999; fill: none } .grid { stroke: #ccc; stroke-width: 0.5 }

@@ -13,17 +13,19 @@ Every cell of a table: the median, and after the slash the median of what the co
 proportion to `epoll` in the same round; each round gives every contender one slice, in random
 order. `epoll` and `uring` are loops written by hand: what is practically possible. `epoll-again` is
 the same program a second time, so what it differs by is noise. `event` is this library on epoll,
-`event-uring` on io_uring. Best peer: the fastest of the other libraries. Ahead and behind are said
-of differences that are larger than what the control differs by and than the uncertainty of the
-median; everything else is level. Less is better, everywhere.
+`event-uring` on io_uring, `go` the package for Go that it is modelled on. Best peer: the fastest of
+the other libraries. Ahead and behind are said of differences that are larger than what the control
+differs by and than the uncertainty of the median; everything else is level. Less is better,
+everywhere.
 """
 NOTES = {
     "posts": "libevent, libev, libuv and the hand-written loop get the same queue, a vector under "
              "a mutex, and wake up in their own way.",
     "echo": "libuv has uv_poll_t here, asio its own sockets, uring receives and sends through the "
             "ring; all others receive and send in a read event. `cpu` is the server's.",
-    "timers": "`event` reads the clock at each `attach` and `rearm`; `event-at` names the deadline, "
-              "from a time that it has kept, as `epoll`, libev and libuv do.",
+    "timers": "`event` reads the clock at each `attach` and `rearm`; `event-at` names the "
+              "deadline, from a time that it has kept, as `epoll`, libev, libuv and `go` do. `go` "
+              "cannot push back: it detaches and attaches.",
 }
 FIGURES = {"ns": "", "cpu": "cpu", "p50": "", "add": "add", "later": "push back",
            "cancel": "cancel", "fire": "fire"}
@@ -166,8 +168,7 @@ def write(results, plots):
     lines = ["# Side by side", ""]
     lines += [f"- {name}: {text}" for name, text in results["machine"].items()]
     lines += [f"- date: {results['date']}" + (", a quick run" if results["quick"] else "")]
-    if results["missing"]:
-        lines.append(f"- left out, as their libraries are missing: {', '.join(results['missing'])}")
+    lines += [f"- left out: {name}: {why}" for name, why in results["missing"].items()]
     lines += ["", ABOUT, "## Summary", ""]
     lines += table(["row", "best peer", OURS, REFERENCE, "against the best peer", "noise"],
                    summary_lines(results))

@@ -156,8 +156,8 @@ def main():
     saved = options.out / "results.json"
     results = json.loads(saved.read_text()) if saved.exists() else {}
     progress = Progress()
-    for name in programs.missing():
-        progress(f"{name} is left out: its program was not built, as its library is missing")
+    for name, why in programs.missing().items():
+        progress(f"{name} is left out: {why}")
     run = Run(programs, options.quick, progress)
     results["machine"] = machine.describe(options.programs)
     results["quick"] = options.quick

@@ -21,10 +21,11 @@ CONTENDERS = {
     "libev": ("libev", {}),
     "libuv": ("libuv", {}),
     "asio": ("asio", {}),
+    "go": ("go", {}),
     "uring": ("uring", {}),
 }
 REFERENCE, CONTROL, OURS = "epoll", "epoll-again", "event"
-PEERS = ("libevent", "libev", "libuv", "asio")
+PEERS = ("libevent", "libev", "libuv", "asio", "go")
 # Those that are measured wherever nothing else is said.
 USUAL = (REFERENCE, CONTROL, OURS, *PEERS)
 
@@ -57,7 +58,14 @@ class Programs:
         return os.access(self.path(CONTENDERS[contender][0]), os.X_OK)
 
     def missing(self):
-        return [name for name in CONTENDERS if not self.has(name)]
+        """Those that are not there, and why."""
+        return {name: self.said(name) for name in CONTENDERS if not self.has(name)}
+
+    def said(self, contender):
+        """What the build left instead of a program, if it left anything."""
+        note = pathlib.Path(self.path(CONTENDERS[contender][0]) + ".missing")
+        return (note.read_text(encoding="utf-8").strip() if note.exists()
+                else "its program was not built; its library may be missing")
 
     def command(self, contender, workload):
         return [self.path(CONTENDERS[contender][0]), *map(str, workload)]
