@@ -269,7 +269,7 @@ inline Node* Loop::take_only() noexcept {
 // Makes active what is ready, due or posted.
 void Loop::collect() {
   try {
-    collect_ready();
+    if (!batch_.taken()) collect_ready();
     if (batch_.expired && !timers_.empty()) collect_due();
     if (!monotonic_ && alarms_ != nullptr) collect_alarms();
     if (attention_.asked(Attention::kSignalled | Attention::kPosted)) collect_asked();

@@ -30,7 +30,7 @@ class ShortLock {
   ShortLock& operator=(const ShortLock&) = delete;
 
  private:
-  static constexpr int kTries = 200;
+  static constexpr int kTries = 50;
 
   std::mutex& mutex_;
 };
