@@ -42,10 +42,10 @@ struct Node {
   // Beside the conditions in `fired`: a ticker fires because a period has ended.
   static constexpr Events kTicked = Events::persist;
 
-  const NodeOps* ops = nullptr;
-  Storage callable;
-  Loop* loop = nullptr;
+  // In the order of who looks at it: what is timed, what is looked at in each call, and what fires;
+  // so that none of these touches all of it, which is two cache lines as often as one.
   Duration timeout{};  // as given to attach() or rearm()
+  Loop* loop = nullptr;
   union {
     int descriptor;          // unless timer_form is compact
     std::uint32_t sequence;  // then: the descriptor is -1
@@ -60,9 +60,11 @@ struct Node {
   bool keeps_alive : 1 = true;
   bool linked : 1 = false;  // in the fd table: attached, or detached and remembered
   bool lost : 1 = false;    // its file was closed while it was attached: only a timeout fires it
+  const NodeOps* ops = nullptr;
+  Storage callable;
 
   Node(const NodeOps* node_ops, Loop* owner, int fd, Events mask, Priority level) noexcept
-      : ops(node_ops), loop(owner), descriptor(fd), events(mask), priority(valid(level)) {}
+      : loop(owner), descriptor(fd), events(mask), priority(valid(level)), ops(node_ops) {}
 
   // Queues are indexed with it.
   static constexpr Priority valid(Priority level) noexcept {
