@@ -72,7 +72,7 @@ class Loop {
   // watch.cpp: what events ask for
   Outcome attach(Node& node, Duration first, Duration timeout) noexcept;
   Outcome attach_at(Node& node, TimePoint deadline) noexcept;
-  bool detach(Node& node) noexcept;
+  bool detach(Node& node) noexcept;  // requires: node.in_use()
   Outcome rearm(Node& node, Duration timeout) noexcept;
   Outcome rearm_at(Node& node, TimePoint deadline) noexcept;
   Outcome assign(Node& node, int fd, Events events) noexcept;

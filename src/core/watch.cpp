@@ -129,9 +129,8 @@ bool Loop::detach(Node& node) noexcept {
   if (any(node.events & kBesideTime) || node.active != Node::kNowhere || !is_ours()) {
     return detach_slowly(node);
   }
-  const bool attached = node.attached;
-  if (attached) end_timer(node);
-  return attached;
+  end_timer(node);  // being in use, it is attached
+  return true;
 }
 
 bool Loop::detach_slowly(Node& node) noexcept {
