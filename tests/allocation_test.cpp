@@ -320,6 +320,25 @@ TEST_P(Allocating, ADispatchWithoutMemoryRunsEverything) {
   EXPECT_EQ(posted, 1);
 }
 
+TEST_P(Allocating, APostForWhichThereIsNoSlotRunsOnceThereIsOne) {
+  constexpr std::size_t kAllSlots = 64;
+  Base base(options());
+  Load load(base, kAllSlots, 0);
+  load.attach();
+  int posted = 0;
+  base.post([&posted] { ++posted; });
+  {
+    const NoMemory none;
+    base.loop(Loop::nonblock);
+  }
+  EXPECT_EQ(load.fired(), kAllSlots);
+  EXPECT_EQ(posted, 0);
+
+  base.dispatch();
+
+  EXPECT_EQ(posted, 1);
+}
+
 // activate() cannot report an error.
 TEST_P(Allocating, ActivateNeedsNoMemory) {
   const bool succeeded = succeeds_in_child([this] {

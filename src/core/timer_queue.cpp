@@ -285,11 +285,10 @@ bool TimerQueue::check_invariants() const noexcept {
   std::size_t dead = 0;
   for (std::uint32_t i = 0; i < heap_.size(); ++i) {
     const Entry& entry = heap_[i];
-    if (is_dead(entry)) {
-      ++dead;
-    } else if (entry.node().timer != i || deadline(entry.node()) < entry.key) {
-      return false;
-    }
+    const bool is_somebodys = !is_dead(entry);
+    if (!is_somebodys) ++dead;
+    if (is_somebodys && entry.node().timer != i) return false;
+    if (is_somebodys && deadline(entry.node()) < entry.key) return false;
     const auto own = rank(entry, extension_at(i));
     for (std::uint32_t above = i; above > 0;) {
       above = parent_of(above);
