@@ -93,12 +93,12 @@ class FdTable {
     }
   }
 
-  // The node that report() would call activate() for, if it is the only one on its descriptor.
-  Node* only_one_to_want(const Ready& ready) noexcept {
+  // The node that a report is for, if it is alone on its descriptor and attached; else nullptr.
+  Node* only_one_on(const Ready& ready) noexcept {
     const Entry& entry = entries_[static_cast<std::size_t>(ready.fd)];
     if (entry.generation != ready.generation || entry.head.is_list()) return nullptr;
     Node* const node = entry.head.node();
-    return node->attached && any(ready.what() & node->events) ? node : nullptr;
+    return node->attached ? node : nullptr;
   }
 
   // Nothing is taken back lazily any more: what the kernel watches shows to others.

@@ -259,10 +259,12 @@ inline Node* Loop::take_only() noexcept {
     return nullptr;
   }
   const Ready& ready = *batch_.ready();
-  Node* const node = table_.only_one_to_want(ready);
+  Node* const node = table_.only_one_on(ready);
   if (node == nullptr) return nullptr;
+  const Events what = ready.what() & node->events;
+  if (!any(what)) return nullptr;
   batch_.take_all();
-  node->fired = static_cast<std::uint8_t>(ready.what() & node->events);
+  node->fired = static_cast<std::uint8_t>(what);
   return node;
 }
 

@@ -164,12 +164,10 @@ Outcome Loop::rearm_at(Node& node, TimePoint deadline) noexcept {
 }
 
 inline Outcome Loop::move_deadline(Node& node, TimePoint deadline, Duration timeout) noexcept {
-  if (!timers_.postpone(node, deadline)) {
-    try {
-      timers_.set(node, deadline);
-    } catch (const std::bad_alloc&) {
-      return Outcome::of_errno(ENOMEM);
-    }
+  try {
+    timers_.set(node, deadline);
+  } catch (const std::bad_alloc&) {
+    return Outcome::of_errno(ENOMEM);
   }
   node.timeout = timeout;
   call_off_timeout(node);
