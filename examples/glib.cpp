@@ -86,7 +86,7 @@ class GlibRunner {
   static gboolean dispatch(GSource* source, GSourceFunc, gpointer) noexcept {
     GlibRunner& runner = runner_of(source);
     try {
-      runner.base_.loop(event::Loop::nonblock);
+      runner.base_.loop(event::RunMode::nonblock);
     } catch (...) {
       runner.thrown_ = std::current_exception();
     }

@@ -46,7 +46,7 @@ class Nested {
     throw std::runtime_error("this backend has no descriptor to wait for; it needs epoll");
   }
 
-  void run() { inner_.loop(event::Loop::nonblock); }
+  void run() { inner_.loop(event::RunMode::nonblock); }
 
   // Any callback of either base may have changed when the inner one is next due, so it is asked
   // anew each time before the outer one sleeps.

@@ -10,7 +10,7 @@
 
 namespace {
 
-const event::fuzz::Target* target = nullptr;
+const event_cpp::fuzz::Target* target = nullptr;
 
 }  // namespace
 
@@ -19,7 +19,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
 int LLVMFuzzerInitialize(int*, char***) {
   const char* const name = std::getenv("EVENT_FUZZ_TARGET");
-  target = event::fuzz::find_target(name != nullptr ? name : "");
+  target = event_cpp::fuzz::find_target(name != nullptr ? name : "");
   if (target == nullptr) {
     std::fputs("EVENT_FUZZ_TARGET names no target\n", stderr);
     std::exit(2);

@@ -36,10 +36,11 @@ std::vector<std::uint8_t> bytes_of(const Path& path) {
 
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
-  const event::fuzz::Target* const target = argc > 2 ? event::fuzz::find_target(argv[1]) : nullptr;
+  const event_cpp::fuzz::Target* const target =
+      argc > 2 ? event_cpp::fuzz::find_target(argv[1]) : nullptr;
   if (target == nullptr) {
     std::fputs("usage: fuzz_replay TARGET FILE_OR_DIRECTORY...\ntargets:", stderr);
-    for (const event::fuzz::Target& each : event::fuzz::kTargets) {
+    for (const event_cpp::fuzz::Target& each : event_cpp::fuzz::kTargets) {
       std::fprintf(stderr, " %s", each.name.data());
     }
     std::fputs("\n", stderr);

@@ -15,7 +15,7 @@
 #include "support/timer_script.hpp"
 #include "support/usable_backends.hpp"
 
-namespace event::fuzz {
+namespace event_cpp::fuzz {
 
 using test::Random;
 
@@ -65,4 +65,4 @@ void run_loop(Bytes bytes) {
   }
 }
 
-}  // namespace event::fuzz
+}  // namespace event_cpp::fuzz

@@ -5,7 +5,7 @@
 #include <span>
 #include <string_view>
 
-namespace event::fuzz {
+namespace event_cpp::fuzz {
 
 using Bytes = std::span<const std::uint8_t>;
 
@@ -36,4 +36,4 @@ inline const Target* find_target(std::string_view name) {
   return nullptr;
 }
 
-}  // namespace event::fuzz
+}  // namespace event_cpp::fuzz

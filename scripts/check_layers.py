@@ -21,6 +21,7 @@ FLOORS = [
         "include/event/detail/task.hpp",
         "include/event/error.hpp",
         "include/event/events.hpp",
+        "include/event/fwd.hpp",
         "include/event/hook.hpp",
         "include/event/manual_time.hpp",
         "include/event/options.hpp",

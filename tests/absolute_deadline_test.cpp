@@ -7,7 +7,7 @@
 #include "support/failing_call.hpp"
 #include "support/failing_new.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 TEST_P(EveryBackend, FiresATimerAtTheTimeThatItWasGivenAndNotBefore) {
@@ -20,9 +20,9 @@ TEST_P(EveryBackend, FiresATimerAtTheTimeThatItWasGivenAndNotBefore) {
   EXPECT_EQ(timer.timeout(), Duration::zero());
 
   time.advance(600ms - 1ns);
-  EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
   time.advance(1ns);
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 
   EXPECT_EQ(recorder.fired, Fired{Events::timeout});
   EXPECT_FALSE(timer.attached());
@@ -39,8 +39,8 @@ TEST_P(EveryBackend, FiresATimerWhoseTimeHasPassedInTheNextIteration) {
     left = 3;
     timer.attach_at(past);
     EXPECT_TRUE(timer.deadline().has_value());
-    for (int i = 0; i < 3; ++i) EXPECT_EQ(base.loop(Loop::nonblock), 1U);
-    EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
+    EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
   }
 }
 
@@ -49,7 +49,7 @@ TEST_P(EveryBackend, WaitsForEverForATimerAtTheEndOfTime) {
   Timer timer(base, Never());
   timer.attach_at(TimePoint::max());
   time.advance(24h * 365 * 100);
-  EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
   EXPECT_TRUE(timer.detach());
 }
 
@@ -83,7 +83,7 @@ TEST_P(EveryBackend, CallsOffATimerThatIsDueWhenItIsMovedToALaterTime) {
   second.attach_at(deadline);
 
   time.advance(1s);
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
   EXPECT_EQ(second.deadline(), base.now() + 1s);
   EXPECT_EQ(run(base), 1U);
 
@@ -148,4 +148,4 @@ TEST_P(EveryBackend, WaitsByTheMonotonicClockForATimerAtATime) {
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

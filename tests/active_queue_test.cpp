@@ -13,7 +13,7 @@
 #include "support/printing.hpp"
 #include "support/seeded_random.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 using detail::ActiveQueue;
@@ -289,4 +289,4 @@ TEST(ActiveQueue, DoesWhatAModelDoes) {
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

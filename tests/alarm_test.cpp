@@ -10,7 +10,7 @@
 #include "support/failing_call.hpp"
 #include "support/process.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 TEST_P(EveryBackend, FiresAnAlarmAtItsTimeOfDayAndNotBefore) {
@@ -98,7 +98,7 @@ TEST_P(EveryBackend, FiresAnAlarmWhoseTimeHasPassedInTheNextIteration) {
   alarm.attach(WallTime::min() + 1ns);
 
   for (int i = 1; i <= 3; ++i) {
-    EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+    EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
     EXPECT_EQ(fired, i);
   }
 
@@ -151,7 +151,7 @@ TEST_P(EveryBackend, TakesTheEndOfTimeForNever) {
   Timer timer(base, recorder.note(1));
 
   timer.attach(24h * 365);
-  EXPECT_EQ(base.loop(Loop::once), 1U);
+  EXPECT_EQ(base.loop(RunMode::once), 1U);
 
   EXPECT_EQ(recorder.order, Order{1});
   EXPECT_TRUE(alarm.attached());
@@ -244,7 +244,7 @@ TEST_P(EveryBackend, LetsAnAlarmDestroyItselfAndOutliveItsBase) {
 
   self->attach(time.wall());
   survivor.attach(time.wall() + 1h);
-  EXPECT_EQ(base->loop(Loop::once), 1U);
+  EXPECT_EQ(base->loop(RunMode::once), 1U);
   EXPECT_EQ(self, nullptr);
   base.reset();
 
@@ -304,4 +304,4 @@ TEST_P(EveryBackend, LeavesNoDescriptorOfAnAlarmOpen) {
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

@@ -9,7 +9,7 @@
 #include "support/failing_new.hpp"
 #include "support/forked.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 // Counts what this thread allocates.
@@ -329,7 +329,7 @@ TEST_P(Allocating, APostForWhichThereIsNoSlotRunsOnceThereIsOne) {
   base.post([&posted] { ++posted; });
   {
     const NoMemory none;
-    base.loop(Loop::nonblock);
+    base.loop(RunMode::nonblock);
   }
   EXPECT_EQ(load.fired(), kAllSlots);
   EXPECT_EQ(posted, 0);
@@ -375,4 +375,4 @@ INSTANTIATE_TEST_SUITE_P(, Allocating, testing::ValuesIn(usable_backends()),
                          [](const auto& chosen) { return to_string(chosen.param); });
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

@@ -5,7 +5,7 @@
 
 #include "support/every_backend.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 TEST_P(EveryBackend, CountsATimeoutThatIsNotInTheMask) {
@@ -30,7 +30,7 @@ TEST_P(EveryBackend, WaitsForEverWithoutATimeout) {
   event.attach();
   year.attach(24h * 365);
   EXPECT_EQ(event.deadline(), std::nullopt);
-  run(base, Loop::once);
+  run(base, RunMode::once);
 
   EXPECT_FALSE(year.attached());
   EXPECT_TRUE(event.attached());
@@ -43,7 +43,7 @@ TEST_P(EveryBackend, ExpiresAtOnceIfTheMaskHasATimeoutAndTheTimeIsZero) {
 
   event.attach();
   EXPECT_TRUE(recorder.fired.empty()) << "not inside attach()";
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 
   EXPECT_EQ(recorder.fired, Fired{Events::timeout});
 }
@@ -55,7 +55,7 @@ TEST_P(EveryBackend, FiresOnlyForTheTimeoutIfNothingElseIsAskedFor) {
 
   event.attach(1s);
   pair.theirs.close();
-  EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
   run(base);
 
   EXPECT_EQ(recorder.fired, Fired{Events::timeout});
@@ -221,7 +221,7 @@ TEST_P(EveryBackend, FiresEveryEventOnADescriptorInTheOrderOfAttaching) {
   }
 
   for (int i : {4, 0, 8, 1, 7, 2, 6, 3, 5}) events[static_cast<std::size_t>(i)].attach();
-  EXPECT_EQ(base.loop(Loop::nonblock), 9U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 9U);
 
   EXPECT_EQ(recorder.order, (Order{4, 0, 8, 1, 7, 2, 6, 3, 5}));
 }
@@ -237,7 +237,7 @@ TEST_P(EveryBackend, FiresAnEventThatIsAttachedAgainAfterTheOthersOnItsDescripto
 
   events[0].detach();
   events[0].attach();
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
 
   EXPECT_EQ(recorder.order, (Order{1, 2, 0}));
 }
@@ -263,7 +263,7 @@ TEST_P(EveryBackend, KeepsTheOtherEventsOnADescriptorWhicheverAreDetached) {
         expected.push_back(i);
       }
     }
-    EXPECT_EQ(base.loop(Loop::nonblock), expected.size());
+    EXPECT_EQ(base.loop(RunMode::nonblock), expected.size());
 
     EXPECT_EQ(seen.order, expected) << "without the events of the set " << gone;
   }
@@ -280,11 +280,11 @@ TEST_P(EveryBackend, LeavesTheFlagsOfADescriptorAsTheyAre) {
       Event event(base, pair.ours.get(), Events::read | Events::write | Events::persist, [] {});
 
       event.attach(1s);
-      run(base, Loop::once);
+      run(base, RunMode::once);
       EXPECT_EQ(::fcntl(pair.ours.get(), F_GETFL), before);
       EXPECT_EQ(::fcntl(pair.ours.get(), F_GETFD), on_exec);
       event.detach();
-      base.loop(Loop::nonblock);
+      base.loop(RunMode::nonblock);
       EXPECT_EQ(::fcntl(pair.ours.get(), F_GETFL), before);
       EXPECT_EQ(::fcntl(pair.ours.get(), F_GETFD), on_exec);
     }
@@ -292,4 +292,4 @@ TEST_P(EveryBackend, LeavesTheFlagsOfADescriptorAsTheyAre) {
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

@@ -13,7 +13,7 @@
 
 #include "support/seeded_random.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -185,4 +185,4 @@ TEST(Attention, NeverLosesAWakeUpAndWakesASleeperOnce) {
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

@@ -8,7 +8,7 @@
 
 #include "support/every_backend.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 constexpr int kEvents = 5;
@@ -110,7 +110,7 @@ void for_every_pair(const Options& options, const std::vector<Kind>& kinds,
                      std::to_string(actor) + " acts on " + std::to_string(target));
         Base base(options);
         ReadyBatch batch(base, kind, actor, target, action);
-        base.loop(Loop::nonblock);
+        base.loop(RunMode::nonblock);
         check(batch);
       }
     }
@@ -124,7 +124,7 @@ TEST_P(EveryBackend, DoesNotFireAnActiveEventThatACallbackDetaches) {
         EXPECT_EQ(batch.recorder.order, batch.order_without_target());
         EXPECT_FALSE(batch.target().attached());
         batch.recorder.order.clear();
-        batch.base().loop(Loop::nonblock);
+        batch.base().loop(RunMode::nonblock);
         EXPECT_FALSE(batch.target_ran());
       });
 }
@@ -135,7 +135,7 @@ TEST_P(EveryBackend, DoesNotFireAnActiveEventThatACallbackDestroys) {
       [](ReadyBatch& batch, int target) { batch.events[static_cast<std::size_t>(target)].reset(); },
       [](ReadyBatch& batch) {
         EXPECT_EQ(batch.recorder.order, batch.order_without_target());
-        batch.base().loop(Loop::nonblock);
+        batch.base().loop(RunMode::nonblock);
       });
 }
 
@@ -154,7 +154,7 @@ TEST_P(EveryBackend, DoesNotFireAnEventOnANumberThatACallbackClosedAndOpenedAgai
       },
       [](ReadyBatch& batch) {
         EXPECT_EQ(batch.recorder.order, batch.order_without_target());
-        batch.base().loop(Loop::nonblock);
+        batch.base().loop(RunMode::nonblock);
         EXPECT_TRUE(batch.another->attached()) << "it has nothing to read yet";
       });
 }
@@ -171,7 +171,7 @@ TEST_P(EveryBackend, DoesNotFireANewEventOnTheNumberOfOneThatWasClosedWhileActiv
         batch.another->attach();
       },
       [](ReadyBatch& batch) {
-        batch.base().loop(Loop::nonblock);
+        batch.base().loop(RunMode::nonblock);
         EXPECT_TRUE(batch.another->attached()) << "it has nothing to read yet";
       });
 }
@@ -187,7 +187,7 @@ TEST_P(EveryBackend, FiresAnActiveEventThatACallbackDetachesAndAttachesInTheNext
       [](ReadyBatch& batch) {
         EXPECT_EQ(batch.recorder.order, batch.order_without_target());
         const std::size_t ran = batch.recorder.order.size();
-        batch.base().loop(Loop::nonblock);
+        batch.base().loop(RunMode::nonblock);
         EXPECT_GT(batch.recorder.order.size(), ran) << "the target at least";
       });
 }
@@ -219,9 +219,9 @@ TEST_P(EveryBackend, DoesNotFireAnEventThatTakesThePlaceOfADestroyedOne) {
   target.emplace(base, second.reader.get(), Events::read, Never());
   target->attach();
 
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
   EXPECT_EQ(recorder.order, Order{1});
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
   EXPECT_EQ(recorder.order, (Order{1, 2}));
 }
 
@@ -233,10 +233,10 @@ TEST_P(EveryBackend, DoesNotFireATickerAgainThatACallbackDetachedWhileItWasDue) 
   actor.attach(1s);
   target.attach(2s);
   time.advance(10s);
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
   time.advance(1h);
 
-  EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
   EXPECT_EQ(base.size(), 0U);
 }
 
@@ -246,7 +246,7 @@ TEST_P(EveryBackend, LetsACallbackDestroyEveryEvent) {
     ReadyBatch batch(base, Kind::persistent, actor, actor,
                      [](ReadyBatch& all, int) { all.events.clear(); });
 
-    EXPECT_EQ(base.loop(Loop::nonblock), static_cast<std::size_t>(actor) + 1);
+    EXPECT_EQ(base.loop(RunMode::nonblock), static_cast<std::size_t>(actor) + 1);
 
     EXPECT_EQ(base.size(), 0U);
     EXPECT_EQ(run(base), 0U);
@@ -274,4 +274,4 @@ TEST_P(EveryBackend, LetsACallbackDestroyEventsOfOtherPriorities) {
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

@@ -10,7 +10,7 @@
 #include "support/failing_new.hpp"
 #include "support/tracked.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 using detail::Storage;
@@ -139,4 +139,4 @@ TEST(StoredCallableMemory, IsGivenBackIfTheCallableCannotBeCopied) {
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

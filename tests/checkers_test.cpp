@@ -9,7 +9,7 @@
 
 #include "support/sanitizers.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 // What the compiler does not know, so that it can neither warn nor leave the mistake out.
@@ -83,4 +83,4 @@ TEST(DebugModeOfTheLibrary, EndsAProgramThatKeepsAnIteratorTooLong) {
 #endif
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

@@ -11,7 +11,7 @@
 #include "support/failing_call.hpp"
 #include "support/process.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 TEST_P(Children, OfOthersAreAnErrorThatNamesThem) {
@@ -239,4 +239,4 @@ TEST_P(Children, ThatAreGoneWhileTheyAreAttachedAreNotWaitedForForEver) {
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

@@ -12,7 +12,7 @@
 #include "support/children.hpp"
 #include "support/process.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 TEST_P(Children, ThatAreDetachedAreLeftAlone) {
@@ -91,9 +91,9 @@ TEST_P(Children, MayBeAttachedAgainAfterDetaching) {
     Child child(base, process.pid(), note(statuses));
     for (int i = 0; i < 5; ++i) {
       child.attach();
-      if (i % 2 == 0) base.loop(Loop::nonblock);
+      if (i % 2 == 0) base.loop(RunMode::nonblock);
       child.detach();
-      if (i % 2 == 0) base.loop(Loop::nonblock);
+      if (i % 2 == 0) base.loop(RunMode::nonblock);
     }
 
     child.attach();
@@ -264,7 +264,7 @@ TEST_P(Children, AreToldOfAtTheirPriority) {
     for (Child* const child : {&low, &middle, &high}) child->attach();
 
     for (const Process* const process : {&low_one, &middle_one, &high_one}) process->end_now();
-    base.loop(Loop::nonblock);
+    base.loop(RunMode::nonblock);
 
     EXPECT_EQ(statuses, (Told{"exited 1", "exited 2", "exited 3"}));
   });
@@ -291,4 +291,4 @@ TEST_P(Children, KeepTheBaseAliveOnlyIfTheyAreTo) {
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

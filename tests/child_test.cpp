@@ -11,7 +11,7 @@
 
 #include "support/children.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 TEST_P(Children, TellOnceHowTheyExited) {
@@ -25,7 +25,7 @@ TEST_P(Children, TellOnceHowTheyExited) {
       EXPECT_TRUE(child.attached());
       EXPECT_EQ(child.pid(), process.pid());
       EXPECT_EQ(base.size(), 1U);
-      EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+      EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
 
       process.end();
       run(base);
@@ -33,7 +33,7 @@ TEST_P(Children, TellOnceHowTheyExited) {
       EXPECT_EQ(statuses, Told{"exited " + std::to_string(status)});
       EXPECT_FALSE(child.attached());
       EXPECT_EQ(base.size(), 0U);
-      EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+      EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
     }
   });
 }
@@ -81,7 +81,7 @@ TEST_P(Children, MayHaveEndedBeforeTheyAreAttached) {
 
     child.attach();
     EXPECT_EQ(statuses, Told{}) << "callbacks run in the loop";
-    EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+    EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 
     EXPECT_EQ(statuses, Told{"exited 7"});
     EXPECT_FALSE(process.reapable());
@@ -119,10 +119,10 @@ TEST_P(Children, ThatAreStoppedHaveNotEnded) {
 
     process.kill(SIGSTOP);
     static_cast<void>(uninterrupted([&] { return ::waitid(P_PID, id, &info, WSTOPPED); }));
-    base.loop(Loop::nonblock);
+    base.loop(RunMode::nonblock);
     process.kill(SIGCONT);
     static_cast<void>(uninterrupted([&] { return ::waitid(P_PID, id, &info, WCONTINUED); }));
-    base.loop(Loop::nonblock);
+    base.loop(RunMode::nonblock);
     EXPECT_EQ(statuses, Told{});
     EXPECT_TRUE(child.attached());
 
@@ -172,10 +172,10 @@ TEST_P(Children, ThatRunOnAreNotDisturbedByOthersThatEnd) {
     second.attach();
 
     foreign.end_now();
-    base.loop(Loop::nonblock);
+    base.loop(RunMode::nonblock);
     EXPECT_EQ(statuses, Told{});
     ending.end_now();
-    base.loop(Loop::nonblock);
+    base.loop(RunMode::nonblock);
     EXPECT_EQ(statuses, Told{"exited 2"});
     EXPECT_TRUE(first.attached());
     EXPECT_EQ(foreign.reap(), "exited 3") << "nobody else's children are reaped";
@@ -231,7 +231,7 @@ TEST_P(Children, LeaveSigchldAloneOrGiveItBack) {
       destroyed->attach();
       expect_while_attached();
       first.end_now();
-      run(base, Loop::once);
+      run(base, RunMode::once);
       EXPECT_FALSE(fired.attached());
       expect_while_attached();
       EXPECT_EQ(strays, by_descriptor() && former == &count_stray ? 1 : 0);
@@ -306,4 +306,4 @@ TEST_P(Children, EndAlsoIfEveryThreadBlocksSigchld) {
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

@@ -10,7 +10,7 @@
 #include "support/forked.hpp"
 #include "support/process.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 #ifdef CLOCK_BOOTTIME
@@ -151,4 +151,4 @@ TEST_P(EveryBackend, CountsAJumpOfTheClockOnceHoweverManyPeriodsItCovers) {
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

@@ -9,7 +9,7 @@
 
 #include "support/seeded_random.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -94,4 +94,4 @@ TEST(TimeLeft, OfADeadlineThatNeverComesIsLongerThanAnyWait) {
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

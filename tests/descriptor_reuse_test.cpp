@@ -6,7 +6,7 @@
 #include "support/every_backend.hpp"
 #include "support/forked.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 // A pipe whose reader takes the number of `closing`, which is closed.
@@ -22,15 +22,15 @@ TEST_P(EveryBackend, WatchesANewFileOnANumberThatWasDetachedAndClosed) {
   Pipe old = readable_pipe();
   Event before(base, old.reader.get(), kReadPersist, recorder.note(1));
   before.attach();
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
 
   before.detach();
   const Pipe fresh = pipe_in_place_of(old.reader);
   Event after(base, fresh.reader.get(), kReadPersist, recorder.note(2));
   after.attach();
-  EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
   write_bytes(fresh.writer);
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 
   EXPECT_EQ(recorder.order, (Order{1, 2}));
 }
@@ -41,15 +41,15 @@ TEST_P(EveryBackend, WatchesANewFileThatGotTheNumberOfOneClosedWhileWatched) {
     Pipe old = make_pipe();
     Event before(base, old.reader.get(), Events::read, [] {});
     before.attach();
-    base.loop(Loop::nonblock);
+    base.loop(RunMode::nonblock);
     const Pipe fresh = pipe_in_place_of(old.reader);
     if (!with_old_event_attached) before.detach();
     Event after(base, fresh.reader.get(), Events::read, recorder.note_fired());
 
     after.attach();
-    EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+    EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
     write_bytes(fresh.writer);
-    base.loop(Loop::nonblock);
+    base.loop(RunMode::nonblock);
 
     EXPECT_EQ(std::exchange(recorder.fired, {}), Fired{Events::read});
   }
@@ -61,13 +61,13 @@ TEST_P(EveryBackend, DoesNotFireAnOldEventForTheNewFileOnItsNumber) {
     Pipe old = make_pipe();
     Event before(base, old.reader.get(), kReadPersist, Never());
     before.attach();
-    base.loop(Loop::nonblock);
+    base.loop(RunMode::nonblock);
 
     const Pipe fresh = pipe_in_place_of(old.reader);
     write_bytes(fresh.writer);
     Event after(base, fresh.reader.get(), Events::read, recorder.note(2));
     if (with_new_event) after.attach();
-    for (int i = 0; i < 3; ++i) base.loop(Loop::nonblock);
+    for (int i = 0; i < 3; ++i) base.loop(RunMode::nonblock);
 
     EXPECT_EQ(std::exchange(recorder.order, {}), with_new_event ? Order{2} : Order{});
   }
@@ -80,14 +80,14 @@ TEST_P(EveryBackend, WatchesAFileThatWasDuplicatedOntoAWatchedNumber) {
   const int number = old.reader.get();
   Event event(base, number, Events::read, recorder.note_fired());
   event.attach();
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
 
   duplicate_onto(number, other.reader);
   event.detach();
   event.assign(number, Events::read);
   event.attach();
   write_bytes(other.writer);
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 
   EXPECT_EQ(recorder.fired, Fired{Events::read});
 }
@@ -101,17 +101,17 @@ TEST_P(EveryBackend, WatchesTheOldFileAgainThatCameBackToItsNumber) {
     Ticker idle(base, [] {});
     before.attach();
     idle.attach(1h);
-    base.loop(Loop::nonblock);
+    base.loop(RunMode::nonblock);
     Fd kept = duplicate(pipe.reader);
 
     pipe.reader.close();
     before.detach();
-    if (look_between) base.loop(Loop::nonblock);
+    if (look_between) base.loop(RunMode::nonblock);
     pipe.reader = move_to(number, std::move(kept));
     Event after(base, number, Events::read, recorder.note_fired());
     after.attach();
     write_bytes(pipe.writer);
-    EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+    EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 
     EXPECT_EQ(std::exchange(recorder.fired, {}), Fired{Events::read});
   }
@@ -122,15 +122,15 @@ TEST_P(EveryBackend, NeedsNoCareForAOneShotEventThatFired) {
   Pipe old = readable_pipe();
   auto fired = std::make_unique<Event>(base, old.reader.get(), Events::read, recorder.note(1));
   fired->attach();
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
 
   const Pipe fresh = pipe_in_place_of(old.reader);
   Event after(base, fresh.reader.get(), kReadPersist, recorder.note(2));
   after.attach();
   fired.reset();
-  EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
   write_bytes(fresh.writer);
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 
   EXPECT_EQ(recorder.order, (Order{1, 2}));
 }
@@ -141,7 +141,7 @@ TEST_P(EveryBackend, KeepsANewEventWhenAnOldOneOnItsNumberIsDetachedOrDestroyed)
     Pipe old = make_pipe();
     auto before = std::make_unique<Event>(base, old.reader.get(), kReadPersist, [] {});
     before->attach();
-    base.loop(Loop::nonblock);
+    base.loop(RunMode::nonblock);
     const Pipe fresh = pipe_in_place_of(old.reader);
     Event after(base, fresh.reader.get(), kReadPersist, recorder.note(2));
     after.attach();
@@ -151,9 +151,9 @@ TEST_P(EveryBackend, KeepsANewEventWhenAnOldOneOnItsNumberIsDetachedOrDestroyed)
     } else {
       before->detach();
     }
-    base.loop(Loop::nonblock);
+    base.loop(RunMode::nonblock);
     write_bytes(fresh.writer);
-    base.loop(Loop::nonblock);
+    base.loop(RunMode::nonblock);
 
     EXPECT_EQ(std::exchange(recorder.order, {}), Order{2});
   }
@@ -170,9 +170,9 @@ TEST_P(EveryBackend, AttachesAOneShotEventAgainToTheSameFile) {
   event.attach();
 
   for (int i = 0; i < 100; ++i) {
-    EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+    EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
     write_bytes(pipe.writer);
-    EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+    EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
   }
 }
 
@@ -181,14 +181,14 @@ TEST_P(EveryBackend, WatchesAnotherFileOnTheSameNumberAfterAssign) {
   Pipe old = readable_pipe();
   Event event(base, old.reader.get(), Events::read, recorder.note_fired());
   event.attach();
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
 
   const Pipe fresh = pipe_in_place_of(old.reader);
   event.assign(fresh.reader.get(), Events::read);
   event.attach();
-  EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
   write_bytes(fresh.writer);
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 
   EXPECT_EQ(recorder.fired, (Fired{Events::read, Events::read}));
 }
@@ -201,7 +201,7 @@ TEST_P(EveryBackend, WatchesTwoFilesThatSwappedTheirNumbers) {
   Event two(base, second.reader.get(), kReadPersist, recorder.note(2));
   one.attach();
   two.attach();
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
 
   one.detach();
   two.detach();
@@ -213,7 +213,7 @@ TEST_P(EveryBackend, WatchesTwoFilesThatSwappedTheirNumbers) {
   one.attach();
   two.attach();
   write_bytes(first.writer);
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 
   EXPECT_EQ(recorder.order, Order{2}) << "the second number reads the first pipe now";
 }
@@ -227,7 +227,7 @@ TEST_P(EveryBackend, SleepsWhenAWatchedDescriptorWasClosed) {
     write_bytes(pair.theirs);
     Event event(base, pair.ours.get(), what | Events::persist, [] {});
     event.attach();
-    base.loop(Loop::nonblock);
+    base.loop(RunMode::nonblock);
 
     pair.ours.close();
     EXPECT_TRUE(stays_asleep(base, 20ms)) << to_string(what);
@@ -241,13 +241,13 @@ TEST_P(EveryBackend, KeepsTimeWhenAWatchedDescriptorWasClosedBeforeTheFirstTimer
   Pipe pipe = make_pipe();
   Event event(base, pipe.reader.get(), Events::read, [] {});
   event.attach();
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
   Timer timer(base, recorder.note(1));
 
   pipe.reader.close();  // what the base opens next gets its number
   for (int i = 0; i < 3; ++i) {
     timer.attach(1ms);
-    run(base, Loop::once);
+    run(base, RunMode::once);
     event.detach();
   }
 
@@ -287,7 +287,7 @@ TEST_P(EveryBackend, SleepsWhenADuplicateOfAClosedDescriptorIsReady) {
     Pipe pipe = make_pipe();
     Event event(base, pipe.reader.get(), kReadPersist, [] {});
     event.attach();
-    base.loop(Loop::nonblock);
+    base.loop(RunMode::nonblock);
 
     if (detach_first) event.detach();
     const Stale stale = close_but_keep(std::move(pipe));
@@ -302,7 +302,7 @@ TEST_P(EveryBackend, SleepsWhenADuplicateOfADescriptorOfAnEventThatFiredIsReady)
   Pipe pipe = readable_pipe();
   Event event(base, pipe.reader.get(), Events::read, recorder.note(1));
   event.attach();
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
 
   const Stale stale = close_but_keep(std::move(pipe));
 
@@ -315,7 +315,7 @@ TEST_P(EveryBackend, SleepsWhenADuplicateIsReadyAndTheOldEventIsStillAttached) {
   Pipe pipe = make_pipe();
   Event event(base, pipe.reader.get(), Events::read | Events::closed, [] {});
   event.attach();
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
 
   const Stale stale = close_but_keep(std::move(pipe));
 
@@ -335,7 +335,7 @@ TEST_P(EveryBackend, DoesNotFireForADuplicateOfTheFileThatHadTheNumberBefore) {
     std::optional<Event> old(std::in_place, base, number, Events::read | options_of_old, [] {});
     old->attach();
     if (how == How::fired) write_bytes(pipe.writer);
-    base.loop(Loop::nonblock);
+    base.loop(RunMode::nonblock);
     if (how == How::detached_before_close) old->detach();
     const Stale stale = close_but_keep(std::move(pipe));
     if (how == How::detached_after_close) old->detach();
@@ -348,7 +348,7 @@ TEST_P(EveryBackend, DoesNotFireForADuplicateOfTheFileThatHadTheNumberBefore) {
     EXPECT_TRUE(stays_asleep(base));
     EXPECT_EQ(seen.fired, Fired{}) << "it has nothing to read";
     write_bytes(next.writer);
-    base.loop(Loop::nonblock);
+    base.loop(RunMode::nonblock);
 
     EXPECT_EQ(seen.fired, Fired{Events::read});
   }
@@ -363,11 +363,11 @@ TEST_P(EveryBackend, WatchesADescriptorAndItsDuplicateApart) {
 
   one.attach();
   two.attach();
-  EXPECT_EQ(base.loop(Loop::nonblock), 2U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 2U);
   one.detach();
   pipe.reader.close();
   recorder.order.clear();
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
   EXPECT_EQ(recorder.order, Order{2});
   two.detach();
 
@@ -389,7 +389,7 @@ TEST_P(EveryBackend, LosesNoOtherEventWhenTheKernelsSetIsRepaired) {
   Pipe pipe = make_pipe();
   Event old(base, pipe.reader.get(), kReadPersist, [] {});
   old.attach();
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
 
   const Stale stale = close_but_keep(std::move(pipe));
   old.detach();
@@ -398,7 +398,7 @@ TEST_P(EveryBackend, LosesNoOtherEventWhenTheKernelsSetIsRepaired) {
   for (const Pipe& each : pipes) write_bytes(each.writer);
   always.attach();
   on_file = 0;
-  EXPECT_EQ(base.loop(Loop::nonblock), 21U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 21U);
 
   EXPECT_EQ(recorder.order.size(), 20U);
   EXPECT_EQ(on_file, 1);
@@ -414,7 +414,7 @@ TEST_P(EveryBackend, KeepsTimersWhenTheKernelsSetIsRepaired) {
   });
   old.attach();
   ticker.attach(1ms);
-  run(base, Loop::once);
+  run(base, RunMode::once);
 
   const Stale stale = close_but_keep(std::move(pipe));
   old.detach();
@@ -439,7 +439,7 @@ TEST_P(EveryBackend, HasAKernelSideInAChildUnderNumbersThatWereClosedWhileWatche
   EXPECT_TRUE(succeeds_in_child([&] {
     for (Pipe& pipe : pipes) pipe.reader.close();
     base.after_fork();
-    EXPECT_EQ(base.loop(Loop::once), 1U);
+    EXPECT_EQ(base.loop(RunMode::once), 1U);
     EXPECT_EQ(recorder.order, Order{1});
   }));
 }
@@ -458,8 +458,8 @@ TEST_P(EveryBackend, RepairsItsSetUnderANumberThatWasClosedWhileWatched) {
 
   Timer timer(base, recorder.note(1));
   timer.attach();
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

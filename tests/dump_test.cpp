@@ -5,7 +5,7 @@
 
 #include "support/every_backend.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 std::string dump(const Base& base) {
@@ -71,7 +71,7 @@ TEST_P(EveryBackend, ListsWhatIsActiveAndWhy) {
   first.attach(2s);
   time.advance(2s);
 
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
 
   EXPECT_EQ(text, fd + " read, persist, middle, active: read|timeout\n"
                        "timer, one-shot, middle, active: timeout\n"
@@ -107,4 +107,4 @@ TEST_P(EveryBackend, ListsADueTimerOnceHoweverLateItIs) {
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

@@ -15,7 +15,7 @@
 #include "support/failing_call.hpp"
 #include "support/process.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 bool is_readable(int fd, int milliseconds = 0) {
@@ -55,7 +55,7 @@ TEST_P(Embedded, IsReadableWhileADescriptorIsReady) {
 
   write_bytes(pipe.writer);
   EXPECT_TRUE(is_readable(fd));
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 
   EXPECT_FALSE(is_readable(fd));
 }
@@ -71,13 +71,13 @@ TEST_P(Embedded, IsReadableAfterAPostOrAStopOfAnotherThread) {
     std::thread([&] { base.post(recorder.note(1)); }).join();
     EXPECT_TRUE(is_readable(fd, kGenerous));
     EXPECT_EQ(base.next_timeout(), Duration::zero());
-    EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+    EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
     EXPECT_FALSE(is_readable(fd));
 
     std::thread([&] { base.stop(); }).join();
     EXPECT_TRUE(is_readable(fd, kGenerous));
-    EXPECT_EQ(base.loop(Loop::nonblock), 0U) << "it does not look after a stop";
-    EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+    EXPECT_EQ(base.loop(RunMode::nonblock), 0U) << "it does not look after a stop";
+    EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
   }
 }
 
@@ -86,7 +86,7 @@ TEST_P(Embedded, IsReadableForWhatWasPostedBeforeItWasAskedFor) {
   base.post(recorder.note(1));
   const int fd = base.fd();
   EXPECT_TRUE(is_readable(fd));
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
   EXPECT_FALSE(is_readable(fd));
 }
 
@@ -94,9 +94,9 @@ TEST_P(Embedded, IsReadableForWhatACallbackPosts) {
   Base base(options());
   const int fd = base.fd();
   base.post([&] { base.post(recorder.note(1)); });
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
   EXPECT_TRUE(is_readable(fd));
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
   EXPECT_EQ(recorder.order, Order{1});
 }
 
@@ -106,9 +106,9 @@ TEST_P(Embedded, IsReadableWhileSomethingIsLeftActive) {
   for (int i = 0; i < 3; ++i) base.post([&] { base.stop_now(); });
   for (int i = 0; i < 3; ++i) {
     EXPECT_TRUE(is_readable(fd)) << i;
-    EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+    EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
   }
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
   EXPECT_FALSE(is_readable(fd));
 }
 
@@ -121,7 +121,7 @@ TEST_P(Embedded, IsReadableAfterASignal) {
 
   ::raise(SIGUSR1);
   EXPECT_TRUE(is_readable(fd));
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 
   EXPECT_FALSE(is_readable(fd));
 }
@@ -134,10 +134,10 @@ TEST_P(Embedded, IsReadableWhenAnAlarmOfTheRealClockIsDue) {
   const int fd = base.fd();
   first.attach();
   alarm.attach(std::chrono::system_clock::now() + 10ms);
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 
   EXPECT_TRUE(is_readable(fd, kGenerous));
-  while (recorder.order.empty()) base.loop(Loop::nonblock);
+  while (recorder.order.empty()) base.loop(RunMode::nonblock);
   EXPECT_EQ(recorder.order, Order{1});
 }
 
@@ -150,7 +150,7 @@ TEST_P(Embedded, IsNotReadableForWhatNobodyWantsAnyMore) {
   event.attach();
   other.attach();
   const int fd = base.fd();
-  EXPECT_EQ(base.loop(Loop::nonblock), 2U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 2U);
 
   EXPECT_FALSE(is_readable(fd));
 }
@@ -168,7 +168,7 @@ TEST_P(Embedded, StaysReadableThroughARepairOfTheKernelsSet) {
   write_bytes(pipe.writer);
 
   EXPECT_TRUE(is_readable(fd));
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 }
 
 // The child has the descriptors of the loop open, and so keeps the set that a repair replaces.
@@ -190,7 +190,7 @@ TEST_P(Embedded, IsNotReadableForASetThatOnlyAChildStillHas) {
   closed.reader.close();
   old.detach();
   write_bytes(closed.writer);
-  for (int i = 0; i < 5; ++i) base.loop(Loop::nonblock);
+  for (int i = 0; i < 5; ++i) base.loop(RunMode::nonblock);
   EXPECT_FALSE(is_readable(fd));
 
   write_bytes(end.writer);
@@ -232,9 +232,9 @@ TEST_P(EveryBackend, LetsNoOtherLoopSleepWhileARegularFileIsWatched) {
   if (base.backend() == Backend::epoll) {
     EXPECT_EQ(base.next_timeout(), Duration::zero());
   }
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
   event.detach();
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
   EXPECT_EQ(base.next_timeout(), std::nullopt);
 }
 
@@ -246,10 +246,10 @@ TEST_P(Embedded, IsReadableWhenATimerOnBoottimeIsDue) {
   Timer timer(base, recorder.note(1));
   const int fd = base.fd();
   timer.attach(10ms);
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
 
   EXPECT_TRUE(is_readable(fd, kGenerous));
-  while (timer.attached()) base.loop(Loop::nonblock);
+  while (timer.attached()) base.loop(RunMode::nonblock);
   EXPECT_EQ(recorder.order, Order{1});
 }
 
@@ -259,7 +259,7 @@ TEST_P(EveryBackend, LetsNoOtherLoopSleepWhileSomethingIsToBeRun) {
 
   event.activate(Events::timeout);
   EXPECT_EQ(base.next_timeout(), Duration::zero());
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
   EXPECT_EQ(base.next_timeout(), std::nullopt);
 
   base.post([&] {
@@ -267,9 +267,9 @@ TEST_P(EveryBackend, LetsNoOtherLoopSleepWhileSomethingIsToBeRun) {
     base.stop_now();
   });
   EXPECT_EQ(base.next_timeout(), Duration::zero());
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
   EXPECT_EQ(base.next_timeout(), Duration::zero()) << "it was left active";
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
 
   {
     const Hook idle(base, Hook::When::idle, [] {});
@@ -295,14 +295,14 @@ TEST_P(Embedded, IsNotReadableForLongWithoutAnythingThatKeepsItAlive) {
   Event event(base, pipe.reader.get(), Events::read, recorder.note(1));
   const int fd = base.fd();
   std::thread([&] { base.stop(); }).join();
-  for (int i = 0; i < 2; ++i) base.loop(Loop::nonblock);
+  for (int i = 0; i < 2; ++i) base.loop(RunMode::nonblock);
   EXPECT_FALSE(is_readable(fd));
 
   event.keep_alive(false);
   event.attach();
   EXPECT_TRUE(is_readable(fd));
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U) << "it looks, though dispatch() would have returned";
-  base.loop(Loop::nonblock);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U) << "it looks, though dispatch() would have returned";
+  base.loop(RunMode::nonblock);
   EXPECT_FALSE(is_readable(fd));
 }
 
@@ -319,7 +319,7 @@ TEST_P(Embedded, RunsInsideAnotherBase) {
   in_inner.attach();
   ticker.attach(1ms);
 
-  const auto run_inner = [&] { inner.loop(Loop::nonblock); };
+  const auto run_inner = [&] { inner.loop(RunMode::nonblock); };
   Event ready(outer, inner.fd(), Events::read | Events::persist, run_inner);
   Timer due(outer, run_inner);
   ready.attach();
@@ -340,7 +340,7 @@ TEST_P(Embedded, WakesALoopThatWaitsForItForSoManyPosts) {
   constexpr int kPosts = 1000;
   int ran = 0;
   Event ready(outer, inner.fd(), Events::read | Events::persist,
-              [&] { inner.loop(Loop::nonblock); });
+              [&] { inner.loop(RunMode::nonblock); });
   ready.attach();
   std::thread poster([&] {
     for (int i = 0; i < kPosts; ++i) {
@@ -409,4 +409,4 @@ INSTANTIATE_TEST_SUITE_P(, Embedded, testing::ValuesIn(usable_backends()),
                          [](const auto& chosen) { return to_string(chosen.param); });
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

@@ -4,7 +4,7 @@
 
 #include "support/every_backend.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 constexpr Errc kErrcs[] = {Errc::already_attached, Errc::invalid_event, Errc::reentered,
@@ -48,4 +48,4 @@ TEST_P(EveryBackend, ThrowsTheErrorThatTryAttachReturns) {
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

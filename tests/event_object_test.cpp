@@ -4,7 +4,7 @@
 
 #include "support/every_backend.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 TEST_P(EveryBackend, KnowsWhatAnEventWasMadeOf) {
@@ -71,9 +71,9 @@ TEST_P(EveryBackend, AttachesAndDetachesAnEventAnyNumberOfTimes) {
 
   for (int i = 0; i < 1000; ++i) {
     event.attach(1h);
-    if (i % 10 == 0) base.loop(Loop::nonblock);
+    if (i % 10 == 0) base.loop(RunMode::nonblock);
     EXPECT_TRUE(event.detach());
-    if (i % 7 == 0) base.loop(Loop::nonblock);
+    if (i % 7 == 0) base.loop(RunMode::nonblock);
   }
 
   EXPECT_EQ(recorder.order.size(), 100U);
@@ -92,7 +92,7 @@ TEST_P(EveryBackend, WatchesSomethingElseAfterAssign) {
   EXPECT_EQ(event.events(), Events::write | Events::persist);
   EXPECT_EQ(event.timeout(), 0s);
   event.attach();
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
 
   EXPECT_EQ(recorder.fired, Fired{Events::write});
 }
@@ -139,7 +139,7 @@ TEST_P(EveryBackend, ForgetsAnActivationWhenTheEventIsAssigned) {
   event.activate(Events::timeout);
   event.assign(-1, Events::timeout);
 
-  EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
 }
 
 // activate()
@@ -168,7 +168,7 @@ TEST_P(EveryBackend, FiresByHandWhatIsAttachedAsIfItWereReady) {
 
   once.activate(Events::read);
   stays.activate(Events::read);
-  EXPECT_EQ(base.loop(Loop::nonblock), 2U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 2U);
 
   EXPECT_EQ(recorder.fired, (Fired{Events::read, Events::read}));
   EXPECT_FALSE(once.attached());
@@ -185,7 +185,7 @@ TEST_P(EveryBackend, TellsWhatWasActivatedTogetherWithWhatCameTrue) {
 
   event.activate(Events::write);
   event.activate(Events::closed);
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 
   EXPECT_EQ(recorder.fired, Fired{Events::read | Events::write | Events::closed | Events::timeout});
 }
@@ -209,7 +209,7 @@ TEST_P(EveryBackend, FiresByHandInTheTurnOfItsPriority) {
   low.activate(Events::timeout);
   middle.attach();
   high.activate(Events::timeout);
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
 
   EXPECT_EQ(recorder.order, (Order{1, 2, 3}));
 }
@@ -223,7 +223,7 @@ TEST_P(EveryBackend, FiresInTheNextIterationWhatACallbackActivates) {
 
   self.activate(Events::timeout);
   for (std::size_t i = 1; i <= 5; ++i) {
-    EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+    EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
     EXPECT_EQ(recorder.order.size(), i);
   }
 }
@@ -240,8 +240,8 @@ TEST_P(EveryBackend, FiresInTheNextIterationWhatAMoreUrgentCallbackActivates) {
       Priority::high);
 
   high.attach();
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 
   EXPECT_EQ(recorder.order, (Order{1, 2}));
 }
@@ -253,7 +253,7 @@ TEST_P(EveryBackend, FiresByHandAnyNumberOfEvents) {
     events.emplace_back(base, -1, Events::timeout, recorder.note(i)).activate(Events::timeout);
   }
 
-  EXPECT_EQ(base.loop(Loop::nonblock), 100'000U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 100'000U);
 
   EXPECT_TRUE(std::is_sorted(recorder.order.begin(), recorder.order.end()));
 }
@@ -274,4 +274,4 @@ TEST_P(EveryBackend, DoesNotFireWhatWasActivatedAndThenDetached) {
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

@@ -55,7 +55,7 @@ class ChatServerOnEveryBackend : public testing::TestWithParam<event::Backend> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Backends, ChatServerOnEveryBackend,
-                         testing::ValuesIn(event::test::usable_backends()),
+                         testing::ValuesIn(event_cpp::test::usable_backends()),
                          [](const auto& tested) { return examples_test::name_of(tested.param); });
 
 TEST_P(ChatServerOnEveryBackend, PassesEachLineOnToAllTheOthers) {
@@ -150,7 +150,7 @@ class CrampedChatServer : public ChatServerOnEveryBackend {
 };
 
 INSTANTIATE_TEST_SUITE_P(Backends, CrampedChatServer,
-                         testing::ValuesIn(event::test::usable_backends()),
+                         testing::ValuesIn(event_cpp::test::usable_backends()),
                          [](const auto& tested) { return examples_test::name_of(tested.param); });
 
 TEST_P(CrampedChatServer, KeepsNoMoreForACrowdThatDoesNotReadThanItMay) {

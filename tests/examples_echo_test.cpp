@@ -38,7 +38,7 @@ class EchoServerOnEveryBackend : public testing::TestWithParam<event::Backend> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Backends, EchoServerOnEveryBackend,
-                         testing::ValuesIn(event::test::usable_backends()),
+                         testing::ValuesIn(event_cpp::test::usable_backends()),
                          [](const auto& tested) { return examples_test::name_of(tested.param); });
 
 // Runs a command line; returns what it prints.
@@ -222,7 +222,7 @@ TEST_P(EchoServerOnEveryBackend, StopsCleanlyWithItsStatistics) {
 }
 
 TEST(EchoServer, TakesTheBackendAsAnOption) {
-  for (const event::Backend backend : event::test::usable_backends()) {
+  for (const event::Backend backend : event_cpp::test::usable_backends()) {
     const Server server("echo_server", {"--backend", examples_test::name_of(backend)});
     EXPECT_TRUE(TcpClient(server.port()).echoes("hello"));
   }

@@ -84,7 +84,7 @@ class ProcessStoppedBySignal : public SignalExampleTest {
 
 class ServerStoppedBySignal : public ProcessStoppedBySignal {};
 INSTANTIATE_TEST_SUITE_P(Backends, ServerStoppedBySignal,
-                         testing::Combine(testing::ValuesIn(event::test::usable_backends()),
+                         testing::Combine(testing::ValuesIn(event_cpp::test::usable_backends()),
                                           testing::Values(SIGINT, SIGTERM)),
                          kBackendAndSignal);
 
@@ -136,7 +136,7 @@ class StopOnSignalHelper : public SignalExampleTest {
   Handler terminate_;
 };
 INSTANTIATE_TEST_SUITE_P(Backends, StopOnSignalHelper,
-                         testing::Combine(testing::ValuesIn(event::test::usable_backends()),
+                         testing::Combine(testing::ValuesIn(event_cpp::test::usable_backends()),
                                           testing::Values(SIGINT, SIGTERM)),
                          kBackendAndSignal);
 
@@ -167,7 +167,7 @@ class SignalShutdownExample : public ProcessStoppedBySignal {
   }
 };
 INSTANTIATE_TEST_SUITE_P(Backends, SignalShutdownExample,
-                         testing::Combine(testing::ValuesIn(event::test::usable_backends()),
+                         testing::Combine(testing::ValuesIn(event_cpp::test::usable_backends()),
                                           testing::Values(SIGINT, SIGTERM)),
                          kBackendAndSignal);
 
@@ -250,7 +250,7 @@ class SupervisorExample : public testing::TestWithParam<event::Backend> {
   }
 };
 INSTANTIATE_TEST_SUITE_P(Backends, SupervisorExample,
-                         testing::ValuesIn(event::test::usable_backends()), kBackend);
+                         testing::ValuesIn(event_cpp::test::usable_backends()), kBackend);
 
 TEST_P(SupervisorExample, EndsWithStatus0WhenTheCommandEndsWell) {
   ChildProcess process(command({}, "echo hello"), on_backend(GetParam()));
@@ -423,8 +423,8 @@ TEST(SupervisorExample, RefusesAWrongCommandLine) {
 }
 
 class CronExample : public testing::TestWithParam<event::Backend> {};
-INSTANTIATE_TEST_SUITE_P(Backends, CronExample, testing::ValuesIn(event::test::usable_backends()),
-                         kBackend);
+INSTANTIATE_TEST_SUITE_P(Backends, CronExample,
+                         testing::ValuesIn(event_cpp::test::usable_backends()), kBackend);
 
 TEST_P(CronExample, FiresAtFullPeriodsOnlyNeverEarlyAndEndsWhenAllAreCounted) {
   ChildProcess process({example("cron"), "--every", "250ms", "--count", "4"},
@@ -471,8 +471,8 @@ class GlibExample : public EmbeddedExample {
     if (!std::filesystem::exists(example("glib"))) GTEST_SKIP() << "built without GLib";
   }
 };
-INSTANTIATE_TEST_SUITE_P(Backends, GlibExample, testing::ValuesIn(event::test::usable_backends()),
-                         kBackend);
+INSTANTIATE_TEST_SUITE_P(Backends, GlibExample,
+                         testing::ValuesIn(event_cpp::test::usable_backends()), kBackend);
 
 TEST_P(GlibExample, RunsATickerAndAPipeInsideTheMainLoopOfGlibOrSaysThatItCannot) {
   if (!has_descriptor(GetParam())) return expect_refusal("glib");
@@ -497,8 +497,8 @@ TEST_P(GlibExample, RunsATickerAndAPipeInsideTheMainLoopOfGlibOrSaysThatItCannot
 }
 
 class NestedExample : public EmbeddedExample {};
-INSTANTIATE_TEST_SUITE_P(Backends, NestedExample, testing::ValuesIn(event::test::usable_backends()),
-                         kBackend);
+INSTANTIATE_TEST_SUITE_P(Backends, NestedExample,
+                         testing::ValuesIn(event_cpp::test::usable_backends()), kBackend);
 
 TEST_P(NestedExample, RunsTickersAndPostsOfBothBasesOrSaysThatItCannot) {
   if (!has_descriptor(GetParam())) return expect_refusal("nested");

@@ -129,7 +129,7 @@ TEST(ExampleAcceptor, TakesAtMostSixteenConnectionsBeforeOthersHaveTheirTurn) {
                                    [&](UniqueFd fd) { accepted.push_back(std::move(fd)); });
   std::size_t most = 0;
   for (std::size_t before = 0; accepted.size() < clients.size(); before = accepted.size()) {
-    base.loop(event::Loop::once);
+    base.loop(event::RunMode::once);
     most = std::max(most, accepted.size() - before);
   }
 
@@ -146,13 +146,13 @@ TEST(ExampleAcceptor, HasNoMoreConnectionsOpenThanItMay) {
   std::size_t open = 0;
   support::Acceptor acceptor(
       base, std::move(listener), [&](UniqueFd) { ++open; }, 20);
-  while (base.loop(event::Loop::nonblock) > 0) {
+  while (base.loop(event::RunMode::nonblock) > 0) {
   }
   EXPECT_EQ(open, 20U);
   EXPECT_EQ(base.size(), 0U) << "it does not look at the door while it is full";
 
   acceptor.resume(3);
-  while (base.loop(event::Loop::nonblock) > 0) {
+  while (base.loop(event::RunMode::nonblock) > 0) {
   }
   EXPECT_EQ(open, 23U);
 }
@@ -195,7 +195,7 @@ TEST_F(FailingAcceptor, TriesTenTimesASecondAndReportsOnce) {
   const event::TimePoint begin = time_.now();
 
   std::size_t callbacks = 0;
-  while (time_.now() - begin < 10s) callbacks += base_.loop(event::Loop::once);
+  while (time_.now() - begin < 10s) callbacks += base_.loop(event::RunMode::once);
 
   // An attempt and a timer each time; a report at the begin and then each second.
   EXPECT_LE(callbacks, 202U);
@@ -205,11 +205,11 @@ TEST_F(FailingAcceptor, TriesTenTimesASecondAndReportsOnce) {
 }
 
 TEST_F(FailingAcceptor, TriesAtOnceWhenADescriptorBecomesFree) {
-  base_.loop(event::Loop::once);
-  ASSERT_EQ(base_.loop(event::Loop::nonblock), 0U);
+  base_.loop(event::RunMode::once);
+  ASSERT_EQ(base_.loop(event::RunMode::nonblock), 0U);
 
   acceptor_.resume();
-  EXPECT_EQ(base_.loop(event::Loop::nonblock), 1U);
+  EXPECT_EQ(base_.loop(event::RunMode::nonblock), 1U);
 }
 
 }  // namespace

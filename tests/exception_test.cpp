@@ -5,7 +5,7 @@
 
 #include "support/every_backend.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 struct Thrown : std::runtime_error {
@@ -46,7 +46,7 @@ TEST_P(EveryBackend, KeepsTheRestActiveAfterAnExceptionThoughItIsNotReadyAnyMore
 
   EXPECT_THROW(run(base), Thrown);
   drain(pipe.reader);
-  EXPECT_EQ(base.loop(Loop::nonblock), 2U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 2U);
 
   EXPECT_EQ(recorder.fired, (Fired{Events::read, Events::timeout}));
 }
@@ -162,4 +162,4 @@ TEST_P(EveryBackend, LetsTheRestOfAnAbandonedBatchBeDestroyed) {
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

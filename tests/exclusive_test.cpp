@@ -10,7 +10,7 @@
 
 #include "support/every_backend.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 bool has_exclusive(const Options& options) {
@@ -114,7 +114,7 @@ TEST_P(EveryBackend, ChangesWhatIsWantedOfAnExclusiveDescriptor) {
   Event closed(base, fd, Events::closed | Events::persist, recorder.note(4));
   const auto fired = [&] {
     recorder.order.clear();
-    base.loop(Loop::nonblock);
+    base.loop(RunMode::nonblock);
     return recorder.order;
   };
 
@@ -150,7 +150,7 @@ TEST_P(EveryBackend, WakesForAllOnceSomebodyOnAnExclusiveDescriptorDoesNotAskFor
   shared.attach();
 
   EXPECT_GT(base.stats().registrations, before) << "the kernel must be told";
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
   EXPECT_EQ(recorder.order, (Order{1, 2}));
 }
 
@@ -164,7 +164,7 @@ TEST_P(EveryBackend, KeepsAnExclusiveEventWhenTheKernelsSetIsRepaired) {
   meet_stale_registration(base);
 
   write_bytes(pipe.writer);
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 
   EXPECT_EQ(recorder.order, Order{1});
 }
@@ -177,9 +177,9 @@ TEST_P(EveryBackend, DoesNotKeepAnExclusiveRegistrationThatNobodyWants) {
   Event event(base, pipe.reader.get(), Events::read | Events::exclusive, recorder.note(1));
   event.attach();
   const std::uint64_t before = base.stats().registrations;
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
   drain(pipe.reader);
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
 
   EXPECT_EQ(base.stats().registrations, before + 1);
 }
@@ -196,7 +196,7 @@ TEST_P(EveryBackend, AttachesAnExclusiveOneShotAgainAndAgain) {
 
   run(base);
   EXPECT_EQ(fired, 5);
-  for (int i = 0; i < 3; ++i) base.loop(Loop::nonblock | Loop::keep_alive);
+  for (int i = 0; i < 3; ++i) base.loop(RunMode::nonblock | RunMode::keep_alive);
   event.attach();
   run(base);
 
@@ -204,4 +204,4 @@ TEST_P(EveryBackend, AttachesAnExclusiveOneShotAgainAndAgain) {
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

@@ -11,7 +11,7 @@
 #include "support/failing_call.hpp"
 #include "support/process.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 class FailingCalls : public EveryBackend {
@@ -78,10 +78,10 @@ TEST_P(FailingCalls, AnAttachThatFailedLeavesOthersOnTheDescriptorAlone) {
   }
 
   EXPECT_EQ(base.size(), 1U);
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
   EXPECT_EQ(recorder.order, (Order{1}));
   writer.attach(1s);
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
   EXPECT_EQ(recorder.order, (Order{1, 1, 2}));
 }
 
@@ -90,8 +90,8 @@ TEST_P(FailingCalls, AOneShotThatFiredIsAttachedAgainAfterAnAttachThatFailed) {
   const Pipe pipe = readable_pipe();
   Event event(base, pipe.reader.get(), Events::read, recorder.note(1));
   event.attach();
-  base.loop(Loop::nonblock);
-  base.loop(Loop::nonblock);  // reports what nobody wants
+  base.loop(RunMode::nonblock);
+  base.loop(RunMode::nonblock);  // reports what nobody wants
   Event other(base, pipe.reader.get(), Events::read | Events::closed, recorder.note(2));
   {
     const FailingCall failing(attaching(), ENOMEM);
@@ -100,7 +100,7 @@ TEST_P(FailingCalls, AOneShotThatFiredIsAttachedAgainAfterAnAttachThatFailed) {
 
   event.attach();
   other.attach();
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
 
   EXPECT_EQ(recorder.order, (Order{1, 1, 2}));
 }
@@ -178,7 +178,7 @@ TEST_P(FailingCalls, AWaitThatFailsLeavesNoWatchForTheFileThatTakesTheNumberNext
   const Fd taken = move_to(number, std::move(fresh.ours));
   write_bytes(fresh.theirs);
 
-  EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
 }
 
 TEST_P(FailingCalls, AWaitThatFailsIsMadeUpForWithAllThatItWasToTell) {
@@ -194,7 +194,7 @@ TEST_P(FailingCalls, AWaitThatFailsIsMadeUpForWithAllThatItWasToTell) {
   }
   write_bytes(pipe.writer);
 
-  EXPECT_EQ(base.loop(Loop::once), 1U);
+  EXPECT_EQ(base.loop(RunMode::once), 1U);
 
   EXPECT_EQ(recorder.order, (Order{1}));
 }
@@ -207,7 +207,7 @@ TEST_P(FailingCalls, AnInterruptedWaitDoesNotEndOnceEarly) {
   event.attach(1h);
   const FailingCall failing(waiting(), EINTR, 1, 3);
 
-  EXPECT_EQ(base.loop(Loop::once), 1U);
+  EXPECT_EQ(base.loop(RunMode::once), 1U);
 
   EXPECT_EQ(failing.failures(), 3U);
   EXPECT_EQ(recorder.order, (Order{1}));
@@ -260,7 +260,7 @@ TEST_P(FailingCalls, AFullWakeUpCounterStillWakesAndNeverBlocks) {
     static_cast<void>(::write(counter, &kFullCounter, sizeof kFullCounter));
     base.stop();
   });
-  run(base, Loop::keep_alive);
+  run(base, RunMode::keep_alive);
   poster.join();
 
   EXPECT_EQ(ran, kRounds);
@@ -308,7 +308,8 @@ TEST_P(FailingEpoll, AClosedKernelSetIsAnErrorAndNoBusyLoop) {
   ASSERT_GE(set, 0);
   ::close(set);
 
-  for (const Loop mode : {Loop::forever, Loop::once, Loop::nonblock, Loop::keep_alive}) {
+  for (const RunMode mode :
+       {RunMode::forever, RunMode::once, RunMode::nonblock, RunMode::keep_alive}) {
     EXPECT_EQ(thrown_by([&] { run(base, mode); }), system_error(EBADF));
   }
 }
@@ -369,14 +370,14 @@ TEST_P(FailingEpoll, ARepairThatFailsIsReportedAndMadeLater) {
   {
     const FailingCall failing(Call::epoll_create1, EMFILE);
     EXPECT_EQ(thrown_by([&] {
-                for (int i = 0; i < 10; ++i) base.loop(Loop::nonblock);
+                for (int i = 0; i < 10; ++i) base.loop(RunMode::nonblock);
               }),
               system_error(EMFILE));
   }
-  for (int i = 0; i < 10; ++i) base.loop(Loop::nonblock);
+  for (int i = 0; i < 10; ++i) base.loop(RunMode::nonblock);
   recorder.order.clear();
   write_bytes(healthy.writer);
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
 
   EXPECT_EQ(recorder.order, (Order{1}));
   EXPECT_TRUE(stays_asleep(base));
@@ -399,7 +400,7 @@ TEST_P(FailingEpoll, ARepairThatFailsHalfwayLosesNothing) {
 
     const FailingCall failing(Call::epoll_ctl, ENOMEM, n);
     for (int i = 0; i < 5; ++i) {
-      const std::error_code error = thrown_by([&] { base.loop(Loop::nonblock); });
+      const std::error_code error = thrown_by([&] { base.loop(RunMode::nonblock); });
       EXPECT_TRUE(!error || error == system_error(ENOMEM)) << error;
     }
     for (const Pipe& pipe : pipes) write_bytes(pipe.writer);
@@ -422,7 +423,7 @@ TEST_P(FailingEpoll, ARepairThatFailsHalfwayKeepsTheWakeUp) {
     std::size_t failures = 0;
     {
       const FailingCall failing(Call::epoll_ctl, ENOMEM, n);
-      for (int i = 0; i < 5; ++i) thrown_by([&] { base.loop(Loop::nonblock); });
+      for (int i = 0; i < 5; ++i) thrown_by([&] { base.loop(RunMode::nonblock); });
       failures = failing.failures();
     }
     const TimePoint start = steady_now();
@@ -452,4 +453,4 @@ INSTANTIATE_TEST_SUITE_P(, FailingCalls, testing::ValuesIn(usable_backends()),
                          [](const auto& chosen) { return to_string(chosen.param); });
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

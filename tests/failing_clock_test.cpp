@@ -9,7 +9,7 @@
 
 #if EVENT_HAVE_EPOLL
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 class ClocksThatCannotBeSet : public EveryBackend {
@@ -66,7 +66,7 @@ TEST_P(ClocksThatCannotBeSet, AreLookedAtOnceASecondInsideAnotherLoop) {
   static_cast<void>(base.fd());
   Alarm alarm(base, [] { ADD_FAILURE(); });
   alarm.attach(std::chrono::system_clock::now() + 1h);
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
 
   const std::optional<Duration> left = base.next_timeout();
 
@@ -78,6 +78,6 @@ INSTANTIATE_TEST_SUITE_P(, ClocksThatCannotBeSet, testing::ValuesIn(usable_backe
                          [](const auto& chosen) { return to_string(chosen.param); });
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test
 
 #endif

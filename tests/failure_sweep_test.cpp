@@ -7,7 +7,7 @@
 #include "support/process.hpp"
 #include "support/scenario.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 constexpr std::size_t kMoreThanAny = 2000;  // failures at different points
@@ -172,4 +172,4 @@ INSTANTIATE_TEST_SUITE_P(, FailureSweep, testing::ValuesIn(usable_backends()),
                          [](const auto& chosen) { return to_string(chosen.param); });
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

@@ -7,7 +7,7 @@
 #include "support/seeded_random.hpp"
 #include "support/table_test.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 using detail::Node;
@@ -168,4 +168,4 @@ TEST_F(TableOfReusedNumbers, NeverMixesUpFilesWhateverHappensToTheirNumbers) {
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

@@ -11,7 +11,7 @@
 #include "support/failing_new.hpp"
 #include "support/table_test.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 using detail::Node;
@@ -515,4 +515,4 @@ TEST_F(Table, LetsNodesGoInAnyOrder) {
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

@@ -6,7 +6,7 @@
 #include "support/every_backend.hpp"
 #include "support/process.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 TEST_P(EveryBackend, TellsAnEventOnlyWhatItAskedFor) {
@@ -18,7 +18,7 @@ TEST_P(EveryBackend, TellsAnEventOnlyWhatItAskedFor) {
     Event event(base, pair.ours.get(), what, seen.note_fired());
 
     event.attach();
-    base.loop(Loop::nonblock);
+    base.loop(RunMode::nonblock);
 
     EXPECT_EQ(seen.fired, Fired{what});
   }
@@ -34,7 +34,7 @@ TEST_P(EveryBackend, TellsEachEventOnADescriptorOnlyWhatThatOneAskedFor) {
   Event closed(base, pair.ours.get(), Events::closed, Never());
 
   for (Event* event : {&reader, &writer, &both, &closed}) event->attach();
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
 
   EXPECT_EQ(recorder.fired, (Fired{Events::read, Events::write, Events::read | Events::write}));
 }
@@ -75,7 +75,7 @@ TEST_P(EveryBackend, EndsTheWatchOfAOneShotEventThatTimedOut) {
   run(base);
   write_bytes(pipe.writer);
 
-  EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
   EXPECT_EQ(recorder.fired, Fired{Events::timeout});
 }
 
@@ -105,11 +105,11 @@ TEST_P(EveryBackend, FiresAOneShotEventAttachedAgainInItsCallbackInTheNextIterat
 
   event.attach();
   for (std::size_t i = 1; i <= 100; ++i) {
-    EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+    EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
     EXPECT_EQ(recorder.fired.size(), i);
   }
   drain(pipe.reader);
-  EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
 }
 
 TEST_P(EveryBackend, LetsAOneShotEventWatchSomethingElseInItsCallback) {
@@ -125,7 +125,7 @@ TEST_P(EveryBackend, LetsAOneShotEventWatchSomethingElseInItsCallback) {
   });
 
   event.attach();
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
   EXPECT_EQ(run(base), 1U);
 
   EXPECT_EQ(recorder.fired, (Fired{Events::read, Events::write}));
@@ -160,7 +160,7 @@ TEST_P(EveryBackend, FiresAgainWhileSomethingIsLeftToRead) {
   });
 
   event.attach();
-  while (base.loop(Loop::nonblock) > 0) {
+  while (base.loop(RunMode::nonblock) > 0) {
   }
 
   EXPECT_EQ(calls, 10);
@@ -174,11 +174,11 @@ TEST_P(EveryBackend, FiresOncePerChangeWithEdge) {
               recorder.note_fired());
 
   event.attach();
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
-  EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
   write_bytes(pipe.writer);
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
-  EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
 }
 
 TEST_P(EveryBackend, ReportsLevelsWhereNotEveryEventOnTheDescriptorAsksForEdges) {
@@ -190,7 +190,7 @@ TEST_P(EveryBackend, ReportsLevelsWhereNotEveryEventOnTheDescriptorAsksForEdges)
 
   edge.attach();
   level.attach();
-  for (int i = 0; i < 3; ++i) base.loop(Loop::nonblock);
+  for (int i = 0; i < 3; ++i) base.loop(RunMode::nonblock);
 
   EXPECT_EQ(recorder.order, (Order{1, 1, 1}));
 }
@@ -205,8 +205,8 @@ TEST_P(EveryBackend, FiresAnEventAttachedInACallbackInTheNextIterationAtTheEarli
   });
 
   first.attach();
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 
   EXPECT_EQ(recorder.order, (Order{1, 2}));
 }
@@ -263,7 +263,7 @@ TEST_P(EveryBackend, UsesNoProcessorWhileNobodyWantsWhatIsReady) {
   base.stop_after(300ms);
   const Duration before = processor_time();
 
-  run(base, Loop::keep_alive);
+  run(base, RunMode::keep_alive);
 
   EXPECT_LT(processor_time() - before, 150ms);
 }
@@ -276,13 +276,13 @@ TEST_P(EveryBackend, SleepsWhenTheDirectionThatIsReadyIsNotWantedAnyMore) {
 
   reader.attach();
   writer.attach();
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
   writer.detach();
 
   EXPECT_TRUE(stays_asleep(base));
   EXPECT_EQ(recorder.fired, Fired{Events::write});
   write_bytes(pair.theirs);
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U) << "the other direction is still watched";
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U) << "the other direction is still watched";
 }
 
 TEST_P(EveryBackend, SleepsWhenEveryEventOnADescriptorWithoutAPeerIsDetached) {
@@ -293,10 +293,10 @@ TEST_P(EveryBackend, SleepsWhenEveryEventOnADescriptorWithoutAPeerIsDetached) {
   reader.attach();
   writer.attach();
   pair.theirs.close();
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
 
   reader.detach();
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
   writer.detach();
 
   EXPECT_TRUE(stays_asleep(base));
@@ -330,4 +330,4 @@ TEST_P(EveryBackend, FiresAgainAfterTheKernelWasToldToStopReporting) {
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

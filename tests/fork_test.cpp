@@ -18,7 +18,7 @@
 #include "support/process.hpp"
 #include "support/signals.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 TEST_P(EveryBackend, WorksInTheChildOfAForkWithEveryEventItHas) {
@@ -34,7 +34,7 @@ TEST_P(EveryBackend, WorksInTheChildOfAForkWithEveryEventItHas) {
   Event active(base, -1, Events::timeout, recorder.note(7));
   Event again(base, sockets.ours.get(), Events::write, [] {});
   again.attach();
-  base.loop(Loop::once);
+  base.loop(RunMode::once);
   reader.attach();
   writer.attach();
   timed.attach(20ms);
@@ -51,7 +51,7 @@ TEST_P(EveryBackend, WorksInTheChildOfAForkWithEveryEventItHas) {
     ::raise(SIGUSR1);
     again.attach();
     while (base.size() > 2) {
-      base.loop(Loop::once);
+      base.loop(RunMode::once);
       drain(pipe.reader);
     }
     std::sort(recorder.order.begin(), recorder.order.end());
@@ -73,7 +73,7 @@ TEST_P(EveryBackend, TouchesNothingOfTheParentsInTheChild) {
   Alarm alarm(base, recorder.note(6));
   alarm.attach(std::chrono::system_clock::now() + 20ms);
   timer.attach(10ms);
-  base.loop(Loop::nonblock);  // timers of the kernel's are set
+  base.loop(RunMode::nonblock);  // timers of the kernel's are set
 
   EXPECT_TRUE(succeeds_in_child([&] {
     base.after_fork();
@@ -85,20 +85,20 @@ TEST_P(EveryBackend, TouchesNothingOfTheParentsInTheChild) {
     other.attach();
     Alarm own(base, [] {});
     own.attach(std::chrono::system_clock::now());
-    base.loop(Loop::once);
+    base.loop(RunMode::once);
     own.attach(std::chrono::system_clock::now() + 24h);
     Timer soon(base, [] {});
     soon.attach(1ms);
     base.post([] {});
-    while (soon.attached()) base.loop(Loop::once);
+    while (soon.attached()) base.loop(RunMode::once);
     soon.attach(24h);
-    base.loop(Loop::nonblock);
+    base.loop(RunMode::nonblock);
     base.stop();
   }));
 
   write_bytes(pipe.writer);
   ::raise(SIGUSR1);
-  while (recorder.order.size() < 7) run(base, Loop::once);
+  while (recorder.order.size() < 7) run(base, RunMode::once);
   std::sort(recorder.order.begin(), recorder.order.end());
   EXPECT_EQ(recorder.order, (Order{0, 1, 2, 3, 4, 5, 6}));
   EXPECT_EQ(base.stats().wakeups, 0U);
@@ -136,12 +136,12 @@ TEST_P(EveryBackend, TouchesNothingOfTheParentsInAChildThatOnlyDestroys) {
 
   write_bytes(pipe.writer);
   write_bytes(closed.writer);
-  EXPECT_EQ(base->loop(Loop::nonblock), 2U);
+  EXPECT_EQ(base->loop(RunMode::nonblock), 2U);
   if (!kSeesBlocked) return;
   // Only what the kernel watches for the parent can tell of one that is blocked.
   const Blocked blocked(SIGUSR1);
   ::raise(SIGUSR1);
-  for (int i = 0; i < 2; ++i) base->loop(Loop::nonblock);
+  for (int i = 0; i < 2; ++i) base->loop(RunMode::nonblock);
   EXPECT_EQ(std::count(recorder.order.begin(), recorder.order.end(), 3), 1);
 }
 
@@ -156,7 +156,7 @@ TEST_P(EveryBackend, TouchesNothingOfTheParentsThoughItTakesBackAtOnce) {
   EXPECT_TRUE(succeeds_in_child([&] { event.detach(); }));
 
   write_bytes(pipe.writer);
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 }
 
 TEST_P(EveryBackend, IsTheSameBaseInAParentThatCallsAfterFork) {
@@ -181,7 +181,7 @@ TEST_P(EveryBackend, SaysInADebugBuildThatAfterForkWasForgotten) {
   const Pipe pipe = make_pipe();
   Event event(base, pipe.reader.get(), Events::read, [] {});
   Alarm alarm(base, [] {});
-  EXPECT_DEATH(base.loop(Loop::nonblock | Loop::keep_alive), "after_fork");
+  EXPECT_DEATH(base.loop(RunMode::nonblock | RunMode::keep_alive), "after_fork");
   EXPECT_DEATH(event.attach(), "after_fork");
   EXPECT_DEATH(alarm.attach(time.wall()), "after_fork");
   EXPECT_DEATH(static_cast<void>(base.fd()), "after_fork");
@@ -197,17 +197,17 @@ TEST_P(EveryBackend, DoesInTheChildWhatAfterForkWouldHaveDoneIfThatWasForgotten)
 
   EXPECT_TRUE(succeeds_in_child([&] {
     write_bytes(pipe.writer);
-    EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+    EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
     event.detach();
-    base.loop(Loop::nonblock | Loop::keep_alive);
+    base.loop(RunMode::nonblock | RunMode::keep_alive);
   }));
   EXPECT_TRUE(succeeds_in_child([&] {
     Event other(base, pipe.writer.get(), Events::write, recorder.note(2));
     other.attach();
-    EXPECT_EQ(base.loop(Loop::nonblock), 2U);
+    EXPECT_EQ(base.loop(RunMode::nonblock), 2U);
   }));
 
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 }
 
 #endif
@@ -252,12 +252,12 @@ TEST_P(EveryBackend, LosesOnlyTheEventsWhoseDescriptorTheChildHasClosed) {
     const int number = closed.reader.get();
     closed.reader.close();
     base.after_fork();
-    EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+    EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 
     const Fd reused = move_to(number, readable_pipe().reader);
     Event newer(base, number, Events::read, recorder.note(2));
     newer.attach();
-    EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+    EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
     EXPECT_EQ(recorder.order, (Order{1, 2}));
   }));
 }
@@ -297,9 +297,9 @@ TEST_P(EveryBackend, DestroysABaseInAChildThatWasForkedWhileAnotherThreadStopped
 
 TEST_P(EveryBackend, LeavesTheParentsWakeUpAloneInAChildThatOnlyDestroysTheBase) {
   auto base = std::make_unique<Base>(real_time());
-  base->loop(Loop::nonblock | Loop::keep_alive);
+  base->loop(RunMode::nonblock | RunMode::keep_alive);
   EXPECT_TRUE(succeeds_in_child([&] { base.reset(); }));
-  base->loop(Loop::nonblock | Loop::keep_alive);
+  base->loop(RunMode::nonblock | RunMode::keep_alive);
 
   std::atomic<bool> asleep = false;
   Hook hook(*base, Hook::When::before_wait, [&] { asleep = true; });
@@ -308,7 +308,7 @@ TEST_P(EveryBackend, LeavesTheParentsWakeUpAloneInAChildThatOnlyDestroysTheBase)
     base->post([&] { recorder.order.push_back(1); });
   });
   const Bounded bounded(*base);
-  base->loop(Loop::once | Loop::keep_alive);
+  base->loop(RunMode::once | RunMode::keep_alive);
   poster.join();
 
   EXPECT_EQ(recorder.order, Order{1});
@@ -322,15 +322,15 @@ TEST_P(EveryBackend, TakesASignalThatTheChildGotBeforeAfterFork) {
 
   EXPECT_TRUE(succeeds_in_child([&] {
     base.after_fork();
-    EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+    EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
   }));
   EXPECT_TRUE(succeeds_in_child([&] {
     ::raise(SIGUSR1);
     base.after_fork();
-    EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+    EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
   }));
 
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 }
 
 TEST_P(EveryBackend, TakesSignalsThatAreBlockedInTheChild) {
@@ -344,7 +344,7 @@ TEST_P(EveryBackend, TakesSignalsThatAreBlockedInTheChild) {
     ::sigfillset(&all);
     ::pthread_sigmask(SIG_BLOCK, &all, nullptr);
     ::raise(SIGUSR1);
-    if (base.loop(Loop::nonblock) == 0) return;  // a system without signalfd
+    if (base.loop(RunMode::nonblock) == 0) return;  // a system without signalfd
     EXPECT_EQ(recorder.order, Order{1});
   }));
 }
@@ -359,7 +359,7 @@ TEST_P(EveryBackend, IsWokenByThreadsOfTheChild) {
       while (!asleep) std::this_thread::yield();
       base.post([&] { base.stop(); });
     });
-    run(base, Loop::keep_alive);
+    run(base, RunMode::keep_alive);
     poster.join();
   }));
 }
@@ -388,17 +388,17 @@ TEST_P(EveryBackend, CanBeForkedAgainAndAgain) {
 
   EXPECT_TRUE(succeeds_in_child([&] {
     base.after_fork();
-    EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+    EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
     EXPECT_TRUE(succeeds_in_child([&] {
       base.after_fork();
       base.after_fork();
-      EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+      EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
       event.detach();
-      base.loop(Loop::nonblock | Loop::keep_alive);
+      base.loop(RunMode::nonblock | RunMode::keep_alive);
     }));
-    EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+    EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
   }));
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 }
 
 TEST_P(EveryBackend, ReportsAKernelThatRefusesItsSideInTheChildAndTriesAgain) {
@@ -420,7 +420,7 @@ TEST_P(EveryBackend, ReportsAKernelThatRefusesItsSideInTheChildAndTriesAgain) {
         }
         EXPECT_TRUE(error == std::error_code() || error == system_error(ENOMEM));
         base.after_fork();
-        EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+        EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
         EXPECT_EQ(base.size(), 1U);
       }));
     }
@@ -509,15 +509,15 @@ TEST_P(EveryBackend, ShowsAnotherLoopOnlyWhatHappensInItsOwnProcess) {
   EXPECT_TRUE(succeeds_in_child([&] {
     base.post([] {});  // before after_fork()
     base.after_fork();
-    EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+    EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
     base.post([] {});
     base.stop();
     EXPECT_EQ(base.next_timeout(), Duration::zero());
   }));
   EXPECT_EQ(base.next_timeout(), std::nullopt);
-  base.loop(Loop::nonblock | Loop::keep_alive);
+  base.loop(RunMode::nonblock | RunMode::keep_alive);
   EXPECT_EQ(base.stats().wakeups, 0U);
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

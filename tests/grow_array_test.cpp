@@ -10,7 +10,7 @@
 
 #include "support/seeded_random.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 using Numbers = detail::GrowArray<std::uint64_t>;
@@ -126,4 +126,4 @@ TEST(GrowArray, ThrowsBadAllocForMoreThanMemoryHoldsAndKeepsWhatItHas) {
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

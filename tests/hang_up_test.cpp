@@ -5,7 +5,7 @@
 
 #include "support/every_backend.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 constexpr Events kRead = Events::read;
@@ -102,7 +102,7 @@ TEST_P(EveryBackend, TellsAnErrorOrAHangUpAsWhatWasAskedForTheSameOnEveryBackend
       Event event(base, ends.ours.get(), mask, seen.note_fired());
 
       event.attach();
-      base.loop(Loop::nonblock);
+      base.loop(RunMode::nonblock);
 
       const Events expected = mask & situation.came_true;
       EXPECT_EQ(seen.fired, any(expected) ? Fired{expected} : Fired{})
@@ -123,7 +123,7 @@ TEST_P(EveryBackend, TellsAHangUpToEachEventOnTheDescriptorInItsOwnWords) {
       if (any(mask & situation.came_true)) expected.push_back(mask & situation.came_true);
     }
 
-    base.loop(Loop::nonblock);
+    base.loop(RunMode::nonblock);
 
     EXPECT_EQ(seen.fired, expected) << situation.name;
   }
@@ -134,12 +134,12 @@ TEST_P(EveryBackend, TellsAHangUpThatHappensWhileTheEventIsAttached) {
   Sockets pair = socket_pair();
   Event event(base, pair.ours.get(), kRead | kClosed | Events::persist, recorder.note_fired());
   event.attach();
-  EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
 
   write_bytes(pair.theirs);
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
   pair.theirs.close();
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
 
   EXPECT_EQ(recorder.fired, (Fired{kRead, kRead | kClosed}));
 }
@@ -152,7 +152,7 @@ TEST_P(EveryBackend, TellsOfAClosedPeerAlthoughDataIsUnread) {
     Recorder seen;
     Event event(base, ends.ours.get(), kClosed, seen.note_fired());
     event.attach();
-    EXPECT_EQ(base.loop(Loop::nonblock), 0U) << "data alone is not what it waits for";
+    EXPECT_EQ(base.loop(RunMode::nonblock), 0U) << "data alone is not what it waits for";
 
     end_writing(ends.theirs);
     EXPECT_EQ(run(base), 1U);
@@ -181,10 +181,10 @@ TEST_P(EveryBackend, FiresAPersistentEventAgainWhileTheHangUpLasts) {
   event.attach();
   pair.theirs.close();
 
-  for (int i = 0; i < 3; ++i) base.loop(Loop::nonblock);
+  for (int i = 0; i < 3; ++i) base.loop(RunMode::nonblock);
 
   EXPECT_EQ(recorder.fired, (Fired{kRead, kRead, kRead}));
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

@@ -9,7 +9,7 @@
 #include "support/every_backend.hpp"
 #include "support/tracked.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 using When = Hook::When;
@@ -31,8 +31,8 @@ TEST_P(EveryBackend, CallsHooksOfAKindInTheOrderInWhichTheyWereMade) {
   std::deque<Hook> hooks;
   for (int i = 0; i < 4; ++i) hooks.emplace_back(base, When::before_wait, recorder.note(i));
 
-  base.loop(Loop::nonblock | Loop::keep_alive);
-  base.loop(Loop::nonblock | Loop::keep_alive);
+  base.loop(RunMode::nonblock | RunMode::keep_alive);
+  base.loop(RunMode::nonblock | RunMode::keep_alive);
 
   EXPECT_EQ(recorder.order, (Order{0, 1, 2, 3, 0, 1, 2, 3}));
 }
@@ -53,7 +53,7 @@ TEST_P(EveryBackend, CallsHooksOncePerIterationAlsoWithSlices) {
   Hook before(base, When::before_wait, recorder.note(0));
   Hook after(base, When::after_wait, recorder.note(1));
 
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
 
   EXPECT_GT(base.stats().iterations, 1U) << "it looked between slices";
   EXPECT_EQ(recorder.order, (Order{0, 1}));
@@ -75,7 +75,7 @@ TEST_P(EveryBackend, CountsWhatAHookAttachesBeforeTheWait) {
   });
 
   // On a machine that is slow the timer is due as soon as the rest.
-  while (recorder.order.size() < 3) base.loop(Loop::once);
+  while (recorder.order.size() < 3) base.loop(RunMode::once);
 
   EXPECT_EQ(recorder.order.front(), 3);
   std::sort(recorder.order.begin(), recorder.order.end());
@@ -162,7 +162,7 @@ TEST_P(EveryBackend, LeavesAManualTimeAloneWhileItIsNotToWait) {
     timer.attach(1h);
     const TimePoint began = time.now();
 
-    base.loop(Loop::nonblock);
+    base.loop(RunMode::nonblock);
 
     EXPECT_EQ(time.now(), began);
   }
@@ -189,7 +189,7 @@ TEST_P(EveryBackend, SleepsAgainWhenTheIdleHookIsGone) {
   auto idle = std::make_unique<Hook>(base, When::idle, [] {});
   base.post([&] { idle.reset(); });
 
-  base.loop(Loop::once);
+  base.loop(RunMode::once);
 
   EXPECT_TRUE(stays_asleep(base));
 }
@@ -222,8 +222,8 @@ TEST_P(EveryBackend, CallsEachIdleHookOnceEachTimeRoundAndEndsOnceAfterThem) {
   Hook first(base, When::idle, recorder.note(1));
   Hook second(base, When::idle, recorder.note(2));
 
-  EXPECT_EQ(run(base, Loop::once), 2U);
-  EXPECT_EQ(run(base, Loop::nonblock), 2U);
+  EXPECT_EQ(run(base, RunMode::once), 2U);
+  EXPECT_EQ(run(base, RunMode::nonblock), 2U);
 
   EXPECT_EQ(recorder.order, (Order{1, 2, 1, 2}));
 }
@@ -240,7 +240,7 @@ TEST_P(EveryBackend, LetsAHookDestroyItselfAndItsNeighbours) {
           if (i == killer) hooks[static_cast<std::size_t>(victim)].reset();
         });
       }
-      base.loop(Loop::nonblock | Loop::keep_alive);
+      base.loop(RunMode::nonblock | RunMode::keep_alive);
 
       Order expected;
       for (int i = 0; i < 3; ++i) {
@@ -259,7 +259,7 @@ TEST_P(EveryBackend, CallsAHookThatAHookHasMadeFromTheNextTimeOn) {
     if (made.size() < 2) made.emplace_back(base, When::idle, recorder.note(1));
   });
 
-  for (int i = 0; i < 3; ++i) base.loop(Loop::nonblock);
+  for (int i = 0; i < 3; ++i) base.loop(RunMode::nonblock);
 
   EXPECT_EQ(recorder.order, (Order{0, 0, 1, 0, 1, 1}));
 }
@@ -283,12 +283,12 @@ TEST_P(EveryBackend, LetsAnExceptionOfAHookLeaveAndGoesOnNextTime) {
   event.attach();
   for (const When when : {When::before_wait, When::after_wait}) {
     const Hook hook(base, when, [] { throw std::runtime_error("hook"); });
-    EXPECT_THROW(base.loop(Loop::nonblock), std::runtime_error);
+    EXPECT_THROW(base.loop(RunMode::nonblock), std::runtime_error);
     EXPECT_FALSE(base.running());
   }
   EXPECT_EQ(recorder.order, Order{});
 
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 }
 
 TEST_P(EveryBackend, StopsWhenAHookSaysSo) {
@@ -298,7 +298,7 @@ TEST_P(EveryBackend, StopsWhenAHookSaysSo) {
     const Hook hook(base, when, [&] { base.stop(); });
     Timer soon(base, [] {});
     soon.attach(1s);
-    run(base, Loop::keep_alive);
+    run(base, RunMode::keep_alive);
   }
   event.activate(Events::timeout);
   const Hook at_once(base, When::after_wait, [&] { base.stop_now(); });
@@ -313,7 +313,7 @@ TEST_P(EveryBackend, LetsHooksAndBaseGoInEitherOrder) {
     hooks.emplace_back(*base, when, Tracked(alive));
   }
   hooks.pop_front();
-  base->loop(Loop::nonblock);
+  base->loop(RunMode::nonblock);
   base.reset();
   EXPECT_EQ(alive, 2);
 
@@ -322,4 +322,4 @@ TEST_P(EveryBackend, LetsHooksAndBaseGoInEitherOrder) {
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

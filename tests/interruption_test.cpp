@@ -7,7 +7,7 @@
 
 #include "support/every_backend.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 // Runs a handler for a signal while it lives.
@@ -54,7 +54,7 @@ TEST_P(EveryBackend, IsNotEndedEarlyBySignalsWhileItWaitsForATimer) {
   const TimePoint start = steady_now();
 
   timer.attach(100ms);
-  EXPECT_EQ(run(base, Loop::once), 1U);
+  EXPECT_EQ(run(base, RunMode::once), 1U);
 
   EXPECT_GE(steady_now() - start, 100ms);
   EXPECT_LT(steady_now() - start, 10s);
@@ -77,7 +77,7 @@ TEST_P(EveryBackend, IsNotEndedEarlyBySignalsWhileItWaitsForADescriptor) {
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   const Interruptions storm;
 
-  EXPECT_EQ(run(base, Loop::once), 1U);
+  EXPECT_EQ(run(base, RunMode::once), 1U);
   peer.join();
 
   EXPECT_EQ(recorder.fired, Fired{Events::read});
@@ -90,7 +90,7 @@ TEST_P(EveryBackend, TakesAnInterruptionForNoErrorWithNonblock) {
   const Interruptions storm;
   const TimePoint end = steady_now() + 20ms;
 
-  while (steady_now() < end) EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+  while (steady_now() < end) EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
 }
 
 std::atomic<Base*> base_to_stop = nullptr;
@@ -152,4 +152,4 @@ TEST_P(EveryBackend, LeavesSignalsAsTheyAre) {
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

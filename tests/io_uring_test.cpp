@@ -28,7 +28,7 @@
 #include "support/process.hpp"
 #include "support/seccomp.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 using detail::Batch;
@@ -82,7 +82,7 @@ TEST_F(IoUring, LetsThePeerSeeTheEndOfADescriptorWhoseEventWasDestroyed) {
   Sockets sockets = socket_pair();
   std::optional<Event> event(std::in_place, base, sockets.ours.get(), kReadPersist, Never());
   event->attach();
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
 
   event.reset();
   sockets.ours.close();
@@ -95,7 +95,7 @@ TEST_F(IoUring, LetsThePeerSeeTheEndOfADescriptorThatWasAssignedAnother) {
   Sockets sockets = socket_pair();
   Event event(base, sockets.ours.get(), kReadPersist, Never());
   event.attach();
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
 
   event.detach();
   event.assign(-1, Events::timeout);
@@ -109,7 +109,7 @@ TEST_F(IoUring, LetsThePeerSeeTheEndOfADescriptorThatWasDetachedWhileTheBaseDoes
   Sockets sockets = socket_pair();
   Event event(base, sockets.ours.get(), kReadPersist, Never());
   event.attach();
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
 
   event.detach();
   sockets.ours.close();
@@ -129,7 +129,7 @@ TEST_F(IoUring, LetsThePeerSeeTheEndOfADescriptorThatWasClosedInTheCallbackOfAOn
     event->attach();
     end_writing(sockets.theirs);
 
-    EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+    EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 
     EXPECT_TRUE(at_end(sockets.theirs)) << destroyed;
   }
@@ -146,7 +146,7 @@ TEST_F(IoUring, LetsThePeerSeeTheEndOfADescriptorThatWasDetachedAndClosedInACall
   event.attach();
   write_bytes(sockets.theirs);
 
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 
   EXPECT_TRUE(at_end(sockets.theirs));
 }
@@ -157,7 +157,7 @@ TEST_F(IoUring, LetsThePeerSeeTheEndThoughAChangeIsUnderWay) {
     Sockets sockets = socket_pair();
     std::optional<Event> event(std::in_place, base, sockets.ours.get(), kReadPersist, Never());
     event->attach();
-    base.loop(Loop::nonblock);
+    base.loop(RunMode::nonblock);
 
     write_bytes(sockets.theirs);  // the removal finds that the request is about to report
     event.reset();
@@ -165,7 +165,7 @@ TEST_F(IoUring, LetsThePeerSeeTheEndThoughAChangeIsUnderWay) {
     sockets.ours.close();
 
     EXPECT_TRUE(at_end(sockets.theirs));
-    EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+    EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
   }
   EXPECT_EQ(requests_in_kernel(), 1U) << "the wake-up's";
 }
@@ -180,7 +180,7 @@ TEST_F(IoUring, LetsEveryPeerSeeTheEndOnceTheBaseIsDestroyed) {
       sockets.push_back(socket_pair());
       events.emplace_back(base, sockets.back().ours.get(), kReadPersist, Never()).attach();
     }
-    base.loop(Loop::nonblock);
+    base.loop(RunMode::nonblock);
     EXPECT_EQ(requests_in_kernel(), count + 1);
   }
   for (Sockets& pair : sockets) {
@@ -200,7 +200,7 @@ TEST_F(IoUring, NeitherFiresForNorHoldsTheFileThatTookTheNumberBeforeTheWait) {
   Fd taken = move_to(number, std::move(fresh.ours));
   write_bytes(fresh.theirs);
 
-  EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
   drain(taken);
   taken.close();
 
@@ -214,10 +214,10 @@ TEST_F(IoUring, FiresNoMoreThanAFewTimesForAFileThatWasClosedAndStaysReady) {
   Event event(base, sockets.ours.get(), kReadPersist, [&] { ++fired; });
   event.attach();
   write_bytes(sockets.theirs);
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
 
   sockets.ours.close();
-  for (int i = 0; i < 100; ++i) base.loop(Loop::nonblock);
+  for (int i = 0; i < 100; ++i) base.loop(RunMode::nonblock);
 
   EXPECT_LE(fired, 3);
 }
@@ -230,12 +230,12 @@ TEST_F(IoUring, ReportsNothingThatWasReadBeforeTheBaseLooked) {
   Event event(base, sockets.ours.get(), kReadPersist, Never());
   event.attach();
   for (int i = 0; i < 10; ++i) {
-    base.loop(Loop::nonblock);
+    base.loop(RunMode::nonblock);
     write_bytes(sockets.theirs);
     drain(sockets.ours);
   }
 
-  EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
 }
 
 // The kernel completes some twenty in a call.
@@ -250,11 +250,11 @@ TEST_F(IoUring, ReportsAllThatIsReadyInOneIteration) {
                         recorder.note(static_cast<int>(i)), priority);
     events.back().attach();
   }
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
 
   for (const Pipe& pipe : pipes) write_bytes(pipe.writer);
 
-  EXPECT_EQ(base.loop(Loop::nonblock), events.size());
+  EXPECT_EQ(base.loop(RunMode::nonblock), events.size());
   EXPECT_EQ(recorder.order.front(), 59);
 }
 
@@ -268,9 +268,9 @@ TEST_F(IoUring, HasOneRequestADescriptorHoweverOftenItsEventsChange) {
   for (int i = 0; i < 1'000; ++i) {
     if (i % 3 != 0) static_cast<void>(write.try_attach());
     if (i % 3 == 0) write.detach();
-    if (i % 2 == 0) base.loop(Loop::nonblock);
+    if (i % 2 == 0) base.loop(RunMode::nonblock);
   }
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
 
   EXPECT_EQ(requests_in_kernel(), 2U) << "this and the wake-up's";
 }
@@ -287,13 +287,13 @@ TEST_F(IoUring, LeavesNoRequestBehindWhenRemovalsMeetReadiness) {
     int fired = 0;
     Event event(base, sockets.ours.get(), Events::read, [&] { ++fired; });
     event.attach();
-    base.loop(Loop::nonblock);
+    base.loop(RunMode::nonblock);
     EXPECT_LE(fired, 1);
     if (i % 16 == 0) drain(sockets.ours);
   }
   stop = true;
   writer.join();
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
 
   EXPECT_EQ(requests_in_kernel(), 1U) << "the wake-up's";
 }
@@ -311,20 +311,20 @@ TEST_F(IoUring, MakesOneCallAnIterationWhateverIsAttachedAndNoneIfNothingHappene
     });
     events.back().attach();
   }
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
 
   const CountingCall waits(Call::io_uring_wait);
   const CountingCall checks(Call::fstat);
   for (std::size_t round = 0; round < kRounds; ++round) {
     for (const Pipe& pipe : pipes) write_bytes(pipe.writer);
-    EXPECT_EQ(base.loop(Loop::nonblock), events.size());
+    EXPECT_EQ(base.loop(RunMode::nonblock), events.size());
   }
   EXPECT_EQ(waits.count(), kRounds) << "with all that was attached again";
   EXPECT_LE(checks.count(), 6 * events.size()) << "whether they are still open, ever more rarely";
 
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
   const CountingCall idle(Call::io_uring_wait);
-  EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
   EXPECT_EQ(idle.count(), 0U);
 }
 
@@ -358,7 +358,7 @@ TEST_F(IoUring, WatchesEveryDescriptorThroughRingsThatGrow) {
     });
     events.back().attach();
     write_bytes(sockets[i / 2].theirs);
-    while (base.loop(Loop::nonblock) != 0) {
+    while (base.loop(RunMode::nonblock) != 0) {
     }
     ASSERT_EQ(std::exchange(fired, 0), 1U) << i;
   }
@@ -383,15 +383,15 @@ TEST_F(IoUring, IsRunByOneThreadAfterTheOther) {
     std::thread([&] {
       const Base other(on_ring());  // has the same place among this thread's rings
       write_bytes(sockets.theirs);
-      EXPECT_EQ(base.loop(Loop::nonblock), 2U);
-      EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+      EXPECT_EQ(base.loop(RunMode::nonblock), 2U);
+      EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
     }).join();
   }
   EXPECT_EQ(recorder.order, (Order{1, 1, 1}));
   EXPECT_EQ(on_file, 6);
 
   write_bytes(sockets.theirs);
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
   EXPECT_EQ(recorder.order.size(), 4U) << "and by the one that made it";
 }
 
@@ -551,6 +551,6 @@ TEST_F(IoUring, IsMadeSmallerWhereLittleMemoryMayBeLocked) {
 INSTANTIATE_TEST_SUITE_P(, NoRing, testing::Values(ENOSYS, EPERM, ENOMEM));
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test
 
 #endif

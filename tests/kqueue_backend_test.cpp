@@ -17,7 +17,7 @@
 #include "support/every_backend.hpp"
 #include "support/failing_call.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 using detail::Batch;
@@ -299,6 +299,6 @@ TEST_F(KqueueBackend, TellsNothingOnceItHasSettledThatIsNotSoAnyMore) {
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test
 
 #endif

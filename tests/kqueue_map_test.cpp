@@ -5,7 +5,7 @@
 
 #include "support/printing.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 using detail::from_kqueue;
@@ -108,4 +108,4 @@ TEST(WhatKqueueIsAskedFor, AreChangesForAnEdge) {
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

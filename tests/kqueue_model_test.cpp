@@ -21,7 +21,7 @@
 #include "support/descriptors.hpp"
 #include "support/forked.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 using Changes = std::vector<struct kevent>;
@@ -357,6 +357,6 @@ TEST_F(Kqueue, TellsThatATimeHasPassedAgainAndAgain) {
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test
 
 #endif

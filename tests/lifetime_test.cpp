@@ -6,7 +6,7 @@
 
 #include "support/every_backend.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 TEST_P(EveryBackend, LetsADescriptorsEventDestroyItselfInItsCallback) {
@@ -59,7 +59,7 @@ TEST_P(EveryBackend, LetsAnActivatedEventDestroyItself) {
   event = std::make_unique<Timer>(base, [&event] { event.reset(); });
 
   event->activate(Events::timeout);
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 
   EXPECT_EQ(event, nullptr);
 }
@@ -93,7 +93,7 @@ TEST_P(EveryBackend, LetsACallbackReplaceItsOwnEvent) {
   });
 
   event->attach();
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
   EXPECT_EQ(run(base), 1U);
 
   EXPECT_EQ(recorder.order, (Order{1, 2}));
@@ -131,7 +131,7 @@ TEST_P(EveryBackend, LetsEventsThatFiredOrWaitedOutliveTheBase) {
   detached.attach();
   detached.detach();
   timer.attach();
-  base->loop(Loop::nonblock);
+  base->loop(RunMode::nonblock);
 
   base.reset();
 
@@ -181,7 +181,7 @@ TEST_P(EveryBackend, LetsTheBaseGoWhileABatchIsHalfRun) {
         *base, pipe.reader.get(), Events::read | Events::persist, [&] { base->stop_now(); }));
     events.back()->attach();
   }
-  EXPECT_EQ(base->loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base->loop(RunMode::nonblock), 1U);
 
   base.reset();
 
@@ -221,4 +221,4 @@ TEST_P(EveryBackend, DestroysWhatAPostedFunctionHoldsEvenIfThatPosts) {
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

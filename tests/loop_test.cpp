@@ -7,15 +7,15 @@
 #include "support/every_backend.hpp"
 #include "support/process.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 TEST_P(EveryBackend, ReturnsAtOnceIfNothingIsAttached) {
   Base base(options());
 
   EXPECT_EQ(run(base), 0U);
-  EXPECT_EQ(run(base, Loop::once), 0U);
-  EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+  EXPECT_EQ(run(base, RunMode::once), 0U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
 }
 
 TEST_P(EveryBackend, ReturnsWhenTheLastEventIsGone) {
@@ -53,9 +53,9 @@ TEST_P(EveryBackend, WaitsForOneCallbackWithOnce) {
   first.attach(1h);
   second.attach(2h);
 
-  EXPECT_EQ(run(base, Loop::once), 1U);
+  EXPECT_EQ(run(base, RunMode::once), 1U);
   EXPECT_EQ(recorder.order, Order{1});
-  EXPECT_EQ(run(base, Loop::once), 1U);
+  EXPECT_EQ(run(base, RunMode::once), 1U);
   EXPECT_EQ(recorder.order, (Order{1, 2}));
 }
 
@@ -68,7 +68,7 @@ TEST_P(EveryBackend, RunsTheWholeBatchWithOnce) {
         .attach();
   }
 
-  EXPECT_EQ(run(base, Loop::once), 5U);
+  EXPECT_EQ(run(base, RunMode::once), 5U);
 
   EXPECT_EQ(recorder.order, (Order{0, 1, 2, 3, 4}));
 }
@@ -79,10 +79,10 @@ TEST_P(EveryBackend, NeverWaitsWithNonblock) {
   Event event(base, pipe.reader.get(), Events::read | Events::persist, recorder.note(1));
   event.attach(1h);
 
-  EXPECT_EQ(base.loop(Loop::nonblock), 0U);
-  EXPECT_EQ(base.loop(Loop::nonblock | Loop::keep_alive), 0U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
+  EXPECT_EQ(base.loop(RunMode::nonblock | RunMode::keep_alive), 0U);
   write_bytes(pipe.writer);
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 }
 
 TEST_P(EveryBackend, RunsOneBatchWithNonblockThoughSomethingIsAlwaysReady) {
@@ -96,8 +96,8 @@ TEST_P(EveryBackend, RunsOneBatchWithNonblockThoughSomethingIsAlwaysReady) {
   on_pipe.attach();
   ticker.attach(0s);
 
-  EXPECT_EQ(base.loop(Loop::nonblock), 3U);
-  EXPECT_EQ(base.loop(Loop::once | Loop::nonblock), 3U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 3U);
+  EXPECT_EQ(base.loop(RunMode::once | RunMode::nonblock), 3U);
 }
 
 TEST_P(EveryBackend, StaysWithKeepAliveUntilItIsStopped) {
@@ -107,7 +107,7 @@ TEST_P(EveryBackend, StaysWithKeepAliveUntilItIsStopped) {
     base.post([&] { base.post([&] { base.stop(); }); });
   });
 
-  EXPECT_EQ(run(base, Loop::keep_alive), 3U);
+  EXPECT_EQ(run(base, RunMode::keep_alive), 3U);
   other.join();
 
   EXPECT_EQ(recorder.order, Order{1});
@@ -117,7 +117,7 @@ TEST_P(EveryBackend, WaitsForAPostWithOnceAndKeepAlive) {
   Base base(options());
   std::thread other([&] { base.post(recorder.note(1)); });
 
-  EXPECT_EQ(run(base, Loop::once | Loop::keep_alive), 1U);
+  EXPECT_EQ(run(base, RunMode::once | RunMode::keep_alive), 1U);
   other.join();
 
   EXPECT_EQ(recorder.order, Order{1});
@@ -180,7 +180,7 @@ TEST_P(EveryBackend, RefusesToRunInACallback) {
   Timer second(base, recorder.note(2));
   Timer first(base, [&] {
     EXPECT_EQ(thrown_by([&] { base.dispatch(); }), Errc::reentered);
-    EXPECT_EQ(thrown_by([&] { base.loop(Loop::nonblock); }), Errc::reentered);
+    EXPECT_EQ(thrown_by([&] { base.loop(RunMode::nonblock); }), Errc::reentered);
     recorder.order.push_back(1);
   });
   base.post([&] { EXPECT_EQ(thrown_by([&] { base.dispatch(); }), Errc::reentered); });
@@ -234,11 +234,11 @@ TEST_P(EveryBackend, CountsWhatIsAttached) {
   base.after(1s, [] {});
   base.once(pipe.reader.get(), Events::read, 0s, [] {});
   EXPECT_EQ(base.size(), 5U);
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
   EXPECT_EQ(base.size(), 3U);
   persistent.detach();
   time.advance(1s);
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
   EXPECT_EQ(base.size(), 0U);
 }
 
@@ -265,7 +265,7 @@ TEST_P(EveryBackend, LooksAtTheKernelAlthoughAPostedFunctionAlwaysPostsAnother) 
   ready.attach();
   ticker.attach(1ms);
   for (int i = 1; i <= 1000; ++i) {
-    base.loop(Loop::nonblock);
+    base.loop(RunMode::nonblock);
     ASSERT_EQ(posted, i);
     ASSERT_EQ(served, i);
     ASSERT_EQ(ticks, i - 1);
@@ -346,4 +346,4 @@ TEST_P(EveryBackend, DoesNotWakeWhileNothingHappens) {
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

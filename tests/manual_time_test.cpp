@@ -3,7 +3,7 @@
 
 #include "support/every_backend.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 TEST(AManualTime, MovesOnlyForward) {
@@ -51,9 +51,9 @@ TEST_P(EveryBackend, MovesTheTimeExactlyToTheNextDeadline) {
 
   second.attach(7ns);
   first.attach(3ns);
-  EXPECT_EQ(run(base, Loop::once), 1U);
+  EXPECT_EQ(run(base, RunMode::once), 1U);
   EXPECT_EQ(time.now(), start + 3ns);
-  EXPECT_EQ(run(base, Loop::once), 1U);
+  EXPECT_EQ(run(base, RunMode::once), 1U);
   EXPECT_EQ(time.now(), start + 7ns);
 }
 
@@ -66,7 +66,7 @@ TEST_P(EveryBackend, ServesWhatIsReadyBeforeItMovesTheTime) {
 
   ready.attach(1h);
   timer.attach(1ns);
-  EXPECT_EQ(run(base, Loop::once), 1U);
+  EXPECT_EQ(run(base, RunMode::once), 1U);
 
   EXPECT_EQ(recorder.fired, Fired{Events::read});
   EXPECT_EQ(time.now(), start);
@@ -93,8 +93,8 @@ TEST_P(EveryBackend, DoesNotMoveTheTimeWithoutWaiting) {
   const TimePoint start = time.now();
 
   timer.attach(1s);
-  EXPECT_EQ(base.loop(Loop::nonblock), 0U);
-  EXPECT_EQ(base.loop(Loop::once | Loop::nonblock), 0U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
+  EXPECT_EQ(base.loop(RunMode::once | RunMode::nonblock), 0U);
 
   EXPECT_EQ(time.now(), start);
 }
@@ -121,7 +121,7 @@ TEST_P(EveryBackend, SharesOneManualTimeBetweenBases) {
   first.attach(2s);
   second.attach(1s);
   run(one);
-  EXPECT_EQ(other.loop(Loop::nonblock), 1U) << "its deadline has passed";
+  EXPECT_EQ(other.loop(RunMode::nonblock), 1U) << "its deadline has passed";
 
   EXPECT_EQ(recorder.order, (Order{1, 2}));
 }
@@ -145,4 +145,4 @@ TEST_P(EveryBackend, ReadsTheTimeFromTheSourceItWasGiven) {
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

@@ -16,7 +16,7 @@
 #include <sys/syscall.h>
 #endif
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 // EVENT_BACKEND as it is to be while this lives; null: not set.
@@ -228,4 +228,4 @@ INSTANTIATE_TEST_SUITE_P(, ChosenBackend, testing::ValuesIn(usable_backends()),
                          [](const auto& chosen) { return to_string(chosen.param); });
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

@@ -14,7 +14,7 @@
 
 #include "support/every_backend.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 // A process that passes the reading end of a pipe of its own, and keeps both ends.
@@ -110,10 +110,10 @@ TEST_P(EveryBackend, FiresForADescriptorThatAnotherProcessHasPassed) {
   Base base(options());
   Event event(base, passed.get(), Events::read, recorder.note_fired());
   event.attach();
-  EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
 
   other.have_it_write();
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 
   EXPECT_EQ(recorder.fired, Fired{Events::read});
 }
@@ -126,7 +126,7 @@ TEST_P(EveryBackend, SleepsWhenAnotherProcessKeepsWhatWasClosedWhileWatched) {
     Base base(watched());
     Event event(base, passed.get(), Events::read | Events::persist, [] {});
     event.attach();
-    base.loop(Loop::nonblock);
+    base.loop(RunMode::nonblock);
 
     if (detached) event.detach();
     const int number = passed.get();
@@ -140,7 +140,7 @@ TEST_P(EveryBackend, SleepsWhenAnotherProcessKeepsWhatWasClosedWhileWatched) {
     EXPECT_TRUE(stays_asleep(base));
     EXPECT_EQ(recorder.order, Order{}) << "that was the other process's file";
     write_bytes(next.writer);
-    base.loop(Loop::nonblock);
+    base.loop(RunMode::nonblock);
     EXPECT_EQ(std::exchange(recorder.order, {}), Order{1});
   }
 }
@@ -173,7 +173,7 @@ TEST_P(EveryBackend, RunsWhatIsLeftThoughACallbackClosesEveryDescriptorOfTheProg
   for (Event* event : {&closes, &second, &third}) event->attach();
   timer.attach(1s);
 
-  while (timer.attached()) base.loop(Loop::once);
+  while (timer.attached()) base.loop(RunMode::once);
 
   EXPECT_EQ(recorder.order, Order{1});
 }
@@ -204,4 +204,4 @@ TEST_P(EveryBackend, SaysInADebugBuildThatAnotherThreadUsesAnEvent) {
 #endif
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

@@ -8,7 +8,7 @@
 
 #include "support/every_backend.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 // Sets EVENT_BACKEND while it lives; without a value, unsets it.
@@ -107,7 +107,7 @@ TEST_P(EveryBackend, EndsAWaitLateByTheSlackAtMostAndNeverEarly) {
     timers.back().attach(due);
   }
 
-  EXPECT_EQ(run(base, Loop::once), 3U) << "they share a wake-up";
+  EXPECT_EQ(run(base, RunMode::once), 3U) << "they share a wake-up";
   run(base);
 
   EXPECT_EQ(fired, 4);
@@ -161,4 +161,4 @@ TEST_P(EveryBackend, KeepsSeveralBasesApart) {
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

@@ -3,7 +3,7 @@
 
 #include "support/every_backend.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 TEST_P(EveryBackend, CallsOnceAfterATimeAndFreesWhatItHeld) {
@@ -27,7 +27,7 @@ TEST_P(EveryBackend, CallsOnceForADescriptorAlsoIfToldToPersist) {
   base.once(pipe.reader.get(), Events::read | Events::persist, 0s,
             [shared](Events fired) { shared->push_back(fired); });
   EXPECT_EQ(run(base), 1U);
-  EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
 
   EXPECT_EQ(*shared, Fired{Events::read});
   EXPECT_EQ(shared.use_count(), 1);
@@ -41,7 +41,7 @@ TEST_P(EveryBackend, CallsOnceWhenTheTimeoutPassesFirst) {
   run(base);
   write_bytes(pipe.writer);
 
-  EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
   EXPECT_EQ(recorder.fired, Fired{Events::timeout});
 }
 
@@ -51,7 +51,7 @@ TEST_P(EveryBackend, TakesAZeroTimeoutOfOnceForNone) {
 
   base.once(pipe.reader.get(), Events::read | Events::timeout, 0s, recorder.note_fired());
   time.advance(1h);
-  EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
   write_bytes(pipe.writer);
   run(base);
 
@@ -89,4 +89,4 @@ TEST_P(EveryBackend, CallsAfterAndOnceFromTheirOwnCallbacks) {
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

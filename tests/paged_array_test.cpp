@@ -14,7 +14,7 @@
 #include "support/failing_new.hpp"
 #include "support/seeded_random.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 using Array = detail::PagedArray<int>;
@@ -195,4 +195,4 @@ TEST(RecordPool, IsAsBeforeIfThereIsNoMemoryForARecord) {
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

@@ -16,7 +16,7 @@
 #include "support/failing_new.hpp"
 #include "support/seeded_random.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 using detail::PostQueue;
@@ -313,4 +313,4 @@ TEST_F(PostedFunctions, OfOneThreadAndPriorityRunInOrder) {
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

@@ -14,7 +14,7 @@
 #include "support/every_backend.hpp"
 #include "support/process.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 TEST_P(EveryBackend, RunsPostedFunctionsInOrder) {
@@ -40,10 +40,10 @@ TEST_P(EveryBackend, RunsWhatACallbackPostsInTheNextIteration) {
   });
   timer.attach();
 
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
   EXPECT_EQ(recorder.order, Order{1});
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
   EXPECT_EQ(recorder.order, (Order{1, 2}));
 }
 
@@ -51,7 +51,7 @@ TEST_P(EveryBackend, RunsPostedFunctionsByPriority) {
   Base base(options());
   for (int i = 0; i < 9; ++i) base.post(recorder.note(i), Priority(2 - i % 3));
 
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
 
   EXPECT_EQ(recorder.order, (Order{2, 5, 8, 1, 4, 7, 0, 3, 6}));
 }
@@ -82,7 +82,7 @@ TEST_P(EveryBackend, LooksAtNothingBetweenTheSlicesOfARowWithNothingMoreUrgent) 
   for (int i = 0; i < 100; ++i) base.post([&base] { base.post([] {}); });
   const std::uint64_t before = base.stats().waits;
 
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
 
   EXPECT_EQ(base.stats().waits, before + 1);
 }
@@ -166,7 +166,7 @@ TEST_P(EveryBackend, RunsThePostsOfOneThreadInOrderAndLosesNone) {
     });
   }
 
-  run(base, Loop::keep_alive);
+  run(base, RunMode::keep_alive);
   for (std::thread& thread : threads) thread.join();
 
   Order expected;
@@ -185,7 +185,7 @@ TEST_P(EveryBackend, RunsThePostsOfAThreadInOrderWithinEachPriority) {
     base.post([&] { base.stop(); }, Priority::low);
   });
 
-  run(base, Loop::keep_alive);
+  run(base, RunMode::keep_alive);
   other.join();
 
   for (const Order& order : seen) {
@@ -254,7 +254,7 @@ TEST_P(EveryBackend, AcceptsPostsAndStopsBeforeItEverRan) {
   other.join();
 
   EXPECT_EQ(run(base), 0U) << "it was stopped";
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 
   EXPECT_EQ(recorder.order, Order{1});
 }
@@ -275,7 +275,7 @@ TEST_P(EveryBackend, AttachesEventsFromPostedFunctions) {
   Event event(base, pipe.reader.get(), Events::read, [&] { base.stop(); });
   std::thread other([&] { base.post([&] { event.attach(); }); });
 
-  EXPECT_EQ(run(base, Loop::keep_alive), 2U);
+  EXPECT_EQ(run(base, RunMode::keep_alive), 2U);
   other.join();
 }
 
@@ -331,4 +331,4 @@ TEST_P(EveryBackend, DoesNotBlockOnAWakeUpThatIsFull) {
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

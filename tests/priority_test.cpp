@@ -6,7 +6,7 @@
 
 #include "support/every_backend.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 constexpr int kHigh = 0, kMiddle = 1, kLow = 2;
@@ -41,7 +41,7 @@ TEST_P(EveryBackend, RunsHighBeforeMiddleBeforeLow) {
     ready.add(base, recorder.note(kMiddle), Priority::middle);
   }
 
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
 
   EXPECT_EQ(recorder.order, (Order{0, 0, 0, 1, 1, 1, 2, 2, 2}));
 }
@@ -67,7 +67,7 @@ TEST_P(EveryBackend, RunsDescriptorsBeforeTimersBeforePostedFunctions) {
   base.post(recorder.note(3));
   timer.attach();
   ready.add(base, recorder.note(1), Priority::middle);
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
 
   EXPECT_EQ(recorder.order, (Order{1, 2, 3}));
 }
@@ -84,7 +84,7 @@ TEST_P(EveryBackend, RunsWhatIsOfAHigherPriorityFirstWhateverItsKind) {
   base.post(recorder.note(3), Priority::high);
   ready.add(base, recorder.note(4), Priority::low);
   ready.add(base, recorder.note(1), Priority::high);
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
 
   EXPECT_EQ(recorder.order, (Order{1, 2, 3, 4, 5, 6}));
 }
@@ -99,7 +99,7 @@ TEST_P(EveryBackend, RunsEventsOfOnePriorityInTheOrderTheyBecameActive) {
     events[static_cast<std::size_t>(i * 7 % 50)].activate(Events::timeout);
     expected.push_back(i * 7 % 50);
   }
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
 
   EXPECT_EQ(recorder.order, expected);
 }
@@ -114,7 +114,7 @@ TEST_P(EveryBackend, RunsEveryPriorityOnceInEachIteration) {
   }
 
   for (int i = 1; i <= 1000; ++i) {
-    base.loop(Loop::nonblock);
+    base.loop(RunMode::nonblock);
     ASSERT_EQ(runs, (std::vector<int>{i, i, i}));
   }
 }
@@ -251,12 +251,12 @@ TEST_P(EveryBackend, CountsAPriorityFromTheNextActivation) {
   ready.add(base, recorder.note(2), Priority::middle);
   ready.add(base, recorder.note(3), Priority::middle);
 
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
   EXPECT_EQ(std::exchange(recorder.order, {}), (Order{1, 2, 3}));
   EXPECT_EQ(ready[1].priority(), Priority::low);
   EXPECT_EQ(ready[2].priority(), Priority::high);
   ready[0].set_priority(Priority::middle);
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
 
   EXPECT_EQ(recorder.order, (Order{3, 1, 2}));
 }
@@ -277,7 +277,7 @@ TEST_P(EveryBackend, KeepsEveryActiveEventWhosePriorityIsChanged) {
   }
 
   for (int i = 1; i <= 10; ++i) {
-    EXPECT_EQ(base.loop(Loop::nonblock), runs.size());
+    EXPECT_EQ(base.loop(RunMode::nonblock), runs.size());
     EXPECT_EQ(runs, std::vector<int>(runs.size(), i));
   }
 }
@@ -298,9 +298,9 @@ TEST_P(EveryBackend, KeepsCountOfALowPriorityThatIsEmptiedWhileAHigherOneRunsInS
   urgent.attach();
   for (Timer* const timer : {&first, &second, &third, &low}) timer->attach();
 
-  EXPECT_EQ(base.loop(Loop::nonblock), 3U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 3U);
   low.attach();
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 
   EXPECT_EQ(recorder.order, (Order{kMiddle, kMiddle, kLow}));
 }
@@ -314,10 +314,10 @@ TEST_P(EveryBackend, ChangesThePriorityOfATimerThatWaits) {
   second.attach(2s);
   second.set_priority(Priority::high);
   time.advance(3s);
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
 
   EXPECT_EQ(recorder.order, (Order{2, 1}));
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

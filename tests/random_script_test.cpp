@@ -5,7 +5,7 @@
 #include "support/every_backend.hpp"
 #include "support/loop_script.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 TEST_P(EveryBackend, DoesWhatTheModelSaysHoweverAProgramMixesItsCalls) {
@@ -19,4 +19,4 @@ TEST_P(EveryBackend, DoesWhatTheModelSaysHoweverAProgramMixesItsCalls) {
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

@@ -3,7 +3,7 @@
 
 #include "support/every_backend.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 TEST_P(EveryBackend, CallsARegularFileAlwaysReady) {
@@ -37,10 +37,10 @@ TEST_P(EveryBackend, FiresAPersistentEventOnARegularFileInEachIteration) {
   Event event(base, file.get(), Events::read | Events::persist, recorder.note_fired());
 
   event.attach();
-  for (int i = 0; i < 5; ++i) EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
   event.detach();
 
-  EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
 }
 
 TEST_P(EveryBackend, NeverCallsARegularFileClosed) {
@@ -50,7 +50,7 @@ TEST_P(EveryBackend, NeverCallsARegularFileClosed) {
 
   EXPECT_EQ(event.try_attach(), std::error_code());
 
-  EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
   EXPECT_TRUE(event.attached());
 }
 
@@ -78,7 +78,7 @@ TEST_P(EveryBackend, ServesTheOthersBesideARegularFile) {
   always.attach();
   ready.attach();
   due.attach();
-  EXPECT_EQ(base.loop(Loop::nonblock), 3U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 3U);
 
   EXPECT_FALSE(ready.attached());
   EXPECT_FALSE(due.attached());
@@ -94,9 +94,9 @@ TEST_P(EveryBackend, GivesEveryEventOnARegularFileItsTurn) {
   reader.attach();
   writer.attach();
   another.attach();
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
   writer.detach();
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
 
   EXPECT_EQ(recorder.order, (Order{0, 1, 2, 2}));
 }
@@ -119,7 +119,7 @@ TEST_P(EveryBackend, WatchesAPipeThatGotTheNumberOfARegularFile) {
     const int number = file.get();
     Event old(base, number, Events::read | Events::persist, [] {});
     old.attach();
-    base.loop(Loop::nonblock);
+    base.loop(RunMode::nonblock);
     if (detached_first) old.detach();
     Pipe pipe = make_pipe();
     file.close();
@@ -144,7 +144,7 @@ TEST_P(EveryBackend, WatchesARegularFileThatGotTheNumberOfAPipe) {
     const int number = pipe.reader.get();
     Event old(base, number, Events::read, [] {});
     old.attach();
-    base.loop(Loop::nonblock);
+    base.loop(RunMode::nonblock);
     if (detached_first) old.detach();
     Fd opened = regular_file();
     pipe.reader.close();
@@ -153,12 +153,12 @@ TEST_P(EveryBackend, WatchesARegularFileThatGotTheNumberOfAPipe) {
 
     fresh.attach();
     old.detach();
-    EXPECT_EQ(base.loop(Loop::nonblock), 1U);
-    EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+    EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
+    EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 
     EXPECT_EQ(std::exchange(recorder.fired, {}), (Fired{Events::read, Events::read}));
   }
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

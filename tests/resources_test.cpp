@@ -11,7 +11,7 @@
 #include "support/process.hpp"
 #include "support/sanitizers.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 TEST_P(EveryBackend, ClosesEveryDescriptorOfItsOwnOnExec) {
@@ -120,4 +120,4 @@ TEST_P(EveryBackend, GrowsToManyEventsAndShrinksAgain) {
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

@@ -10,7 +10,7 @@
 #include "support/process.hpp"
 #include "support/signals.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 TEST_P(BlockedSignals, AreDeliveredAlthoughEveryThreadHasThemBlocked) {
@@ -21,9 +21,9 @@ TEST_P(BlockedSignals, AreDeliveredAlthoughEveryThreadHasThemBlocked) {
 
   for (int i = 0; i < 3; ++i) {
     std::thread other([] { raise_for_process(SIGUSR1); });
-    EXPECT_EQ(run(base, Loop::once), 1U);
+    EXPECT_EQ(run(base, RunMode::once), 1U);
     other.join();
-    EXPECT_EQ(base.loop(Loop::nonblock), 0U) << "it has come once";
+    EXPECT_EQ(base.loop(RunMode::nonblock), 0U) << "it has come once";
   }
 
   EXPECT_EQ(recorder.fired, (Fired{Events::signal, Events::signal, Events::signal}));
@@ -40,11 +40,11 @@ TEST_P(BlockedSignals, AreDeliveredIfTheyWereBlockedAfterTheEventWasAttached) {
     for (const int signo : {SIGUSR1, SIGUSR2}) {
       const Blocked blocked(signo);
       std::thread other([=] { raise_for_process(signo); });
-      EXPECT_EQ(run(base, Loop::once), 1U);
+      EXPECT_EQ(run(base, RunMode::once), 1U);
       other.join();
     }
     ::raise(SIGUSR2);
-    EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+    EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
     EXPECT_EQ(open_descriptors(), before) << "none is needed any more";
   }
   EXPECT_EQ(recorder.order, (Order{1, 2, 2, 1, 2, 2, 1, 2, 2}));
@@ -57,7 +57,7 @@ TEST_P(BlockedSignals, AreDeliveredInWhicheverThreadRunsTheBase) {
   const Blocked blocked;
   std::thread other([&] {
     raise_for_process(SIGUSR1);
-    EXPECT_EQ(run(base, Loop::once), 1U);
+    EXPECT_EQ(run(base, RunMode::once), 1U);
   });
   other.join();
   EXPECT_EQ(recorder.order, Order{1});
@@ -71,8 +71,8 @@ TEST_P(BlockedSignals, AreDeliveredByOneLookWithoutBlocking) {
 
   for (int i = 0; i < 3; ++i) {
     raise_for_process(SIGUSR1);
-    EXPECT_EQ(base.loop(Loop::nonblock), 1U);
-    EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+    EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
+    EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
   }
 
   EXPECT_EQ(recorder.order, (Order{1, 1, 1}));
@@ -87,7 +87,7 @@ TEST_P(BlockedSignals, AreDeliveredIfTheyCameBeforeTheEventWasAttached) {
 
   raise_for_process(SIGUSR1);
   signal.attach();
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 
   EXPECT_EQ(recorder.order, Order{1});
 }
@@ -103,8 +103,8 @@ TEST_P(BlockedSignals, AreDeliveredToEveryBaseAndEvent) {
   }
 
   raise_for_process(SIGUSR1);
-  for (Base& base : bases) EXPECT_EQ(base.loop(Loop::nonblock), 2U);
-  for (Base& base : bases) EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+  for (Base& base : bases) EXPECT_EQ(base.loop(RunMode::nonblock), 2U);
+  for (Base& base : bases) EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
 
   EXPECT_EQ(recorder.order, (Order{0, 1, 2, 3, 4, 5}));
 }
@@ -119,8 +119,8 @@ TEST_P(BlockedSignals, AreAllDeliveredIfSeveralArePending) {
 
   for (const int signo : {SIGUSR1, SIGUSR2, lowest_own_signal(), lowest_own_signal()})
     raise_for_process(signo);
-  EXPECT_EQ(base.loop(Loop::nonblock), 3U);
-  EXPECT_EQ(base.loop(Loop::nonblock), 0U) << "what was pending several times has become one";
+  EXPECT_EQ(base.loop(RunMode::nonblock), 3U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 0U) << "what was pending several times has become one";
 
   EXPECT_EQ(recorder.order, (Order{2, 1, 3}));
 }
@@ -141,7 +141,7 @@ TEST_P(BlockedSignals, AreLeftPendingAndDisturbNothingOnceNoEventIsOnThem) {
   ::sigpending(&pending);
   EXPECT_EQ(sigismember(&pending, SIGUSR1), 1);
   ::raise(SIGUSR2);
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 }
 
 TEST_P(BlockedSignals, AreDeliveredOnceIfTheLoopsThreadAloneBlocksThem) {
@@ -157,9 +157,9 @@ TEST_P(BlockedSignals, AreDeliveredOnceIfTheLoopsThreadAloneBlocksThem) {
     const Blocked blocked(SIGUSR1);
     for (int round = 1; round <= 200; ++round) {
       std::thread raising([] { raise_for_process(SIGUSR1); });
-      EXPECT_EQ(run(base, Loop::once), 1U);
+      EXPECT_EQ(run(base, RunMode::once), 1U);
       raising.join();
-      EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+      EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
       ASSERT_EQ(callbacks, round) << "either way is open to it, and it takes one of them";
     }
   }
@@ -175,7 +175,7 @@ TEST_P(BlockedSignals, AreDeliveredThroughAHandlerOfAThreadThatDoesNotRunTheBase
   signal.attach();
   for (int i = 0; i < 50; ++i) {
     std::thread other([] { raise_unblocked(SIGUSR1); });
-    EXPECT_EQ(run(base, Loop::once), 1U);
+    EXPECT_EQ(run(base, RunMode::once), 1U);
     other.join();
   }
 }
@@ -188,7 +188,7 @@ TEST_P(BlockedSignals, LeaveTheMasksOfThreadsAlone) {
     Signal signal(base, SIGUSR1, recorder.note(1));
     signal.attach();
     ::raise(SIGUSR1);
-    run(base, Loop::once);
+    run(base, RunMode::once);
     ::pthread_sigmask(SIG_SETMASK, nullptr, &after);
     for (int n = 1; n < 65; ++n) EXPECT_EQ(sigismember(&after, n), sigismember(&before, n)) << n;
   }
@@ -197,4 +197,4 @@ TEST_P(BlockedSignals, LeaveTheMasksOfThreadsAlone) {
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

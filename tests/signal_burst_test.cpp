@@ -14,7 +14,7 @@
 #include "support/process.hpp"
 #include "support/signals.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 TEST_P(Signals, BecomeOneHoweverOftenTheyCameBeforeAnIteration) {
@@ -30,8 +30,8 @@ TEST_P(Signals, BecomeOneHoweverOftenTheyCameBeforeAnIteration) {
       ::raise(SIGUSR1);
       ::raise(lowest_own_signal());
     }
-    EXPECT_EQ(base.loop(Loop::nonblock), 2U);
-    EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+    EXPECT_EQ(base.loop(RunMode::nonblock), 2U);
+    EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
     EXPECT_EQ(std::exchange(recorder.order, {}), (Order{1, 2}));
   }
 }
@@ -47,7 +47,7 @@ TEST_P(Signals, ThatCallbacksRaiseAreDeliveredOnceInTheNextIteration) {
 
   ::raise(SIGUSR1);
   for (iterations = 1; iterations <= 3; ++iterations) {
-    EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+    EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
   }
 
   EXPECT_EQ(recorder.order, (Order{1, 2, 3}));
@@ -66,10 +66,10 @@ TEST_P(Signals, AreNotLostHoweverManyComeBeforeDispatch) {
   for (int i = 0; i < kMoreThanAPipeHolds; ++i) ::raise(SIGUSR1);
   ::raise(SIGUSR2);
 
-  EXPECT_EQ(base.loop(Loop::nonblock), 2U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 2U);
   EXPECT_EQ(recorder.order, (Order{1, 2}));
   ::raise(SIGUSR1);
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U) << "nothing is full";
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U) << "nothing is full";
 }
 
 TEST_P(Signals, AreNotLostHoweverManyComeWhileTheBaseSleepsAndWorks) {
@@ -89,10 +89,10 @@ TEST_P(Signals, AreNotLostHoweverManyComeWhileTheBaseSleepsAndWorks) {
 
   EXPECT_GE(storms, 1);
   EXPECT_LE(storms, kMoreThanAPipeHolds);
-  base.loop(Loop::nonblock);  // what came between the last look and the stop
+  base.loop(RunMode::nonblock);  // what came between the last look and the stop
   const int before = storms;
   ::raise(SIGUSR1);
-  EXPECT_EQ(run(base, Loop::once), 1U);
+  EXPECT_EQ(run(base, RunMode::once), 1U);
   EXPECT_EQ(storms, before + 1);
   EXPECT_EQ(strays, 0);
 }
@@ -170,7 +170,7 @@ TEST_P(Signals, OfAnotherThreadWakeTheBase) {
   signal.attach();
   for (int i = 0; i < 100; ++i) {
     std::thread other = thread_without_signals([] { raise_for_process(SIGUSR1); });
-    EXPECT_EQ(run(base, Loop::once), 1U);
+    EXPECT_EQ(run(base, RunMode::once), 1U);
     other.join();
   }
 }
@@ -186,10 +186,10 @@ TEST_P(Signals, WakeABaseThatSleepsForLong) {
   // To the thread that sleeps, and to one that does not run the base.
   std::thread other = thread_without_signals(
       [&, loop = ::pthread_self()] { after_a_while([&] { ::pthread_kill(loop, SIGUSR1); }); });
-  EXPECT_EQ(run(base, Loop::once), 1U);
+  EXPECT_EQ(run(base, RunMode::once), 1U);
   other.join();
   other = std::thread([&] { after_a_while([] { ::pthread_kill(::pthread_self(), SIGUSR1); }); });
-  EXPECT_EQ(run(base, Loop::once), 1U);
+  EXPECT_EQ(run(base, RunMode::once), 1U);
   other.join();
 
   EXPECT_EQ(recorder.order, (Order{1, 1}));
@@ -209,7 +209,7 @@ TEST_P(Signals, OfAnotherProcessWakeTheBase) {
       ::kill(::getppid(), SIGUSR1);
       ::_exit(0);
     }
-    EXPECT_EQ(run(base, Loop::once), 1U);
+    EXPECT_EQ(run(base, RunMode::once), 1U);
     EXPECT_EQ(left, before - 1);
     ::waitpid(child, nullptr, 0);
   }
@@ -235,10 +235,10 @@ TEST_P(Signals, DoNotEndADispatchThatIsToSleepOn) {
   signal.attach();
 
   ::raise(SIGUSR1);
-  EXPECT_EQ(run(base, Loop::once), 1U);
+  EXPECT_EQ(run(base, RunMode::once), 1U);
 
   EXPECT_TRUE(stays_asleep(base)) << "nothing is left to be looked at";
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

@@ -8,7 +8,7 @@
 #include "support/every_backend.hpp"
 #include "support/signals.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 struct sigaction handler_with_everything() {
@@ -54,7 +54,7 @@ TEST_P(Signals, HaveTheirFormerActionBackAfterTheLastEvent) {
     EXPECT_EQ(action_of(SIGUSR1), ours);
 
     ::raise(SIGUSR1);
-    base.loop(Loop::nonblock);
+    base.loop(RunMode::nonblock);
     EXPECT_FALSE(fired->attached());
     EXPECT_EQ(action_of(SIGUSR1), ours);
     detached->detach();
@@ -102,12 +102,12 @@ TEST_P(Signals, GoToTheFormerHandlerBeforeAndAfterAndNotMeanwhile) {
   EXPECT_EQ(strays, 1);
   signal.attach();
   ::raise(SIGUSR1);
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
   EXPECT_EQ(strays, 1);
   signal.detach();
   ::raise(SIGUSR1);
   EXPECT_EQ(strays, 2);
-  EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
 
   EXPECT_EQ(recorder.order, Order{1});
 }
@@ -127,7 +127,7 @@ TEST_P(Signals, AreLeftToWhoeverHasTakenThemMeanwhile) {
     signal.attach();
     EXPECT_NE(action_of(SIGUSR1), taken) << "attaching anew takes them back";
     ::raise(SIGUSR1);
-    EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+    EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
     signal.detach();
     EXPECT_EQ(action_of(SIGUSR1), taken) << "this is what was there before now";
   }
@@ -143,7 +143,7 @@ TEST_P(Signals, ThatNoEventIsOnAreLeftAlone) {
   Event event(base, pipe.reader.get(), Events::read, recorder.note(2));
   event.attach();
   ::raise(SIGUSR1);
-  run(base, Loop::once);
+  run(base, RunMode::once);
 
   for (int signo = 1; signo < 65; ++signo) {
     if (signo == SIGUSR1) continue;
@@ -153,4 +153,4 @@ TEST_P(Signals, ThatNoEventIsOnAreLeftAlone) {
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

@@ -23,7 +23,7 @@
 #include <sys/syscall.h>
 #endif
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 TEST_P(Signals, ThatAreNoneAreAnErrorThatNamesThem) {
@@ -58,7 +58,7 @@ TEST_P(Signals, ThatAreNoneAreAnErrorThatNamesThem) {
     Signal signal(base, SIGUSR1, recorder.note(1));
     signal.attach();
     ::raise(SIGUSR1);
-    EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+    EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
   }
   EXPECT_EQ(open_descriptors(), before);
 }
@@ -105,7 +105,7 @@ TEST_P(Signals, AreAttachedOnce) {
   EXPECT_EQ(thrown_by([&] { signal.attach(1s); }), Errc::already_attached);
   EXPECT_EQ(base.size(), 1U);
   ::raise(SIGUSR1);
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 
   const Action ours = action_of(SIGUSR1);
   EXPECT_TRUE(signal.detach());
@@ -138,7 +138,7 @@ TEST_P(BlockedSignals, AreNotAttachedIfNoDescriptorIsLeft) {
     recorder.order.clear();
     signal.attach();
     raise_for_process(SIGUSR1);
-    EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+    EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
     EXPECT_EQ(recorder.order, Order{1});
   }
 }
@@ -161,7 +161,7 @@ TEST_P(BlockedSignals, AreNotAttachedIfTheKernelHasNoRoomForTheirDescriptor) {
 
     signal.attach();
     raise_for_process(SIGUSR1);
-    EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+    EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
   }
 }
 
@@ -174,9 +174,9 @@ TEST_P(BlockedSignals, AreReportedToWhoeverRunsTheBaseIfNoDescriptorIsLeft) {
   raise_for_process(SIGUSR1);
   {
     const FailingCall failing(Call::signalfd, EMFILE);
-    EXPECT_EQ(thrown_by([&] { base.loop(Loop::nonblock); }), system_error(EMFILE));
+    EXPECT_EQ(thrown_by([&] { base.loop(RunMode::nonblock); }), system_error(EMFILE));
   }
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 }
 
 TEST_P(Signals, ThatAreNotBlockedNeedNoDescriptorOfTheirOwn) {
@@ -189,10 +189,10 @@ TEST_P(Signals, ThatAreNotBlockedNeedNoDescriptorOfTheirOwn) {
   });
   signal.attach();
   std::thread other = thread_without_signals([] { raise_for_process(SIGUSR1); });
-  EXPECT_EQ(run(base, Loop::once), 1U);
+  EXPECT_EQ(run(base, RunMode::once), 1U);
   other.join();
   ::raise(SIGUSR1);
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
   ::raise(SIGUSR1);
   EXPECT_EQ(run(base), 1U);
   EXPECT_EQ(making.count(), 0U);
@@ -207,7 +207,7 @@ TEST_P(BlockedSignals, AreDeliveredByAHandlerWhereTheKernelRefusesTheirDescripto
     signal.attach();
     EXPECT_GE(failing.failures(), 1U);
     std::thread other([] { raise_unblocked(SIGUSR1); });
-    EXPECT_EQ(run(base, Loop::once), 1U);
+    EXPECT_EQ(run(base, RunMode::once), 1U);
     other.join();
   }
 }
@@ -224,7 +224,7 @@ TEST_P(BlockedSignals, AreDeliveredByAHandlerWhereAFilterRefusesTheirDescriptor)
       const Blocked blocked(SIGUSR1);
       signal.attach();
       std::thread other([] { raise_unblocked(SIGUSR1); });
-      EXPECT_EQ(run(base, Loop::once), 1U);
+      EXPECT_EQ(run(base, RunMode::once), 1U);
       other.join();
     }));
   }
@@ -254,7 +254,7 @@ TEST_P(Signals, AreNotAttachedIfMemoryRunsOutAndThenAre) {
       EXPECT_EQ(signal.try_attach(1s), std::error_code());
     }
     ::raise(SIGUSR1);
-    EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+    EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
     if (failures == 0 || HasFailure()) return;
   }
   FAIL() << "there is no end to what fails";
@@ -273,14 +273,14 @@ TEST_P(Signals, AreNotLostIfMemoryRunsOutOnTheirWay) {
   ::raise(SIGUSR2);
   {
     const FailingCall failing(Call::realloc, ENOMEM);
-    base.loop(Loop::nonblock);
+    base.loop(RunMode::nonblock);
     EXPECT_EQ(failing.failures(), 1U);
   }
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
 
   for (const int each : fired) EXPECT_GE(each, 1);
-  EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

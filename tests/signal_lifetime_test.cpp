@@ -16,7 +16,7 @@
 #include "support/process.hpp"
 #include "support/signals.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 TEST_P(Signals, MayBeDetachedByTheirOwnCallback) {
@@ -66,8 +66,8 @@ TEST_P(Signals, AreNotDeliveredToWhatACallbackOfTheSameBatchDetachedOrDestroyed)
 
   ::raise(SIGUSR1);
   ::raise(SIGUSR2);
-  EXPECT_EQ(base.loop(Loop::nonblock), 2U);
-  EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 2U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
 
   EXPECT_EQ(recorder.order, (Order{1, 2}));
 }
@@ -80,7 +80,7 @@ TEST_P(Signals, ThatHadComeForAnEventThatIsDetachedAreForgotten) {
   ::raise(SIGUSR1);
   signal.detach();
   signal.attach();
-  EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
 }
 
 TEST_P(Signals, ThatCameForAnotherBaseAreNotDeliveredToAnEventThatIsAttachedLater) {
@@ -94,8 +94,8 @@ TEST_P(Signals, ThatCameForAnotherBaseAreNotDeliveredToAnEventThatIsAttachedLate
 
   ::raise(SIGUSR1);
   later.attach();
-  EXPECT_EQ(base.loop(Loop::nonblock), 0U);
-  EXPECT_EQ(other_base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
+  EXPECT_EQ(other_base.loop(RunMode::nonblock), 1U);
 }
 
 TEST_P(Signals, AreDeliveredToAnEventThatACallbackAttachesFromTheNextOneOn) {
@@ -109,8 +109,8 @@ TEST_P(Signals, AreDeliveredToAnEventThatACallbackAttachesFromTheNextOneOn) {
   first.attach();
 
   ::raise(SIGUSR1);
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 
   EXPECT_EQ(recorder.order, (Order{1, 2}));
 }
@@ -123,9 +123,9 @@ TEST_P(Signals, GoOnAfterACallbackThrew) {
   other.attach();
 
   ::raise(SIGUSR1);
-  EXPECT_THROW(base.loop(Loop::nonblock), std::runtime_error);
+  EXPECT_THROW(base.loop(RunMode::nonblock), std::runtime_error);
   EXPECT_EQ(recorder.order, Order{});
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U) << "the rest of the batch has stayed active";
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U) << "the rest of the batch has stayed active";
 
   EXPECT_EQ(recorder.order, Order{2});
   EXPECT_TRUE(throwing.attached());
@@ -144,15 +144,15 @@ TEST_P(Signals, MayBeExchangedForOthers) {
   event.attach();
   EXPECT_EQ(action_of(SIGUSR1), before);
   ::raise(SIGUSR1);
-  EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
   ::raise(SIGUSR2);
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
   event.detach();
 
   const Pipe pipe = readable_pipe();
   event.assign(pipe.reader.get(), Events::read);
   event.attach();
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
   EXPECT_EQ(recorder.order, (Order{1, 1}));
 }
 
@@ -184,11 +184,11 @@ TEST_P(Signals, MayBeActivatedByHand) {
   Base base(options());
   Signal signal(base, SIGUSR1, recorder.note_fired());
   signal.activate(Events::signal);
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
   signal.attach();
   signal.activate(Events::signal);
   ::raise(SIGUSR1);
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 
   EXPECT_EQ(recorder.fired, (Fired{Events::signal, Events::signal}));
 }
@@ -206,7 +206,7 @@ TEST_P(Signals, LeaveNoDescriptorOpen) {
     for (int i = 0; i < 10; ++i) {
       second.attach();
       ::raise(SIGUSR2);
-      base.loop(Loop::nonblock);
+      base.loop(RunMode::nonblock);
       second.detach();
       first.detach();
       first.attach();
@@ -253,8 +253,8 @@ TEST_P(Signals, MayComeWhileManyThreadsAttachAndDetach) {
         signal->attach();
         other.attach();
         ::pthread_kill(::pthread_self(), signal->signo());
-        EXPECT_EQ(run(base, Loop::once), 1U);
-        lasting.loop(Loop::nonblock);
+        EXPECT_EQ(run(base, RunMode::once), 1U);
+        lasting.loop(RunMode::nonblock);
         other.detach();
         if (round % 3 == 0) signal.reset();  // else the base goes first
       }
@@ -283,15 +283,15 @@ TEST_P(Signals, ThatCameBeforeAForkAreTheParents) {
 
     EXPECT_TRUE(succeeds_in_child([&] {
       base.after_fork();
-      EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+      EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
       ::raise(SIGUSR1);
-      EXPECT_EQ(base.loop(Loop::nonblock), 1U) << "what comes to the child is the child's";
+      EXPECT_EQ(base.loop(RunMode::nonblock), 1U) << "what comes to the child is the child's";
     }));
 
-    EXPECT_EQ(base.loop(Loop::nonblock), 1U);
-    EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+    EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
+    EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
   }));
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

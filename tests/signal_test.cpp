@@ -11,7 +11,7 @@
 #include "support/every_backend.hpp"
 #include "support/signals.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 TEST_P(Signals, AreDeliveredEachTimeTheyCome) {
@@ -21,9 +21,9 @@ TEST_P(Signals, AreDeliveredEachTimeTheyCome) {
 
   for (int i = 1; i <= 3; ++i) {
     ::raise(SIGUSR1);
-    EXPECT_EQ(run(base, Loop::once), 1U);
+    EXPECT_EQ(run(base, RunMode::once), 1U);
     EXPECT_EQ(recorder.order, Order(static_cast<std::size_t>(i), 1));
-    EXPECT_EQ(base.loop(Loop::nonblock), 0U) << "it has come once";
+    EXPECT_EQ(base.loop(RunMode::nonblock), 0U) << "it has come once";
   }
 
   EXPECT_TRUE(signal.attached());
@@ -44,7 +44,7 @@ TEST_P(Signals, AreDeliveredOnceToAPlainEvent) {
   EXPECT_EQ(run(base), 1U) << "nothing keeps the base alive after it";
   EXPECT_FALSE(attached) << "it is detached before its callback";
   ::raise(SIGUSR1);
-  EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
 
   EXPECT_EQ(recorder.order, Order{1});
   EXPECT_EQ(strays, 1) << "the second one is not the event's any more";
@@ -57,7 +57,7 @@ TEST_P(Signals, AreDeliveredAgainToAPlainEventThatPersists) {
 
   for (int i = 0; i < 3; ++i) {
     ::raise(SIGUSR1);
-    run(base, Loop::once);
+    run(base, RunMode::once);
   }
 
   EXPECT_EQ(recorder.order, (Order{1, 1, 1}));
@@ -103,7 +103,7 @@ TEST_P(Signals, AreToldOfToEveryFormOfCallback) {
   for (Signal* const signal : {&whole, &what, &nothing}) signal->attach(1h);
 
   ::raise(SIGUSR1);
-  EXPECT_EQ(run(base, Loop::once), 3U);
+  EXPECT_EQ(run(base, RunMode::once), 3U);
 
   EXPECT_EQ(told, &whole);
   EXPECT_EQ(recorder.fired, (Fired{Events::signal, Events::signal})) << "and nothing else";
@@ -117,14 +117,14 @@ TEST_P(Signals, AreDeliveredToEveryEventOnThemInTheOrderOfAttaching) {
   for (const std::size_t i : {3U, 0U, 4U, 2U, 1U}) signals[i].attach();
 
   ::raise(SIGUSR1);
-  EXPECT_EQ(run(base, Loop::once), 5U);
+  EXPECT_EQ(run(base, RunMode::once), 5U);
   EXPECT_EQ(std::exchange(recorder.order, {}), (Order{3, 0, 4, 2, 1}));
 
   signals[0].detach();
   signals[4].detach();
   signals[0].attach();
   ::raise(SIGUSR1);
-  EXPECT_EQ(run(base, Loop::once), 4U);
+  EXPECT_EQ(run(base, RunMode::once), 4U);
   EXPECT_EQ(recorder.order, (Order{3, 2, 1, 0}));
 }
 
@@ -137,7 +137,7 @@ TEST_P(Signals, AreDeliveredToTheirOwnEventsOnly) {
 
   for (const int signo : {SIGUSR2, highest_own_signal(), SIGUSR1}) {
     ::raise(signo);
-    EXPECT_EQ(run(base, Loop::once), 1U);
+    EXPECT_EQ(run(base, RunMode::once), 1U);
   }
 
   EXPECT_EQ(recorder.order, (Order{2, 3, 1}));
@@ -151,14 +151,14 @@ TEST_P(Signals, AreDeliveredToEveryBaseOfAThread) {
   }
 
   ::raise(SIGUSR1);
-  for (Base& base : bases) EXPECT_EQ(run(base, Loop::once), 1U);
+  for (Base& base : bases) EXPECT_EQ(run(base, RunMode::once), 1U);
   EXPECT_EQ(recorder.order, (Order{0, 1, 2}));
 
   signals[1].detach();
   ::raise(SIGUSR1);
-  EXPECT_EQ(bases[0].loop(Loop::nonblock), 1U);
-  EXPECT_EQ(bases[1].loop(Loop::nonblock), 0U);
-  EXPECT_EQ(bases[2].loop(Loop::nonblock), 1U);
+  EXPECT_EQ(bases[0].loop(RunMode::nonblock), 1U);
+  EXPECT_EQ(bases[1].loop(RunMode::nonblock), 0U);
+  EXPECT_EQ(bases[2].loop(RunMode::nonblock), 1U);
 }
 
 TEST_P(Signals, AreDeliveredToEveryBaseOfManyThreads) {
@@ -207,13 +207,13 @@ TEST_P(Signals, AreDeliveredAtTheirPriority) {
 
   ::raise(SIGUSR2);
   ::raise(SIGUSR1);
-  run(base, Loop::once);
+  run(base, RunMode::once);
   EXPECT_EQ(std::exchange(recorder.order, {}), (Order{1, 2, 3}));
 
   low.set_priority(Priority::high);
   high.set_priority(Priority::low);
   ::raise(SIGUSR1);
-  run(base, Loop::once);
+  run(base, RunMode::once);
   EXPECT_EQ(recorder.order, (Order{3, 1}));
 }
 
@@ -229,7 +229,7 @@ TEST_P(Signals, AreDeliveredAfterTimersAndBeforePostedFunctions) {
   event.attach();
 
   ::raise(SIGUSR1);
-  EXPECT_EQ(base.loop(Loop::nonblock), 4U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 4U);
 
   EXPECT_EQ(recorder.order, (Order{1, 2, 3, 4}));
 }
@@ -258,12 +258,12 @@ TEST_P(Signals, StartTheTimeoutOfAPersistentEventAnew) {
 
   time.advance(4s);
   ::raise(SIGUSR1);
-  EXPECT_EQ(run(base, Loop::once), 1U);
+  EXPECT_EQ(run(base, RunMode::once), 1U);
   EXPECT_EQ(signal.deadline(), start + 14s);
-  EXPECT_EQ(run(base, Loop::once), 1U);
+  EXPECT_EQ(run(base, RunMode::once), 1U);
   EXPECT_EQ(time.now(), start + 14s);
   EXPECT_EQ(signal.deadline(), start + 24s) << "so does the timeout itself";
-  EXPECT_EQ(run(base, Loop::once), 1U);
+  EXPECT_EQ(run(base, RunMode::once), 1U);
   EXPECT_EQ(time.now(), start + 24s);
 
   EXPECT_EQ(recorder.fired, (Fired{Events::signal, Events::timeout, Events::timeout}));
@@ -276,7 +276,7 @@ TEST_P(Signals, ArriveTogetherWithATimeoutInOneCall) {
 
   ::raise(SIGUSR1);
   time.advance(10s);
-  EXPECT_EQ(run(base, Loop::once), 1U);
+  EXPECT_EQ(run(base, RunMode::once), 1U);
 
   EXPECT_EQ(recorder.fired, Fired{Events::signal | Events::timeout});
 }
@@ -289,15 +289,15 @@ TEST_P(Signals, MayBeGivenAnotherTimeout) {
   EXPECT_EQ(signal.deadline(), std::nullopt);
 
   signal.rearm(5s);
-  EXPECT_EQ(run(base, Loop::once), 1U);
+  EXPECT_EQ(run(base, RunMode::once), 1U);
   EXPECT_EQ(time.now(), start + 5s);
   signal.rearm(0s);
   EXPECT_EQ(signal.deadline(), std::nullopt);
   ::raise(SIGUSR1);
-  EXPECT_EQ(run(base, Loop::once), 1U);
+  EXPECT_EQ(run(base, RunMode::once), 1U);
 
   EXPECT_EQ(recorder.fired, (Fired{Events::timeout, Events::signal}));
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

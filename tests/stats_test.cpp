@@ -11,7 +11,7 @@
 #include "support/every_backend.hpp"
 #include "support/failing_call.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 TEST_P(EveryBackend, HasCountedNothingInTheBeginning) {
@@ -70,7 +70,7 @@ TEST_P(EveryBackend, CountsTimeoutsSignalsAndWhatIsActive) {
 
 TEST_P(EveryBackend, CountsIterationsAndWaits) {
   Base base(real_time());
-  for (int i = 0; i < 10; ++i) base.loop(Loop::nonblock | Loop::keep_alive);
+  for (int i = 0; i < 10; ++i) base.loop(RunMode::nonblock | RunMode::keep_alive);
 
   EXPECT_EQ(base.stats().iterations, 10U);
   EXPECT_EQ(base.stats().waits, 10U);
@@ -112,7 +112,7 @@ TEST_P(EveryBackend, CountsTheWakeUpsOfOtherThreads) {
       });
     }
   });
-  run(base, Loop::keep_alive);
+  run(base, RunMode::keep_alive);
   waker.join();
 
   EXPECT_LE(base.stats().wakeups, kRounds);
@@ -188,7 +188,7 @@ TEST_P(EveryBackend, TellsTheLongestCallbackAndWhenItRan) {
   const TimePoint start = time.now();
   EXPECT_EQ(base.stats().longest.took, Duration::zero());
 
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
   CallbackTime longest = base.stats().longest;
   EXPECT_EQ(longest.took, 30ms);
   EXPECT_EQ(longest.began, start);
@@ -223,7 +223,7 @@ TEST_P(EveryBackend, MeasuresNothingOfItsOwn) {
     while (!asleep) std::this_thread::yield();
     base.stop();
   });
-  run(base, Loop::keep_alive);
+  run(base, RunMode::keep_alive);
   waker.join();
 
   EXPECT_EQ(base.stats().longest.event, nullptr);
@@ -270,7 +270,7 @@ TEST_P(EveryBackend, DoesNotCountWhatRunsBetweenSlicesIntoTheCallbacksAroundIt) 
   urgent.attach();
   for (int i = 0; i < 3; ++i) base.post([] {}, Priority::low);
 
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
 
   ASSERT_GE(reports.size(), 2U);
   for (const CallbackTime& report : reports) {
@@ -307,7 +307,7 @@ TEST_P(EveryBackend, ReportsSignalsByTheirNumber) {
   signal.attach();
   ::raise(SIGUSR2);
 
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
 
   ASSERT_EQ(reports.size(), 1U);
   EXPECT_EQ(reports[0].fd, SIGUSR2);
@@ -351,4 +351,4 @@ TEST_P(EveryBackend, MeasuresOnTheMonotonicClock) {
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

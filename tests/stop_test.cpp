@@ -8,7 +8,7 @@
 #include "support/every_backend.hpp"
 #include "support/process.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 TEST_P(EveryBackend, StopsAfterTheCallbacksThatAreActive) {
@@ -183,7 +183,7 @@ TEST_P(EveryBackend, EndsOnceWithoutACallbackWhenStopped) {
   event.attach();
   std::thread other([&] { base.stop(); });
 
-  EXPECT_EQ(run(base, Loop::once), 0U);
+  EXPECT_EQ(run(base, RunMode::once), 0U);
 
   other.join();
 }
@@ -246,7 +246,7 @@ TEST_P(EveryBackend, NeverStopsEarlyOnTheMonotonicClock) {
   const TimePoint start = steady_now();
 
   base.stop_after(20ms);
-  run(base, Loop::keep_alive);
+  run(base, RunMode::keep_alive);
 
   EXPECT_GE(steady_now() - start, 20ms);
 }
@@ -281,7 +281,7 @@ TEST_P(EveryBackend, StopsHoweverManyThreadsSaySoAtOnce) {
   for (int i = 0; i < kRounds; ++i) {
     round = i + 1;
     round.notify_all();
-    EXPECT_EQ(run(base, Loop::keep_alive), 0U);
+    EXPECT_EQ(run(base, RunMode::keep_alive), 0U);
   }
   for (std::thread& thread : threads) thread.join();
 }
@@ -291,7 +291,7 @@ TEST_P(EveryBackend, MayBeDestroyedAsSoonAsAStopOfAnotherThreadHasEndedIt) {
     auto base = std::make_unique<Base>(real_time());
     std::thread other([&stopped = *base] { stopped.stop(); });
 
-    base->loop(Loop::keep_alive);
+    base->loop(RunMode::keep_alive);
     base.reset();
 
     other.join();
@@ -318,4 +318,4 @@ TEST_P(EveryBackend, ClosesNothingToStop) {
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

@@ -13,7 +13,7 @@
 #include "support/failing_new.hpp"
 #include "support/tracked.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 using detail::Task;
@@ -233,4 +233,4 @@ TEST(Task, LosesNothingIfThereIsNoMemoryForItsCallable) {
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

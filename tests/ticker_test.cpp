@@ -5,7 +5,7 @@
 
 #include "support/every_backend.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 TEST_P(EveryBackend, TicksEachPeriodFromTheStart) {
@@ -121,7 +121,7 @@ TEST_P(EveryBackend, SkipsALongStallInOneStep) {
 
   ticker.attach(7ns);
   time.advance(24h * 365);
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 
   const auto passed = static_cast<std::uint64_t>(Duration(24h * 365) / 7ns);
   EXPECT_EQ(ticker.missed(), passed - 1);
@@ -142,7 +142,7 @@ TEST_P(EveryBackend, FiresAndMissesTogetherEveryPeriodThatHasPassed) {
 
   for (int i = 0; i < 1000; ++i) {
     time.advance(Duration(step(random)));
-    base.loop(Loop::nonblock);
+    base.loop(RunMode::nonblock);
     ASSERT_EQ(periods, static_cast<std::uint64_t>((time.now() - start) / kPeriod));
     ASSERT_EQ(ticker.deadline(), start + (periods + 1) * kPeriod);
   }
@@ -154,7 +154,7 @@ TEST_P(EveryBackend, FiresATickerWithoutAPeriodInEachIteration) {
   ticker.attach(0s);
 
   for (std::size_t i = 1; i <= 100; ++i) {
-    EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+    EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
     EXPECT_EQ(ticker.missed(), 0U);
   }
 }
@@ -171,7 +171,7 @@ TEST_P(EveryBackend, StopsATickerThatDetachesItself) {
   EXPECT_EQ(run(base), 1U);
   time.advance(1h);
 
-  EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
   EXPECT_EQ(ticker.deadline(), std::nullopt);
   EXPECT_EQ(base.size(), 0U);
 }
@@ -180,7 +180,7 @@ TEST_P(EveryBackend, StartsATickerAnewWhenItIsAttachedAgain) {
   Base base(options());
   Ticker ticker(base, recorder.note(1));
   ticker.attach(10ms);
-  base.loop(Loop::once);
+  base.loop(RunMode::once);
 
   ticker.detach();
   time.advance(3ms);
@@ -188,7 +188,7 @@ TEST_P(EveryBackend, StartsATickerAnewWhenItIsAttachedAgain) {
 
   EXPECT_EQ(ticker.deadline(), time.now() + 20ms);
   EXPECT_EQ(ticker.timeout(), 20ms);
-  run(base, Loop::once);
+  run(base, RunMode::once);
   EXPECT_EQ(ticker.deadline(), time.now() + 20ms);
 }
 
@@ -216,9 +216,9 @@ TEST_P(EveryBackend, KeepsTheScheduleOfATickerThatIsActivatedByHand) {
 
   time.advance(4ms);
   ticker.activate(Events::timeout);
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
   EXPECT_EQ(recorder.fired, Fired{Events::timeout});
-  run(base, Loop::once);
+  run(base, RunMode::once);
 
   EXPECT_EQ(time.now(), start + 10ms);
 }
@@ -231,7 +231,7 @@ TEST_P(EveryBackend, MissesNoPeriodForHavingBeenActivatedByHandBeforeItEnded) {
 
     ticker.activate(Events::timeout);
     time.advance(periods * 10ms);
-    EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+    EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 
     EXPECT_EQ(ticker.missed(), static_cast<std::uint64_t>(periods - 1));
   }
@@ -243,11 +243,11 @@ TEST_P(EveryBackend, HasMissedNothingBeforeAFireByHand) {
   Ticker ticker(base, recorder.note_fired());
   ticker.attach(10ms);
   time.advance(40ms);
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
   EXPECT_EQ(ticker.missed(), 3U);
 
   ticker.activate(Events::timeout | Events::read);
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 
   EXPECT_EQ(ticker.missed(), 0U);
   EXPECT_EQ(recorder.fired, (Fired{Events::timeout, Events::timeout | Events::read}));
@@ -275,7 +275,7 @@ TEST_P(EveryBackend, MissesThePeriodsThatEndWhileATickerWaitsForItsTurn) {
   second.attach(10ms);
 
   time.advance(10ms);
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
 
   EXPECT_EQ(missed, (std::vector<std::uint64_t>{4}));
 }
@@ -298,4 +298,4 @@ TEST_P(EveryBackend, KeepsTheSchedulesOfManyTickersApart) {
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

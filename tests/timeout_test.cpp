@@ -7,7 +7,7 @@
 #include "support/every_backend.hpp"
 #include "support/process.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 TEST_P(EveryBackend, FiresATimerWhenItsTimeHasPassedAndNotBefore) {
@@ -16,9 +16,9 @@ TEST_P(EveryBackend, FiresATimerWhenItsTimeHasPassedAndNotBefore) {
   timer.attach(1s);
 
   time.advance(1s - 1ns);
-  EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
   time.advance(1ns);
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 
   EXPECT_EQ(recorder.fired, Fired{Events::timeout});
   EXPECT_FALSE(timer.attached());
@@ -82,7 +82,7 @@ TEST_P(EveryBackend, FiresATimerAttachedByACallbackForNowInTheNextIteration) {
   ready.attach();
 
   for (int i = 1; i <= 1000; ++i) {
-    base.loop(Loop::nonblock);
+    base.loop(RunMode::nonblock);
     ASSERT_EQ(ticks, i);
     ASSERT_EQ(served, i);
   }
@@ -114,7 +114,7 @@ TEST_P(EveryBackend, CountsATimeoutFromTheCallAfterTheLoopHasReturned) {
   timer.attach(50ms);
 
   EXPECT_EQ(timer.deadline(), time.now() + 50ms);
-  EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
 }
 
 TEST_P(EveryBackend, WaitsByAClockThatIsReadAfterTheCallbacks) {
@@ -161,7 +161,7 @@ TEST_P(EveryBackend, CountsThePersistentTimeoutFromTheTimeOfTheIteration) {
 
   event.attach(30ms);
   time.advance(10ms);
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
 
   EXPECT_EQ(event.deadline(), start + 40ms);
 }
@@ -202,7 +202,7 @@ TEST_P(EveryBackend, TakesTheLongestTimeForNever) {
   never.attach(Duration::max());
   event.attach(Duration::max());
   soon.attach(1s);
-  EXPECT_EQ(run(base, Loop::once), 1U);
+  EXPECT_EQ(run(base, RunMode::once), 1U);
 
   EXPECT_EQ(recorder.order, Order{1});
   EXPECT_EQ(base.size(), 2U);
@@ -217,7 +217,7 @@ TEST_P(EveryBackend, WaitsForADescriptorWhenAllTimersAreDetached) {
   event.attach();
 
   for (Timer& timer : timers) EXPECT_TRUE(timer.detach());
-  EXPECT_EQ(run(base, Loop::once), 1U);
+  EXPECT_EQ(run(base, RunMode::once), 1U);
 
   EXPECT_EQ(recorder.order, Order{1});
   EXPECT_EQ(base.size(), 0U);
@@ -285,7 +285,7 @@ TEST_P(EveryBackend, GivesAndTakesATimeoutWithRearm) {
   event.rearm(0s);
   EXPECT_EQ(event.deadline(), std::nullopt) << "zero is for ever, as it is for attach()";
   time.advance(1h);
-  EXPECT_EQ(base.loop(Loop::nonblock), 0U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
   event.rearm(2s);
   run(base);
 
@@ -299,7 +299,7 @@ TEST_P(EveryBackend, ExpiresAtOnceAfterRearmWithZeroIfTheMaskHasATimeout) {
   timer.attach(1h);
   timer.rearm(0s);
 
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 }
 
 TEST_P(EveryBackend, RefusesToRearmWhatIsNotAttachedOrToANegativeTime) {
@@ -323,7 +323,7 @@ TEST_P(EveryBackend, DoesNotFireForTheOldDeadlineIfACallbackMovesItWhileItIsDue)
   target.attach(2s);
 
   time.advance(10s);
-  EXPECT_EQ(base.loop(Loop::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
   EXPECT_EQ(target.deadline(), time.now() + 1h);
   EXPECT_EQ(run(base), 1U);
 
@@ -337,7 +337,7 @@ TEST_P(EveryBackend, RestartsAPersistentEventWithTheTimeoutThatRearmGaveIt) {
   event.attach(1s);
 
   event.rearm(10s);
-  run(base, Loop::once);
+  run(base, RunMode::once);
 
   EXPECT_EQ(event.deadline(), time.now() + 10s);
 }
@@ -368,7 +368,7 @@ TEST_P(EveryBackend, FiresAZeroTimerOnTheMonotonicClockAtOnce) {
 
   for (int i = 0; i < 100; ++i) {
     timer.attach(0s);
-    EXPECT_EQ(run(base, Loop::once), 1U);
+    EXPECT_EQ(run(base, RunMode::once), 1U);
   }
 }
 
@@ -453,4 +453,4 @@ TEST_P(EveryBackend, TellsTheRealTimeAfterACallbackHasThrown) {
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

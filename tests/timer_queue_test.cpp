@@ -15,7 +15,7 @@
 #include "support/seeded_random.hpp"
 #include "support/timer_script.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 using detail::Node;
@@ -406,4 +406,4 @@ TEST(TimerQueue, DoesWhatAModelDoes) {
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

@@ -4,7 +4,7 @@
 
 #include "support/every_backend.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 void send_urgent(const Fd& to) { ASSERT_EQ(::send(to.get(), "!", 1, MSG_OOB), 1); }
@@ -33,7 +33,7 @@ TEST_P(EveryBackend, TellsOfUrgentDataAndOnlyThoseWhoAskForIt) {
   run(base);
   recorder.fired.clear();
   write_bytes(tcp.theirs);
-  base.loop(Loop::once);
+  base.loop(RunMode::once);
 
   EXPECT_EQ(recorder.fired, Fired{Events::read});
 }
@@ -48,9 +48,9 @@ TEST_P(EveryBackend, TellsOfUrgentAndOrdinaryDataInOneCall) {
   // Both have come when the later one has.
   Event last(base, tcp.ours.get(), Events::urgent, [] {});
   last.attach();
-  base.loop(Loop::once);
+  base.loop(RunMode::once);
   both.attach();
-  base.loop(Loop::once);
+  base.loop(RunMode::once);
 
   EXPECT_EQ(recorder.fired, Fired{Events::read | Events::urgent});
 }
@@ -77,7 +77,7 @@ TEST_P(EveryBackend, TellsOthersOfAnEndThatWhoWaitsForUrgentDataDoesNotHear) {
 
   Event closed(base, tcp.ours.get(), Events::closed, recorder.note_fired());
   closed.attach();
-  EXPECT_EQ(base.loop(Loop::once), 1U);
+  EXPECT_EQ(base.loop(RunMode::once), 1U);
 
   EXPECT_EQ(recorder.fired, Fired{Events::closed});
   EXPECT_TRUE(stays_asleep(base));
@@ -100,7 +100,7 @@ TEST_P(EveryBackend, DoesNotTakeAnotherFilesUrgentDataAfterTheEndOfItsOwn) {
   newer.attach();
   send_urgent(other.theirs);
 
-  EXPECT_EQ(base.loop(Loop::once), 1U);
+  EXPECT_EQ(base.loop(RunMode::once), 1U);
   EXPECT_EQ(recorder.fired, Fired{Events::urgent});
 }
 
@@ -121,7 +121,7 @@ TEST_P(EveryBackend, HearsOfUrgentDataAfterAnEndThatPassed) {
   const Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   Event urgent(base, socket.get(), Events::urgent, recorder.note(1));
   urgent.attach();
-  for (int i = 0; i < 3; ++i) base.loop(Loop::nonblock);
+  for (int i = 0; i < 3; ++i) base.loop(RunMode::nonblock);
   ASSERT_EQ(::connect(socket.get(), name, sizeof address), 0);
   const Fd peer(::accept(listener.get(), nullptr, nullptr));
   send_urgent(peer);
@@ -137,13 +137,13 @@ TEST_P(EveryBackend, WatchesForUrgentDataBesideReadsThatComeAndGo) {
   read.attach();
   urgent.attach();
   read.detach();
-  base.loop(Loop::nonblock);
+  base.loop(RunMode::nonblock);
 
   send_urgent(tcp.theirs);
-  EXPECT_EQ(base.loop(Loop::once), 1U);
+  EXPECT_EQ(base.loop(RunMode::once), 1U);
 
   EXPECT_EQ(recorder.order, Order{1});
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

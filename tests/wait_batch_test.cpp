@@ -8,7 +8,7 @@
 #include "backend/backend.hpp"
 #include "support/failing_new.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 using detail::Batch;
@@ -196,4 +196,4 @@ TEST(Batch, CannotBeMadeWithoutMemory) {
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

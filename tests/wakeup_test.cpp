@@ -15,7 +15,7 @@
 #include "backend/backend.hpp"
 #include "support/printing.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 using detail::Wakeup;
@@ -153,4 +153,4 @@ TEST(Wakeup, WakesFromASignalHandler) {
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

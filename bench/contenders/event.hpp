@@ -21,8 +21,8 @@ struct Contender {
    public:
     explicit Loop(bool /*precise*/ = false)
         : base_({.timing = std::getenv("BENCH_TIMING") != nullptr}) {}
-    void run() { base_.loop(event::Loop::keep_alive); }
-    void poll() { base_.loop(event::Loop::nonblock); }
+    void run() { base_.loop(event::RunMode::keep_alive); }
+    void poll() { base_.loop(event::RunMode::nonblock); }
     void stop() { base_.stop(); }
     void settle() {}
     void refresh() { kept_time = base_.now(); }

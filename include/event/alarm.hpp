@@ -7,7 +7,7 @@
 
 #include "event/event_object.hpp"
 
-namespace event {
+namespace event_cpp {
 
 // Runs a callback once, when the wall clock has reached a time: never before. Unlike a timer it
 // follows the clock: set forward past the time it fires at once, set back it waits longer. Attach
@@ -63,4 +63,4 @@ class EVENT_API Alarm : private Event {
   };
 };
 
-}  // namespace event
+}  // namespace event_cpp

@@ -17,7 +17,7 @@
 #include "event/options.hpp"
 #include "event/stats.hpp"
 
-namespace event {
+namespace event_cpp {
 
 // Waits for events and runs their callbacks, in the thread that calls dispatch() or loop().
 //
@@ -37,7 +37,8 @@ class EVENT_API Base {
   Base& operator=(const Base&) = delete;
 
   // Runs callbacks until nothing that keeps the base alive is attached and nothing is posted, or
-  // until a stop. Returns how many ran, posted functions included. The same as loop(Loop::forever).
+  // until a stop. Returns how many ran, posted functions included. The same as
+  // loop(RunMode::forever).
   //
   // An iteration looks at the kernel, makes what is ready or due active, and runs it: high before
   // middle before low, within a priority descriptors before timers before alarms before signals
@@ -47,7 +48,7 @@ class EVENT_API Base {
   std::size_t dispatch();
 
   // The same, until `mode` says.
-  std::size_t loop(Loop mode);
+  std::size_t loop(RunMode mode);
 
   // Ends dispatch() after the callbacks that are active now; what they in turn activate or post is
   // kept for the next call. Called before dispatch(), it is kept for it, which then does not look
@@ -132,15 +133,15 @@ class EVENT_API Base {
   // signal has come, another thread has posted or stopped, or loop() has left something to be run;
   // -1 on poll, which has none, and if no descriptor is left. Of timeouts, of files that are always
   // ready, and of what is activated from outside, next_timeout() tells. When either says so:
-  // loop(Loop::nonblock). On epoll a base can be inside a base inside another loop, no deeper. A
+  // loop(RunMode::nonblock). On epoll a base can be inside a base inside another loop, no deeper. A
   // base on io_uring goes over to epoll, and backend() says so: a ring wakes nobody who waits for
   // it. The descriptor belongs to the base, and is only to be waited for, for readability.
   //
   // Cost: system calls the first time.
   int fd() const noexcept;
 
-  // How long another loop may sleep at most before it calls loop(Loop::nonblock): zero if something
-  // is to be run now, nothing if no timeout is pending. Ask anew before each sleep.
+  // How long another loop may sleep at most before it calls loop(RunMode::nonblock): zero if
+  // something is to be run now, nothing if no timeout is pending. Ask anew before each sleep.
   std::optional<Duration> next_timeout() const noexcept;
 
   // What this base has done so far. Cost: copies some 300 bytes; counting is done once an
@@ -170,4 +171,4 @@ class EVENT_API Base {
   detail::OwnedEvents owned_;  // its events detach from loop_
 };
 
-}  // namespace event
+}  // namespace event_cpp

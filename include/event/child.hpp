@@ -9,7 +9,7 @@
 
 #include "event/event_object.hpp"
 
-namespace event {
+namespace event_cpp {
 
 namespace detail {
 
@@ -85,4 +85,4 @@ class EVENT_API Child : private Event {
   std::uint32_t forks_ = 0;  // as counted when it was attached
 };
 
-}  // namespace event
+}  // namespace event_cpp

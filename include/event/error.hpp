@@ -4,8 +4,9 @@
 #include <system_error>
 
 #include "event/detail/export.hpp"
+#include "event/fwd.hpp"
 
-namespace event {
+namespace event_cpp {
 
 enum class Errc {
   already_attached = 1,  // the event is attached: detach it first
@@ -22,7 +23,7 @@ inline std::error_code make_error_code(Errc code) noexcept {
   return {static_cast<int>(code), category()};
 }
 
-}  // namespace event
+}  // namespace event_cpp
 
 template <>
-struct std::is_error_code_enum<event::Errc> : std::true_type {};
+struct std::is_error_code_enum<event_cpp::Errc> : std::true_type {};

@@ -8,6 +8,7 @@
 #include "event/error.hpp"         // IWYU pragma: export
 #include "event/event_object.hpp"  // IWYU pragma: export
 #include "event/events.hpp"        // IWYU pragma: export
+#include "event/fwd.hpp"           // IWYU pragma: export
 #include "event/hook.hpp"          // IWYU pragma: export
 #include "event/manual_time.hpp"   // IWYU pragma: export
 #include "event/options.hpp"       // IWYU pragma: export

@@ -11,7 +11,7 @@
 #include "event/events.hpp"
 #include "event/time.hpp"
 
-namespace event {
+namespace event_cpp {
 
 class Base;
 class Event;
@@ -175,4 +175,4 @@ static_assert(std::is_standard_layout_v<Event>, "Event::of() relies on it");
 static_assert(sizeof(void*) > 8 || sizeof(Event) <= 64, "an event is one cache line");
 static_assert(sizeof(void*) != 8 || sizeof(Event) == 56, "smaller than any other library's");
 
-}  // namespace event
+}  // namespace event_cpp

@@ -3,7 +3,9 @@
 
 #include <cstdint>
 
-namespace event {
+#include "event/fwd.hpp"
+
+namespace event_cpp {
 
 // Conditions to wait for and options, as a bitmask. A callback gets the conditions that came true.
 enum class Events : std::uint16_t {
@@ -42,4 +44,4 @@ constexpr bool any(Events e) noexcept { return e != Events::none; }
 // A value that is none of these counts as low.
 enum class Priority : std::uint8_t { high, middle, low };
 
-}  // namespace event
+}  // namespace event_cpp

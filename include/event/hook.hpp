@@ -8,7 +8,7 @@
 #include "event/detail/callable.hpp"
 #include "event/detail/export.hpp"
 
-namespace event {
+namespace event_cpp {
 
 class Base;
 
@@ -29,7 +29,7 @@ class EVENT_API Hook {
     after_wait,   // after it has, and before the first callback: what is due is already active
     // When an iteration finds nothing to run, of any priority. While there is such a hook the base
     // does not sleep, and dispatch() does not return for want of events. These count as callbacks,
-    // of low priority: for Loop::once, and in what dispatch() returns.
+    // of low priority: for RunMode::once, and in what dispatch() returns.
     idle
   };
 
@@ -86,4 +86,4 @@ class EVENT_API Hook {
   When when_;
 };
 
-}  // namespace event
+}  // namespace event_cpp

@@ -6,7 +6,7 @@
 #include "event/detail/export.hpp"
 #include "event/time.hpp"
 
-namespace event {
+namespace event_cpp {
 
 // A base on manual time never sleeps for a deadline: when nothing is ready it moves the time to
 // the next one. A year of hourly tickers runs in milliseconds.
@@ -59,4 +59,4 @@ class EVENT_API ManualTime : public TimeSource {
   std::atomic<Duration::rep> wall_offset_{946'684'799'000'000'000};
 };
 
-}  // namespace event
+}  // namespace event_cpp

@@ -6,7 +6,7 @@
 
 #include "event/time.hpp"
 
-namespace event {
+namespace event_cpp {
 
 // The kernel interface that reports readiness. Not every platform has every one: Base::backends().
 enum class Backend : std::uint8_t { automatic, epoll, kqueue, io_uring, poll };
@@ -45,19 +45,19 @@ struct Options {
 };
 
 // How long Base::loop() runs, as a bitmask.
-enum class Loop : std::uint8_t {
+enum class RunMode : std::uint8_t {
   forever = 0,    // until nothing is left to wait for, or stop()
   once = 1,       // until at least one callback has run
   nonblock = 2,   // one look at the kernel, whatever is attached, never waiting for it
   keep_alive = 4  // do not return because nothing is left to wait for
 };
 
-constexpr Loop operator|(Loop a, Loop b) noexcept {
-  return static_cast<Loop>(static_cast<unsigned>(a) | static_cast<unsigned>(b));
+constexpr RunMode operator|(RunMode a, RunMode b) noexcept {
+  return static_cast<RunMode>(static_cast<unsigned>(a) | static_cast<unsigned>(b));
 }
-constexpr Loop operator&(Loop a, Loop b) noexcept {
-  return static_cast<Loop>(static_cast<unsigned>(a) & static_cast<unsigned>(b));
+constexpr RunMode operator&(RunMode a, RunMode b) noexcept {
+  return static_cast<RunMode>(static_cast<unsigned>(a) & static_cast<unsigned>(b));
 }
-constexpr bool any(Loop mode) noexcept { return mode != Loop::forever; }
+constexpr bool any(RunMode mode) noexcept { return mode != RunMode::forever; }
 
-}  // namespace event
+}  // namespace event_cpp

@@ -5,7 +5,7 @@
 
 #include "event/event_object.hpp"
 
-namespace event {
+namespace event_cpp {
 
 // Runs a callback each time a signal has come since the last one, at its priority, in the base's
 // thread, where anything may be done. Signals that come faster than it runs become one, as pending
@@ -31,4 +31,4 @@ class Signal : public Event {
   int signo() const noexcept { return fd(); }
 };
 
-}  // namespace event
+}  // namespace event_cpp

@@ -9,7 +9,7 @@
 #include "event/events.hpp"
 #include "event/time.hpp"
 
-namespace event {
+namespace event_cpp {
 
 // A callback that was measured: how long it took, and what identifies its event.
 struct CallbackTime {
@@ -62,4 +62,4 @@ struct Stats {
 static_assert(Stats::lag_place(Duration(1023)) == 0 && Stats::lag_place(Duration(1024)) == 1);
 static_assert(Stats::lag_place(Duration(4095)) == 1 && Stats::lag_place(Duration(4096)) == 2);
 
-}  // namespace event
+}  // namespace event_cpp

@@ -4,8 +4,9 @@
 #include <chrono>
 
 #include "event/detail/export.hpp"
+#include "event/fwd.hpp"
 
-namespace event {
+namespace event_cpp {
 
 using Duration = std::chrono::nanoseconds;
 using TimePoint = std::chrono::time_point<std::chrono::steady_clock, Duration>;
@@ -36,4 +37,4 @@ class EVENT_API TimeSource {
   }
 };
 
-}  // namespace event
+}  // namespace event_cpp

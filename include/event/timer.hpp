@@ -6,7 +6,7 @@
 #include "event/detail/export.hpp"
 #include "event/event_object.hpp"
 
-namespace event {
+namespace event_cpp {
 
 // Fires once, when the time given to attach() has passed: never early. Attach it again to use it
 // again; rearm() moves it while it waits. attach() without a time fires in the next iteration.
@@ -68,4 +68,4 @@ class EVENT_API Ticker : public Event {
   std::uint64_t missed_ = 0;
 };
 
-}  // namespace event
+}  // namespace event_cpp

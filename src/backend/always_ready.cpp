@@ -4,7 +4,7 @@
 #include <cerrno>
 #include <new>
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 int AlwaysReady::update(int error, Change change, int fd, std::uint32_t generation,
                         Events wanted) noexcept {
@@ -53,4 +53,4 @@ std::vector<AlwaysReady::File>::iterator AlwaysReady::find(int fd) noexcept {
                       [fd](const File& file) { return file.fd == fd; });
 }
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

@@ -10,7 +10,7 @@
 #include "backend/backend.hpp"
 #include "backend/file_identity.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 // Kept beside a kernel that refuses such files, as it would keep them. They are few, so they are
 // searched.
@@ -56,4 +56,4 @@ class AlwaysReady {
   std::size_t next_ = 0;
 };
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

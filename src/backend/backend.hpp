@@ -13,7 +13,7 @@
 #include "event/options.hpp"
 #include "event/time.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 // What a backend reports of one descriptor: conditions in the kernel's own numbers, which are given
 // their meaning where they are read.
@@ -246,4 +246,4 @@ std::unique_ptr<BackendPort> make_backend(Backend kind);
 // Errors: as make_backend(); invalid_argument for an unknown name in EVENT_BACKEND.
 std::unique_ptr<BackendPort> choose_backend(Backend wanted);
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

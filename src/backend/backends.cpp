@@ -12,7 +12,7 @@
 #include "backend/privileges.hpp"
 #include "event/error.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 namespace {
 
 struct Entry {
@@ -97,4 +97,4 @@ std::unique_ptr<BackendPort> choose_backend(Backend wanted) {
   throw std::system_error(make_error_code(Errc::unsupported), "no backend");
 }
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

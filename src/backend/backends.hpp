@@ -5,7 +5,7 @@
 
 #include "backend/backend.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 // Errors: throws std::system_error with the system's own code.
 std::unique_ptr<BackendPort> make_epoll();
@@ -13,4 +13,4 @@ std::unique_ptr<BackendPort> make_io_uring();
 std::unique_ptr<BackendPort> make_kqueue();
 std::unique_ptr<BackendPort> make_poll();
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

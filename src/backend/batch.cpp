@@ -3,7 +3,7 @@
 
 #include "backend/backend.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 Batch::Batch(std::size_t kernel_entry) : kernel_entry_(kernel_entry) {
   if (!resize(kSmallest)) throw std::bad_alloc();
@@ -20,4 +20,4 @@ bool Batch::resize(std::size_t count) noexcept {
   return true;
 }
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

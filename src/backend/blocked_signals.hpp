@@ -6,7 +6,7 @@
 
 #include "backend/unique_fd.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 // A descriptor that is readable while one of a set of signals is pending for the process: a
 // signalfd, or a kqueue, where there is one. To backends it is a descriptor like any other. While
@@ -57,4 +57,4 @@ class BlockedSignals {
   int count_ = 0;  // of those in it
 };
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

@@ -8,7 +8,7 @@
 #include "backend/blocked_signals.hpp"
 #include "backend/kernel_queue.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 namespace {
 
 constexpr int kMostSignals = 128;  // more than any system has
@@ -92,4 +92,4 @@ int BlockedSignals::take() const noexcept {
   return take_pending(watched_);
 }
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

@@ -2,7 +2,7 @@
 
 #include "backend/blocked_signals.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 int BlockedSignals::open() noexcept { return ENOTSUP; }
 
@@ -12,4 +12,4 @@ void BlockedSignals::changed(int) noexcept {}
 
 int BlockedSignals::take() const noexcept { return 0; }
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

@@ -5,7 +5,7 @@
 
 #include "backend/blocked_signals.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 int BlockedSignals::open() noexcept {
   UniqueFd fd(::signalfd(-1, &watched_, SFD_NONBLOCK | SFD_CLOEXEC));
@@ -29,4 +29,4 @@ int BlockedSignals::take() const noexcept {
   }
 }
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

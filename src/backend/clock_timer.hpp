@@ -7,7 +7,7 @@
 #include "backend/unique_fd.hpp"
 #include "event/time.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 // A descriptor that becomes readable when such a clock has reached a time, or was set. One file for
 // each kind of system; to backends it is a descriptor like any other.
@@ -36,4 +36,4 @@ class ClockTimer {
 // The time of CLOCK_BOOTTIME; of the monotonic clock where there is none.
 TimePoint boot_time() noexcept;
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

@@ -2,7 +2,7 @@
 
 #include "backend/clock_timer.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 int ClockTimer::open(Of) noexcept { return ENOTSUP; }
 
@@ -12,4 +12,4 @@ void ClockTimer::drain() const noexcept {}
 
 TimePoint boot_time() noexcept { return std::chrono::steady_clock::now(); }
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

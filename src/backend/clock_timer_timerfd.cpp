@@ -9,7 +9,7 @@
 #include "backend/clock_timer.hpp"
 #include "backend/deadline.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 int ClockTimer::open(Of clock) noexcept {
   const clockid_t id = clock == Of::wall ? CLOCK_REALTIME : CLOCK_BOOTTIME;
@@ -42,4 +42,4 @@ TimePoint boot_time() noexcept {
   return TimePoint(std::chrono::seconds(now.tv_sec) + Duration(now.tv_nsec));
 }
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

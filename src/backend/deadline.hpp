@@ -6,7 +6,7 @@
 
 #include "event/time.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 // Requires: not negative.
 constexpr timespec to_timespec(Duration d) noexcept {
@@ -36,4 +36,4 @@ static_assert(to_poll_milliseconds(Duration(1'000'000)) == 1);
 static_assert(to_poll_milliseconds(Duration::max()) == INT_MAX);
 static_assert(to_timespec(Duration(1'000'000'001)).tv_nsec == 1);
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

@@ -16,7 +16,7 @@
 #include "backend/deadline.hpp"
 #include "backend/unique_fd.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 namespace {
 
 // What the kernel keeps for a descriptor, in the order of a Ready.
@@ -231,4 +231,4 @@ class Epoll final : public BackendPort {
 
 std::unique_ptr<BackendPort> make_epoll() { return std::make_unique<Epoll>(); }
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

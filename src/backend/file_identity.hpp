@@ -5,7 +5,7 @@
 
 #include <cerrno>
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 // Device and inode. Kernels that give several anonymous files one inode (Linux: eventfd, timerfd,
 // signalfd, epoll) make those look alike; sockets and pipes are told apart, and so are files, until
@@ -36,4 +36,4 @@ struct FileIdentity {
   }
 };
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

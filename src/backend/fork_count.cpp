@@ -4,7 +4,7 @@
 
 #include <new>
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 std::uint32_t forks_so_far = 0;
 
@@ -16,4 +16,4 @@ void count_forks() {
   }();
 }
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 // Changes only in a child that has but one thread yet.
 [[gnu::visibility("hidden")]] extern std::uint32_t forks_so_far;
@@ -15,4 +15,4 @@ inline std::uint32_t fork_count() noexcept { return forks_so_far; }
 // Has forks counted from now on. Errors: throws std::bad_alloc.
 void count_forks();
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

@@ -22,7 +22,7 @@
 #include "core/grow_array.hpp"
 #include "core/paged_array.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 namespace {
 
 // A multishot poll request is bound to the file, not to the number, and reports changes. So that
@@ -493,4 +493,4 @@ std::unique_ptr<BackendPort> make_io_uring(RingSize size) {
 
 std::unique_ptr<BackendPort> make_io_uring() { return make_io_uring(RingSize{}); }
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

@@ -5,7 +5,7 @@
 
 #include "backend/backend.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 // The kernel finds a request by its name in as many lists as a 32nd of `completions`, 256 at most:
 // a ring grows with the number of descriptors. The first one takes 12 KB.
@@ -20,4 +20,4 @@ struct RingSize {
 // memory.
 std::unique_ptr<BackendPort> make_io_uring(RingSize size);
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

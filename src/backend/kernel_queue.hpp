@@ -13,7 +13,7 @@
 #include "backend/fork_count.hpp"
 #include "backend/unique_fd.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 // The user data of a change is a pointer on most systems, and a number on NetBSD before 10.
 using KqueueUserData = decltype(std::declval<struct kevent>().udata);
@@ -101,4 +101,4 @@ inline void close_kqueue(UniqueFd& fd, std::uint32_t forks) noexcept {
   fd = UniqueFd();
 }
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

@@ -18,7 +18,7 @@
 #include "backend/kqueue_map.hpp"
 #include "core/paged_array.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 namespace {
 
 // Says that a filter is not for this kind of file; poll(2) then calls it ready.
@@ -354,4 +354,4 @@ class Kqueue final : public BackendPort {
 
 std::unique_ptr<BackendPort> make_kqueue() { return std::make_unique<Kqueue>(); }
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

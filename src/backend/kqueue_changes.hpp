@@ -12,7 +12,7 @@
 #include "backend/kernel_queue.hpp"
 #include "backend/kqueue_map.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 // Of this system.
 inline constexpr KqueueConstants kKqueueConstants {
@@ -164,4 +164,4 @@ struct KqueueOutcome {
   }
 };
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

@@ -8,7 +8,7 @@
 
 #include "backend/backend.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 // The constants of a system. Filters are numbers to be compared, not bits, and NetBSD's begin
 // with 0.
@@ -100,4 +100,4 @@ constexpr Events from_kqueue(const KqueueConstants& system, std::int64_t filter,
   return ended ? Events::read | Events::closed : Events::read;
 }
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

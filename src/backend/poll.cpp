@@ -10,7 +10,7 @@
 #include "backend/poll_bits.hpp"
 #include "core/paged_array.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 namespace {
 
 // The kernel keeps nothing here, so this backend remembers which file a number stood for: a number
@@ -144,4 +144,4 @@ class Poll final : public BackendPort {
 
 std::unique_ptr<BackendPort> make_poll() { return std::make_unique<Poll>(); }
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

@@ -5,7 +5,7 @@
 
 #include "backend/backend.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 #ifdef POLLRDHUP
 inline constexpr short kPeerClosed = POLLRDHUP;
@@ -35,4 +35,4 @@ constexpr Events from_poll(short bits) noexcept {
   return what;
 }
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

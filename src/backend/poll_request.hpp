@@ -8,7 +8,7 @@
 #include "backend/poll_bits.hpp"
 #include "event/events.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 // The user data of a poll request, or of a request about it: a serial, a mark, and the descriptor.
 class RequestName {
@@ -76,4 +76,4 @@ inline void make_nothing(io_uring_sqe* entry, RequestName name) noexcept {
   be_about(entry, name);
 }
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

@@ -2,11 +2,11 @@
 
 #include "backend/privileges.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 // All that POSIX knows. A program that has given up what it was lent looks like any other.
 bool has_borrowed_privileges() noexcept {
   return ::getuid() != ::geteuid() || ::getgid() != ::getegid();
 }
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

@@ -2,8 +2,8 @@
 
 #include "backend/privileges.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 bool has_borrowed_privileges() noexcept { return ::issetugid() != 0; }
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

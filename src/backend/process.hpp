@@ -5,7 +5,7 @@
 
 #include "backend/unique_fd.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 // Gives in `fd` a close-on-exec descriptor that is readable once the process has ended. Returns 0
 // or an errno; ENOSYS where the system has no such thing.
@@ -14,4 +14,4 @@ int open_process(pid_t pid, UniqueFd& fd) noexcept;
 // Whether the child of a fork has it too. If not, its number there may be that of another file.
 inline constexpr bool kProcessesAreInherited = !EVENT_HAVE_KQUEUE;
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

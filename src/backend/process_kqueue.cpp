@@ -5,7 +5,7 @@
 #include "backend/kernel_queue.hpp"
 #include "backend/process.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 // Where a process that has ended already cannot be watched, this is ESRCH.
 int open_process(pid_t pid, UniqueFd& fd) noexcept {
@@ -17,4 +17,4 @@ int open_process(pid_t pid, UniqueFd& fd) noexcept {
   return 0;
 }
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

@@ -2,8 +2,8 @@
 
 #include "backend/process.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 int open_process(pid_t, UniqueFd&) noexcept { return ENOSYS; }
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

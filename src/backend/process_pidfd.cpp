@@ -5,7 +5,7 @@
 
 #include "backend/process.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 // By number: a C library that has a function for it is younger than the kernel call, of Linux 5.3.
 int open_process(pid_t pid, UniqueFd& fd) noexcept {
@@ -15,4 +15,4 @@ int open_process(pid_t pid, UniqueFd& fd) noexcept {
   return 0;
 }
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

@@ -10,7 +10,7 @@
 #include "backend/deadline.hpp"
 #include "backend/io_uring.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 // Unlike a thread's id it is never given to another one.
 inline std::uint64_t number_of_this_thread() noexcept {
@@ -134,4 +134,4 @@ class Ring {
   std::uint64_t owner_ = 0;  // the thread; 0: none yet
 };
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

@@ -3,7 +3,7 @@
 
 #include <cerrno>
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 // The system has what was asked for, but no room for one more now; any other error says that it
 // lacks it, and something else must do.
@@ -11,4 +11,4 @@ constexpr bool is_shortage(int error) noexcept {
   return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOSPC;
 }
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

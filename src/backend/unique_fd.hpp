@@ -5,7 +5,7 @@
 
 #include <utility>
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 class UniqueFd {
  public:
@@ -29,4 +29,4 @@ class UniqueFd {
   int fd_ = -1;
 };
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

@@ -5,7 +5,7 @@
 
 #include "backend/unique_fd.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 // An eventfd, a kqueue, or a pipe where there is neither: one file each, chosen by the build.
 // Backends do not know of it; to them it is a descriptor like any other.
@@ -35,4 +35,4 @@ class Wakeup {
   std::uint32_t forks_;  // when they were opened
 };
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

@@ -8,7 +8,7 @@
 #include "backend/fork_count.hpp"
 #include "backend/wakeup.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 Wakeup::Wakeup() {
   if (const int error = reopen(); error != 0) {
@@ -48,4 +48,4 @@ void Wakeup::drain() const noexcept {
   }
 }
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

@@ -7,7 +7,7 @@
 #include "backend/kernel_queue.hpp"
 #include "backend/wakeup.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 namespace {
 
 // The only knote of the queue.
@@ -47,4 +47,4 @@ void Wakeup::drain() const noexcept {
   static_cast<void>(tell_kqueue(reader_.get(), nullptr, 0, &taken, 1));
 }
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

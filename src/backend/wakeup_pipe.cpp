@@ -8,7 +8,7 @@
 #include "backend/fork_count.hpp"
 #include "backend/wakeup.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 namespace {
 
 // pipe2() would do this in one step, but not every system has it.
@@ -63,4 +63,4 @@ void Wakeup::drain() const noexcept {
   }
 }
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

@@ -4,7 +4,7 @@
 #include <exception>
 #include <new>
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 void ActiveQueue::make_room(std::size_t more) {
   const auto ran = static_cast<std::uint32_t>(head_ - slots_);
@@ -47,4 +47,4 @@ void ActiveQueue::move_to_front() noexcept {
   tail_ = count;
 }
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

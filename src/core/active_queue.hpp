@@ -7,7 +7,7 @@
 
 #include "event/detail/node.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 // An array of pointers rather than a linked list: the processor comes to the next event without
 // waiting for this one, which with cold events is five times as fast. A slot is either a node, a
@@ -180,4 +180,4 @@ class alignas(32) ActiveQueue {
 
 static_assert(sizeof(void*) != 8 || sizeof(ActiveQueue) == 32);
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

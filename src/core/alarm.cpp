@@ -2,7 +2,7 @@
 
 #include "core/loop.hpp"
 
-namespace event {
+namespace event_cpp {
 
 void Alarm::attach(std::chrono::system_clock::time_point when) {
   if (const std::error_code error = try_attach(when)) {
@@ -19,4 +19,4 @@ std::optional<WallTime> Alarm::deadline() const noexcept {
   return at ? std::optional(detail::to_wall(*at)) : std::nullopt;
 }
 
-}  // namespace event
+}  // namespace event_cpp

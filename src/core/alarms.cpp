@@ -8,7 +8,7 @@
 #include "core/loop.hpp"
 #include "event/error.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 Outcome Loop::attach_alarm(Node& node, WallTime when) noexcept {
   assert_thread();
@@ -104,4 +104,4 @@ void Loop::collect_alarms() {
   }
 }
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

@@ -5,7 +5,7 @@
 #include "core/timer_queue.hpp"
 #include "event/detail/node.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 // Wakes a loop by a clock that the backend's waits do not know: a timer of the kernel's, watched
 // like any descriptor. It is set only when a deadline moves earlier, or after it has come.
@@ -39,4 +39,4 @@ struct Alarms : ClockWatch {
 constexpr TimePoint from_wall(WallTime time) noexcept { return TimePoint(time.time_since_epoch()); }
 constexpr WallTime to_wall(TimePoint time) noexcept { return WallTime(time.time_since_epoch()); }
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

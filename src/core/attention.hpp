@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 // One word, so that asking and going to sleep cannot miss each other: whoever sets a bit and finds
 // the loop asleep takes the `asleep` bit away and wakes it, so that it is woken once; and the loop
@@ -59,4 +59,4 @@ class Attention {
   std::atomic<std::uint32_t> bits_{0};
 };
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

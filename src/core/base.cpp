@@ -6,15 +6,15 @@
 #include "backend/backend.hpp"
 #include "core/loop.hpp"
 
-namespace event {
+namespace event_cpp {
 
 Base::Base(Options options) : loop_(std::make_unique<detail::Loop>(*this, options)) {}
 
 Base::~Base() = default;
 
-std::size_t Base::dispatch() { return loop_->run(Loop::forever); }
+std::size_t Base::dispatch() { return loop_->run(RunMode::forever); }
 
-std::size_t Base::loop(Loop mode) { return loop_->run(mode); }
+std::size_t Base::loop(RunMode mode) { return loop_->run(mode); }
 
 void Base::stop() noexcept { loop_->stop(detail::Attention::kStop); }
 
@@ -76,4 +76,4 @@ void Base::dump(std::ostream& out) const { loop_->dump(out); }
 
 detail::Loop* detail::loop_of(Base& base) noexcept { return base.loop_.get(); }
 
-}  // namespace event
+}  // namespace event_cpp

@@ -11,7 +11,7 @@
 #include "core/text.hpp"
 #include "event/error.hpp"
 
-namespace event {
+namespace event_cpp {
 namespace {
 
 std::error_code last_error() noexcept { return {errno, std::system_category()}; }
@@ -92,4 +92,4 @@ bool Child::reap(int& status) noexcept {
   return true;
 }
 
-}  // namespace event
+}  // namespace event_cpp

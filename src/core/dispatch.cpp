@@ -3,7 +3,7 @@
 
 #include "core/loop.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 // Runs what is active now; what its callbacks make active waits for the next iteration.
 void Loop::run_active() {
@@ -137,4 +137,4 @@ void Loop::end_one_shot(Node& node) noexcept {
   if (node.attached) end_watch(node);
 }
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

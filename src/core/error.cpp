@@ -2,7 +2,7 @@
 
 #include <string>
 
-namespace event {
+namespace event_cpp {
 namespace {
 
 class Category final : public std::error_category {
@@ -31,4 +31,4 @@ const std::error_category& category() noexcept {
   return instance;
 }
 
-}  // namespace event
+}  // namespace event_cpp

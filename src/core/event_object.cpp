@@ -4,7 +4,7 @@
 #include "core/text.hpp"
 #include "event/timer.hpp"
 
-namespace event {
+namespace event_cpp {
 namespace {
 
 using detail::Outcome;
@@ -76,4 +76,4 @@ void Ticker::attach(Duration first, Duration period) {
   throw_if_failed(node().loop->attach(node(), first, period), "event::Ticker::attach");
 }
 
-}  // namespace event
+}  // namespace event_cpp

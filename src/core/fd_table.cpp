@@ -5,7 +5,7 @@
 
 #include "backend/shortage.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 namespace {
 
 // The descriptor is closed, or its number stands for a file that the kernel does not watch for us.
@@ -376,4 +376,4 @@ int FdTable::register_all() noexcept {
   return first_error;
 }
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

@@ -10,7 +10,7 @@
 #include "core/paged_array.hpp"
 #include "event/detail/node.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 // Sixteen bytes a descriptor, found by index. What the kernel was told changes at once when an
 // event is added, so that its errors are the caller's; what nobody needs any more is taken back
@@ -248,4 +248,4 @@ class FdTable {
   std::uint64_t told_kernel_ = 0;
 };
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

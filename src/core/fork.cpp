@@ -3,7 +3,7 @@
 
 #include "core/loop.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 // From now on what is taken back from the kernel is not taken back from the parent's set.
 void Loop::abandon() noexcept {
@@ -55,4 +55,4 @@ int Loop::register_internal(Node& node, int fd) noexcept {
   return error;
 }
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

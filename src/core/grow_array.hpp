@@ -7,7 +7,7 @@
 #include <new>
 #include <type_traits>
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 // Capacity grows in sixteenths of a power of two, so at most 6 % is unused from a few hundred
 // elements on; realloc() moves pages, not bytes, where that is dear.
@@ -75,4 +75,4 @@ class GrowArray {
 
 static_assert(GrowArray<int>::round_up(17) == 17 && GrowArray<int>::round_up(10'000) == 10'240);
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

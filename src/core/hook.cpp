@@ -3,7 +3,7 @@
 #include "core/loop.hpp"
 #include "event/event_object.hpp"
 
-namespace event {
+namespace event_cpp {
 
 void Hook::link(Base& base) noexcept { detail::loop_of(base)->hooks().add(*this); }
 
@@ -11,4 +11,4 @@ void Hook::unlink() noexcept {
   if (hooks_ != nullptr) hooks_->remove(*this);
 }
 
-}  // namespace event
+}  // namespace event_cpp

@@ -1,6 +1,6 @@
 #include "core/hooks.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 Hooks::~Hooks() {
   for (List& list : lists_) {
@@ -41,4 +41,4 @@ std::size_t Hooks::run(Hook::When when) {
   return ran;
 }
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

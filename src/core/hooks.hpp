@@ -7,7 +7,7 @@
 
 #include "event/hook.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 // A list of each kind. A hook may be added or removed while they are called, by themselves too.
 class Hooks {
@@ -43,4 +43,4 @@ class Hooks {
   std::uint32_t pass_ = 0;  // calls of run()
 };
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

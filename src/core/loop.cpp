@@ -7,7 +7,7 @@
 
 #include "event/error.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 namespace {
 
 constexpr std::uint32_t kStops = Attention::kStops;
@@ -109,15 +109,15 @@ class Loop::Running {
   Loop& loop_;
 };
 
-std::size_t Loop::run(event::Loop mode) {
+std::size_t Loop::run(RunMode mode) {
   assert_thread();
   if (running_) throw std::system_error(Errc::reentered);
   const Running running(*this);
   if (!signals_.empty()) take_on_signals();
   const std::uint64_t before = callbacks();
-  const bool keep_alive = any(mode & event::Loop::keep_alive);
-  const bool nonblock = any(mode & event::Loop::nonblock);
-  const bool once = any(mode & event::Loop::once);
+  const bool keep_alive = any(mode & RunMode::keep_alive);
+  const bool nonblock = any(mode & RunMode::nonblock);
+  const bool once = any(mode & RunMode::once);
 
   // After a stop that came before this call, only what an earlier call left active is run.
   if (attention_.asked(kStops)) run_active();
@@ -417,4 +417,4 @@ void Loop::read_time() const noexcept {
 
 TimePoint Loop::now() const noexcept { return running_ ? iteration_time() : real_time(); }
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

@@ -33,11 +33,11 @@
 #include "event/options.hpp"
 #include "event/stats.hpp"
 
-namespace event {
+namespace event_cpp {
 class Base;
-}  // namespace event
+}  // namespace event_cpp
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 // What a base does. Its public face, Base and Event, says what each call promises.
 //
@@ -52,7 +52,7 @@ class Loop {
   Loop& operator=(const Loop&) = delete;
 
   // loop.cpp: running
-  std::size_t run(event::Loop mode);
+  std::size_t run(RunMode mode);
   bool running() const noexcept { return running_; }
   void stop(std::uint32_t how) noexcept;
   void post(Task&& task, Priority priority);
@@ -347,4 +347,4 @@ class Loop {
   PostQueue posts_;  // its destructor waits for posters, which use what is above
 };
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

@@ -10,7 +10,7 @@
 #include "core/text.hpp"
 #include "event/error.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 namespace {
 
 struct Name {
@@ -156,4 +156,4 @@ void Loop::dump(std::ostream& out) {
   for (const Node* const node : nodes) out << describe(*node) << '\n';
 }
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

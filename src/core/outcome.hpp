@@ -5,7 +5,7 @@
 
 #include "event/error.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 // A std::error_code in one register, for calls that hardly ever fail and are made for each event.
 class [[nodiscard]] Outcome {
@@ -31,4 +31,4 @@ class [[nodiscard]] Outcome {
   int value_ = 0;
 };
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 std::unique_ptr<OwnedEvent> OwnedEvent::take() noexcept {
   (previous_ != nullptr ? previous_->next_ : owner_.first_) = next_;
@@ -29,4 +29,4 @@ void OwnedEvents::attach(std::unique_ptr<OwnedEvent> owned, Duration timeout, bo
   first_ = owned.release();
 }
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <memory>
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 // An array indexed by small numbers, of which far ones may be used alone: only pages that hold a
 // used element exist. A new page is all T{}.
@@ -95,4 +95,4 @@ class RecordPool {
   std::uint32_t free_ = kNone;
 };
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

@@ -10,7 +10,7 @@
 #include "core/task_queue.hpp"
 #include "event/events.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 // Posters append under a short lock; the loop swaps whole batches out and runs them without it.
 // After the first few rounds the same blocks go back and forth and nothing is allocated.
@@ -74,4 +74,4 @@ class PostQueue {
   bool abandoned_ = false;
 };
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

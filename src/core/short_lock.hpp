@@ -3,7 +3,7 @@
 
 #include <mutex>
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 // Tells the processor that this thread waits for another one.
 inline void relax() noexcept {
@@ -35,4 +35,4 @@ class ShortLock {
   std::mutex& mutex_;
 };
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

@@ -18,7 +18,7 @@
 #define EVENT_THREAD_SANITIZER 0
 #endif
 
-namespace event::detail {
+namespace event_cpp::detail {
 namespace {
 
 // The thread sanitizer puts a handler off until its thread makes a call that the sanitizer knows.
@@ -225,4 +225,4 @@ Signals::Set Signals::take() noexcept {
   return came;
 }
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

@@ -12,7 +12,7 @@
 #include "core/attention.hpp"
 #include "event/detail/node.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 // The signal events of one base. The handler sets a bit for the signal in every base that has an
 // event on it, and wakes the ones that sleep: no pipe that could be full, and nothing in it that a
@@ -116,4 +116,4 @@ class Signals {
   std::atomic<Signals*> next_{nullptr};  // in the list of SignalHandlers
 };
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

@@ -8,7 +8,7 @@
 
 #include "event/detail/task.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 // Has a cache line come that will be written soon, and that another processor may have.
 inline void fetch_to_write(const void* address) noexcept {
@@ -114,4 +114,4 @@ inline void TaskQueue::make_room(std::size_t more) {
   limit_ = block + larger;
 }
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

@@ -6,7 +6,7 @@
 #include <cstdio>
 #include <string>
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 // Not std::to_string(): the shared library would export a table of the standard library's.
 inline std::string to_text(long long number) {
@@ -15,4 +15,4 @@ inline std::string to_text(long long number) {
   return {digits.data(), static_cast<std::size_t>(size)};
 }
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <new>
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 // Where an entry belongs among those of the same key; nothing if it does not matter: it will not be
 // due by this key.
@@ -302,4 +302,4 @@ bool TimerQueue::check_invariants() const noexcept {
          (heap_.empty() || !is_dead(heap_[0]));
 }
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

@@ -13,7 +13,7 @@
 #include "event/detail/node.hpp"
 #include "event/time.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 // A 4-ary heap of {key, node} by value. Equal deadlines keep the order in which they were set.
 //
@@ -255,4 +255,4 @@ class TimerQueue {
   Node nobody_{nullptr, nullptr, -1, Events::none, Priority::middle};
 };
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

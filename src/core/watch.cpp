@@ -7,7 +7,7 @@
 #include "core/loop.hpp"
 #include "event/error.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 namespace {
 
 constexpr Events kOnFile = FdTable::kConditions;
@@ -250,4 +250,4 @@ void Loop::forget_active(Node& node) noexcept {
   node.fired = 0;
 }
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

@@ -16,18 +16,18 @@
 
 #include "closed/numbers.hpp"
 
-using event::closed::expect_not_poison;
-using event::closed::expect_own;
-using event::closed::opened;
-using event::closed::Owner;
+using event_cpp::closed::expect_not_poison;
+using event_cpp::closed::expect_own;
+using event_cpp::closed::opened;
+using event_cpp::closed::Owner;
 
 namespace {
 
 void expect_readable(const char* call, int number) {
-  const Owner is = event::closed::owner_of(number);
+  const Owner is = event_cpp::closed::owner_of(number);
   const bool may_be_read =
       is == Owner::eventfd || is == Owner::timerfd || is == Owner::signalfd || is == Owner::taken;
-  if (!may_be_read) event::closed::fail(call, number);
+  if (!may_be_read) event_cpp::closed::fail(call, number);
 }
 
 void expect_pollable(const char* call, const pollfd* polled, nfds_t count) {
@@ -47,7 +47,7 @@ void expect_usable(const char* call, const io_uring* ring) {
 
 extern "C" {
 
-int event_checked_close(int fd) { return event::closed::close_own(fd); }
+int event_checked_close(int fd) { return event_cpp::closed::close_own(fd); }
 
 int event_checked_dup3(int from, int to, int flags) {
   expect_own("dup3", from, Owner::epoll);
@@ -75,7 +75,7 @@ int event_checked_eventfd(unsigned value, int flags) {
 // Asks whether a number still stands for a user's file, which may have been closed, and the number
 // the library's own for a while: it may be asked of any.
 int event_checked_fstat(int fd, struct stat* status) {
-  if (event::closed::owner_of(fd) == Owner::poison) {
+  if (event_cpp::closed::owner_of(fd) == Owner::poison) {
     errno = EBADF;
     return -1;
   }
@@ -92,9 +92,9 @@ int event_checked_io_uring_queue_init_params(unsigned entries, io_uring* ring,
 void event_checked_io_uring_queue_exit(io_uring* ring) {
   expect_own("io_uring_queue_exit", ring->ring_fd, Owner::ring);
   const int number = ring->ring_fd;
-  event::closed::closing_own(number);
+  event_cpp::closed::closing_own(number);
   ::io_uring_queue_exit(ring);
-  event::closed::closed_own(number);
+  event_cpp::closed::closed_own(number);
 }
 
 int event_checked_io_uring_register(unsigned fd, unsigned opcode, const void* argument,
@@ -143,7 +143,7 @@ int event_checked_signalfd(int fd, const sigset_t* signals, int flags) {
 
 // pidfd_open(2), the one call that the library makes by number.
 long event_checked_syscall(long number, pid_t pid, unsigned flags) {
-  if (number != SYS_pidfd_open) event::closed::fail("syscall", static_cast<int>(number));
+  if (number != SYS_pidfd_open) event_cpp::closed::fail("syscall", static_cast<int>(number));
   return opened(static_cast<int>(::syscall(number, pid, flags)), Owner::process);
 }
 

@@ -30,7 +30,7 @@ int event_checked_timerfd_settime(int timer, int flags, const itimerspec* when, 
 ssize_t event_checked_write(int fd, const void* from, std::size_t size);
 }
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 int eventfd_of_the_library() { return event_checked_eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC); }
@@ -126,4 +126,4 @@ TEST(CheckedCalls, GoOnForWhatAProgramClosedBehindTheLibrarysBack) {
 }
 
 }  // namespace
-}  // namespace event::test
+}  // namespace event_cpp::test

@@ -12,7 +12,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-namespace event::closed {
+namespace event_cpp::closed {
 namespace {
 
 constexpr int kNumbers = 1 << 20;  // higher ones are not looked at
@@ -159,4 +159,4 @@ void fail(const char* call, int number) noexcept {
   std::abort();
 }
 
-}  // namespace event::closed
+}  // namespace event_cpp::closed

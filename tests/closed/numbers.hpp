@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-namespace event::closed {
+namespace event_cpp::closed {
 
 enum class Owner : std::uint8_t {
   unknown,  // the program's, or nobody's
@@ -41,4 +41,4 @@ void expect_not_poison(const char* call, int number) noexcept;  // was closed by
 
 [[noreturn]] void fail(const char* call, int number) noexcept;
 
-}  // namespace event::closed
+}  // namespace event_cpp::closed

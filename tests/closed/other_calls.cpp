@@ -12,22 +12,22 @@
 extern "C" {
 
 int close(int fd) {
-  event::closed::taken(fd);
+  event_cpp::closed::taken(fd);
   return static_cast<int>(::syscall(SYS_close, fd));
 }
 
 int dup2(int from, int to) noexcept {
-  if (from != to) event::closed::taken(to);
+  if (from != to) event_cpp::closed::taken(to);
   return static_cast<int>(::syscall(SYS_dup2, from, to));
 }
 
 int dup3(int from, int to, int flags) noexcept {
-  event::closed::taken(to);
+  event_cpp::closed::taken(to);
   return static_cast<int>(::syscall(SYS_dup3, from, to, flags));
 }
 
 int close_range(unsigned first, unsigned last, int flags) noexcept {
-  event::closed::taken_from(first, last);
+  event_cpp::closed::taken_from(first, last);
   return static_cast<int>(::syscall(SYS_close_range, first, last, flags));
 }
 
@@ -37,7 +37,7 @@ int fcntl(int fd, int command, ...) {
   va_start(arguments, command);
   const long argument = va_arg(arguments, long);
   va_end(arguments);
-  if (event::closed::owner_of(fd) == event::closed::Owner::poison) {
+  if (event_cpp::closed::owner_of(fd) == event_cpp::closed::Owner::poison) {
     errno = EBADF;
     return -1;
   }

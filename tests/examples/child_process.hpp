@@ -29,7 +29,7 @@
 
 namespace examples_test {
 
-using event::test::uninterrupted;
+using event_cpp::test::uninterrupted;
 
 // How long anything may take that should take no time: for machines that are busy with other work,
 // and for sanitizers. Nothing waits so long unless it is broken.

@@ -21,7 +21,7 @@
 
 namespace examples_test {
 
-using event::test::uninterrupted;
+using event_cpp::test::uninterrupted;
 
 // Sends `bytes` in pieces of random length, and checks that they come back in order.
 class EchoClient {

@@ -23,7 +23,7 @@
 
 namespace examples_test {
 
-using event::test::uninterrupted;
+using event_cpp::test::uninterrupted;
 
 enum class Family { ipv4, ipv6 };
 

@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace event::faults {
+namespace event_cpp::faults {
 
 enum class Call : std::uint8_t {
   accept4,
@@ -143,4 +143,4 @@ int failure(Call call) noexcept;
 void count_block(int change) noexcept;
 void be_child() noexcept;
 
-}  // namespace event::faults
+}  // namespace event_cpp::faults

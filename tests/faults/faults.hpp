@@ -11,7 +11,7 @@ extern "C" {
 [[gnu::weak]] std::int64_t event_faults_blocks() noexcept;
 }
 
-namespace event::faults {
+namespace event_cpp::faults {
 
 // While one lives, the calls of this thread are neither counted nor do they fail: for what a
 // program does to look at itself.
@@ -33,4 +33,4 @@ inline std::int64_t blocks() noexcept {
   return &event_faults_blocks != nullptr ? event_faults_blocks() : 0;
 }
 
-}  // namespace event::faults
+}  // namespace event_cpp::faults

@@ -6,7 +6,7 @@
 #include <cerrno>
 #include <cstdio>
 
-namespace event::faults {
+namespace event_cpp::faults {
 
 Journal& Journal::open() {
   void* const shared =
@@ -35,4 +35,4 @@ void Journal::print() const {
   }
 }
 
-}  // namespace event::faults
+}  // namespace event_cpp::faults

@@ -11,7 +11,7 @@
 
 #include "faults.hpp"
 
-namespace event::faults {
+namespace event_cpp::faults {
 
 // Ends a run that has lost what it waits for; nothing else ever takes so long.
 inline constexpr std::chrono::seconds kBound{20};
@@ -78,4 +78,4 @@ void attempt(Journal& journal, const char* name, Step&& step) {
   }
 }
 
-}  // namespace event::faults
+}  // namespace event_cpp::faults

@@ -14,7 +14,7 @@
 #include "server_act.hpp"
 #include "support/process.hpp"
 
-namespace event::faults {
+namespace event_cpp::faults {
 namespace {
 
 constexpr int kLost = 1;
@@ -71,10 +71,10 @@ int run(void (*act)(Journal&, Backend), Backend backend) {
 }
 
 }  // namespace
-}  // namespace event::faults
+}  // namespace event_cpp::faults
 
 int main(int argc, char** argv) {
-  using namespace event::faults;
+  using namespace event_cpp::faults;
   std::optional<Exempt> exempt(std::in_place);
   const auto backend = kBackends.find(argc == 3 ? argv[1] : "");
   const auto act = kActs.find(argc == 3 ? argv[2] : "");

@@ -5,9 +5,9 @@
 
 #include "calls.hpp"
 
-using event::faults::Call;
-using event::faults::count_block;
-using event::faults::fails;
+using event_cpp::faults::Call;
+using event_cpp::faults::count_block;
+using event_cpp::faults::fails;
 
 extern "C" {
 

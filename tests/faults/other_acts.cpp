@@ -14,7 +14,7 @@
 
 #include "support/descriptors.hpp"
 
-namespace event::faults {
+namespace event_cpp::faults {
 namespace {
 
 using namespace std::chrono_literals;
@@ -132,7 +132,7 @@ void run_outside(Journal& journal, Watched& watched) {
       const auto milliseconds = std::chrono::ceil<std::chrono::milliseconds>(time);
       static_cast<void>(::poll(&polled, 1, static_cast<int>(milliseconds.count())));
     }
-    attempt(journal, "loop", [&] { base.loop(Loop::nonblock); });
+    attempt(journal, "loop", [&] { base.loop(RunMode::nonblock); });
   }
 }
 
@@ -180,7 +180,7 @@ void run_repair_act(Journal& journal, Backend backend) {
   test::write_bytes(closed.writer);
   exempt.reset();
   for (int i = 0; i < 5; ++i) {
-    attempt(journal, "loop", [&] { watched.base().loop(Loop::nonblock); });
+    attempt(journal, "loop", [&] { watched.base().loop(RunMode::nonblock); });
   }
   watched.cause();
   watched.dispatch();
@@ -206,4 +206,4 @@ void run_rest_act(Journal& journal, Backend backend) {
   attempt(journal, "an automatic Base", [] { const Base automatic; });
 }
 
-}  // namespace event::faults
+}  // namespace event_cpp::faults

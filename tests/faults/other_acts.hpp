@@ -5,7 +5,7 @@
 #include "event/event.hpp"
 #include "journal.hpp"
 
-namespace event::faults {
+namespace event_cpp::faults {
 
 // A base that is forked, and goes on in both processes.
 void run_fork_act(Journal& journal, Backend backend);
@@ -19,4 +19,4 @@ void run_repair_act(Journal& journal, Backend backend);
 // What is left: tables that are grown ahead, another clock, edges, the choice of a backend.
 void run_rest_act(Journal& journal, Backend backend);
 
-}  // namespace event::faults
+}  // namespace event_cpp::faults

@@ -13,7 +13,7 @@
 
 #include "calls.hpp"
 
-namespace event::faults {
+namespace event_cpp::faults {
 namespace {
 
 // Without a file to write to, and before there is one.
@@ -105,12 +105,12 @@ void count_block(int change) noexcept {
 
 void be_child() noexcept { is_child = true; }
 
-}  // namespace event::faults
+}  // namespace event_cpp::faults
 
-using event::faults::armed_main;
-using event::faults::exempt;
-using event::faults::real_main;
-using event::faults::report;
+using event_cpp::faults::armed_main;
+using event_cpp::faults::exempt;
+using event_cpp::faults::real_main;
+using event_cpp::faults::report;
 
 extern "C" {
 
@@ -121,10 +121,11 @@ extern "C" {
 }
 
 // The C library's, which calls main.
-[[gnu::visibility("default")]] int __libc_start_main(event::faults::Main* main, int count,
+[[gnu::visibility("default")]] int __libc_start_main(event_cpp::faults::Main* main, int count,
                                                      char** arguments, void (*init)(),
                                                      void (*fini)(), void (*end)(), void* stack) {
-  using Start = int(event::faults::Main*, int, char**, void (*)(), void (*)(), void (*)(), void*);
+  using Start =
+      int(event_cpp::faults::Main*, int, char**, void (*)(), void (*)(), void (*)(), void*);
   auto* const next = reinterpret_cast<Start*>(::dlsym(RTLD_NEXT, "__libc_start_main"));
   real_main = main;
   return next(&armed_main, count, arguments, init, fini, end, stack);

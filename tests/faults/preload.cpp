@@ -21,9 +21,9 @@
 
 #include "calls.hpp"
 
-using event::faults::Call;
-using event::faults::fails;
-using event::faults::failure;
+using event_cpp::faults::Call;
+using event_cpp::faults::fails;
+using event_cpp::faults::failure;
 
 namespace {
 
@@ -141,7 +141,7 @@ EVENT_FAILING_RING(io_uring_submit_and_wait_timeout,
   static constinit Next<pid_t()> next("fork");
   if (fails(Call::fork)) return -1;
   const pid_t child = next();
-  if (child == 0) event::faults::be_child();
+  if (child == 0) event_cpp::faults::be_child();
   return child;
 }
 

@@ -12,7 +12,7 @@
 #include <cstring>
 #include <string>
 
-namespace event::faults {
+namespace event_cpp::faults {
 namespace {
 
 using namespace std::chrono_literals;
@@ -346,4 +346,4 @@ void ServerAct::check_answer(const Fd& client) {
   journal_.expect(n == 0 && size == kSize, "an answer");
 }
 
-}  // namespace event::faults
+}  // namespace event_cpp::faults

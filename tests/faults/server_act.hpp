@@ -14,7 +14,7 @@
 #include "journal.hpp"
 #include "support/descriptors.hpp"
 
-namespace event::faults {
+namespace event_cpp::faults {
 
 using test::Fd;
 
@@ -111,4 +111,4 @@ class ServerAct {
   std::thread poster_;
 };
 
-}  // namespace event::faults
+}  // namespace event_cpp::faults

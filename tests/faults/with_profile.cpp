@@ -38,7 +38,7 @@ bool become_nobody() {
 }
 
 bool enter(std::string_view profile) {
-  using event::test::refuse_calls;
+  using event_cpp::test::refuse_calls;
   const auto rings = {static_cast<long>(SYS_io_uring_setup), static_cast<long>(SYS_io_uring_enter),
                       static_cast<long>(SYS_io_uring_register)};
   // What Docker and others forbid by default.

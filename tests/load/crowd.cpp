@@ -11,7 +11,7 @@
 
 namespace load {
 
-using event::test::uninterrupted;
+using event_cpp::test::uninterrupted;
 using namespace std::chrono_literals;
 
 void Crowd::set_mode(Mode mode, std::size_t first, std::size_t last, Span spread) {

@@ -66,7 +66,7 @@ std::optional<int> read_command_line(int argc, char** argv, Choice& choice) {
 
 std::vector<std::string> backends_to_run(const std::string& chosen) {
   std::vector<std::string> names;
-  for (const event::Backend backend : event::test::usable_backends()) {
+  for (const event::Backend backend : event_cpp::test::usable_backends()) {
     const std::string name = examples_test::name_of(backend);
     if (chosen == "all" || chosen == name) names.push_back(name);
   }
@@ -76,7 +76,7 @@ std::vector<std::string> backends_to_run(const std::string& chosen) {
 // Each side needs one for each connection, and some for itself and for those who come late.
 bool has_descriptors_for(std::size_t connections) {
   const std::size_t needed = connections + connections / 10 + 100;
-  const std::size_t allowed = event::test::raise_descriptor_limit();
+  const std::size_t allowed = event_cpp::test::raise_descriptor_limit();
   if (allowed >= needed) return true;
   std::cerr << "event_load: " << connections << " connections need " << needed
             << " descriptors, and the system allows " << allowed << '\n';

@@ -13,7 +13,7 @@
 
 namespace load {
 
-using event::test::uninterrupted;
+using event_cpp::test::uninterrupted;
 using namespace std::chrono_literals;
 
 namespace {

@@ -17,7 +17,7 @@
 
 #include "endurance/world.hpp"
 
-namespace event::endurance {
+namespace event_cpp::endurance {
 namespace {
 
 using namespace std::chrono_literals;
@@ -132,10 +132,10 @@ Settings parse(int argc, char** argv) {
 }
 
 }  // namespace
-}  // namespace event::endurance
+}  // namespace event_cpp::endurance
 
 int main(int argc, char** argv) {
-  using namespace event::endurance;
+  using namespace event_cpp::endurance;
   const Settings settings = parse(argc, argv);
   const auto failed = std::ranges::count_if(
       settings.backends, [&](event::Backend backend) { return !run(backend, settings); });

@@ -22,7 +22,7 @@
 #include "stress/owner.hpp"
 #include "stress/world.hpp"
 
-namespace event::stress {
+namespace event_cpp::stress {
 namespace {
 
 using namespace std::chrono_literals;
@@ -180,6 +180,6 @@ int main_of(int argc, char** argv) {
 }
 
 }  // namespace
-}  // namespace event::stress
+}  // namespace event_cpp::stress
 
-int main(int argc, char** argv) { return event::stress::main_of(argc, argv); }
+int main(int argc, char** argv) { return event_cpp::stress::main_of(argc, argv); }

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-namespace event::test {
+namespace event_cpp::test {
 
 using detail::ActiveQueue;
 using detail::Node;
@@ -102,4 +102,4 @@ void ActiveScript::expect_each(std::size_t q) {
   });
 }
 
-}  // namespace event::test
+}  // namespace event_cpp::test

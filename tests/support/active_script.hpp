@@ -8,7 +8,7 @@
 #include "core/active_queue.hpp"
 #include "support/seeded_random.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 
 // Three queues that share their nodes, as those of a loop do.
 class ActiveScript {
@@ -33,4 +33,4 @@ class ActiveScript {
   std::array<std::deque<detail::Node*>, 3> models_;
 };
 
-}  // namespace event::test
+}  // namespace event_cpp::test

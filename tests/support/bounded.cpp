@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
-namespace event::test {
+namespace event_cpp::test {
 
 Bounded::Bounded(Base& base, std::chrono::seconds bound) : base_(base) {
   // The signals of a test are for the thread that runs the base.
@@ -32,9 +32,9 @@ void Bounded::watch(std::chrono::seconds bound) {
   base_.stop_now();
 }
 
-std::size_t run(Base& base, Loop mode) {
+std::size_t run(Base& base, RunMode mode) {
   const Bounded bounded(base);
   return base.loop(mode);
 }
 
-}  // namespace event::test
+}  // namespace event_cpp::test

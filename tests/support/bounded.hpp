@@ -9,7 +9,7 @@
 
 #include "event/event.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 
 // While it lives, the base may run for so long. The bound is far beyond what any machine needs: it
 // tells "never" from "late", and nothing else.
@@ -32,6 +32,6 @@ class Bounded {
 };
 
 // base.loop(mode) under a bound.
-std::size_t run(Base& base, Loop mode = Loop::forever);
+std::size_t run(Base& base, RunMode mode = RunMode::forever);
 
-}  // namespace event::test
+}  // namespace event_cpp::test

@@ -1,7 +1,7 @@
 // Where TEST_P(Children, ...) runs.
 #include "support/children.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 
 INSTANTIATE_TEST_SUITE_P(, Children,
                          testing::Combine(testing::ValuesIn(usable_backends()),
@@ -14,4 +14,4 @@ INSTANTIATE_TEST_SUITE_P(, Children,
                                                        : "_refused_by_EPERM");
                          });
 
-}  // namespace event::test
+}  // namespace event_cpp::test

@@ -20,7 +20,7 @@
 #include "support/signals.hpp"
 #include "support/uninterrupted.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 
 // A wait status such that it can be read.
 inline std::string told(int status) {
@@ -161,4 +161,4 @@ class Children : public testing::TestWithParam<std::tuple<Backend, int>> {
   }
 };
 
-}  // namespace event::test
+}  // namespace event_cpp::test

@@ -6,7 +6,7 @@
 
 #include "event/manual_time.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 
 // The monotonic clock, which counts how often it is asked: a loop that spins asks without end, one
 // that sleeps does not.
@@ -32,4 +32,4 @@ class FrozenTime : public ManualTime {
 
 inline TimePoint steady_now() noexcept { return std::chrono::steady_clock::now(); }
 
-}  // namespace event::test
+}  // namespace event_cpp::test

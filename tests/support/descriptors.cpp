@@ -11,7 +11,7 @@
 #include <cstdio>
 #include <system_error>
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 int check(int result, const char* what) {
@@ -151,4 +151,4 @@ void reset(Fd connection) {
         "setsockopt");
 }
 
-}  // namespace event::test
+}  // namespace event_cpp::test

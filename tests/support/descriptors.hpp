@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <utility>
 
-namespace event::test {
+namespace event_cpp::test {
 
 class Fd {
  public:
@@ -62,4 +62,4 @@ void fill(const Fd& to);         // writes until nothing more fits
 void end_writing(const Fd& on);  // half-closes
 void reset(Fd connection);       // closes it such that the peer gets a reset
 
-}  // namespace event::test
+}  // namespace event_cpp::test

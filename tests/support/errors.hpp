@@ -4,7 +4,7 @@
 #include <system_error>
 #include <utility>
 
-namespace event::test {
+namespace event_cpp::test {
 
 // The code of the std::system_error that `call` throws; no error if it throws nothing.
 template <class F>
@@ -19,4 +19,4 @@ std::error_code thrown_by(F&& call) {
 
 inline std::error_code system_error(int number) { return {number, std::system_category()}; }
 
-}  // namespace event::test
+}  // namespace event_cpp::test

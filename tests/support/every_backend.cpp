@@ -1,13 +1,13 @@
 // The backends that TEST_P(EveryBackend, ...) runs on.
 #include "support/every_backend.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 
 bool EveryBackend::stays_asleep(Base& base, Duration window) {
   constexpr std::uint64_t kAFewWakeUps = 50;  // each asks the clock a handful of times
   base.stop_after(window);
   clock.asked = 0;
-  run(base, Loop::keep_alive);
+  run(base, RunMode::keep_alive);
   return clock.asked < kAFewWakeUps;
 }
 
@@ -19,10 +19,10 @@ void EveryBackend::meet_stale_registration(Base& base) {
   closed.reader.close();
   old.detach();
   write_bytes(closed.writer);
-  for (int i = 0; i < 3; ++i) base.loop(Loop::nonblock);
+  for (int i = 0; i < 3; ++i) base.loop(RunMode::nonblock);
 }
 
 INSTANTIATE_TEST_SUITE_P(, EveryBackend, testing::ValuesIn(usable_backends()),
                          [](const auto& chosen) { return to_string(chosen.param); });
 
-}  // namespace event::test
+}  // namespace event_cpp::test

@@ -14,7 +14,7 @@
 #include "support/recorder.hpp"
 #include "support/usable_backends.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 
 using namespace std::chrono_literals;
 
@@ -57,4 +57,4 @@ class EveryBackend : public testing::TestWithParam<Backend> {
   Recorder recorder;
 };
 
-}  // namespace event::test
+}  // namespace event_cpp::test

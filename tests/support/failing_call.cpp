@@ -32,7 +32,7 @@
 // Of realloc(): it is called before the sanitizers are ready for code of theirs in a new thread.
 #define EVENT_NOT_SANITIZED __attribute__((no_sanitize("address", "thread", "undefined")))
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 constexpr std::size_t kCalls = static_cast<std::size_t>(Call::waitid) + 1;
@@ -95,11 +95,11 @@ std::size_t CountingCall::count() const noexcept {
   return call_counts[static_cast<std::size_t>(call_)] - before_;
 }
 
-}  // namespace event::test
+}  // namespace event_cpp::test
 
-using event::test::Call;
-using event::test::fails;
-using event::test::real;
+using event_cpp::test::Call;
+using event_cpp::test::fails;
+using event_cpp::test::real;
 
 extern "C" {
 

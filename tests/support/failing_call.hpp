@@ -7,7 +7,7 @@
 
 #include "event/options.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 
 // What the library asks the system for. realloc is not a system call, but fails as well.
 enum class Call : std::uint8_t {
@@ -68,4 +68,4 @@ class CountingCall {
   std::size_t before_;
 };
 
-}  // namespace event::test
+}  // namespace event_cpp::test

@@ -15,7 +15,7 @@
 #define EVENT_KEEPS_ITS_NEW 0
 #endif
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 constexpr std::size_t kUnlimited = std::numeric_limits<std::size_t>::max();
@@ -68,12 +68,12 @@ CountingNew::CountingNew() noexcept : before_(call_count) {}
 
 std::size_t CountingNew::count() const noexcept { return call_count - before_; }
 
-}  // namespace event::test
+}  // namespace event_cpp::test
 
 #if !EVENT_KEEPS_ITS_NEW
 
-using event::test::allocate;
-using event::test::or_throw;
+using event_cpp::test::allocate;
+using event_cpp::test::or_throw;
 
 void* operator new(std::size_t size) { return or_throw(allocate(size)); }
 void* operator new[](std::size_t size) { return or_throw(allocate(size)); }

@@ -3,7 +3,7 @@
 
 #include <cstddef>
 
-namespace event::test {
+namespace event_cpp::test {
 
 // While it lives, operator new gives this thread `successes` more pieces of memory and then throws
 // std::bad_alloc, or returns null where it must not throw. malloc() and realloc() never fail.
@@ -37,4 +37,4 @@ class CountingNew {
   std::size_t before_;
 };
 
-}  // namespace event::test
+}  // namespace event_cpp::test

@@ -5,7 +5,7 @@
 
 #include "core/fd_table.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 
 using detail::Change;
 using detail::Ready;
@@ -133,4 +133,4 @@ void FakeBackend::end_rebuild(bool keep) noexcept {
   old_set_.reset();
 }
 
-}  // namespace event::test
+}  // namespace event_cpp::test

@@ -12,7 +12,7 @@
 #include "backend/backend.hpp"
 #include "core/fd_table.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 
 // A registration is of a number and a file, both; it lasts until it is taken back or the last
 // number of the file is closed. So what was registered under a number that was closed goes on
@@ -101,4 +101,4 @@ class FakeBackend final : public detail::BackendPort {
   int rebuild_error_ = 0;
 };
 
-}  // namespace event::test
+}  // namespace event_cpp::test

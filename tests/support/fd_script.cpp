@@ -11,7 +11,7 @@
 
 #include "support/printing.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 using detail::FdTable;
@@ -254,4 +254,4 @@ void FdScript::expect_told(int number) {
   ASSERT_TRUE(remembered || told == wanted) << "number " << number;
 }
 
-}  // namespace event::test
+}  // namespace event_cpp::test

@@ -8,7 +8,7 @@
 #include "support/seeded_random.hpp"
 #include "support/tiny_loop.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 
 class FdScript {
  public:
@@ -59,4 +59,4 @@ class FdScript {
   std::size_t unwanted_ = 0;  // reports of the last iteration that nobody wanted
 };
 
-}  // namespace event::test
+}  // namespace event_cpp::test

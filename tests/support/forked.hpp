@@ -9,7 +9,7 @@
 #include <exception>
 #include <utility>
 
-namespace event::test {
+namespace event_cpp::test {
 
 // True if `part` ran in a child without a failed expectation, a crash, or taking half a minute.
 template <class Part>
@@ -32,4 +32,4 @@ bool succeeds_in_child(Part&& part) {
          WEXITSTATUS(status) == 0;
 }
 
-}  // namespace event::test
+}  // namespace event_cpp::test

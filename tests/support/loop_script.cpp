@@ -8,7 +8,7 @@
 
 #include "support/printing.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 constexpr int kBound = 0;  // the id of the event that ends a run
@@ -16,7 +16,7 @@ constexpr Duration kLong = std::chrono::hours(1);
 constexpr std::size_t kMostCallbacks = 40;  // of a run that could go on for ever
 constexpr std::size_t kLogged = 60;
 
-constexpr bool is_nonblock(Loop mode) { return any(mode & Loop::nonblock); }
+constexpr bool is_nonblock(RunMode mode) { return any(mode & RunMode::nonblock); }
 
 }  // namespace
 
@@ -69,10 +69,11 @@ void LoopScript::run_all(int runs) {
   if (random_.one_in(2)) base_.reset();
 }
 
-Loop LoopScript::any_mode() {
-  constexpr Loop kModes[] = {
-      Loop::nonblock, Loop::nonblock,   Loop::nonblock, Loop::once,
-      Loop::forever,  Loop::keep_alive, Loop::nonblock, Loop::keep_alive | Loop::once};
+RunMode LoopScript::any_mode() {
+  constexpr RunMode kModes[] = {RunMode::nonblock, RunMode::nonblock,
+                                RunMode::nonblock, RunMode::once,
+                                RunMode::forever,  RunMode::keep_alive,
+                                RunMode::nonblock, RunMode::keep_alive | RunMode::once};
   return kModes[random_.below(8)];
 }
 
@@ -101,21 +102,21 @@ void LoopScript::run_base() {
   skipped_ = false;
   if (base_->stats().iterations != looks_) sync();
   expect_end(mode_, had_stop, thrown);
-  mode_ = Loop::nonblock;
+  mode_ = RunMode::nonblock;
   bound_->detach();
   models_[kBound].detach();
   turn_.forget(kBound);
 }
 
-void LoopScript::expect_end(Loop mode, bool had_stop, bool thrown) {
+void LoopScript::expect_end(RunMode mode, bool had_stop, bool thrown) {
   expect(!had_stop || !looked_, "the base", "looks at the kernel though it was stopped before");
   if (thrown) return;
   if (!stopping_now_) {
     expect_nothing("the base ends, and", turn_.left());
   }
-  const bool once = any(mode & Loop::once);
+  const bool once = any(mode & RunMode::once);
   if (!is_nonblock(mode) && !stopping_ && !(once && callbacks_ > 0)) {
-    expect(!any(mode & Loop::keep_alive) && !alive(), "the base", "ends too early");
+    expect(!any(mode & RunMode::keep_alive) && !alive(), "the base", "ends too early");
   }
   if (is_nonblock(mode) && !had_stop) expect(looked_, "the base", "does not look at the kernel");
   stopping_ = stopping_now_ = false;
@@ -141,7 +142,7 @@ void LoopScript::sync() {
   }
   if (looks != looks_ && looked_ && !sliced_) {
     expect_nothing("the base looks again, and", turn_.left());
-    expect(!any(mode_ & Loop::once) || callbacks_ == 0, "the base", "goes on after a callback");
+    expect(!any(mode_ & RunMode::once) || callbacks_ == 0, "the base", "goes on after a callback");
   }
   looks_ = looks;
   looked_ = true;
@@ -158,7 +159,7 @@ void LoopScript::on_skip(TimePoint to) {
   note("the base sleeps");
   expect(!is_nonblock(mode_), "the base", "sleeps though it is not to wait");
   expect(!turn_.is_active() && !turn_.is_posted(), "the base", "sleeps though something is to run");
-  expect(!in_look || any(mode_ & Loop::keep_alive) || alive(), "the base",
+  expect(!in_look || any(mode_ & RunMode::keep_alive) || alive(), "the base",
          "sleeps though nothing keeps it alive");
   std::optional<TimePoint> next;
   for (const auto& [id, model] : models_) {
@@ -279,4 +280,4 @@ void LoopScript::expect(bool right, const std::string& who, const std::string& w
   for (const std::string& each : log_) wrong_ += "\n  " + each;
 }
 
-}  // namespace event::test
+}  // namespace event_cpp::test

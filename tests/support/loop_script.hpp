@@ -17,7 +17,7 @@
 #include "support/model_files.hpp"
 #include "support/seeded_random.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 
 class LoopScript {
  public:
@@ -47,9 +47,9 @@ class LoopScript {
   static Options options(Backend backend, Random& random, Time& time);
   void run_all(int runs);
   void run_base();
-  Loop any_mode();
+  RunMode any_mode();
   void attach_bound();
-  void expect_end(Loop mode, bool had_stop, bool thrown);
+  void expect_end(RunMode mode, bool had_stop, bool thrown);
   bool alive() const;
   void sync();
   void on_skip(TimePoint to);
@@ -119,7 +119,7 @@ class LoopScript {
   ModelTurn turn_{sliced_};
 
   // Of the run that is under way.
-  Loop mode_ = Loop::nonblock;
+  RunMode mode_ = RunMode::nonblock;
   std::size_t callbacks_ = 0;
   std::uint64_t looks_ = 0;  // as counted by the base
   bool looked_ = false;
@@ -138,4 +138,4 @@ class LoopScript {
   std::string wrong_;
 };
 
-}  // namespace event::test
+}  // namespace event_cpp::test

@@ -12,7 +12,7 @@
 #include "support/printing.hpp"
 #include "support/uninterrupted.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 constexpr std::size_t kMostFiles = 10;
@@ -193,7 +193,7 @@ void LoopScript::look_around() {
   switch (random_.below(5)) {
     case 0: {
       if (!base_->running()) return;
-      const auto again = [this] { static_cast<void>(base_->loop(Loop::nonblock)); };
+      const auto again = [this] { static_cast<void>(base_->loop(RunMode::nonblock)); };
       return expect(thrown_by(again) == Errc::reentered, "the base", "runs in itself");
     }
     case 1: {
@@ -249,4 +249,4 @@ void LoopScript::end_child() {
   ::_exit(wrong_.empty() ? 0 : 1);
 }
 
-}  // namespace event::test
+}  // namespace event_cpp::test

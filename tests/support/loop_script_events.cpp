@@ -9,7 +9,7 @@
 #include "support/printing.hpp"
 #include "support/process.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 constexpr std::size_t kMostEvents = 24;
@@ -170,4 +170,4 @@ void LoopScript::assign(int id) {
   turn_.forget(id);
 }
 
-}  // namespace event::test
+}  // namespace event_cpp::test

@@ -7,7 +7,7 @@
 
 #include "support/printing.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 std::optional<TimePoint> deadline_after(TimePoint now, Duration after, Events mask) {
@@ -262,4 +262,4 @@ std::string ModelTurn::left() const {
   return {};
 }
 
-}  // namespace event::test
+}  // namespace event_cpp::test

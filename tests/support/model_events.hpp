@@ -14,7 +14,7 @@
 #include "event/event.hpp"
 #include "support/model_files.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 
 inline constexpr Events kDescriptorConditions = Events::read | Events::write | Events::closed;
 
@@ -146,4 +146,4 @@ class ModelTurn {
   std::map<int, std::uint64_t> raised_;  // signals, and what had been attached by then
 };
 
-}  // namespace event::test
+}  // namespace event_cpp::test

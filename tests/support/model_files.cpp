@@ -4,7 +4,7 @@
 #include <iterator>
 #include <utility>
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 constexpr Events kAll = Events::read | Events::write | Events::closed;
@@ -108,4 +108,4 @@ void ModelFiles::replace(int number) {
   files_[number] = std::move(file);
 }
 
-}  // namespace event::test
+}  // namespace event_cpp::test

@@ -10,7 +10,7 @@
 #include "support/descriptors.hpp"
 #include "support/seeded_random.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 
 // A pipe's reader, a pipe's writer, a socket, or a regular file. Each has an id that no other file
 // ever gets, while numbers are given to one file after the other.
@@ -73,4 +73,4 @@ class ModelFiles {
   int next_id_ = 0;
 };
 
-}  // namespace event::test
+}  // namespace event_cpp::test

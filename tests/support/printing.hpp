@@ -6,7 +6,7 @@
 
 #include "event/event.hpp"
 
-namespace event {
+namespace event_cpp {
 
 inline std::string to_string(Backend backend) {
   switch (backend) {
@@ -50,4 +50,4 @@ inline void PrintTo(Priority priority, std::ostream* out) {
   *out << (priority == Priority::high ? "high" : priority == Priority::middle ? "middle" : "low");
 }
 
-}  // namespace event
+}  // namespace event_cpp

@@ -14,7 +14,7 @@
 #include "closed/numbers.hpp"
 #endif
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 // What is only kept from being given out again, in a build that checks the use of descriptors.
@@ -85,4 +85,4 @@ Duration processor_time() {
   return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
 }
 
-}  // namespace event::test
+}  // namespace event_cpp::test

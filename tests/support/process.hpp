@@ -7,7 +7,7 @@
 
 #include "event/time.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 
 std::set<int> open_descriptors();
 std::string link_of(int fd);  // what the descriptor is, such as "anon_inode:[eventpoll]"
@@ -25,4 +25,4 @@ std::size_t resident_bytes();
 long voluntary_context_switches();
 Duration processor_time();
 
-}  // namespace event::test
+}  // namespace event_cpp::test

@@ -5,10 +5,10 @@
 
 #include "support/printing.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 
 void Never::operator()(Events fired) const {
   ADD_FAILURE() << "an event that must not fire got " << to_string(fired);
 }
 
-}  // namespace event::test
+}  // namespace event_cpp::test

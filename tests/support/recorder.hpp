@@ -5,7 +5,7 @@
 
 #include "event/events.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 
 using Order = std::vector<int>;
 using Fired = std::vector<Events>;
@@ -30,4 +30,4 @@ struct Never {
   void operator()(Events fired) const;
 };
 
-}  // namespace event::test
+}  // namespace event_cpp::test

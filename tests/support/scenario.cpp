@@ -7,7 +7,7 @@
 #include <new>
 #include <utility>
 
-namespace event::test {
+namespace event_cpp::test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -213,4 +213,4 @@ void Scenario::finish() {
   base_.reset();
 }
 
-}  // namespace event::test
+}  // namespace event_cpp::test

@@ -13,7 +13,7 @@
 #include "event/event.hpp"
 #include "support/descriptors.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 
 // What it counts.
 enum class Counted : std::uint8_t {
@@ -107,4 +107,4 @@ class Scenario {
   std::optional<Ticker> ticker_;
 };
 
-}  // namespace event::test
+}  // namespace event_cpp::test

@@ -11,7 +11,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace event::test {
+namespace event_cpp::test {
 
 bool refuse_calls(std::initializer_list<long> numbers, int error) {
   const auto statement = [](int code, std::uint32_t value) {
@@ -32,14 +32,14 @@ bool refuse_calls(std::initializer_list<long> numbers, int error) {
          ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
 }
 
-}  // namespace event::test
+}  // namespace event_cpp::test
 
 #else
 
-namespace event::test {
+namespace event_cpp::test {
 
 bool refuse_calls(std::initializer_list<long>, int) { return false; }
 
-}  // namespace event::test
+}  // namespace event_cpp::test
 
 #endif

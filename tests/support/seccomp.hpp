@@ -3,11 +3,11 @@
 
 #include <initializer_list>
 
-namespace event::test {
+namespace event_cpp::test {
 
 // From now on the kernel answers these calls, by their numbers, with `error`, in this process and
 // its children, and there is no way back: for a forked child. Returns false if the kernel has no
 // such filters.
 bool refuse_calls(std::initializer_list<long> numbers, int error);
 
-}  // namespace event::test
+}  // namespace event_cpp::test

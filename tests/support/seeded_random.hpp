@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-namespace event::test {
+namespace event_cpp::test {
 
 // The seeds of the tests that compare with a model: each of them says which one it uses.
 inline constexpr unsigned kSeeds[] = {1, 2, 3, 4, 5, 6};
@@ -49,4 +49,4 @@ class Random {
   bool by_seed_ = true;
 };
 
-}  // namespace event::test
+}  // namespace event_cpp::test

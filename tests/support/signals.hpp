@@ -12,7 +12,7 @@
 
 #include "support/every_backend.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 
 // The ends of the numbers for programs; where there are none, two that are ignored by default.
 #if defined(SIGRTMIN)
@@ -132,4 +132,4 @@ class BlockedSignals : public Signals {
   }
 };
 
-}  // namespace event::test
+}  // namespace event_cpp::test

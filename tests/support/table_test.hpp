@@ -9,7 +9,7 @@
 #include "support/printing.hpp"
 #include "support/tiny_loop.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 
 using Nodes = std::vector<detail::Node*>;
 
@@ -52,4 +52,4 @@ class TableTest : public testing::Test {
   const int fd = backend.open();
 };
 
-}  // namespace event::test
+}  // namespace event_cpp::test

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace event::test {
+namespace event_cpp::test {
 
 using detail::Node;
 using detail::TimerForm;
@@ -94,4 +94,4 @@ void TimerScript::take_due() {
   }
 }
 
-}  // namespace event::test
+}  // namespace event_cpp::test

@@ -11,7 +11,7 @@
 #include "core/timer_queue.hpp"
 #include "support/seeded_random.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 
 // The model: deadlines, in the order in which they were set.
 class TimerScript {
@@ -43,4 +43,4 @@ class TimerScript {
   std::map<Key, detail::Node*> order_;
 };
 
-}  // namespace event::test
+}  // namespace event_cpp::test

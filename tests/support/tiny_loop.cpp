@@ -1,7 +1,7 @@
 // The same calls in the same order as the loop's own.
 #include "support/tiny_loop.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 
 using detail::Node;
 
@@ -58,4 +58,4 @@ std::size_t TinyLoop::updates_of(const std::function<void()>& what) {
   return backend.updates - before;
 }
 
-}  // namespace event::test
+}  // namespace event_cpp::test

@@ -8,7 +8,7 @@
 #include "core/fd_table.hpp"
 #include "support/fake_backend.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 
 class TinyLoop {
  public:
@@ -48,4 +48,4 @@ class TinyLoop {
   void end_watch(detail::Node& node);
 };
 
-}  // namespace event::test
+}  // namespace event_cpp::test

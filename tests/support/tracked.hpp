@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace event::test {
+namespace event_cpp::test {
 
 // Two pointers in size. `alive` counts the objects there are.
 struct Tracked {
@@ -24,4 +24,4 @@ struct Tracked {
   Tracked* self;
 };
 
-}  // namespace event::test
+}  // namespace event_cpp::test

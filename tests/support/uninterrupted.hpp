@@ -4,7 +4,7 @@
 
 #include <cerrno>
 
-namespace event::test {
+namespace event_cpp::test {
 
 // call() returns what a system call does, negative on error.
 template <class Call>
@@ -15,4 +15,4 @@ auto uninterrupted(Call&& call) {
   }
 }
 
-}  // namespace event::test
+}  // namespace event_cpp::test

@@ -5,7 +5,7 @@
 
 #include "event/event.hpp"
 
-namespace event::test {
+namespace event_cpp::test {
 
 // Base::backends(), asked once: to find out makes a ring, and the kernel interrupts the thread some
 // time later, when it takes that apart.
@@ -14,4 +14,4 @@ inline const std::vector<Backend>& usable_backends() {
   return usable;
 }
 
-}  // namespace event::test
+}  // namespace event_cpp::test

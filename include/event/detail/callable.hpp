@@ -7,7 +7,7 @@
 #include <type_traits>
 #include <utility>
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 inline constexpr std::size_t kInlineSize = 2 * sizeof(void*);
 
@@ -61,4 +61,4 @@ struct Stored {
   }
 };
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

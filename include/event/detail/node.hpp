@@ -7,7 +7,7 @@
 #include "event/events.hpp"
 #include "event/time.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 class Loop;
 struct Node;
@@ -77,4 +77,4 @@ struct Node {
   int fd() const noexcept { return timer_form != TimerForm::compact ? descriptor : -1; }
 };
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

@@ -7,7 +7,7 @@
 #include "event/detail/export.hpp"
 #include "event/event_object.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 class OwnedEvents;
 
@@ -81,4 +81,4 @@ constexpr Events once_mask(int fd, Events events, Duration timeout) noexcept {
   return fd >= 0 && timeout == Duration::zero() ? mask & ~Events::timeout : mask;
 }
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

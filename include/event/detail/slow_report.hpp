@@ -8,7 +8,7 @@
 #include "event/detail/export.hpp"
 #include "event/stats.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 class EVENT_API SlowReport {
  public:
@@ -26,4 +26,4 @@ class EVENT_API SlowReport {
   }
 };
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

@@ -7,7 +7,7 @@
 
 #include "event/detail/callable.hpp"
 
-namespace event::detail {
+namespace event_cpp::detail {
 
 class Task {
  public:
@@ -60,4 +60,4 @@ class Task {
   Storage storage_;
 };
 
-}  // namespace event::detail
+}  // namespace event_cpp::detail

@@ -6,7 +6,7 @@
 
 #include "endurance/world.hpp"
 
-namespace event::endurance {
+namespace event_cpp::endurance {
 namespace {
 
 using namespace std::chrono_literals;
@@ -250,4 +250,4 @@ WallTime World::time_of_day() {
   return oracle_.wall() + duration();
 }
 
-}  // namespace event::endurance
+}  // namespace event_cpp::endurance

@@ -4,7 +4,7 @@
 
 #include "endurance/world.hpp"
 
-namespace event::endurance {
+namespace event_cpp::endurance {
 namespace {
 
 using namespace std::chrono_literals;
@@ -75,4 +75,4 @@ WallTime calendar_date(WallTime after, Random& random) {
   return at(year / 2 / 29);
 }
 
-}  // namespace event::endurance
+}  // namespace event_cpp::endurance

@@ -9,7 +9,7 @@
 #include "endurance/world.hpp"
 #include "support/uninterrupted.hpp"
 
-namespace event::endurance {
+namespace event_cpp::endurance {
 
 Channel::Channel(bool socket) {
   std::array<int, 2> ends{};
@@ -40,4 +40,4 @@ std::size_t Channel::read(std::size_t most) const {
   return got > 0 ? static_cast<std::size_t>(got) : 0;
 }
 
-}  // namespace event::endurance
+}  // namespace event_cpp::endurance

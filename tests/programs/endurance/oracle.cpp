@@ -4,7 +4,7 @@
 #include <sstream>
 #include <utility>
 
-namespace event::endurance {
+namespace event_cpp::endurance {
 namespace {
 
 constexpr const char* kKindNames[kKinds] = {"timer", "ticker", "alarm", "idle timeout", "post"};
@@ -297,4 +297,4 @@ void Oracle::fail(const std::string& what) const {
   throw Wrong(out.str());
 }
 
-}  // namespace event::endurance
+}  // namespace event_cpp::endurance

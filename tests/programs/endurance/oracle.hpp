@@ -17,7 +17,7 @@
 
 #include "event/event.hpp"
 
-namespace event::endurance {
+namespace event_cpp::endurance {
 
 // What is wrong, and what was done last.
 class Wrong : public std::runtime_error {
@@ -146,4 +146,4 @@ class Oracle {
   std::size_t noted_ = 0;
 };
 
-}  // namespace event::endurance
+}  // namespace event_cpp::endurance

@@ -9,7 +9,7 @@
 
 #include "support/uninterrupted.hpp"
 
-namespace event::endurance {
+namespace event_cpp::endurance {
 namespace {
 
 using namespace std::chrono_literals;
@@ -82,19 +82,19 @@ void World::run_once() {
   see_to_it_that_time_goes_on();
   switch (random_.below(8)) {
     case 0:
-      return loop(Loop::nonblock, Look::stands);
+      return loop(RunMode::nonblock, Look::stands);
     case 1:
     case 2:
       return step_by_next_timeout();
     case 3:
     case 4:
-      return loop(Loop::once, Look::moves);
+      return loop(RunMode::once, Look::moves);
     default:
-      return loop(Loop::forever, Look::moves);
+      return loop(RunMode::forever, Look::moves);
   }
 }
 
-void World::loop(Loop mode, Look look) {
+void World::loop(RunMode mode, Look look) {
   stopped_ = interrupted_ = false;
   oracle_.enter(look);
   try {
@@ -124,7 +124,7 @@ void World::step_by_next_timeout() {
     oracle_.advance(*left);
     time_.advance(*left);
   }
-  loop(Loop::nonblock, Look::stands);
+  loop(RunMode::nonblock, Look::stands);
 }
 
 // What can be seen from outside.
@@ -186,4 +186,4 @@ void World::finish_callback() {
   }
 }
 
-}  // namespace event::endurance
+}  // namespace event_cpp::endurance

@@ -14,7 +14,7 @@
 #include "event/manual_time.hpp"
 #include "support/seeded_random.hpp"
 
-namespace event::endurance {
+namespace event_cpp::endurance {
 
 using test::Random;
 
@@ -86,7 +86,7 @@ class World {
 
   // Running the base.
   void run_once();
-  void loop(Loop mode, Look look);
+  void loop(RunMode mode, Look look);
   void step_by_next_timeout();
   void check();
 
@@ -147,4 +147,4 @@ WallTime set_by_chance(WallTime from, Random& random);
 // The next midnight that begins a month, or the next 29th of February.
 WallTime calendar_date(WallTime after, Random& random);
 
-}  // namespace event::endurance
+}  // namespace event_cpp::endurance

@@ -8,7 +8,7 @@
 #include "stress/functions.hpp"
 #include "stress/owner.hpp"
 
-namespace event::stress {
+namespace event_cpp::stress {
 
 using namespace std::chrono_literals;
 
@@ -291,4 +291,4 @@ void Actor::end_alone(Home& home) {
   wait("waits for the end of", home, [&] { return home.returned > returned; });
 }
 
-}  // namespace event::stress
+}  // namespace event_cpp::stress

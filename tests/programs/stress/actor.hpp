@@ -3,7 +3,7 @@
 
 #include "stress/world.hpp"
 
-namespace event::stress {
+namespace event_cpp::stress {
 
 class Actor {
  public:
@@ -47,4 +47,4 @@ class Actor {
 // Has the owner end the base of a home, if there is one.
 void end_from_outside(Home& home);
 
-}  // namespace event::stress
+}  // namespace event_cpp::stress

@@ -2,7 +2,7 @@
 
 #include <type_traits>
 
-namespace event::stress {
+namespace event_cpp::stress {
 namespace {
 
 Home& any_crowded(World& world, Random& random) {
@@ -45,4 +45,4 @@ void post_any(World& world, Home& home, Tenancy& tenancy, Random& random) {
   }
 }
 
-}  // namespace event::stress
+}  // namespace event_cpp::stress

@@ -10,7 +10,7 @@
 #include "stress/ledger.hpp"
 #include "stress/world.hpp"
 
-namespace event::stress {
+namespace event_cpp::stress {
 
 struct Thrown {};
 
@@ -122,4 +122,4 @@ struct Passing {
   }
 };
 
-}  // namespace event::stress
+}  // namespace event_cpp::stress

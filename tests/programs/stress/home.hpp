@@ -14,13 +14,13 @@
 #include "event/event.hpp"
 #include "stress/ledger.hpp"
 
-namespace event::stress {
+namespace event_cpp::stress {
 
 // How a base is run.
 enum class Drive : std::uint8_t {
   dispatch,  // until it is stopped
-  once,      // loop(Loop::once) again and again
-  polled,    // loop(Loop::nonblock) whenever poll(2) says that fd() is readable
+  once,      // loop(RunMode::once) again and again
+  polled,    // loop(RunMode::nonblock) whenever poll(2) says that fd() is readable
   nested,    // the same in another base
   dormant    // not at all
 };
@@ -106,4 +106,4 @@ class Home {
   Tenancy* tenancy_ = nullptr;  // guarded by mutex_
 };
 
-}  // namespace event::stress
+}  // namespace event_cpp::stress

@@ -10,7 +10,7 @@
 
 #include "event/event.hpp"
 
-namespace event::stress {
+namespace event_cpp::stress {
 
 // Says what is wrong and what everybody was doing, and ends the program.
 [[noreturn]] void fail(const char* what, std::uint64_t is, std::uint64_t shall_be);
@@ -114,4 +114,4 @@ class Receipt {
   Receipt* self_;
 };
 
-}  // namespace event::stress
+}  // namespace event_cpp::stress

@@ -10,7 +10,7 @@
 #include "stress/functions.hpp"
 #include "support/uninterrupted.hpp"
 
-namespace event::stress {
+namespace event_cpp::stress {
 
 using namespace std::chrono_literals;
 
@@ -77,9 +77,9 @@ std::unique_ptr<Tenancy> Owner::furnish() {
 void Owner::drive(Tenancy& tenancy) {
   switch (tenancy.drive) {
     case Drive::dispatch:
-      return drive_by_loop(*tenancy.base, Loop::keep_alive);
+      return drive_by_loop(*tenancy.base, RunMode::keep_alive);
     case Drive::once:
-      return drive_by_loop(*tenancy.base, Loop::once | Loop::keep_alive);
+      return drive_by_loop(*tenancy.base, RunMode::once | RunMode::keep_alive);
     case Drive::polled:
       return drive_by_poll(*tenancy.base);
     case Drive::nested:
@@ -90,7 +90,7 @@ void Owner::drive(Tenancy& tenancy) {
 }
 
 // Runs the base once, and counts.
-void Owner::turn(Base& base, Loop mode) {
+void Owner::turn(Base& base, RunMode mode) {
   try {
     base.loop(mode);
   } catch (const Thrown&) {
@@ -101,7 +101,7 @@ void Owner::turn(Base& base, Loop mode) {
   Home::wait_while(home_.resting);
 }
 
-void Owner::drive_by_loop(Base& base, Loop mode) {
+void Owner::drive_by_loop(Base& base, RunMode mode) {
   do {
     enter();
     turn(base, mode);
@@ -117,7 +117,7 @@ void Owner::drive_by_poll(Base& base) {
         left ? std::chrono::ceil<std::chrono::milliseconds>(std::min<Duration>(*left, 1h)).count()
              : -1;
     test::uninterrupted([&] { return ::poll(&polled, 1, static_cast<int>(milliseconds)); });
-    turn(base, Loop::nonblock);
+    turn(base, RunMode::nonblock);
   } while (!home_.ending);
 }
 
@@ -126,7 +126,7 @@ void Owner::drive_by_base(Base& base) {
   options.backend = world_.settings.backends[random_.below(world_.settings.backends.size())];
   Base outer(options);
   Event ready(outer, base.fd(), Events::read | Events::persist, [&] {
-    turn(base, Loop::nonblock);
+    turn(base, RunMode::nonblock);
     if (home_.ending) {
       outer.stop();
     } else {
@@ -138,4 +138,4 @@ void Owner::drive_by_base(Base& base) {
   outer.dispatch();
 }
 
-}  // namespace event::stress
+}  // namespace event_cpp::stress

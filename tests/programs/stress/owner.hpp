@@ -3,7 +3,7 @@
 
 #include "stress/world.hpp"
 
-namespace event::stress {
+namespace event_cpp::stress {
 
 class Owner {
  public:
@@ -15,10 +15,10 @@ class Owner {
  private:
   std::unique_ptr<Tenancy> furnish();
   void drive(Tenancy& tenancy);
-  void drive_by_loop(Base& base, Loop mode);
+  void drive_by_loop(Base& base, RunMode mode);
   void drive_by_poll(Base& base);
   void drive_by_base(Base& base);
-  void turn(Base& base, Loop mode);
+  void turn(Base& base, RunMode mode);
   void enter() noexcept { ++home_.entered; }
 
   World& world_;
@@ -31,4 +31,4 @@ class Owner {
 // What lonely homes raise each for itself, and all others together.
 int signal_of(const Home& home) noexcept;
 
-}  // namespace event::stress
+}  // namespace event_cpp::stress

@@ -7,7 +7,7 @@
 
 #include "stress/functions.hpp"
 
-namespace event::stress {
+namespace event_cpp::stress {
 namespace {
 
 // Runs what is outstanding. Each run that gets nothing done must have met a stop, and there can be
@@ -18,7 +18,7 @@ void run_dry(World& world, Tenancy& tenancy) {
     const std::uint64_t before = tenancy.ledger.runs();
     const std::uint64_t seen = tenancy.seen;
     try {
-      tenancy.base->loop(Loop::nonblock);
+      tenancy.base->loop(RunMode::nonblock);
     } catch (const Thrown&) {
       ++world.figures.thrown;
     }
@@ -130,4 +130,4 @@ void bury(World& world, std::unique_ptr<Tenancy> tenancy, Random& random, bool d
   ++world.figures.bases;
 }
 
-}  // namespace event::stress
+}  // namespace event_cpp::stress

@@ -15,7 +15,7 @@
 #include "stress/home.hpp"
 #include "support/seeded_random.hpp"
 
-namespace event::stress {
+namespace event_cpp::stress {
 
 using test::Random;
 
@@ -96,4 +96,4 @@ inline const World* the_world = nullptr;
 // destroys it, with what was attached to it.
 void bury(World& world, std::unique_ptr<Tenancy> tenancy, Random& random, bool drain);
 
-}  // namespace event::stress
+}  // namespace event_cpp::stress
