@@ -5,7 +5,7 @@
 # Sets EVENT_BACKENDS, EVENT_PARTS, and EVENT_PLATFORM_DEFINITIONS: EVENT_HAVE_<NAME>=0 or 1 for
 # each known name.
 
-set(known_names epoll io_uring kqueue poll ppoll sigtimedwait)
+set(known_names epoll kqueue poll ppoll sigtimedwait)
 
 # "posix" is what any POSIX system has: for systems that are not in the list, and to test that part
 # on those that are. "kqueue-model" is for tests on Linux: what the BSDs have, over a model of it.
@@ -14,7 +14,6 @@ mark_as_advanced(EVENT_PLATFORM)
 
 if(EVENT_PLATFORM MATCHES "^(Linux|Android)$")
   set(EVENT_BACKENDS epoll poll)
-  option(EVENT_WITH_IO_URING "Have the io_uring backend, if liburing is found" ON)
   set(EVENT_PARTS wakeup_eventfd blocked_signals_signalfd clock_timer_timerfd process_pidfd)
   set(features ppoll sigtimedwait)
 elseif(EVENT_PLATFORM MATCHES "^(FreeBSD|DragonFly|Darwin|kqueue-model)$" OR
@@ -44,22 +43,6 @@ else()
   list(APPEND EVENT_PARTS privileges_ids)
 endif()
 
-# What the backends need of others. EVENT_LIBRARIES are linked, EVENT_PRIVATE_LIBS is how a
-# pkg-config file says so.
-set(EVENT_LIBRARIES)
-set(EVENT_PRIVATE_LIBS -pthread)
-if(EVENT_WITH_IO_URING)
-  find_path(URING_INCLUDE_DIR liburing.h)
-  find_library(URING_LIBRARY uring)
-  mark_as_advanced(URING_INCLUDE_DIR URING_LIBRARY)
-  if(URING_INCLUDE_DIR AND URING_LIBRARY)
-    list(INSERT EVENT_BACKENDS 1 io_uring)
-    list(APPEND EVENT_LIBRARIES uring)
-    string(APPEND EVENT_PRIVATE_LIBS " -luring")
-  else()
-    message(STATUS "liburing was not found: there will be no io_uring backend")
-  endif()
-endif()
 list(JOIN EVENT_BACKENDS ", " backends)
 message(STATUS "Backends: ${backends}")
 

@@ -15,7 +15,7 @@ ${run[@]+"${run[@]}"} cmake --build --preset "$preset" --parallel "$(getconf _NP
   --target "$name"
 
 # As CMakePresets.json has them for the tests.
-export TSAN_OPTIONS="halt_on_error=1:suppressions=$PWD/tests/tsan.supp"
+export TSAN_OPTIONS=halt_on_error=1
 export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_init_order=1:use_sigaltstack=0
 export UBSAN_OPTIONS=print_stacktrace=1
 exec ${run[@]+"${run[@]}"} "build/$preset/tests/$name" "$@"

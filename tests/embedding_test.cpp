@@ -374,37 +374,6 @@ TEST_P(Embedded, HasNoDescriptorWhenNoneIsLeftAndOneLater) {
   EXPECT_GE(base.fd(), 0);
 }
 
-#if EVENT_HAVE_EPOLL
-
-// A base on a ring goes over to epoll, which may have no room for all that it watches.
-TEST_P(Embedded, HasNoDescriptorAndLosesNothingIfTheKernelHasNoRoomForIt) {
-  for (std::size_t n = 1; n < 100; ++n) {
-    SCOPED_TRACE("failure number " + std::to_string(n));
-    Base base(options());
-    const std::array<Pipe, 3> pipes{readable_pipe(), readable_pipe(), readable_pipe()};
-    int fired = 0;
-    for (const Pipe& pipe : pipes) {
-      base.once(pipe.reader.get(), Events::read, 1h,
-                [&](Events how) { fired += how == Events::read; });
-    }
-    std::size_t failures = 0;
-    {
-      const FailingCall failing(Call::epoll_ctl, ENOSPC, n);
-      static_cast<void>(base.fd());
-      failures = failing.failures();
-    }
-
-    EXPECT_EQ(base.dispatch(), 3U);
-
-    EXPECT_EQ(fired, 3);
-    EXPECT_GE(base.fd(), 0) << "now there is room";
-    if (failures == 0 || HasFailure()) return;
-  }
-  FAIL() << "there is no end to what fails";
-}
-
-#endif
-
 INSTANTIATE_TEST_SUITE_P(, Embedded, testing::ValuesIn(usable_backends()),
                          [](const auto& chosen) { return to_string(chosen.param); });
 

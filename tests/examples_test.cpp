@@ -83,8 +83,8 @@ TEST(ExampleServers, RefuseAWrongCommandLine) {
 
 TEST(ExampleServers, RefuseABackendThatThisSystemLacks) {
   const std::vector<event::Backend> present = event::Base::backends();
-  for (const event::Backend backend : {event::Backend::epoll, event::Backend::kqueue,
-                                       event::Backend::io_uring, event::Backend::poll}) {
+  for (const event::Backend backend :
+       {event::Backend::epoll, event::Backend::kqueue, event::Backend::poll}) {
     if (std::ranges::find(present, backend) != present.end()) continue;
     expect_failure({example("echo_server"), "0", "--backend", examples_test::name_of(backend)},
                    "echo_server: ");

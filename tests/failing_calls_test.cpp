@@ -21,7 +21,6 @@ class FailingCalls : public EveryBackend {
   // The call that a base on real time sleeps in until a deadline.
   Call waiting() const {
     if (GetParam() == Backend::epoll) return Call::epoll_wait;
-    if (GetParam() == Backend::io_uring) return Call::io_uring_wait;
     if (GetParam() == Backend::kqueue) return Call::kevent;
     return EVENT_HAVE_PPOLL ? Call::ppoll : Call::poll;
   }

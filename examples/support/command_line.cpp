@@ -15,7 +15,6 @@ void CommandLine::add_server(ServerOptions& options) {
   static const std::map<std::string, event::Backend> kBackends = {
       {"automatic", event::Backend::automatic},
       {"epoll", event::Backend::epoll},
-      {"io_uring", event::Backend::io_uring},
       {"kqueue", event::Backend::kqueue},
       {"poll", event::Backend::poll}};
   app_->add_option("port", options.port, "Port to listen on; 0 for any that is free")

@@ -133,9 +133,8 @@ class EVENT_API Base {
   // signal has come, another thread has posted or stopped, or loop() has left something to be run;
   // -1 on poll, which has none, and if no descriptor is left. Of timeouts, of files that are always
   // ready, and of what is activated from outside, next_timeout() tells. When either says so:
-  // loop(RunMode::nonblock). On epoll a base can be inside a base inside another loop, no deeper. A
-  // base on io_uring goes over to epoll, and backend() says so: a ring wakes nobody who waits for
-  // it. The descriptor belongs to the base, and is only to be waited for, for readability.
+  // loop(RunMode::nonblock). On epoll a base can be inside a base inside another loop, no deeper.
+  // The descriptor belongs to the base, and is only to be waited for, for readability.
   //
   // Cost: system calls the first time.
   int fd() const noexcept;

@@ -36,7 +36,7 @@ concept EventCallback = std::is_invocable_v<F&, Event&, Events> ||
 // callback too; the callback then must not use what it captured any more. The descriptor is not
 // owned: detach, or destroy the event, before closing it. Where that was forgotten the event does
 // not fire for the next file on the number, but for those that nothing tells from the old one: a
-// regular file that got the inode of a deleted one, and, on poll and io_uring, an eventfd, timerfd
+// regular file that got the inode of a deleted one, and, on poll, an eventfd, timerfd
 // or the like after another.
 // Memory: 56 bytes on 64-bit systems. A callable of up to two pointers is stored inside, a larger
 // one is allocated once, by the constructor.
@@ -84,8 +84,7 @@ class EVENT_API Event {
 
   // Stops watching; what was already due to run does not run any more. Returns false if the event
   // was not attached. The kernel hears of it before it is next asked for events, so that attaching
-  // again before that costs nothing; on io_uring closing the descriptor in the same callback ends
-  // the connection only then, too, and destroying the event or assign() has it at once.
+  // again before that costs nothing.
   //
   // Cost: O(1), with a timeout O(log n) in the timers.
   bool detach() noexcept;

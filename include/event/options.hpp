@@ -9,7 +9,7 @@
 namespace event_cpp {
 
 // The kernel interface that reports readiness. Not every platform has every one: Base::backends().
-enum class Backend : std::uint8_t { automatic, epoll, kqueue, io_uring, poll };
+enum class Backend : std::uint8_t { automatic, epoll, kqueue, poll };
 
 // What timeouts count by.
 enum class Clock : std::uint8_t {

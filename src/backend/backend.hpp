@@ -191,17 +191,9 @@ class BackendPort {
   // the batch says that a deadline has passed.
   virtual void take_own() noexcept {}
 
-  // Whether the kernel's side keeps a file open that was closed here: then what nobody wants any
-  // more is to be removed before the next wait, and let_go() to be called before a user may expect
-  // a file to be closed.
-  virtual bool holds_files() const noexcept { return false; }
-
   // Whether a registration that nobody wants is best left alone until it reports something: taking
   // it back costs a system call, and leaving it nothing.
   virtual bool keeps_unwanted() const noexcept { return false; }
-
-  // The kernel lets go of what was removed.
-  virtual void let_go() noexcept {}
 
   // Repairs a kernel set that reports registrations nobody knows of. Between the two calls update()
   // with add tells the new set, all else goes to the old one; `keep` says which of them stays.

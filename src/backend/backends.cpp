@@ -25,9 +25,6 @@ constexpr auto kCompiled = std::to_array<Entry>({
 #if EVENT_HAVE_EPOLL
   {Backend::epoll, make_epoll},
 #endif
-#if EVENT_HAVE_IO_URING
-      {Backend::io_uring, make_io_uring},
-#endif
 #if EVENT_HAVE_KQUEUE
       {Backend::kqueue, make_kqueue},
 #endif
@@ -43,7 +40,6 @@ constexpr auto kNames = std::to_array<BackendName>({
     {Backend::automatic, "automatic"},
     {Backend::epoll, "epoll"},
     {Backend::kqueue, "kqueue"},
-    {Backend::io_uring, "io_uring"},
     {Backend::poll, "poll"},
 });
 

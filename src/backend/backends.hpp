@@ -9,7 +9,6 @@ namespace event_cpp::detail {
 
 // Errors: throws std::system_error with the system's own code.
 std::unique_ptr<BackendPort> make_epoll();
-std::unique_ptr<BackendPort> make_io_uring();
 std::unique_ptr<BackendPort> make_kqueue();
 std::unique_ptr<BackendPort> make_poll();
 

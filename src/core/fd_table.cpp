@@ -62,7 +62,6 @@ void FdTable::forget(Node& node) noexcept {
   if (!entry.registered) return;
   if (all_lost(entry)) {
     take_back(node.descriptor, entry);
-    backend_.let_go();
   } else {
     mark_dirty(node.descriptor, entry);
   }
@@ -275,24 +274,12 @@ void FdTable::unwanted(const Ready& ready, Entry& entry) noexcept {
 
 void FdTable::mark_dirty(int fd, Entry& entry) noexcept {
   if (entry.dirty) return;
-  if (!has_dirty_room()) {
+  if (dirty_.size() == dirty_.capacity()) {
     reconcile(fd, entry);
     return;
   }
   entry.dirty = true;
   dirty_.push_back(fd);
-}
-
-// All of a batch fits where one-shots that fired are reconciled: attached again, they need nothing.
-bool FdTable::has_dirty_room() noexcept {
-  if (dirty_.size() < dirty_.capacity()) return true;
-  if (!holds_files_) return false;
-  try {
-    dirty_.make_room(dirty_.size() + 1);
-  } catch (const std::bad_alloc&) {
-    return false;
-  }
-  return true;
 }
 
 int FdTable::flush_slowly() noexcept {

@@ -29,7 +29,7 @@ class FdTable {
   static constexpr Events kOptions = Events::edge | Events::exclusive;
 
   // Errors: throws std::bad_alloc.
-  explicit FdTable(BackendPort& backend) : backend_(backend), holds_files_(backend.holds_files()) {
+  explicit FdTable(BackendPort& backend) : backend_(backend) {
     dirty_.reserve(kDirtyRoom);
     entries_.make(0);  // where reports of the backend's own are looked up
   }
@@ -59,18 +59,10 @@ class FdTable {
   // descriptor, the kernel hears of it now, while the descriptor is still open.
   void forget(Node& node) noexcept;
 
-  // A one-shot fired. Its registration is kept for when it is attached again; but not beyond the
-  // next wait where that keeps a file open which a user may have closed, nor if it is exclusive,
-  // for then it takes wake-ups away from other bases.
+  // A one-shot fired. Its registration is kept for when it is attached again, but not beyond the
+  // next wait if it is exclusive: then it takes wake-ups away from other bases.
   void fired(Node& node) noexcept {
-    if (node.lost || holds_files_ || any(node.events & Events::exclusive)) detached(node);
-  }
-
-  // Nobody waits soon: the kernel lets go now of the files that nobody watches any more.
-  void let_go() noexcept {
-    if (!holds_files_) return;
-    flush();
-    backend_.let_go();
+    if (node.lost || any(node.events & Events::exclusive)) detached(node);
   }
 
   // Calls activate(node, conditions) for each attached node that wants what is reported, in the
@@ -120,7 +112,6 @@ class FdTable {
   void reserve(std::size_t descriptors) {
     entries_.reserve(descriptors + PagedArray<Entry>::kPageSize);
     links_.reserve(2 * descriptors);
-    if (holds_files_) dirty_.reserve(descriptors);
   }
 
   // Calls f(node) for each attached node, by descriptor, and on one in the order of attaching.
@@ -233,7 +224,6 @@ class FdTable {
   void lose(int fd, Entry& entry) noexcept;
   void unwanted(const Ready& ready, Entry& entry) noexcept;
   void mark_dirty(int fd, Entry& entry) noexcept;
-  bool has_dirty_room() noexcept;
   int flush_slowly() noexcept;
   void reconcile(int fd, Entry& entry) noexcept;
   int repair() noexcept;
@@ -241,7 +231,6 @@ class FdTable {
   BackendPort& backend_;
   PagedArray<Entry> entries_;
   RecordPool<Link> links_;
-  const bool holds_files_;
   GrowArray<int> dirty_;
   bool stale_ = false;  // the kernel reports a registration that is not ours any more
   bool exact_ = false;  // nothing is taken back lazily at detach: once it did, or if it shows

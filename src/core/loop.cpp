@@ -99,7 +99,6 @@ class Loop::Running {
   }
   ~Running() {
     loop_.running_ = false;
-    if (loop_.is_ours()) loop_.table_.let_go();
     if (loop_.embedded_) loop_.rest();
   }
   Running(const Running&) = delete;

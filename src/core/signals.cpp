@@ -9,23 +9,7 @@
 #include <new>
 #include <thread>
 
-// Always defined, 0 or 1: g++ says so in one way, clang in another.
-#if defined(__SANITIZE_THREAD__)
-#define EVENT_THREAD_SANITIZER 1
-#elif defined(__has_feature)
-#define EVENT_THREAD_SANITIZER __has_feature(thread_sanitizer)
-#else
-#define EVENT_THREAD_SANITIZER 0
-#endif
-
 namespace event_cpp::detail {
-namespace {
-
-// The thread sanitizer puts a handler off until its thread makes a call that the sanitizer knows.
-// Waiting for a ring is none, so something else has to end the wait.
-constexpr bool kHandlersArePutOff = EVENT_THREAD_SANITIZER != 0;
-
-}  // namespace
 
 // What the process has of each signal: a handler while any base has an event on it, and what was
 // there before. The handler walks a list of the bases without a lock; whoever takes one out waits
@@ -183,7 +167,7 @@ void Signals::look_for_blocked() noexcept {
   ::pthread_sigmask(SIG_SETMASK, nullptr, &mask);
   for (const Node* const node : nodes_) {
     const int signo = node->descriptor;
-    if (kHandlersArePutOff || ::sigismember(&mask, signo) == 1) {
+    if (::sigismember(&mask, signo) == 1) {
       blocked_.watch(signo);
     } else {
       blocked_.unwatch(signo);

@@ -139,7 +139,6 @@ bool Loop::detach_slowly(Node& node) noexcept {
   const bool attached = node.attached;
   if (attached) end_watch(node);
   if (node.linked) table_.detached(node);  // also of a one-shot that fired and is remembered
-  if (!running_) table_.let_go();
   return attached;
 }
 

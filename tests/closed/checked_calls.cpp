@@ -1,8 +1,7 @@
 // What the library calls in a build that checks its use of descriptors, in the place of the
-// functions of the C library and of liburing: symbols.txt gives them their names. Of descriptors
+// functions of the C library: symbols.txt gives them their names. Of descriptors
 // that it opened itself, it may use only those that it has not closed; of others it may only ask
 // whether they are ready, and what file they are.
-#include <liburing.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -32,15 +31,6 @@ void expect_readable(const char* call, int number) {
 
 void expect_pollable(const char* call, const pollfd* polled, nfds_t count) {
   for (nfds_t i = 0; i < count; ++i) expect_not_poison(call, polled[i].fd);
-}
-
-// What is about to be submitted, too.
-void expect_usable(const char* call, const io_uring* ring) {
-  expect_own(call, ring->ring_fd, Owner::ring);
-  for (unsigned i = *ring->sq.khead; i != ring->sq.sqe_tail; ++i) {
-    const io_uring_sqe& entry = ring->sq.sqes[i & *ring->sq.kring_mask];
-    if (entry.opcode == IORING_OP_POLL_ADD) expect_not_poison(call, entry.fd);
-  }
 }
 
 }  // namespace
@@ -80,44 +70,6 @@ int event_checked_fstat(int fd, struct stat* status) {
     return -1;
   }
   return ::fstat(fd, status);
-}
-
-int event_checked_io_uring_queue_init_params(unsigned entries, io_uring* ring,
-                                             io_uring_params* params) {
-  const int error = ::io_uring_queue_init_params(entries, ring, params);
-  if (error == 0) opened(ring->ring_fd, Owner::ring);
-  return error;
-}
-
-void event_checked_io_uring_queue_exit(io_uring* ring) {
-  expect_own("io_uring_queue_exit", ring->ring_fd, Owner::ring);
-  const int number = ring->ring_fd;
-  event_cpp::closed::closing_own(number);
-  ::io_uring_queue_exit(ring);
-  event_cpp::closed::closed_own(number);
-}
-
-int event_checked_io_uring_register(unsigned fd, unsigned opcode, const void* argument,
-                                    unsigned count) {
-  expect_own("io_uring_register", static_cast<int>(fd), Owner::ring);
-  return ::io_uring_register(fd, opcode, argument, count);
-}
-
-int event_checked_io_uring_submit(io_uring* ring) {
-  expect_usable("io_uring_submit", ring);
-  return ::io_uring_submit(ring);
-}
-
-int event_checked_io_uring_submit_and_get_events(io_uring* ring) {
-  expect_usable("io_uring_submit_and_get_events", ring);
-  return ::io_uring_submit_and_get_events(ring);
-}
-
-int event_checked_io_uring_submit_and_wait_timeout(io_uring* ring, io_uring_cqe** completion,
-                                                   unsigned count, __kernel_timespec* timeout,
-                                                   sigset_t* mask) {
-  expect_usable("io_uring_submit_and_wait_timeout", ring);
-  return ::io_uring_submit_and_wait_timeout(ring, completion, count, timeout, mask);
 }
 
 int event_checked_poll(pollfd* polled, nfds_t count, int timeout) {

@@ -69,11 +69,10 @@ void keep(int number) noexcept {
 }
 
 const char* name_of(Owner kind) noexcept {
-  static constexpr std::array<const char*, 9> kNames{"not the library's",
+  static constexpr std::array<const char*, 8> kNames{"not the library's",
                                                      "an epoll set",
                                                      "an eventfd",
                                                      "a pidfd",
-                                                     "a ring",
                                                      "a signalfd",
                                                      "a timerfd",
                                                      "closed by the library",

@@ -10,7 +10,6 @@ enum class Owner : std::uint8_t {
   epoll,    // the library's, and what it is
   eventfd,
   process,
-  ring,
   signalfd,
   timerfd,
   poison,  // the library closed it, and it is kept from being given out again

@@ -21,8 +21,7 @@ inline std::string example(const std::string& name) {
 
 // As EVENT_BACKEND and --backend spell it.
 inline std::string name_of(event::Backend backend) {
-  static const std::array<const char*, 5> kNames{"automatic", "epoll", "kqueue", "io_uring",
-                                                 "poll"};
+  static const std::array<const char*, 4> kNames{"automatic", "epoll", "kqueue", "poll"};
   return kNames.at(static_cast<std::size_t>(backend));
 }
 

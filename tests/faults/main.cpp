@@ -28,10 +28,8 @@ void run_server_act(Journal& journal, Backend backend) {
   act.run();
 }
 
-const std::map<std::string, Backend> kBackends = {{"automatic", Backend::automatic},
-                                                  {"epoll", Backend::epoll},
-                                                  {"io_uring", Backend::io_uring},
-                                                  {"poll", Backend::poll}};
+const std::map<std::string, Backend> kBackends = {
+    {"automatic", Backend::automatic}, {"epoll", Backend::epoll}, {"poll", Backend::poll}};
 
 const std::map<std::string, void (*)(Journal&, Backend)> kActs = {{"server", run_server_act},
                                                                   {"fork", run_fork_act},

@@ -3,7 +3,6 @@
 // be run with it; calls.hpp says how the plan is made.
 #include <dlfcn.h>
 #include <fcntl.h>
-#include <liburing.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -70,14 +69,6 @@ Call call_of_clock(clockid_t clock) noexcept {
 #define EVENT_FAILING(name, parameters, arguments) \
   EVENT_FAILING_AS(Call::name, name, parameters, arguments)
 
-// liburing's return the error.
-#define EVENT_FAILING_RING(name, parameters, arguments) \
-  [[gnu::visibility("default")]] int name parameters {  \
-    static constinit Next<int parameters> next(#name);  \
-    const int error = failure(Call::name);              \
-    return error != 0 ? error : next arguments;         \
-  }
-
 extern "C" {
 
 EVENT_FAILING(accept4, (int fd, sockaddr* to, socklen_t* size, int flags), (fd, to, size, flags))
@@ -115,20 +106,6 @@ EVENT_FAILING_AS(call_of_clock(clock), timerfd_create, (clockid_t clock, int fla
                  (clock, flags))
 EVENT_FAILING(waitid, (idtype_t type, id_t id, siginfo_t* info, int options),
               (type, id, info, options))
-
-EVENT_FAILING_RING(io_uring_queue_init_params,
-                   (unsigned entries, io_uring* ring, io_uring_params* params),
-                   (entries, ring, params))
-EVENT_FAILING_RING(io_uring_register,
-                   (unsigned fd, unsigned what, const void* with, unsigned count),
-                   (fd, what, with, count))
-EVENT_FAILING_RING(io_uring_register_ring_fd, (io_uring * ring), (ring))
-EVENT_FAILING_RING(io_uring_submit, (io_uring * ring), (ring))
-EVENT_FAILING_RING(io_uring_submit_and_get_events, (io_uring * ring), (ring))
-EVENT_FAILING_RING(io_uring_submit_and_wait_timeout,
-                   (io_uring * ring, io_uring_cqe** first, unsigned count,
-                    __kernel_timespec* timeout, sigset_t* mask),
-                   (ring, first, count, timeout, mask))
 
 // The number is given back whatever it says, as Linux does.
 [[gnu::visibility("default")]] int close(int fd) {

@@ -24,7 +24,7 @@ import time
 from faulty import MISSING, SHORTAGES, environment, read_report, text_of
 
 SECONDS = 30  # for anything that takes a moment
-BACKENDS = ["epoll", "io_uring", "poll"]
+BACKENDS = ["epoll", "poll"]
 CLIENTS = 3
 # What a run makes is a few hundred; what spins makes so many in a moment.
 MOST_CALLS = 20_000
@@ -45,10 +45,6 @@ ERRORS = {
     "eventfd": SHORTAGES + MISSING,
     "fstat": ["ENOMEM"],
     "getsockname": ["ENOBUFS"],
-    "io_uring_queue_init_params": SHORTAGES + MISSING,
-    "io_uring_register": ["ENOMEM"],
-    "io_uring_submit_and_get_events": ["EINTR", "EBUSY", "ENOMEM"],
-    "io_uring_submit_and_wait_timeout": ["EINTR", "EBUSY", "ENOMEM"],
     "listen": ["EADDRINUSE"],
     "malloc": ["ENOMEM"],
     "poll": ["EINTR", "ENOMEM"],

@@ -22,7 +22,7 @@ import tempfile
 
 from faulty import MISSING, SHORTAGES, environment, read_report, text_of
 
-BACKENDS = ["epoll", "io_uring", "poll"]
+BACKENDS = ["epoll", "poll"]
 ACTS = ["server", "fork", "embedded", "repair", "rest"]
 SECONDS_PER_RUN = 60
 
@@ -39,12 +39,6 @@ ERRORS = {
     "eventfd": SHORTAGES + MISSING,
     "fcntl": ["ENOMEM"],
     "fstat": ["ENOMEM"],
-    "io_uring_queue_init_params": SHORTAGES + MISSING + ["EINVAL"],
-    "io_uring_register": ["ENOMEM", "EPERM"],
-    "io_uring_register_ring_fd": ["ENOMEM", "EINVAL"],
-    "io_uring_submit": ["EAGAIN", "EBUSY", "ENOMEM"],
-    "io_uring_submit_and_get_events": ["EINTR", "EAGAIN", "EBUSY", "ENOMEM"],
-    "io_uring_submit_and_wait_timeout": ["EINTR", "EAGAIN", "EBUSY", "ENOMEM"],
     "malloc": ["ENOMEM"],
     "pidfd_open": SHORTAGES + MISSING,
     "poll": ["EINTR", "ENOMEM"],
@@ -77,19 +71,13 @@ ABSORBED = [
     (".*", ".*", "signalfd", "ENOSYS|EPERM"),  # it is tried again when the loop is run
     (".*", ".*", "fstat", ".*"),  # it is asked whether a file is still the same: no proof
     (".*", ".*", "ppoll", "ENOSYS|EPERM"),  # poll
-    (".*", ".*", "io_uring_register_ring_fd", ".*"),  # saves time, where it is
-    # Where there is no memory for a ring, there may be for a smaller one.
-    ("io_uring", ".*", "io_uring_queue_init_params", "ENOMEM"),
-    # What a ring has not done it does in the next wait; this one has something else to report.
-    ("io_uring", ".*", "io_uring_register|io_uring_submit.*", ".*"),
-    ("io_uring", ".*", "poll", ".*"),  # what the ring has reported is believed
-    (".*", "rest", "epoll_create1|io_uring_queue_init_params", ".*"),  # another backend
+    (".*", "rest", "epoll_create1", ".*"),  # another backend
 ]
 
 # What is never to be told of, as there is a fallback for every use of it: (call, error).
 QUIET = [
     (".*", "EINTR"),
-    ("close|io_uring_register_ring_fd|timerfd_create_monotonic|timerfd_settime", ".*"),
+    ("close|timerfd_create_monotonic|timerfd_settime", ".*"),
     ("pidfd_open|ppoll|signalfd|timerfd_create_wall", "ENOSYS|EPERM"),
 ]
 

@@ -39,34 +39,25 @@ bool become_nobody() {
 
 bool enter(std::string_view profile) {
   using event_cpp::test::refuse_calls;
-  const auto rings = {static_cast<long>(SYS_io_uring_setup), static_cast<long>(SYS_io_uring_enter),
-                      static_cast<long>(SYS_io_uring_register)};
-  // What Docker and others forbid by default.
-  if (profile == "container") return refuse_calls(rings, EPERM);
   // A kernel of before 2019.
   if (profile == "old-kernel") {
-    return refuse_calls(rings, ENOSYS) &&
-           refuse_calls({kEpollPwait2, SYS_pidfd_open, SYS_pidfd_send_signal}, ENOSYS);
+    return refuse_calls({kEpollPwait2, SYS_pidfd_open, SYS_pidfd_send_signal}, ENOSYS);
   }
   // One that has but what every program needs, and says no to the rest.
   if (profile == "sandbox") {
-    return refuse_calls(rings, EPERM) &&
-           refuse_calls({kEpollPwait2, SYS_pidfd_open, SYS_timerfd_create, SYS_timerfd_settime,
+    return refuse_calls({kEpollPwait2, SYS_pidfd_open, SYS_timerfd_create, SYS_timerfd_settime,
                          SYS_signalfd4, SYS_ppoll},
                         EPERM);
   }
   // The same, of a system that has never heard of them.
   if (profile == "emulator") {
-    return refuse_calls(rings, ENOSYS) &&
-           refuse_calls({kEpollPwait2, SYS_pidfd_open, SYS_timerfd_create, SYS_timerfd_settime,
+    return refuse_calls({kEpollPwait2, SYS_pidfd_open, SYS_timerfd_create, SYS_timerfd_settime,
                          SYS_signalfd4, SYS_ppoll},
                         ENOSYS);
   }
   // Timers that can be made and not be set.
   if (profile == "no-settime") return refuse_calls({SYS_timerfd_settime}, EPERM);
-  if (profile == "no-epoll") {
-    return refuse_calls({SYS_epoll_create1}, EPERM) && refuse_calls(rings, ENOSYS);
-  }
+  if (profile == "no-epoll") return refuse_calls({SYS_epoll_create1}, EPERM);
   if (profile == "no-memlock") return become_nobody();
   std::fprintf(stderr, "with_profile: no such profile: %s\n", profile.data());
   return false;

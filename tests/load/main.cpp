@@ -44,7 +44,7 @@ std::optional<int> read_command_line(int argc, char** argv, Choice& choice) {
                           ->check(CLI::Range(50, 100'000));
   app.add_option("--backend", choice.backend, "One, or all that are to be had")
       ->capture_default_str()
-      ->check(CLI::IsMember({"all", "epoll", "io_uring", "poll"}));
+      ->check(CLI::IsMember({"all", "epoll", "poll"}));
   app.add_flag("--quick", choice.quick, "A few seconds with some hundred connections");
   app.add_option("--seed", choice.run.crowd.seed, "Of everything that is drawn at random");
   app.add_option("--server", choice.run.server, "The server to run");

@@ -24,7 +24,7 @@ using namespace std::chrono_literals;
 using Days = std::chrono::duration<double, std::ratio<86400>>;
 using Seconds = std::chrono::duration<double>;
 
-constexpr const char* kBackendNames[] = {"automatic", "epoll", "kqueue", "io_uring", "poll"};
+constexpr const char* kBackendNames[] = {"automatic", "epoll", "kqueue", "poll"};
 
 struct Settings {
   long days = 15;

@@ -28,7 +28,7 @@ namespace {
 using namespace std::chrono_literals;
 using Seconds = std::chrono::duration<double>;
 
-constexpr const char* kBackendNames[] = {"automatic", "epoll", "kqueue", "io_uring", "poll"};
+constexpr const char* kBackendNames[] = {"automatic", "epoll", "kqueue", "poll"};
 constexpr const char* kDriveNames[kDrives] = {"dispatch", "once", "poll(2)", "nested", "never"};
 
 // Until it has been going on for long enough; looks for hangs meanwhile.

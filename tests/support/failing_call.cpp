@@ -15,10 +15,6 @@
 #include <sys/timerfd.h>
 #endif
 
-#if EVENT_HAVE_IO_URING
-#include <liburing.h>
-#endif
-
 #if EVENT_HAVE_KQUEUE
 #include <sys/event.h>
 #endif
@@ -107,21 +103,6 @@ int fstat(int fd, struct stat* status) {
   static auto* const next = real<int(int, struct stat*)>("fstat");
   return fails(Call::fstat) ? -1 : next(fd, status);
 }
-
-#if EVENT_HAVE_IO_URING
-int io_uring_submit_and_get_events(io_uring* ring) {
-  static auto* const next = real<int(io_uring*)>("io_uring_submit_and_get_events");
-  return fails(Call::io_uring_wait) ? -errno : next(ring);
-}
-
-int io_uring_submit_and_wait_timeout(io_uring* ring, io_uring_cqe** completion, unsigned count,
-                                     __kernel_timespec* timeout, sigset_t* mask) {
-  static auto* const next =
-      real<int(io_uring*, io_uring_cqe**, unsigned, __kernel_timespec*, sigset_t*)>(
-          "io_uring_submit_and_wait_timeout");
-  return fails(Call::io_uring_wait) ? -errno : next(ring, completion, count, timeout, mask);
-}
-#endif
 
 int pipe(int* ends) {
   static auto* const next = real<int(int*)>("pipe");

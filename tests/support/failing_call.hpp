@@ -16,7 +16,6 @@ enum class Call : std::uint8_t {
   epoll_wait,
   eventfd,
   fstat,
-  io_uring_wait,
   kevent,
   kqueue,
   pipe,

@@ -35,8 +35,7 @@ LoopScript::LoopScript(Backend backend, Random& random)
       files_(random),
       options_(options(backend, random, time_)),
       sliced_(options_.slice < Options().slice),
-      base_(std::in_place, options_),
-      kernel_holds_files_(base_->backend() == Backend::io_uring) {
+      base_(std::in_place, options_) {
   for (int i = 0; i < 4; ++i) files_.open();
   bound_ = std::make_shared<Timer>(
       *base_, [this](Events fired) { fire(kBound, fired); }, Priority::low);

@@ -111,7 +111,6 @@ class LoopScript {
   const Options options_;
   const bool sliced_;  // the base looks at the kernel in the middle of a batch, too
   std::optional<Base> base_;
-  const bool kernel_holds_files_;  // that were closed while watched, as a duplicate would
   std::map<int, std::shared_ptr<Event>> events_;
   std::shared_ptr<Event> bound_;  // ends a run that has nothing else to wait for
   std::map<int, std::unique_ptr<Hook>> hooks_;

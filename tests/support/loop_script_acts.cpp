@@ -101,8 +101,7 @@ void LoopScript::close(int number, std::size_t choice) {
       detach(id);
     } else {
       // A file that was open before a fork is also open in the parent.
-      model.haunted =
-          lives_on || kernel_holds_files_ || in_child_ || (model.haunted && model.astray);
+      model.haunted = lives_on || in_child_ || (model.haunted && model.astray);
       model.astray = true;
     }
   }

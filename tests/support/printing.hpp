@@ -16,8 +16,6 @@ inline std::string to_string(Backend backend) {
       return "epoll";
     case Backend::kqueue:
       return "kqueue";
-    case Backend::io_uring:
-      return "io_uring";
     case Backend::poll:
       return "poll";
   }

@@ -1,5 +1,4 @@
-// System calls that are made again if something interrupts them: a signal, or the kernel when it
-// takes a ring apart.
+// System calls that are made again if a signal interrupts them.
 #pragma once
 
 #include <cerrno>

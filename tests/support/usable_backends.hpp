@@ -7,8 +7,7 @@
 
 namespace event_cpp::test {
 
-// Base::backends(), asked once: to find out makes a ring, and the kernel interrupts the thread some
-// time later, when it takes that apart.
+// Base::backends(), asked once.
 inline const std::vector<Backend>& usable_backends() {
   static const std::vector<Backend> usable = Base::backends();
   return usable;
