@@ -56,6 +56,19 @@ TEST_F(TableOfReusedNumbers, TakesBackTheNewFileWhenOnlyLostNodesAreLeft) {
   EXPECT_FALSE(old.linked);
 }
 
+TEST_F(TableOfReusedNumbers, TellsALostNodeNothingOfARegistrationThatIsKept) {
+  backend.keeps = true;
+  Node& old = attached(fd, kReads);
+  backend.open_at(fd);
+  loop.release(attached(fd, kReads));
+  EXPECT_TRUE(old.lost);
+  backend.set_ready(fd, Events::read);
+
+  EXPECT_EQ(loop.fired(), Nodes{});
+
+  EXPECT_TRUE(loop.iterate().empty());
+}
+
 TEST_F(TableOfReusedNumbers, LosesTheNodesOfADescriptorThatIsReportedAsGone) {
   Node& first = attached(fd, kReads);
   Node& second = attached(fd, kReads);

@@ -270,15 +270,27 @@ TEST_F(TableThatKeeps, KeepsTheNodeOfARegistrationIfAnotherCannotBeAdded) {
   EXPECT_EQ(loop.fired(), Nodes{&node});
 }
 
-TEST_F(TableThatKeeps, KeepsNothingThatIsExclusiveOrReportsEdges) {
-  for (const Events option : {Events::edge, Events::exclusive}) {
-    Node& node = attached(fd, kReads | option);
+TEST_F(TableThatKeeps, KeepsNothingThatIsExclusive) {
+  Node& detached = attached(fd, kReads | Events::exclusive);
+  loop.detach(detached);
+  loop.iterate();
+  EXPECT_EQ(backend.registered(fd), std::nullopt);
 
-    loop.detach(node);
-    loop.iterate();
+  Node& destroyed = attached(fd, kReads | Events::exclusive);
+  loop.release(destroyed);
+  EXPECT_EQ(backend.registered(fd), std::nullopt);
+}
 
-    EXPECT_EQ(backend.registered(fd), std::nullopt);
-  }
+TEST_F(TableThatKeeps, ShowsAnEdgeThatCameWhileNobodyWasInterested) {
+  Node& node = attached(fd, kReads | Events::edge);
+  loop.detach(node);
+  loop.iterate();
+  backend.set_ready(fd, Events::read);
+  EXPECT_EQ(loop.fired(), Nodes{});
+
+  EXPECT_EQ(loop.attach(node), 0);
+
+  EXPECT_EQ(loop.fired(), Nodes{&node});
 }
 
 TEST_F(TableThatKeeps, KeepsNothingOnceItShows) {
@@ -288,21 +300,161 @@ TEST_F(TableThatKeeps, KeepsNothingOnceItShows) {
   loop.detach(node);
   loop.iterate();
 
-  table.be_exact();
+  table.disable_lazy_removal();
   EXPECT_EQ(backend.registered(fd), std::nullopt);
   loop.detach(later);
 
   EXPECT_EQ(backend.registered(other), std::nullopt);
 }
 
-TEST_F(TableThatKeeps, TakesBackAtOnceWhatIsDestroyed) {
-  Node& node = attached(fd, kReads);
-  loop.detach(node);
-  loop.iterate();
+TEST_F(TableThatKeeps, MakesOneCallForAConnectionThatIsServedAndClosed) {
+  constexpr int kConnections = 100;
 
-  loop.release(node);
+  const std::size_t updates = loop.updates_of([&] {
+    for (int i = 0; i < kConnections; ++i) {
+      const int connection = open_readable();
+      Node& node = attached(connection, kReads);
+      EXPECT_EQ(loop.fired(), Nodes{&node});
+      loop.release(node);
+      backend.close(connection);
+      EXPECT_EQ(loop.fired(), Nodes{});
+    }
+  });
 
+  EXPECT_EQ(updates, std::size_t{kConnections});
+  EXPECT_EQ(backend.registrations(), 0U);
+}
+
+TEST_F(TableThatKeeps, MakesOneCallForEachNextNodeOnTheSameFile) {
+  constexpr int kRequests = 100;
+  backend.set_ready(fd, Events::read | Events::write);
+  Node& first = attached(fd, kReads);
+  loop.release(first);
+  loop.release(attached(fd, kReads));  // now it is known how fds are used here
+
+  const std::size_t updates = loop.updates_of([&] {
+    for (int i = 0; i < kRequests; ++i) {
+      Node& node = attached(fd, i % 2 == 0 ? kReads : kWrites);
+      EXPECT_EQ(loop.fired(), Nodes{&node});
+      loop.release(node);
+    }
+  });
+
+  EXPECT_EQ(updates, std::size_t{kRequests});
+}
+
+TEST_F(TableThatKeeps, RemovesARegistrationWithoutANodeThatIsReported) {
+  loop.release(attached(fd, kReads));
+  EXPECT_EQ(backend.registered(fd), Events::read);
+  backend.set_ready(fd, Events::read);
+
+  EXPECT_EQ(loop.fired(), Nodes{});
+
+  EXPECT_TRUE(loop.iterate().empty());
   EXPECT_EQ(backend.registered(fd), std::nullopt);
+  EXPECT_EQ(backend.rebuilds, 0U);
+}
+
+TEST_F(TableThatKeeps, LeavesBehindARegistrationWithoutANodeThatADuplicateKeepsAlive) {
+  loop.release(attached(fd, kReads));
+  backend.duplicate(fd, 99);
+  backend.close(fd);
+  ASSERT_EQ(backend.open(), fd);
+  Node& next = attached(fd, kReads);
+  backend.set_ready(99, Events::read);
+
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(loop.fired(), Nodes{});
+  EXPECT_TRUE(loop.iterate().empty());
+
+  EXPECT_EQ(backend.registrations(), 1U);
+  backend.set_ready(fd, Events::read);
+  EXPECT_EQ(loop.fired(), Nodes{&next});
+}
+
+TEST_F(TableThatKeeps, DoesNotBringARegistrationWithoutANodeIntoAChild) {
+  loop.release(attached(fd, kReads));
+  backend.close(fd);
+  ASSERT_EQ(open_readable(), fd);
+  backend.start_anew();
+
+  EXPECT_EQ(table.register_all(), 0);
+
+  EXPECT_EQ(backend.registrations(), 0U);
+}
+
+// What a node is interested in changes while it is attached.
+TEST_F(Table, ChangesAnInterestByOneCallBeforeTheNextWait) {
+  Node& node = attached(fd, kReads);
+  backend.set_ready(fd, Events::read | Events::write);
+
+  const std::size_t updates = loop.updates_of([&] {
+    for (const Events events : {kWrites, kReads, kReads | kWrites, kWrites}) {
+      node.events = events;
+      EXPECT_EQ(table.interest_changed(node), 0);
+    }
+    EXPECT_EQ(backend.registered(fd), Events::read) << "not before the next wait";
+    table.flush();
+  });
+
+  EXPECT_EQ(updates, 1U);
+  EXPECT_EQ(backend.registered(fd), Events::write);
+  EXPECT_EQ(loop.fired(), Nodes{&node});
+}
+
+TEST_F(Table, MakesNoCallForAnInterestThatIsBackToWhatItWas) {
+  constexpr int kMany = 300;
+  for (int i = 0; i < kMany; ++i) attached(backend.open(), kReads);
+
+  EXPECT_EQ(loop.updates_of([&] {
+    for (Node& node : nodes) {
+      node.events = kWrites;
+      EXPECT_EQ(table.interest_changed(node), 0);
+    }
+    for (Node& node : nodes) {
+      node.events = kReads;
+      EXPECT_EQ(table.interest_changed(node), 0);
+    }
+    table.flush();
+  }),
+            0U);
+}
+
+TEST_F(Table, LosesNothingIfAnInterestCannotBeChanged) {
+  Node& node = attached(fd, kReads);
+  backend.set_ready(fd, Events::read | Events::write);
+  node.events = kWrites;
+  EXPECT_EQ(table.interest_changed(node), 0);
+
+  backend.fail(ENOMEM);
+  EXPECT_EQ(table.flush(), ENOMEM);
+
+  EXPECT_EQ(table.flush(), 0) << "it tries again";
+  EXPECT_EQ(loop.fired(), Nodes{&node});
+}
+
+TEST_F(Table, HearsOfAnInterestThatComesBackAfterAHangUpEndedTheRegistration) {
+  Node& node = attached(fd, kReads);
+  node.events = Events::persist;
+  EXPECT_EQ(table.interest_changed(node), 0);
+  backend.hang_up(fd);
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(loop.fired(), Nodes{});
+  EXPECT_TRUE(loop.iterate().empty()) << "it does not spin";
+
+  node.events = kReads;
+  EXPECT_EQ(table.interest_changed(node), 0);
+
+  EXPECT_EQ(loop.fired(), Nodes{&node});
+}
+
+TEST_F(Table, HearsNothingMoreOfAFileThatIsGoneWhenItsInterestChanges) {
+  Node& node = attached(fd, kReads);
+  backend.close(fd);
+  node.events = kWrites;
+  EXPECT_EQ(table.interest_changed(node), 0);
+  EXPECT_EQ(table.flush(), 0);
+  EXPECT_TRUE(node.lost);
+
+  EXPECT_EQ(table.interest_changed(node), EBADF);
 }
 
 TEST_F(Table, TakesBackAtOnceWhatNobodyElseWatches) {

@@ -12,6 +12,7 @@ constexpr Events kRead = Events::read;
 constexpr Events kWrite = Events::write;
 constexpr Events kClosed = Events::closed;
 constexpr Events kAll = kRead | kWrite | kClosed;
+constexpr Events kError = Events::error;
 
 // `ours` is watched; `theirs` is what became of the other end.
 using Ends = Sockets;
@@ -54,7 +55,12 @@ Ends writer() {
 struct Situation {
   const char* name;
   std::function<Ends()> make;
-  Events came_true;  // an event gets those that it asked for
+  Events came_true;         // an event gets those that it asked for
+  Events to_who_asks = {};  // the same for one that asks for errors, where that differs
+
+  Events told(Events mask) const {
+    return mask & (any(mask & kError) && any(to_who_asks) ? to_who_asks : came_true);
+  }
 };
 
 const std::vector<Situation>& situations() {
@@ -72,23 +78,26 @@ const std::vector<Situation>& situations() {
       {"closed connection", [] { return closed(tcp_pair()); }, kAll},
       {"closed connection with data", [] { return closed(with_data(tcp_pair())); }, kAll},
       {"half-closed connection", [] { return half_closed(tcp_pair()); }, kAll},
-      {"reset connection", [] { return was_reset(tcp_pair()); }, kAll},
+      {"reset connection", [] { return was_reset(tcp_pair()); }, kAll, kAll | kError},
       {"refused connection",
        [] {
          return Ends{refused_connection(), Fd()};
        },
-       kAll},
+       kAll, kAll | kError},
       {"pipe without writer", [] { return closed(reader()); }, kAll},
       {"pipe without writer, with data", [] { return closed(with_data(reader())); }, kAll},
-      {"pipe without reader", [] { return closed(writer()); }, kAll},
-      {"full pipe without reader", [] { return closed(with_no_room(writer())); }, kAll},
+      // Nothing will be read: an error, and no hang-up.
+      {"pipe without reader", [] { return closed(writer()); }, kRead | kWrite, kWrite | kError},
+      {"full pipe without reader", [] { return closed(with_no_room(writer())); }, kRead | kWrite,
+       kError},
   };
   return all;
 }
 
 const std::vector<Events>& masks() {
   static const std::vector<Events> all{
-      kRead, kWrite, kRead | kWrite, kClosed, kRead | kClosed, kWrite | kClosed, kAll,
+      kRead, kWrite, kRead | kWrite, kClosed,         kRead | kClosed,  kWrite | kClosed,
+      kAll,  kError, kRead | kError, kWrite | kError, kClosed | kError, kAll | kError,
   };
   return all;
 }
@@ -104,7 +113,7 @@ TEST_P(EveryBackend, TellsAnErrorOrAHangUpAsWhatWasAskedForTheSameOnEveryBackend
       event.attach();
       base.loop(RunMode::nonblock);
 
-      const Events expected = mask & situation.came_true;
+      const Events expected = situation.told(mask);
       EXPECT_EQ(seen.fired, any(expected) ? Fired{expected} : Fired{})
           << situation.name << ", asked for " << to_string(mask);
     }
@@ -120,7 +129,7 @@ TEST_P(EveryBackend, TellsAHangUpToEachEventOnTheDescriptorInItsOwnWords) {
     Fired expected;
     for (const Events mask : masks()) {
       events.emplace_back(base, ends.ours.get(), mask, seen.note_fired()).attach();
-      if (any(mask & situation.came_true)) expected.push_back(mask & situation.came_true);
+      if (any(situation.told(mask))) expected.push_back(situation.told(mask));
     }
 
     base.loop(RunMode::nonblock);
@@ -166,7 +175,7 @@ TEST_P(EveryBackend, SleepsAfterAOneShotEventWasToldOfAnyEnd) {
   for (const Situation& situation : situations()) {
     Base base(watched());
     const Ends ends = situation.make();
-    Event event(base, ends.ours.get(), kAll, [] {});
+    Event event(base, ends.ours.get(), kAll | kError, [] {});
 
     event.attach();
 

@@ -74,7 +74,7 @@ TEST(Batch, ShowsWhatWasPushed) {
   batch.finish(1);
 
   ASSERT_EQ(batch.size(), 1U);
-  EXPECT_EQ(batch.ready()[0].what(), Events::write | Events::urgent);
+  EXPECT_EQ(batch.ready()[0].what(Events::none), Events::write | Events::urgent);
   EXPECT_EQ(batch.ready()[0].fd, 4);
   EXPECT_EQ(batch.ready()[0].generation, 8U);
 }

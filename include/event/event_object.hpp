@@ -100,6 +100,22 @@ class EVENT_API Event {
   // Errc::already_attached, and changes nothing.
   void assign(int fd, Events events);
 
+  // Changes what the event waits for, attached or not: conditions and options, Events::persist
+  // included. Its deadline, if there is one, stays; Events::timeout counts from the next attach()
+  // on. With no condition left an attached event stays attached, and waits for its timeout alone:
+  // so a proxy pauses reading. What was reported but is not asked for any more does not fire. A
+  // signal event stays one.
+  //
+  // The kernel is updated before the next wait: several changes cost one system call, and none if
+  // the interest is back to what it was. Errors: throws std::system_error and changes nothing: as
+  // attach(). An error of the kernel's own that shows before the next wait leaves dispatch().
+  // Cost: O(1).
+  // See epoll_ctl(2): EPOLL_CTL_MOD.
+  void modify(Events events);
+
+  // The same, with the error returned.
+  [[nodiscard]] std::error_code try_modify(Events events) noexcept;
+
   // Makes the callback run with `fired` added to what it is told, in its priority's turn of the
   // next iteration, attached or not. Conditions that the event did not ask for are passed on as
   // well: the caller may have meanings of its own. Does nothing if `fired` names no condition.

@@ -15,14 +15,19 @@ enum class Events : std::uint16_t {
   timeout = 4,  // the time given to attach() has passed
   persist = 8,  // option: stay attached after firing
   signal = 16,  // the signal with the number that is given for a descriptor was raised: see Signal
-  closed = 32,  // the peer closed or half-closed, hang-up or error; may be waited for alone
+  closed = 32,  // the peer closed or half-closed, or hang-up; may be waited for alone
   urgent = 64,  // out-of-band data, or what else a kind of file calls exceptional: see poll(2)
-  edge = 128,   // option: report changes, not levels; holds where all events on the descriptor ask
+  // An error is pending on the descriptor: a failed connection, or a message in the error queue of
+  // a socket (time stamps, MSG_ZEROCOPY, IP_RECVERR); may be waited for alone. An event that does
+  // not ask for it is told `read` and `write` instead, as far as it asks for them, and never
+  // `closed`. See poll(2): POLLERR.
+  error = 128,
+  edge = 256,  // option: report changes, not levels; holds where all events on the descriptor ask
   // Option: of several bases that wait for one descriptor, a listening socket, wake one or a few,
   // not all. For read and write, on epoll; holds where all events of a base on the descriptor ask.
   // A base that is woken and does not take what is there, having detached meanwhile, wakes no
   // other.
-  exclusive = 256,
+  exclusive = 512,
 };
 
 constexpr Events operator|(Events a, Events b) noexcept {

@@ -19,12 +19,13 @@ namespace event_cpp::detail {
 // their meaning where they are read.
 class Ready {
  public:
-  // What an error or a hang-up is to those who wait for it.
+  // What a hang-up and an error are to those who ask for it. The kernel reports both in any case.
   static constexpr Events kHangupMeans = Events::read | Events::write | Events::closed;
+  static constexpr Events kErrorMeans = Events::read | Events::write | Events::error;
 
-  // Beside the conditions:
-  static constexpr Events kHangup{0x4000};  // the kernel reports this whether or not it is asked to
-  static constexpr Events kGone{0x8000};    // the descriptor is not open any more
+  // Beside the conditions, for the constructor:
+  static constexpr Events kHangup{0x4000};
+  static constexpr Events kGone{0x8000};  // the descriptor is not open any more
 
   // The generation of a report that is of no descriptor of a user's but of the backend's own; fd is
   // then zero. See BackendPort::take_own().
@@ -34,7 +35,18 @@ class Ready {
   constexpr Ready(Events what, int descriptor, std::uint32_t registration) noexcept
       : bits(to_bits(what)), fd(descriptor), generation(registration) {}
 
-  Events what() const noexcept { return kMeaning[fold(bits)]; }
+  // The conditions that hold for an event that asks for `asked`, among others: an error is `error`
+  // to those who ask for that, and readable and writable to those who do not.
+  Events what(Events asked) const noexcept {
+    const Events what = kMeaning[fold(bits)];
+    if (is_error()) [[unlikely]]
+      return what | (any(asked & Events::error) ? Events::error : kErrorMeans & ~Events::error);
+    return what;
+  }
+
+  bool is_hang_up() const noexcept { return (bits & kHup) != 0; }
+  bool is_error() const noexcept { return (bits & kErr) != 0; }
+  bool is_gone() const noexcept { return (bits & kNotOpen) != 0; }
 
   // What holds, as epoll_ctl(2) numbers it, and kNotOpen.
   static constexpr std::uint32_t kIn = 0x1;
@@ -62,6 +74,7 @@ class Ready {
     if (any(what & Events::urgent)) holds |= kPri;
     if (any(what & Events::write)) holds |= kOut;
     if (any(what & Events::closed)) holds |= kRdHup;
+    if (any(what & Events::error)) holds |= kErr;
     if (any(what & kHangup)) holds |= kHup;
     if (any(what & kGone)) holds |= kNotOpen;
     return holds;
@@ -74,8 +87,7 @@ class Ready {
       if ((folded & kPri) != 0) meaning[folded] |= Events::urgent;
       if ((folded & kOut) != 0) meaning[folded] |= Events::write;
       if ((folded & kRdHup >> 8) != 0) meaning[folded] |= Events::closed;
-      if ((folded & kNotOpen >> 8) != 0) meaning[folded] |= kGone;
-      if ((folded & (kErr | kHup)) != 0) meaning[folded] |= kHangupMeans | kHangup;
+      if ((folded & kHup) != 0) meaning[folded] |= kHangupMeans;
     }
     return meaning;
   }();
@@ -157,7 +169,7 @@ class BackendPort {
  public:
   // What can be true of a descriptor.
   static constexpr Events kConditions =
-      Events::read | Events::write | Events::closed | Events::urgent;
+      Events::read | Events::write | Events::closed | Events::urgent | Events::error;
 
   virtual ~BackendPort() = default;
 

@@ -41,6 +41,7 @@ constexpr std::uint32_t to_epoll(Events wanted) noexcept {
   if (any(wanted & Events::write)) bits |= EPOLLOUT;
   if (any(wanted & Events::closed)) bits |= EPOLLRDHUP;
   if (any(wanted & Events::urgent)) bits |= EPOLLPRI;
+  if (any(wanted & Events::error)) bits |= EPOLLERR;
   if (any(wanted & Events::edge)) bits |= EPOLLET;
   if (any(wanted & Events::exclusive)) bits |= EPOLLEXCLUSIVE;
   return bits;

@@ -26,9 +26,8 @@ constexpr Events from_poll(short bits) noexcept {
   if ((bits & POLLNVAL) != 0) return Ready::kGone;
   Events what = Events::none;
   if ((bits & POLLPRI) != 0) what |= Events::urgent;
-  if ((bits & (POLLERR | POLLHUP)) != 0) {
-    return what | Ready::kHangupMeans | Ready::kHangup;
-  }
+  if ((bits & POLLERR) != 0) what |= Events::error;
+  if ((bits & POLLHUP) != 0) return what | Ready::kHangupMeans | Ready::kHangup;
   if ((bits & POLLIN) != 0) what |= Events::read;
   if ((bits & POLLOUT) != 0) what |= Events::write;
   if ((bits & kPeerClosed) != 0) what |= Events::closed;

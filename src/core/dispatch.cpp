@@ -127,8 +127,10 @@ void Loop::look_above(std::size_t level) {
 }
 
 void Loop::restart_timeout_slowly(Node& node) noexcept {
-  // A ticker that is due has got its next deadline when that was found.
-  const bool is_on_schedule = is_ticker(node) && node.timeout != Duration::zero();
+  // A ticker that is due has got its next deadline when that was found; not so an event that was
+  // due before modify() made it one.
+  const bool is_on_schedule =
+      is_ticker(node) && node.timeout != Duration::zero() && timers_.deadline(node);
   if (!is_on_schedule) timers_.set(node, later(iteration_time(), node.timeout));
 }
 

@@ -46,6 +46,14 @@ void Event::assign(int fd, Events events) {
   throw_if_failed(node_.loop->assign(node_, fd, events), "event::Event::assign");
 }
 
+void Event::modify(Events events) {
+  throw_if_failed(node_.loop->modify(node_, events), "event::Event::modify");
+}
+
+std::error_code Event::try_modify(Events events) noexcept {
+  return node_.loop->modify(node_, events).code();
+}
+
 void Event::activate(Events fired) noexcept { node_.loop->activate(node_, fired); }
 
 void Event::keep_alive(bool on) noexcept { node_.loop->set_keeps_alive(node_, on); }

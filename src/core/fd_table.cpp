@@ -30,9 +30,9 @@ int FdTable::add_slowly(Node& node) noexcept {
   } catch (const std::bad_alloc&) {
     return ENOMEM;
   }
-  const bool same_file = node.linked && entry->registered;
-  if (!same_file || entry->kept || !covers(entry->told, wanted(*entry, &node))) {
-    if (const int error = tell(fd, *entry, node); error != 0) return error;
+  const bool same_file = node.linked && entry->is_current();
+  if (!same_file || !covers(entry->registered, interest_of(*entry, &node))) {
+    if (const int error = register_with(fd, *entry, node); error != 0) return error;
   }
   if (node.linked) {
     if (!entry->head.is_list()) return 0;
@@ -42,28 +42,50 @@ int FdTable::add_slowly(Node& node) noexcept {
   return 0;
 }
 
+int FdTable::check_still_same_file(const Node& node) noexcept {
+  const Entry& entry = entries_[static_cast<std::size_t>(node.descriptor)];
+  return backend_.update(Change::modify, node.descriptor, entry.generation, entry.registered);
+}
+
+int FdTable::interest_changed(Node& node) noexcept {
+  if (node.lost) return EBADF;
+  Entry& entry = entries_[static_cast<std::size_t>(node.descriptor)];
+  // A hang-up ended the registration while nobody was interested.
+  if (!entry.is_registered()) return register_with(node.descriptor, entry, node);
+  try {
+    dirty_.make_room(dirty_.size() + 1);
+  } catch (const std::bad_alloc&) {
+    return reconcile(node.descriptor, entry);
+  }
+  mark_dirty(node.descriptor, entry);
+  return 0;
+}
+
 void FdTable::detached(Node& node) noexcept {
   Entry& entry = entries_[static_cast<std::size_t>(node.descriptor)];
   if (node.lost) {
     unlink(entry, node);
     return;
   }
-  entry.take_back = true;
-  if (exact_) {
-    reconcile(node.descriptor, entry);
-  } else {
+  const bool was_last = !entry.head.is_list() || !any(interest_of(entry));
+  if (entry.state == State::active && was_last) entry.state = State::released;
+  if (removes_lazily_) {
     mark_dirty(node.descriptor, entry);
+  } else {
+    static_cast<void>(reconcile(node.descriptor, entry));
   }
 }
 
 void FdTable::forget(Node& node) noexcept {
   Entry& entry = entries_[static_cast<std::size_t>(node.descriptor)];
   unlink(entry, node);
-  if (!entry.registered) return;
-  if (all_lost(entry)) {
-    take_back(node.descriptor, entry);
-  } else {
+  if (!entry.is_registered()) return;
+  if (has_live_node(entry)) {
     mark_dirty(node.descriptor, entry);
+  } else if (entry.state == State::kept || may_keep(entry)) {
+    keep(entry);
+  } else {
+    deregister(node.descriptor, entry);
   }
 }
 
@@ -132,150 +154,171 @@ void FdTable::unlink_detached(Entry& entry) noexcept {
   while (Node* const node = find_detached(entry)) unlink(entry, *node);
 }
 
-bool FdTable::all_lost(const Entry& entry) noexcept {
-  bool all = true;
-  for_each_node(entry, [&](const Node& node) { all = all && node.lost; });
-  return all;
+bool FdTable::has_live_node(const Entry& entry) noexcept {
+  bool found = false;
+  for_each_node(entry, [&](const Node& node) { found = found || !node.lost; });
+  return found;
 }
 
-// What the attached nodes want, and `also`, together. Options only if everybody asks for them.
-Events FdTable::wanted(const Entry& entry, const Node* also) noexcept {
+// What the attached nodes, and `also`, are interested in. Options only if all of them ask for them.
+Events FdTable::interest_of(const Entry& entry, const Node* also) noexcept {
   Events conditions = Events::none;
   Events all_options = kOptions;
-  const auto want = [&](const Node& node) {
-    conditions |= node.events & kConditions;
+  const auto include = [&](const Node& node) {
+    const Events asked = node.events & kConditions;
+    if (!any(asked)) return;
+    conditions |= asked;
     all_options &= node.events;
   };
   for_each_node(entry, [&](const Node& node) {
-    if (node.attached && !node.lost) want(node);
+    if (node.attached && !node.lost) include(node);
   });
-  if (also != nullptr) want(*also);
+  if (also != nullptr) include(*also);
   return any(conditions) ? conditions | all_options : Events::none;
 }
 
-// True if a kernel that was told `told` reports all of `wanted`. An edge that came while nobody
-// was attached may be gone: those are always told anew.
-bool FdTable::covers(Events told, Events wanted) noexcept {
-  const bool other_kind = any((told & ~wanted) & Events::exclusive);
-  return !any((told | wanted) & Events::edge) && !other_kind && !any(wanted & ~told);
+// True if a kernel that has `registered` reports all of `interest`. An edge that came while nobody
+// was attached may be gone: those are always registered again.
+bool FdTable::covers(Events registered, Events interest) noexcept {
+  const bool other_kind = any((registered & ~interest) & Events::exclusive);
+  return !any((registered | interest) & Events::edge) && !other_kind &&
+         !any(interest & ~registered);
 }
 
-int FdTable::update(Change change, int fd, const Entry& entry, Events wanted) noexcept {
+int FdTable::update(Change change, int fd, const Entry& entry, Events interest) noexcept {
   ++told_kernel_;
-  return backend_.update(change, fd, entry.generation, wanted);
+  return backend_.update(change, fd, entry.generation, interest);
 }
 
 // Has a registration report something else.
-int FdTable::modify(int fd, Entry& entry, Events wanted) noexcept {
+int FdTable::modify(int fd, Entry& entry, Events interest) noexcept {
   int error = 0;
-  if (!any((entry.told | wanted) & Events::exclusive)) {
-    error = update(Change::modify, fd, entry, wanted);
+  if (!any((entry.registered | interest) & Events::exclusive)) {
+    error = update(Change::modify, fd, entry, interest);
   } else {
     // One that is exclusive cannot be modified, nor can one become so.
     error = update(Change::remove, fd, entry, Events::none);
     if (error != 0) return error;
-    error = update(Change::add, fd, entry, wanted);
-    if (error != 0 && update(Change::add, fd, entry, entry.told) != 0) lose(fd, entry);
+    error = update(Change::add, fd, entry, interest);
+    if (error != 0 && update(Change::add, fd, entry, entry.registered) != 0) invalidate(fd, entry);
   }
-  if (error == 0) entry.told = wanted;
+  if (error == 0) entry.registered = interest;
   return error;
 }
 
-// The same before a wait, which may tell it on the way.
-int FdTable::narrow(int fd, Entry& entry, Events wanted) noexcept {
-  if (any((entry.told | wanted) & Events::exclusive)) return modify(fd, entry, wanted);
+// The same before a wait, which may do it on the way.
+int FdTable::modify_lazily(int fd, Entry& entry, Events interest) noexcept {
+  if (any((entry.registered | interest) & Events::exclusive)) return modify(fd, entry, interest);
   ++told_kernel_;
-  const int error = backend_.narrow(fd, entry.generation, wanted);
-  if (error == 0) entry.told = wanted;
+  const int error = backend_.narrow(fd, entry.generation, interest);
+  if (error == 0) entry.registered = interest;
   return error;
 }
 
 // Has the kernel watch for `added` too.
-int FdTable::tell(int fd, Entry& entry, const Node& added) noexcept {
-  // Of what was kept for another node there is most likely nothing left.
-  const bool was_kept = entry.kept && !added.linked;
-  if (entry.registered && !was_kept) {
-    const int error = modify(fd, entry, wanted(entry, &added));
-    if (error == 0) entry.kept = entry.take_back = false;
+int FdTable::register_with(int fd, Entry& entry, const Node& added) noexcept {
+  const bool is_for_another = entry.state == State::kept && !added.linked;
+  if (entry.is_registered() && (!is_for_another || expects_same_file_)) {
+    const int error = modify(fd, entry, interest_of(entry, &added));
+    if (error == 0) entry.state = State::active;
     if (!means_gone(error)) return error;
-    lose(fd, entry);  // closed behind our back, and the number given away again if ENOENT
+    expects_same_file_ = expects_same_file_ && !is_for_another;
+    invalidate(fd, entry);  // closed behind our back, and the fd reused if ENOENT
     if (error == EBADF) return error;
   }
-  const int error = register_anew(fd, entry, wanted(entry, &added));
-  if (error == 0 && was_kept) unlink_detached(entry);
+  const int error = register_new(fd, entry, interest_of(entry, &added));
+  if (error == 0 && is_for_another) unlink_detached(entry);
   return error;
 }
 
-int FdTable::register_anew(int fd, Entry& entry, Events wanted) noexcept {
+int FdTable::register_new(int fd, Entry& entry, Events interest) noexcept {
   Entry fresh = entry;
   begin_generation(fresh);
-  int error = update(Change::add, fd, fresh, wanted);
-  // A registration that was thought to be gone, and came back with dup2().
+  int error = update(Change::add, fd, fresh, interest);
+  // The same file still: it was kept, or came back with dup2() after it was thought to be gone.
   if (error == EEXIST) {
-    error = update(Change::remove, fd, fresh, Events::none);
-    if (error == 0) error = update(Change::add, fd, fresh, wanted);
+    expects_same_file_ = true;
+    error = update(Change::modify, fd, fresh, interest);
+    if (error == EINVAL) {  // one of the two is exclusive
+      error = update(Change::remove, fd, fresh, Events::none);
+      if (error == 0) error = update(Change::add, fd, fresh, interest);
+    }
   }
   if (error != 0) return error;
   entry.generation = fresh.generation;
-  entry.told = wanted;
-  entry.registered = true;
-  entry.take_back = entry.hung_up = entry.kept = false;
+  entry.registered = interest;
+  entry.state = State::active;
+  entry.unasked = entry.hung_up = entry.errored = false;
   return 0;
 }
 
-// Whether a registration that nobody wants may stay until it reports something. One that is
-// exclusive takes wake-ups away from other bases; an edge, once reported, would not come again.
+// Whether a registration that nobody is interested in may stay until it reports something. One that
+// is exclusive takes wake-ups away from other bases.
 bool FdTable::may_keep(const Entry& entry) const noexcept {
-  return !entry.kept && !entry.hung_up && !exact_ && !any(entry.told & kOptions) &&
-         backend_.keeps_unwanted();
+  return removes_lazily_ && !entry.hung_up && !entry.errored &&
+         !any(entry.registered & Events::exclusive) && backend_.keeps_unwanted();
 }
 
-void FdTable::be_exact() noexcept {
-  if (exact_) return;
-  exact_ = true;
+void FdTable::keep(Entry& entry) noexcept {
+  entry.state = State::kept;
+  if (!has_live_node(entry)) begin_generation(entry);
+}
+
+void FdTable::disable_lazy_removal() noexcept {
+  if (!removes_lazily_) return;
+  removes_lazily_ = false;
   entries_.for_each([this](std::size_t number, Entry& entry) {
-    if (entry.kept) take_back(static_cast<int>(number), entry);
+    if (entry.state == State::kept) deregister(static_cast<int>(number), entry);
   });
 }
 
-// Ends the registration. What is left of it if the descriptor was closed but has a duplicate shows
-// when it is reported.
-void FdTable::take_back(int fd, Entry& entry) noexcept {
+// Ends the registration. What is left of it if the fd was closed but has a duplicate shows when it
+// is reported.
+void FdTable::deregister(int fd, Entry& entry) noexcept {
   static_cast<void>(update(Change::remove, fd, entry, Events::none));
+  drop(entry);
+}
+
+// The kernel has no registration any more, or none that counts.
+void FdTable::drop(Entry& entry) noexcept {
   begin_generation(entry);  // what is reported from now on is of no registration of ours
-  entry.registered = entry.take_back = entry.hung_up = entry.kept = false;
-  entry.told = Events::none;
+  entry.state = State::none;
+  entry.unasked = entry.hung_up = entry.errored = false;
+  entry.registered = Events::none;
   unlink_detached(entry);
 }
 
-// The file is gone: what watched it stays attached, but nothing of the number's next file is its.
-void FdTable::lose(int fd, Entry& entry) noexcept {
-  take_back(fd, entry);
+// The file is gone: what watched it stays attached, but hears nothing of the fd's next file.
+void FdTable::invalidate(int fd, Entry& entry) noexcept {
+  deregister(fd, entry);
   for_each_node(entry, [](Node& node) { node.lost = true; });
 }
 
-void FdTable::report_of_none(const Ready& ready) noexcept {
+void FdTable::report_of_none(const Ready& ready, Entry& entry) noexcept {
   if (ready.generation == Ready::kOwn) {
     backend_.take_own();
+  } else if (entry.state == State::kept) {
+    report_unasked(ready, entry);
   } else {
-    stale_ = true;
+    needs_repair_ = true;
   }
 }
 
-void FdTable::unwanted(const Ready& ready, Entry& entry) noexcept {
-  if (any(ready.what() & Ready::kGone)) {
-    lose(ready.fd, entry);
+void FdTable::report_unasked(const Ready& ready, Entry& entry) noexcept {
+  if (ready.is_gone()) {
+    invalidate(ready.fd, entry);
     return;
   }
-  if (any(ready.what() & Ready::kHangup)) entry.hung_up = true;
-  if (entry.kept) entry.take_back = true;
+  entry.unasked = true;
+  entry.hung_up = entry.hung_up || ready.is_hang_up();
+  entry.errored = entry.errored || ready.is_error();
   mark_dirty(ready.fd, entry);
 }
 
 void FdTable::mark_dirty(int fd, Entry& entry) noexcept {
   if (entry.dirty) return;
   if (dirty_.size() == dirty_.capacity()) {
-    reconcile(fd, entry);
+    static_cast<void>(reconcile(fd, entry));
     return;
   }
   entry.dirty = true;
@@ -283,63 +326,74 @@ void FdTable::mark_dirty(int fd, Entry& entry) noexcept {
 }
 
 int FdTable::flush_slowly() noexcept {
+  int first_error = 0;
+  std::size_t left = 0;
   for (const int fd : dirty_) {
     Entry& entry = entries_[static_cast<std::size_t>(fd)];
-    entry.dirty = false;
-    reconcile(fd, entry);
+    const int error = reconcile(fd, entry);
+    entry.dirty = error != 0;
+    if (error == 0) continue;
+    dirty_[left++] = fd;
+    if (first_error == 0) first_error = error;
   }
-  dirty_.clear();
-  return stale_ ? repair() : 0;
+  dirty_.truncate(left);
+  return needs_repair_ && first_error == 0 ? repair() : first_error;
 }
 
-// Has the kernel report what is wanted, and no more.
-void FdTable::reconcile(int fd, Entry& entry) noexcept {
-  if (!entry.registered) return;
-  Events all = wanted(entry);
-  if (!any(all) && (entry.take_back || entry.hung_up)) {
-    if (may_keep(entry)) {
-      entry.kept = true;
-      entry.take_back = false;
-    } else {
-      take_back(fd, entry);
+// Has the kernel report what is asked for, and no more. Returns an errno if it cannot report all.
+int FdTable::reconcile(int fd, Entry& entry) noexcept {
+  if (!entry.is_registered()) return 0;
+  Events interest = interest_of(entry);
+  if (!any(interest) && (entry.state != State::active || entry.hung_up || entry.errored)) {
+    const bool is_kept = entry.state == State::kept;
+    if (is_kept ? entry.unasked : !may_keep(entry)) {
+      deregister(fd, entry);
+    } else if (!is_kept) {
+      keep(entry);
     }
-    return;
+    return 0;
   }
-  // A hang-up that nobody wants cannot be masked, and may pass: only changes are reported then.
-  if (entry.hung_up && !any(all & Ready::kHangupMeans)) all |= Events::edge;
-  entry.take_back = entry.hung_up = false;
-  if (all == entry.told) return;
-  // A one-shot that fired and whose descriptor is ready again: the registration is kept for when
-  // it is attached again, which then costs a third of a new one.
-  const int error = narrow(fd, entry, all);
+  // What the kernel always reports cannot be masked, and may pass: only changes are reported then.
+  const bool silence = (entry.hung_up && !any(interest & Ready::kHangupMeans)) ||
+                       (entry.errored && !any(interest & Ready::kErrorMeans));
+  if (silence) interest |= Events::edge;
+  entry.state = State::active;
+  entry.unasked = entry.hung_up = entry.errored = false;
+  if (interest == entry.registered) return 0;
+  const Events more = interest & ~entry.registered & kConditions;
+  const int error = modify_lazily(fd, entry, interest);
   if (means_gone(error)) {
-    lose(fd, entry);
-  } else if (error != 0 && !any(all)) {
-    take_back(fd, entry);  // or it would be reported again and again
+    invalidate(fd, entry);
+  } else if (error != 0 && !any(interest)) {
+    deregister(fd, entry);  // or it would be reported again and again
+  } else if (any(more)) {
+    return error;
   }
+  return 0;
 }
 
 // Leaves behind a kernel set in which something is registered that cannot be named any more: a
-// file that is open under another number, but not under the one it was registered with. If the
-// kernel will not have a new set, the old one is as good as it was, and the next look tries again.
+// file that is open under another fd, but not under the one it was registered with. If the kernel
+// will not have a new set, the old one is as good as it was, and the next flush tries again.
 int FdTable::repair() noexcept {
-  exact_ = true;
+  removes_lazily_ = false;
   int first_error = backend_.begin_rebuild();
   if (first_error != 0) return first_error;
   entries_.for_each([&](std::size_t number, Entry& entry) {
-    if (!entry.registered || first_error != 0) return;
+    if (!entry.is_registered() || first_error != 0) return;
+    if (entry.state == State::kept) return drop(entry);
     const int fd = static_cast<int>(number);
-    int error = update(Change::modify, fd, entry, entry.told & ~Events::exclusive);
-    if (error == EINVAL && any(entry.told & Events::exclusive)) error = 0;  // it is there
-    if (error == 0) error = update(Change::add, fd, entry, entry.told);
+    int error = update(Change::modify, fd, entry, entry.registered & ~Events::exclusive);
+    if (error == EINVAL && any(entry.registered & Events::exclusive)) error = 0;  // it is there
+    if (error == 0) error = update(Change::add, fd, entry, entry.registered);
     if (error == 0 || error == EEXIST) return;
     if (!is_shortage(error)) {
-      lose(fd, entry);  // as in register_all()
+      invalidate(fd, entry);  // as in register_all()
     } else {
       first_error = error;
     }
   });
-  stale_ = first_error != 0;
+  needs_repair_ = first_error != 0;
   backend_.end_rebuild(first_error == 0);
   return first_error;
 }
@@ -347,19 +401,20 @@ int FdTable::repair() noexcept {
 int FdTable::register_all() noexcept {
   int first_error = 0;
   entries_.for_each([&](std::size_t number, Entry& entry) {
-    if (!entry.registered) return;
+    if (!entry.is_registered()) return;
+    if (entry.state == State::kept) return drop(entry);
     const int fd = static_cast<int>(number);
-    const int error = update(Change::add, fd, entry, entry.told);
+    const int error = update(Change::add, fd, entry, entry.registered);
     if (error == 0 || error == EEXIST) return;
-    // What the kernel does not watch here is not the file that it watched before: the number was
+    // What the kernel does not watch here is not the file that it watched before: the fd was
     // closed, and may be the new kernel side's own now.
     if (!is_shortage(error)) {
-      lose(fd, entry);
+      invalidate(fd, entry);
     } else if (first_error == 0) {
       first_error = error;
     }
   });
-  stale_ = false;
+  needs_repair_ = false;
   return first_error;
 }
 

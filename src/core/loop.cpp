@@ -173,7 +173,7 @@ int Loop::fd() noexcept {
   const int fd = backend_->fd();
   if (fd >= 0 && !embedded_) {
     embedded_ = true;
-    table_.be_exact();
+    table_.disable_lazy_removal();
     if (!running_) rest();
   }
   return fd;
@@ -237,7 +237,7 @@ inline void Loop::ask(bool block) {
   ++stats_.iterations;
   time_known_ = false;
   if (const int error = table_.flush(); error != 0) [[unlikely]] {
-    throw std::system_error(error, std::system_category(), "rebuilding the kernel's set");
+    throw std::system_error(error, std::system_category(), "changing what the kernel watches");
   }
   // The last batch is left over if memory for an active queue ran out on the way.
   if (!batch_.taken()) return;
@@ -260,7 +260,7 @@ inline Node* Loop::take_only() noexcept {
   const Ready& ready = *batch_.ready();
   Node* const node = table_.only_one_on(ready);
   if (node == nullptr) return nullptr;
-  const Events what = ready.what() & node->events;
+  const Events what = ready.what(node->events) & node->events;
   if (!any(what)) return nullptr;
   batch_.take_all();
   node->fired = static_cast<std::uint8_t>(what);
@@ -302,7 +302,10 @@ TimePoint Loop::next_on_source(TimePoint time) const noexcept {
 }
 
 void Loop::fail_to_wait(int error) {
-  throw std::system_error(error, std::system_category(), "waiting for events");
+  const char* const what = error == EMFILE
+                               ? "waiting for events: RLIMIT_NOFILE is less than what is watched"
+                               : "waiting for events";
+  throw std::system_error(error, std::system_category(), what);
 }
 
 // The kernel's clock is not the base's: it is asked first, and then the source moves the time, or

@@ -76,6 +76,7 @@ class Loop {
   Outcome rearm(Node& node, Duration timeout) noexcept;
   Outcome rearm_at(Node& node, TimePoint deadline) noexcept;
   Outcome assign(Node& node, int fd, Events events) noexcept;
+  Outcome modify(Node& node, Events events) noexcept;
   void release(Node& node) noexcept;
   void activate(Node& node, Events fired) noexcept;
   void set_keeps_alive(Node& node, bool on) noexcept;
@@ -192,7 +193,10 @@ class Loop {
   Errc check_watch(const Node& node) const noexcept;
   void begin_watch(Node& node, Duration timeout) noexcept;
   Outcome move_deadline(Node& node, TimePoint deadline, Duration timeout) noexcept;
+  Outcome modify_attached(Node& node) noexcept;
+  void assert_same_file(const Node& node) noexcept;
   void call_off_timeout(Node& node) noexcept;
+  void call_off(Node& node, Events reasons) noexcept;
   int add_signal(Node& node) noexcept;
   int watch_blocked_signals() noexcept;
   bool detach_slowly(Node& node) noexcept;

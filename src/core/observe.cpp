@@ -23,6 +23,7 @@ constexpr auto kConditionNames = std::to_array<Name>({
     {Events::write, "write"},
     {Events::closed, "closed"},
     {Events::urgent, "urgent"},
+    {Events::error, "error"},
     {Events::signal, "signal"},
     {Events::timeout, "timeout"},
 });
@@ -54,9 +55,10 @@ std::string seconds(Duration time) {
 // What it is that is waited for: "fd 7 read|write", "signal 15", "timer", "ticker", "alarm".
 std::string subject(const Node& node) {
   const Events conditions_of_fd = node.events & FdTable::kConditions;
-  if (any(conditions_of_fd)) {
+  if (any(conditions_of_fd) || node.linked) {
     const std::string gone = node.lost ? " (closed)" : "";
-    return "fd " + to_text(node.fd()) + gone + ' ' + conditions(conditions_of_fd);
+    const std::string waits_for = any(conditions_of_fd) ? conditions(conditions_of_fd) : "paused";
+    return "fd " + to_text(node.fd()) + gone + ' ' + waits_for;
   }
   if (any(node.events & Events::signal)) return "signal " + to_text(node.fd());
   if (any(node.events & Node::kOnWallClock)) return "alarm";
@@ -131,7 +133,7 @@ void Loop::list_timed(const TimerQueue& queue, std::vector<const Node*>& nodes) 
   const auto list = [&](const Node& node) {
     constexpr Events kOther = FdTable::kConditions | Events::signal;
     const Events kind = node.events & (kOther | Node::kOnWallClock);
-    if (node.attached && kind == of_queue) nodes.push_back(&node);
+    if (node.attached && !node.linked && kind == of_queue) nodes.push_back(&node);
   };
   for (const ActiveQueue& active : active_) {
     active.for_each([&](const Node& node) {

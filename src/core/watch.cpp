@@ -1,5 +1,6 @@
 // The loop's side of an event: attach, detach, and what else its owner asks for.
 #include <algorithm>
+#include <cassert>
 #include <cerrno>
 #include <new>
 
@@ -31,6 +32,7 @@ Outcome Loop::attach(Node& node, Duration first, Duration timeout) noexcept {
     if (!more) return Outcome(Errc::invalid_event);
     if (!table_.still_watches(node)) return attach_watch(node, false, TimePoint(), timeout);
     // A one-shot that fired: it was looked at when it was attached first.
+    assert_same_file(node);
     begin_watch(node, timeout);
     return {};
   }
@@ -67,11 +69,18 @@ Outcome Loop::attach_at_slowly(Node& node, TimePoint deadline) noexcept {
 // Whether what it asks for makes sense, and this backend can do it: what is wrong, or kNothing.
 inline Errc Loop::check_watch(const Node& node) const noexcept {
   if (!any(node.events & kOnFile)) return kNothing;
-  if (node.descriptor < 0 || any(node.events & Events::signal)) return Errc::invalid_event;
+  if (node.fd() < 0 || any(node.events & Events::signal)) return Errc::invalid_event;
   const Events asked = node.events & (kOnFile | FdTable::kOptions);
   if (any(asked & ~supported_)) return Errc::unsupported;
   if (any(asked & Events::exclusive) && any(asked & kNotExclusive)) return Errc::unsupported;
   return kNothing;
+}
+
+// Attaching an event again costs no system call, so that a release build cannot tell.
+inline void Loop::assert_same_file(const Node& node) noexcept {
+  assert((!table_.still_watches(node) || table_.check_still_same_file(node) == 0) &&
+         "the fd does not stand for the file of the last attach(): call assign() first");
+  static_cast<void>(node);
 }
 
 // A descriptor or a signal, and a deadline if it is timed.
@@ -84,6 +93,7 @@ Outcome Loop::attach_watch(Node& node, bool timed, TimePoint deadline, Duration 
       return Outcome::of_errno(ENOMEM);
     }
   }
+  assert_same_file(node);
   const int error = any(node.events & kOnFile) ? table_.add(node) : add_signal(node);
   if (error != 0) [[unlikely]] {
     if (timed) timers_.remove(node);
@@ -126,7 +136,8 @@ int Loop::watch_blocked_signals() noexcept {
 
 bool Loop::detach(Node& node) noexcept {
   assert_thread();
-  if (any(node.events & kBesideTime) || node.active != Node::kNowhere || !is_ours()) {
+  if (any(node.events & kBesideTime) || node.linked || node.active != Node::kNowhere ||
+      !is_ours()) {
     return detach_slowly(node);
   }
   end_timer(node);  // being in use, it is attached
@@ -177,9 +188,39 @@ inline Outcome Loop::move_deadline(Node& node, TimePoint deadline, Duration time
 inline void Loop::call_off_timeout(Node& node) noexcept {
   if (node.active == Node::kNowhere) [[likely]]
     return;
-  constexpr Events kByTime = Events::timeout | Node::kTicked;
-  node.fired = static_cast<std::uint8_t>(static_cast<Events>(node.fired) & ~kByTime);
+  call_off(node, Events::timeout | Node::kTicked);
+}
+
+// What was due for these reasons alone does not run any more. Requires: it is active.
+void Loop::call_off(Node& node, Events reasons) noexcept {
+  node.fired = static_cast<std::uint8_t>(static_cast<Events>(node.fired) & ~reasons);
   if (node.fired == 0) forget_active(node);
+}
+
+Outcome Loop::modify(Node& node, Events events) noexcept {
+  assert_thread();
+  constexpr Events kChangeable = kOnFile | FdTable::kOptions | Events::timeout | Events::persist;
+  const Events before = node.events;
+  node.events = (events & kChangeable) | (before & ~kChangeable);
+  if (!node.attached) return {};
+  const Outcome outcome = modify_attached(node);
+  if (outcome.failed()) {
+    node.events = before;
+    return outcome;
+  }
+  // What it asks for no more may have been reported already.
+  if (node.active != Node::kNowhere) {
+    call_off(node, before & ~node.events & kOnFile);
+  }
+  return {};
+}
+
+Outcome Loop::modify_attached(Node& node) noexcept {
+  if (const Outcome outcome = have_own_kernel(); outcome.failed()) return outcome;
+  if (const Errc wrong = check_watch(node); wrong != kNothing) return Outcome(wrong);
+  if (node.linked) return Outcome::of_errno(table_.interest_changed(node));
+  // It has waited for a time alone so far.
+  return any(node.events & kOnFile) ? Outcome::of_errno(table_.add(node)) : Outcome();
 }
 
 Outcome Loop::assign(Node& node, int fd, Events events) noexcept {

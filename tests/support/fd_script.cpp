@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <iterator>
+#include <utility>
 #include <vector>
 
 #include "support/printing.hpp"
@@ -49,13 +50,16 @@ Events FdScript::any_mask() {
 void FdScript::step() {
   const int number = any_number();
   Watch& watch = watches_[random_.below(kWatches)];
-  switch (random_.below(13)) {
+  switch (random_.below(14)) {
     case 0:
     case 1:
       open_or_close(number);
       break;
     case 12:
       happen_rarely();
+      break;
+    case 13:
+      modify(watch);
       break;
     case 2:
       duplicate(any_number(), number);
@@ -84,7 +88,7 @@ void FdScript::step() {
 void FdScript::happen_rarely() {
   switch (random_.below(60)) {
     case 57:
-      return loop_.table.be_exact();
+      return loop_.table.disable_lazy_removal();
     case 58:
       return loop_.table.reserve(random_.below(600));
     case 59:
@@ -148,6 +152,15 @@ void FdScript::attach(Watch& watch) {
   if (fails) loop_.backend.fail(ENOMEM, 1 + random_.below(2));
   try_to_attach(watch);
   loop_.backend.succeed();
+}
+
+void FdScript::modify(Watch& watch) {
+  if (!watch.node.attached) return;
+  const Events before = std::exchange(watch.node.events, any_mask());
+  const int error = loop_.table.interest_changed(watch.node);
+  if (error == 0) return;
+  watch.node.events = before;
+  ASSERT_TRUE(error == EBADF && !watch.stayed) << error;
 }
 
 void FdScript::try_to_attach(Watch& watch) {
@@ -215,8 +228,8 @@ void FdScript::expect_sense(const TinyLoop::Reported& reported) {
     ASSERT_EQ(watch.file, reported.report.file) << "of another file";
     ASSERT_EQ(watch.node.descriptor, reported.report.ready.fd);
     ASSERT_TRUE(any(activation.what));
-    ASSERT_EQ(activation.what,
-              reported.report.ready.what() & watch.node.events & FdTable::kConditions);
+    ASSERT_EQ(activation.what, reported.report.ready.what(watch.node.events) & watch.node.events &
+                                   FdTable::kConditions);
     ASSERT_GT(watch.attached_at, last) << "out of order, or twice";
     last = watch.attached_at;
   }

@@ -46,6 +46,7 @@ class FdScript {
   void let_go(int number);
   void attach(Watch& watch);
   void try_to_attach(Watch& watch);
+  void modify(Watch& watch);
   void iterate();
   void expect_sense(const TinyLoop::Reported& reported);
   void expect_told(int number);

@@ -91,6 +91,7 @@ class LoopScript {
   void keep_alive(int id);
   void activate(int id);
   void assign(int id);
+  void modify(int id);
 
   int any_event();
   Duration duration();

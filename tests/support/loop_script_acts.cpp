@@ -45,7 +45,7 @@ void LoopScript::act_on_base(std::size_t choice) {
 }
 
 void LoopScript::act_on_event(int id) {
-  switch (random_.below(13)) {
+  switch (random_.below(14)) {
     case 0:
       return destroy(id);
     case 1:
@@ -59,6 +59,8 @@ void LoopScript::act_on_event(int id) {
       return activate(id);
     case 6:
       return assign(id);
+    case 13:
+      return modify(id);
     case 7:
       return random_.one_in(2) ? keep_alive(id) : attach_wrongly(id);
     default:

@@ -45,7 +45,7 @@ void LoopScript::choose(int& fd, Events& mask) {
     mask |= Events::signal;
   } else {
     fd = files_.any().number();
-    for (const Events what : {Events::read, Events::write, Events::closed}) {
+    for (const Events what : {Events::read, Events::write, Events::closed, Events::error}) {
       if (random_.one_in(2)) mask |= what;
     }
     if (!any(mask & kDescriptorConditions)) mask |= Events::read;
@@ -68,7 +68,9 @@ void LoopScript::attach(int id) {
   Event& event = *events_[id];
   Duration first = random_.one_in(3) ? duration() : Duration::zero();
   const Duration timeout = first;
-  const int file = model.on_descriptor() ? files_.id_of(model.fd) : -1;
+  const int file = model.on_descriptor() ? files_.id_of(model.fd) : model.file;
+  const bool timed = timeout > Duration::zero() || any(model.mask & Events::timeout);
+  if (!timed && !model.on_descriptor() && !model.on_signal()) return;  // it was paused
   note("attach " + name(id) + " to " + std::to_string(model.fd) + " for " + to_string(model.mask) +
        " and " + std::to_string(timeout.count()) + "ns");
   if (model.on_descriptor() && file < 0 && link_of(model.fd) != "") return;  // the base's own now
@@ -147,12 +149,38 @@ void LoopScript::keep_alive(int id) {
 
 void LoopScript::activate(int id) {
   if (turn_.is_uncertain(id)) return;  // in which iteration it runs is not known
-  const Events what[] = {Events::read, Events::write, Events::timeout, Events::closed,
-                         Events::signal};
-  const Events chosen = what[random_.below(5)];
+  const Events what[] = {Events::read,   Events::write,  Events::timeout,
+                         Events::closed, Events::signal, Events::error};
+  const Events chosen = what[random_.below(6)];
   note("activate " + name(id) + " for " + to_string(chosen));
   events_[id]->activate(chosen);
   turn_.activate(id, models_[id], chosen);
+}
+
+void LoopScript::modify(int id) {
+  ModelEvent& model = models_[id];
+  if (model.kind != ModelEvent::Kind::held || model.on_signal() || model.fd < 0) return;
+  const int file = files_.id_of(model.fd);
+  const bool same_file = model.file < 0 || model.file == file;
+  if (model.attached && (model.astray || file < 0 || !same_file)) return;
+  Events mask = model.mask & Events::timeout;
+  for (const Events what :
+       {Events::read, Events::write, Events::closed, Events::error, Events::persist}) {
+    if (random_.one_in(2)) mask |= what;
+  }
+  if (random_.below(8) == 7) mask |= Events::edge;
+  note("modify " + name(id) + " to " + to_string(mask));
+  const std::error_code error = events_[id]->try_modify(mask);
+  const bool refused = model.attached && any(mask & Events::edge) &&
+                       any(mask & kDescriptorConditions) && options_.backend == Backend::poll;
+  expect(error == (refused ? make_error_code(Errc::unsupported) : std::error_code()), name(id),
+         "is modified, or not: " + error.message());
+  if (error) return;
+  const Events removed = model.mask & ~mask & kDescriptorConditions;
+  model.mask = mask;
+  if (!model.attached) return;
+  turn_.forget_conditions(id, removed);
+  if (model.on_descriptor()) model.file = file;
 }
 
 void LoopScript::assign(int id) {

@@ -100,7 +100,7 @@ void ModelTurn::look_at_files(ModelEvents& events, ModelFiles& files) {
     if (!event.attached || !event.on_descriptor()) continue;
     const Events asked = event.mask & kDescriptorConditions;
     const ModelFile* const file = event.astray ? nullptr : files.find(event.fd);
-    const Events ready = file != nullptr ? asked & file->ready() : Events::none;
+    const Events ready = file != nullptr ? file->ready(asked) : Events::none;
     const bool by_edges = any(event.mask & Events::edge);  // when, nobody promises
     const Events must = by_edges ? Events::none : ready;
     const Events may = (by_edges ? ready : Events::none) | (event.haunted ? asked : Events::none);
@@ -131,7 +131,8 @@ void ModelTurn::expire(int id, ModelEvent& event) {
     due.timed_as = event.timed_as;
   }
   if (!event.is_ticker() || event.timeout == Duration::zero()) {
-    event.deadline.reset();  // it is still timed: it starts anew when it runs
+    event.deadline.reset();
+    event.timed = event.persists();  // then it starts anew when it runs
     return;
   }
   const Duration::rep periods = (now_ - *event.deadline) / event.timeout;
@@ -166,6 +167,14 @@ void ModelTurn::forget_timeout(int id) {
   if (found == due_.end()) return;
   found->second.must &= ~Events::timeout;
   found->second.ticked = false;
+  if (!any(found->second.must | found->second.may)) due_.erase(found);
+}
+
+void ModelTurn::forget_conditions(int id, Events which) {
+  const auto found = due_.find(id);
+  if (found == due_.end()) return;
+  found->second.must &= ~which;
+  found->second.may &= ~which;
   if (!any(found->second.must | found->second.may)) due_.erase(found);
 }
 
@@ -205,7 +214,8 @@ std::string ModelTurn::ran(int id, ModelEvent& event, Events fired) {
   if (!due.ticked) event.missed = 0;
   if (event.attached && !event.persists()) {
     event.detach();
-  } else if (event.timed && (!event.is_ticker() || event.timeout == Duration::zero())) {
+  } else if (event.timed &&
+             (!event.is_ticker() || event.timeout == Duration::zero() || !event.deadline)) {
     event.set_deadline(now_ + event.timeout, count());
   }
   return any(due.may) ? std::string() : in_turn(due, true);

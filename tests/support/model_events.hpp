@@ -16,7 +16,8 @@
 
 namespace event_cpp::test {
 
-inline constexpr Events kDescriptorConditions = Events::read | Events::write | Events::closed;
+inline constexpr Events kDescriptorConditions =
+    Events::read | Events::write | Events::closed | Events::error;
 
 // An event as the test has made it.
 struct ModelEvent {
@@ -112,6 +113,7 @@ class ModelTurn {
   void forget(int id) { due_.erase(id); }
   void forget_timeout(int id);
   void forget_doubts(int id);
+  void forget_conditions(int id, Events which);  // of a descriptor: they are not asked for any more
 
   std::string ran(int id, ModelEvent& event, Events fired);
   std::string ran_posted(Priority priority, int number);

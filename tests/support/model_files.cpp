@@ -30,6 +30,14 @@ ModelFile::ModelFile(Kind kind, int id)
   theirs_ = std::move(kind == Kind::reader ? pipe.writer : pipe.reader);
 }
 
+Events ModelFile::ready(Events asked) const noexcept {
+  // A pipe that nobody reads has an error, and no hang-up.
+  const bool broken = kind_ == Kind::writer && !theirs_.open();
+  if (!broken) return asked & ready_;
+  const bool asks = any(asked & Events::error);
+  return asked & (Events::write | (asks ? Events::error : Events::read));
+}
+
 void ModelFile::feed() {
   if (kind_ == Kind::writer || !theirs_.open() || half_closed_) return;
   write_bytes(theirs_);

@@ -24,8 +24,8 @@ class ModelFile {
   Kind kind() const noexcept { return kind_; }
   int number() const noexcept { return ours_.get(); }
 
-  // Which of read, write and closed are true now.
-  Events ready() const noexcept { return ready_; }
+  // What is true now for an event that asks for `asked`: of read, write, closed and error.
+  Events ready(Events asked) const noexcept;
 
   void feed();       // gives it something to read, if it can have that
   void empty();      // reads what is there

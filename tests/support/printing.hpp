@@ -36,7 +36,10 @@ inline std::string to_string(Events events) {
   add(Events::persist, "persist");
   add(Events::signal, "signal");
   add(Events::closed, "closed");
+  add(Events::urgent, "urgent");
+  add(Events::error, "error");
   add(Events::edge, "edge");
+  add(Events::exclusive, "exclusive");
   if (any(events)) add(events, "unknown");
   return text.empty() ? "none" : text;
 }
