@@ -1,5 +1,8 @@
 // poll(2), ppoll(2) where there is one: works everywhere, and costs time for every descriptor
 // watched.
+#include <fcntl.h>
+#include <sys/resource.h>
+
 #include <cerrno>
 #include <csignal>
 #include <new>
@@ -12,6 +15,12 @@
 
 namespace event_cpp::detail {
 namespace {
+
+#ifdef O_PATH
+constexpr int kNamesOnly = O_PATH;
+#else
+constexpr int kNamesOnly = 0;
+#endif
 
 // The kernel keeps nothing here, so this backend remembers which file a number stood for: a number
 // that was closed behind its back, and perhaps given to another file, is reported as gone.
@@ -31,6 +40,7 @@ class Poll final : public BackendPort {
     }
     FileIdentity identity;
     if (const int error = FileIdentity::of(fd, identity); error != 0) return error;
+    if (!is_open_for_use(fd)) return EBADF;
     const bool same = known && watched_[place].identity == identity;
     if (change == Change::modify && !same) return ENOENT;
     if (change == Change::add && same) return EEXIST;
@@ -46,7 +56,7 @@ class Poll final : public BackendPort {
     batch.start();
     batch.expired = true;
     int count = poll_now_or_until(deadline, block);
-    if (count < 0) return errno == EINTR ? 0 : errno;
+    if (count < 0) return error_of_wait();
     // Begins where the last batch ended, so that with more ready than it holds all get a turn.
     const std::size_t total = polled_.size();
     for (std::size_t n = 0; n < total && count > 0 && !batch.full(); ++n) {
@@ -90,6 +100,20 @@ class Poll final : public BackendPort {
     }
 #endif
     return ::poll(polled_.data(), count, to_poll_milliseconds(time_left(deadline)));
+  }
+
+  // fstat(2) accepts a descriptor that only names a file (O_PATH), and poll(2) does not.
+  static bool is_open_for_use(int fd) noexcept {
+    return kNamesOnly == 0 || (::fcntl(fd, F_GETFL) & kNamesOnly) == 0;
+  }
+
+  // poll(2) takes no more than RLIMIT_NOFILE allows now, though they are open.
+  int error_of_wait() const noexcept {
+    if (errno == EINTR) return 0;
+    rlimit limit{};
+    const bool too_many = errno == EINVAL && ::getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
+                          polled_.size() > limit.rlim_cur;
+    return too_many ? EMFILE : errno;
   }
 
   // poll(2) passes over negative numbers. There are no edges here, so what is asked for with edge
