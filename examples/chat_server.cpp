@@ -54,7 +54,7 @@ class Client {
   Client(Room& room, UniqueFd fd);
 
   // Errors: the kernel has no room to watch one more descriptor.
-  [[nodiscard]] std::error_code start() { return readable_.try_attach(); }
+  [[nodiscard]] std::error_code start() { return ready_.try_attach(); }
 
   // Sends, or keeps for later, or drops this client.
   void deliver(std::string_view lines);
@@ -66,9 +66,9 @@ class Client {
   void fail();
 
  private:
-  void on_readable();
+  void on_ready(Events fired);
   void receive();
-  void on_writable();
+  void send();
   void take(std::string_view bytes);
   void keep(std::string_view rest);
   void leave();
@@ -80,8 +80,7 @@ class Client {
   std::size_t counted_ = 0;  // of kept(), in the room's sum
   bool gone_ = false;        // nothing happens to it any more: the room is about to erase it
   UniqueFd fd_;              // closed last,
-  event::Event readable_;    // after these have let go of it
-  event::Event writable_;
+  event::Event ready_;       // after the event was destroyed
 };
 
 class Room {
@@ -158,12 +157,12 @@ class Room {
 Client::Client(Room& room, UniqueFd fd)
     : room_(room),
       fd_(std::move(fd)),
-      readable_(room.base(), fd_.get(), Events::read | Events::persist, [this] { on_readable(); }),
-      writable_(room.base(), fd_.get(), Events::write | Events::persist,
-                [this] { on_writable(); }) {}
+      ready_(room.base(), fd_.get(), Events::read | Events::persist,
+             [this](Events fired) { on_ready(fired); }) {}
 
-void Client::on_readable() {
-  receive();
+void Client::on_ready(Events fired) {
+  if (any(fired & Events::write)) send();
+  if (any(fired & Events::read) && !gone_) receive();
   room_.sweep();
 }
 
@@ -219,20 +218,16 @@ void Client::keep(std::string_view rest) {
   if (gone_) return;
   unsent_.append(rest);
   settle();
-  if (!writable_.attached() && writable_.try_attach()) fail();
+  if (ready_.try_modify(Events::read | Events::write | Events::persist)) fail();
 }
 
-void Client::on_writable() {
+void Client::send() {
   std::size_t sent = 0;
   const std::error_code error = unsent_.flush(fd_.get(), sent);
   room_.statistics().sent += sent;
   settle();
-  if (error) {
-    fail();
-  } else if (unsent_.empty()) {
-    writable_.detach();
-  }
-  room_.sweep();
+  if (error) return fail();
+  if (unsent_.empty() && ready_.try_modify(Events::read | Events::persist)) fail();
 }
 
 void Client::drop() {
@@ -251,8 +246,7 @@ void Client::fail() {
 void Client::leave() {
   if (gone_) return;
   gone_ = true;
-  readable_.detach();
-  writable_.detach();
+  ready_.detach();
   line_ = std::string();
   unsent_ = support::Outbox();
   settle();

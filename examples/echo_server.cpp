@@ -48,16 +48,15 @@ class Connection {
   [[nodiscard]] std::error_code start();
 
  private:
-  void on_readable(Events fired);
-  void on_writable(Events fired);
+  void on_ready(Events fired);
+  void wait_for(Events conditions);
   void receive();
   void send_rest();
 
   Server& server_;
   support::Outbox unsent_;
-  UniqueFd fd_;            // closed last,
-  event::Event readable_;  // after these have let go of it
-  event::Event writable_;
+  UniqueFd fd_;         // closed last,
+  event::Event ready_;  // after the event was destroyed
 };
 
 class Server {
@@ -107,25 +106,23 @@ class Server {
 Connection::Connection(Server& server, UniqueFd fd)
     : server_(server),
       fd_(std::move(fd)),
-      readable_(server.base(), fd_.get(), Events::read | Events::persist,
-                [this](Events fired) { on_readable(fired); }),
-      writable_(server.base(), fd_.get(), Events::write | Events::persist,
-                [this](Events fired) { on_writable(fired); }) {}
+      ready_(server.base(), fd_.get(), Events::read | Events::persist,
+             [this](Events fired) { on_ready(fired); }) {}
 
 // Each time the event fires its timeout starts anew, and zero means none: this is all there is to
 // an idle timeout.
-std::error_code Connection::start() { return readable_.try_attach(server_.idle()); }
+std::error_code Connection::start() { return ready_.try_attach(server_.idle()); }
 
-void Connection::on_readable(Events fired) {
+void Connection::on_ready(Events fired) {
   if (any(fired & Events::read)) return receive();
+  if (any(fired & Events::write)) return send_rest();
   ++server_.statistics().idle;
   server_.close(fd_.get());
 }
 
-void Connection::on_writable(Events fired) {
-  if (any(fired & Events::write)) return send_rest();
-  ++server_.statistics().idle;
-  server_.close(fd_.get());
+// The kernel is told before the next wait, and not at all if nothing has changed by then.
+void Connection::wait_for(Events conditions) {
+  if (ready_.try_modify(conditions | Events::persist)) server_.fail(fd_.get());
 }
 
 void Connection::receive() {
@@ -144,8 +141,7 @@ void Connection::receive() {
 
   // The peer sends faster than it reads: it gets no further until it has caught up.
   unsent_.append(rest);
-  readable_.detach();
-  if (writable_.try_attach(server_.idle())) server_.fail(fd_.get());
+  wait_for(Events::write);
 }
 
 void Connection::send_rest() {
@@ -153,9 +149,7 @@ void Connection::send_rest() {
   const std::error_code error = unsent_.flush(fd_.get(), sent);
   server_.statistics().sent += sent;
   if (error) return server_.fail(fd_.get());
-  if (!unsent_.empty()) return;
-  writable_.detach();
-  if (readable_.try_attach(server_.idle())) server_.fail(fd_.get());
+  if (unsent_.empty()) wait_for(Events::read);
 }
 
 void print(const Statistics& s) {

@@ -40,14 +40,15 @@ class Connection {
   Connection(Server& server, UniqueFd fd);
 
   // Errors: the kernel has no room to watch one more descriptor.
-  [[nodiscard]] std::error_code start() { return readable_.try_attach(); }
+  [[nodiscard]] std::error_code start() { return ready_.try_attach(); }
 
   // Ends when all that has been asked is answered, so perhaps now.
   void drain() {
-    if (readable_.attached()) receive();
+    if (any(ready_.events() & Events::read)) receive();
   }
 
  private:
+  bool wait_for(Events conditions);
   void receive();
   void next();
   void answer();
@@ -56,10 +57,9 @@ class Connection {
   Server& server_;
   std::string received_;  // lines to work on, and the beginning of one more
   support::Outbox unsent_;
-  bool end_ = false;       // the client will not ask for more
-  UniqueFd fd_;            // closed last,
-  event::Event readable_;  // after these have let go of it
-  event::Event writable_;
+  bool end_ = false;    // the client will not ask for more
+  UniqueFd fd_;         // closed last,
+  event::Event ready_;  // after the event was destroyed
   event::Timer work_;
 };
 
@@ -113,9 +113,16 @@ class Server {
 Connection::Connection(Server& server, UniqueFd fd)
     : server_(server),
       fd_(std::move(fd)),
-      readable_(server.base(), fd_.get(), Events::read | Events::persist, [this] { receive(); }),
-      writable_(server.base(), fd_.get(), Events::write | Events::persist, [this] { send(); }),
+      ready_(server.base(), fd_.get(), Events::read | Events::persist,
+             [this](Events fired) { any(fired & Events::read) ? receive() : send(); }),
       work_(server.base(), [this] { answer(); }) {}
+
+// False: the connection is gone.
+bool Connection::wait_for(Events conditions) {
+  const bool failed = static_cast<bool>(ready_.try_modify(conditions | Events::persist));
+  if (failed) server_.close(fd_.get());
+  return !failed;
+}
 
 void Connection::receive() {
   const support::Received got = support::receive(fd_.get(), server_.buffer());
@@ -128,12 +135,12 @@ void Connection::receive() {
 // Works on the next line, and does not listen meanwhile; without one it listens, or is done.
 void Connection::next() {
   if (received_.find('\n') != std::string::npos) {
-    readable_.detach();
-    work_.attach(server_.delay());
+    if (wait_for(Events::none)) work_.attach(server_.delay());
     return;
   }
   const bool done = end_ || server_.draining() || received_.size() > kMaxLine;
-  if (done || (!readable_.attached() && readable_.try_attach())) server_.close(fd_.get());
+  if (done) return server_.close(fd_.get());
+  wait_for(Events::read);
 }
 
 void Connection::answer() {
@@ -146,11 +153,8 @@ void Connection::answer() {
 void Connection::send() {
   std::size_t sent = 0;
   if (unsent_.flush(fd_.get(), sent)) return server_.close(fd_.get());
-  if (unsent_.empty()) {
-    writable_.detach();
-    return next();
-  }
-  if (!writable_.attached() && writable_.try_attach()) server_.close(fd_.get());
+  if (unsent_.empty()) return next();
+  wait_for(Events::write);
 }
 
 // Returns the program's exit status.
