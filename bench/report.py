@@ -11,10 +11,10 @@ from workers import CONTROL, OURS, REFERENCE
 ABOUT = """\
 Every cell of a table: the median, and after the slash the median of what the contender took in
 proportion to `epoll` in the same round; each round gives every contender one slice, in random
-order. `epoll` and `uring` are loops written by hand: what is practically possible. `epoll-again` is
-the same program a second time, so what it differs by is noise. `event` is this library on epoll,
-`event-uring` on io_uring, `go` the package for Go that it is modelled on. Best peer: the fastest of
-the other libraries. Ahead and behind are said of differences that are larger than what the control
+order. `epoll` and `uring` are loops written by hand, on epoll and on io_uring: what is practically
+possible. `epoll-again` is the same program a second time, so what it differs by is noise. `event` is
+this library on epoll, `go` the package for Go that it is modelled on. Best peer: the fastest of the
+other libraries. Ahead and behind are said of differences that are larger than what the control
 differs by and than the uncertainty of the median; everything else is level. Less is better,
 everywhere.
 """

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from workers import CONTROL, OURS, PEERS, REFERENCE, USUAL
 
-WITH_URING = (*USUAL, "event-uring", "uring")
+WITH_URING = (*USUAL, "uring")
 
 
 @dataclass
@@ -67,10 +67,10 @@ def other_cells(quick):
     yield Cell("posts", "post", ("posts",), place=None)
     yield Cell("posts", "round trip", ("post-trip",), ("p50",), least=100, place=None)
     yield Cell("signal", "raise and run", ("signal",))
-    yield Cell("changes", "attach, detach, look", ("change-between",), contenders=(*USUAL, "uring"))
+    yield Cell("changes", "attach, detach, look", ("change-between",), contenders=WITH_URING)
     yield Cell("changes", "attach, look, detach, look", ("change-waited",),
-               contenders=(*USUAL, "uring"))
-    yield Cell("changes", "look", ("empty",), contenders=(*USUAL, "event-uring", "uring"))
+               contenders=WITH_URING)
+    yield Cell("changes", "look", ("empty",), contenders=WITH_URING)
 
 
 def echo_sizes(quick):
@@ -81,7 +81,7 @@ def echo_sizes(quick):
 def growth_cells(quick):
     """What the plots of growth need beside the rows above."""
     for n in (1, 10, 100, 1000, 9000):
-        yield Cell("growth-descriptors", f"{n}", ("ready", n), contenders=(*USUAL, "uring"),
+        yield Cell("growth-descriptors", f"{n}", ("ready", n), contenders=WITH_URING,
                    rounds=0.5)
     for exponent in range(1, 6 if quick else 7):
         yield from timer_cells("growth-timers", 10 ** exponent, 0.3 if exponent < 5 else 0.1)

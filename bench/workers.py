@@ -16,7 +16,6 @@ CONTENDERS = {
     "epoll-mod": ("epoll_mod", {}),
     "event": ("event", {"EVENT_BACKEND": "epoll"}),
     "event-at": ("event", {"EVENT_BACKEND": "epoll", "BENCH_KEPT_TIME": "1"}),
-    "event-uring": ("event", {"EVENT_BACKEND": "io_uring"}),
     "libevent": ("libevent", {}),
     "libev": ("libev", {}),
     "libuv": ("libuv", {}),

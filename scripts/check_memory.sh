@@ -31,10 +31,8 @@ seeded() {
 
 # What all of it does not run, and why.
 without=(
-  '*/io_uring*' 'IoUring.*' 'SmallRing.*'   # the kernel takes a ring apart during a later test
   '*Example*' '*Server*' '*SignalHelper*'   # other programs do the work, and are not followed
-  '*NoRing*' '*Missing*' '*RefusedCalls*'   # seccomp filters, and valgrind makes calls of its own
-  '*FromTheEnvironment*' '*ChosenBackend*'  # make rings
+  '*Missing*' '*RefusedCalls*'              # seccomp filters, and valgrind makes calls of its own
 )
 core=(
   'ActiveQueue.*' 'Attention.*' 'Batch.*' 'GrowArray.*' 'PagedArray.*' 'PostedFunctions.*'

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Everything that can fail fails, one after the other, in a program and in the example servers; and
-# the tests run as a container, an old kernel or a small account would have it. Some minutes.
+# the tests run as an old kernel or a sandbox would have it. Some minutes.
 #   scripts/faults.sh [preset] [every]                     preset dev, each call, by default
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -10,7 +10,6 @@ build    g++                                g++
 build    cmake                              cmake
 build    ninja                              ninja-build
 build    /usr/include/CLI/CLI.hpp           libcli11-dev
-build    /usr/include/liburing.h            liburing-dev
 test     pkg-config                         pkg-config
 test     /usr/include/glib-2.0/glib.h       libglib2.0-dev
 test     python3                            python3
@@ -40,6 +39,7 @@ bench    /usr/include/event2/event.h        libevent-dev
 bench    /usr/include/ev.h                  libev-dev
 bench    /usr/include/uv.h                  libuv1-dev
 bench    /usr/include/asio.hpp              libasio-dev
+bench    /usr/include/liburing.h            liburing-dev
 '
 
 fail() {

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <ostream>
+
 #include "support/printing.hpp"
 
 namespace event_cpp::test {
@@ -19,6 +21,8 @@ struct System {
   const char* name;
   KqueueConstants constants;
 };
+
+void PrintTo(const System& system, std::ostream* out) { *out << system.name; }
 
 // From <sys/event.h> of each.
 constexpr System kSystems[] = {

@@ -3,6 +3,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
+#include <filesystem>
+#include <iterator>
 #include <memory>
 #include <set>
 #include <vector>
@@ -89,6 +92,37 @@ TEST_P(EveryBackend, ThrowsWhatTheKernelSaysOfAWaitThatFails) {
   const int error = base.backend() == Backend::kqueue ? EBADF : EINVAL;
   EXPECT_EQ(thrown_by([&] { run(base); }), system_error(error));
   EXPECT_FALSE(base.running());
+}
+
+TEST_P(EveryBackend, StartsNoThread) {
+  const std::filesystem::path tasks("/proc/self/task");
+  if (!std::filesystem::exists(tasks)) GTEST_SKIP() << "threads cannot be listed here";
+  const auto threads = [&] {
+    const std::filesystem::directory_iterator listed(tasks);
+    return std::distance(begin(listed), end(listed));
+  };
+  auto expected = threads();
+  Base base(real_time());
+  const auto expect_no_more = [&] { EXPECT_EQ(threads(), expected); };
+  const Pipe pipe = readable_pipe();
+  Event event(base, pipe.reader.get(), Events::read, expect_no_more);
+  Timer timer(base, expect_no_more);
+  Signal signal(base, SIGUSR1, [&] {
+    expect_no_more();
+    signal.detach();
+  });
+  Alarm alarm(base, expect_no_more);
+  event.attach();
+  timer.attach(1ms);
+  signal.attach();
+  alarm.attach(std::chrono::system_clock::now());
+  base.post(expect_no_more);
+  expect_no_more();
+
+  ASSERT_EQ(std::raise(SIGUSR1), 0);
+  const Bounded bounded(base);
+  ++expected;  // the watcher of `bounded`
+  EXPECT_EQ(base.dispatch(), 5U);
 }
 
 TEST_P(EveryBackend, MakesAndDestroysManyBases) {

@@ -107,20 +107,6 @@ int close_own(int number) noexcept {
   return close_really(number);
 }
 
-void closing_own(int number) noexcept {
-  if (!is_looked_at(number)) return;
-  place(number).count = ::backtrace(place(number).frames.data(), kFrames);
-  owner(number) = Owner::unknown;
-}
-
-// Another thread may have got the number meanwhile: then it is that one's.
-void closed_own(int number) noexcept {
-  if (!is_looked_at(number)) return;
-  const int got = static_cast<int>(::syscall(SYS_fcntl, poison_number(), F_DUPFD_CLOEXEC, number));
-  if (got == number) return keep(number);
-  if (got >= 0) close_really(got);
-}
-
 void taken(int number) noexcept {
   if (!is_looked_at(number)) return;
   if (number == poison) poison = -1;

@@ -25,10 +25,6 @@ int opened(int number, Owner kind) noexcept;
 // while. Ends the process if it is not the library's own. Returns as close(2) does.
 int close_own(int number) noexcept;
 
-// The same for what somebody else closes for the library, before that and after it.
-void closing_own(int number) noexcept;
-void closed_own(int number) noexcept;
-
 // Somebody else closes it, or is about to put another file in its place.
 void taken(int number) noexcept;
 void taken_from(unsigned first, unsigned last) noexcept;

@@ -124,9 +124,6 @@ struct Plan {
 // begins or after it has returned. Thread-safety: any thread, any signal handler.
 bool fails(Call call) noexcept;
 
-// The same as a negative errno, or 0: what liburing's functions return.
-int failure(Call call) noexcept;
-
 // Counts pieces of memory, but not those of a child, which ends with what it has got.
 void count_block(int change) noexcept;
 void be_child() noexcept;

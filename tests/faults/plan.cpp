@@ -97,8 +97,6 @@ bool fails(Call call) noexcept {
   return true;
 }
 
-int failure(Call call) noexcept { return fails(call) ? -plan.error : 0; }
-
 void count_block(int change) noexcept {
   if (!is_child) report->blocks += change;
 }

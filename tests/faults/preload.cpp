@@ -1,6 +1,6 @@
-// A library to be preloaded (LD_PRELOAD, see ld.so(8)): it stands before the C library and
-// liburing, and lets a call fail where the plan says so. Any program that is linked dynamically can
-// be run with it; calls.hpp says how the plan is made.
+// A library to be preloaded (LD_PRELOAD, see ld.so(8)): it stands before the C library, and
+// lets a call fail where the plan says so. Any program that is linked dynamically can be run with
+// it; calls.hpp says how the plan is made.
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -22,7 +22,6 @@
 
 using event_cpp::faults::Call;
 using event_cpp::faults::fails;
-using event_cpp::faults::failure;
 
 namespace {
 
@@ -126,8 +125,7 @@ EVENT_FAILING(waitid, (idtype_t type, id_t id, siginfo_t* info, int options),
 [[gnu::visibility("default")]] int __register_atfork(void (*prepare)(), void (*parent)(),
                                                      void (*child)(), void* object) {
   static constinit Next<int(void (*)(), void (*)(), void (*)(), void*)> next("__register_atfork");
-  const int error = failure(Call::register_atfork);
-  return error != 0 ? -error : next(prepare, parent, child, object);
+  return fails(Call::register_atfork) ? errno : next(prepare, parent, child, object);
 }
 
 // To ask, and to put back what was there before, cannot fail.

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs the tests of behaviour as a container, an old kernel or a small account would have it.
+"""Runs the tests of behaviour as an old kernel or a sandbox would have it.
 
     profiles.py --tests FILE --wrapper FILE [--only REGEX] [--filter PATTERN] [--jobs N]
 
@@ -34,7 +34,6 @@ WITHOUT_TIMERFD = {
 
 # profile: {what is left out: why}
 PROFILES = {
-    "container": {},
     "old-kernel": {},
     "sandbox": WITHOUT_SIGNALFD | WITHOUT_TIMERFD,
     "emulator": WITHOUT_SIGNALFD | WITHOUT_TIMERFD,
@@ -43,8 +42,8 @@ PROFILES = {
             "Base::fd() tells of times only where the kernel does: next_timeout() always does",
     },
     "no-epoll": {},
-    "no-memlock": {},
 }
+
 
 def run_share(options, profile, share):
     left_out = ":".join(PROFILES[profile])

@@ -1,11 +1,9 @@
-// Runs a program as a container, an old kernel or a small account would:
+// Runs a program as an old kernel or a sandbox would:
 //   with_profile PROFILE PROGRAM [ARGUMENT]...
 // The kernel then refuses the calls that the profile names, to the program and all it starts.
-#include <grp.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -28,15 +26,6 @@ constexpr long kEpollPwait2 = SYS_epoll_pwait2;
 constexpr long kEpollPwait2 = 441;
 #endif
 
-// Ordinary rights and nothing that may be locked in memory.
-bool become_nobody() {
-  constexpr unsigned kNobody = 65534;
-  const rlimit none{0, 0};
-  return ::setrlimit(RLIMIT_MEMLOCK, &none) == 0 &&
-         (::getuid() != 0 ||
-          (::setgroups(0, nullptr) == 0 && ::setgid(kNobody) == 0 && ::setuid(kNobody) == 0));
-}
-
 bool enter(std::string_view profile) {
   using event_cpp::test::refuse_calls;
   // A kernel of before 2019.
@@ -58,7 +47,6 @@ bool enter(std::string_view profile) {
   // Timers that can be made and not be set.
   if (profile == "no-settime") return refuse_calls({SYS_timerfd_settime}, EPERM);
   if (profile == "no-epoll") return refuse_calls({SYS_epoll_create1}, EPERM);
-  if (profile == "no-memlock") return become_nobody();
   std::fprintf(stderr, "with_profile: no such profile: %s\n", profile.data());
   return false;
 }

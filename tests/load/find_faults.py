@@ -110,7 +110,7 @@ def build(build_folder, edit, folder):
     source.write_text(broken(source.read_text(), before, after))
     server = folder / "echo_server"
     subprocess.run(["c++", "-std=c++20", "-I", ROOT / "include", examples / "echo_server.cpp", "-o",
-                    server, build_folder / "libevent-cpp.a", "-luring", "-pthread"], check=True)
+                    server, build_folder / "libevent-cpp.a", "-pthread"], check=True)
     return server
 
 
