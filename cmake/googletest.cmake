@@ -1,8 +1,6 @@
-# GTest::gtest and GTest::gtest_main: what is installed, or what is built here. A build whose flags
-# change the C++ library's containers needs one that is built with them, too.
-set(EVENT_GOOGLETEST_SOURCE "" CACHE PATH "Build GoogleTest from its sources, which are there")
+# GTest::gtest and GTest::gtest_main, built here, where EVENT_GOOGLETEST_SOURCE names the sources.
+# A build whose flags change the C++ library's containers needs one that is built with them, too.
 if(NOT EVENT_GOOGLETEST_SOURCE)
-  find_package(GTest REQUIRED)
   return()
 endif()
 
