@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what a set of tasks needs and this machine lacks, with Debian's packages:
 #   scripts/setup.sh [build|test|check|fuzz|costs|measure|bench]...  all but bench by default
-# It asks for nothing and changes nothing if everything is there. Needs root or sudo if not.
+# It asks for nothing and changes nothing if everything is there. Needs root or sudo if not, and says
+# what it installs, and how much that is, before it does.
 set -euo pipefail
 
 # set, what must be there (a command or a file), the Debian package that brings it
@@ -80,7 +81,15 @@ else
   fail "these are missing: ${missing[*]}. Run this as root, or install sudo."
 fi
 
-echo "Installing: ${missing[*]}"
-apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y)
-"${apt[@]}" update </dev/null
-"${apt[@]}" install --no-install-recommends "${missing[@]}" </dev/null
+mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)
+echo "setup.sh: missing: ${missing[*]}. Asking Debian how much that is."
+apt=("${as_root[@]}" env LC_ALL=C DEBIAN_FRONTEND=noninteractive apt-get -q)
+install=(install --no-install-recommends "${missing[@]}")
+"${apt[@]}" -y update </dev/null >/dev/null
+# What apt-get would say before it asked whether to go on. Answered with no, it fails.
+summary=$("${apt[@]}" --assume-no "${install[@]}" </dev/null 2>&1 || true)
+size=$(grep -E '^(Need to get|After this operation)' <<<"$summary" | tr '\n' ' ' || true)
+count=$(sed -n 's/.* \([0-9]*\) newly installed.*/\1/p' <<<"$summary")
+echo "setup.sh: installs ${missing[*]} and what they need: ${count:-some} packages. $size"
+"${apt[@]}" -y -o Dpkg::Use-Pty=0 "${install[@]}" </dev/null >/dev/null ||
+  fail "apt-get could not install them: ${missing[*]}"
