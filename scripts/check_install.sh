@@ -20,6 +20,10 @@ install_and_move() {
     -DCMAKE_INSTALL_PREFIX="$work/first" >/dev/null
   cmake --build build/optimized --parallel "$(nproc)"
   cmake --install build/optimized >/dev/null
+  cmake -S . -B build/debug-library -G Ninja -DCMAKE_BUILD_TYPE=Debug -DCMAKE_DEBUG_POSTFIX=-debug \
+    -DEVENT_BUILD_{TESTS,EXAMPLES,BENCH}=OFF -DCMAKE_INSTALL_PREFIX="$work/first" >/dev/null
+  cmake --build build/debug-library --parallel "$(nproc)"
+  cmake --install build/debug-library >/dev/null
   mv "$work/first" "$prefix"
   ! grep -rIl "$work/first" "$prefix" || fail "the files above name the prefix"
   ! grep -rIl "$source" "$prefix" || fail "the files above name the source folder"
@@ -53,8 +57,8 @@ shared_object_is_tidy() {
   readelf --dynamic --wide "$library" | grep -Eq 'SONAME.*\[libevent-cpp\.so\.[0-9]+\.[0-9]+\]' ||
     fail "no versioned soname"
   nm --dynamic --defined-only --demangle "$library" >"$work/symbols"
-  grep -q ' T event::Base::dispatch()' "$work/symbols" || fail "Base::dispatch() is not exported"
-  foreign=$(grep -Ev '^[0-9a-f]+ . ((typeinfo|typeinfo name|vtable|guard variable) for )?event::' \
+  grep -q ' T event_cpp::Base::dispatch()' "$work/symbols" || fail "Base::dispatch() is not exported"
+  foreign=$(grep -Ev '^[0-9a-f]+ . ((typeinfo|typeinfo name|vtable|guard variable) for )?event_cpp::' \
     "$work/symbols" || true)
   [[ -z $foreign ]] || fail "exports what is not its own:"$'\n'"$foreign"
 }
@@ -68,14 +72,67 @@ consumer_with_cmake() {
   "$build/consumer"
 }
 
-# consumer_with_pkg_config NAME [pkg-config option]...
+# has_assertions NAME: whether the shared library that a consumer uses has them.
+has_assertions() {
+  local library
+  library=$(ldd "$work/$1/consumer" | sed -n 's/.*=> \(.*libevent-cpp[^ ]*\).*/\1/p')
+  [[ -n $library ]] || fail "$1 does not use the shared library"
+  nm --dynamic --undefined-only "$library" | grep -q __assert_fail
+}
+
+# Of two that are installed beside each other, a project gets what goes with its own configuration.
+each_configuration_gets_its_library() {
+  local type
+  for type in Debug Release RelWithDebInfo None; do
+    consumer_with_cmake "package_$type" -DUSE=package -DCMAKE_PREFIX_PATH="$prefix" \
+      -DBUILD_SHARED_LIBS=ON -DCMAKE_BUILD_TYPE="${type/None/}"
+  done
+  has_assertions package_Debug || fail "the library for Debug has no assertions"
+  for type in Release RelWithDebInfo None; do
+    ! has_assertions "package_$type" || fail "the library for $type has assertions"
+  done
+}
+
+# consumer_with_pkg_config NAME PACKAGE [pkg-config option]...
 consumer_with_pkg_config() {
-  local program=$work/$1 directory flags
-  shift
+  local program=$work/$1 package=$2 directory flags
+  shift 2
   directory=$(dirname "$(find "$prefix" -name event-cpp.pc)")
-  read -ra flags < <(PKG_CONFIG_PATH=$directory pkg-config "$@" --cflags --libs event-cpp)
+  read -ra flags < <(PKG_CONFIG_PATH=$directory pkg-config "$@" --cflags --libs "$package")
   g++ -std=c++20 tests/consumer/consumer.cpp -o "$program" "${flags[@]}"
   LD_LIBRARY_PATH=$(dirname "$directory") "$program"
+}
+
+# Runs a command with a /usr/local and an /etc of its own, which takes root.
+with_own_places() {
+  mkdir -p "$work/local"
+  [[ -e $work/etc ]] || cp -a /etc "$work/etc"
+  unshare --mount bash -c 'mount --bind "$0/local" /usr/local && mount --bind "$0/etc" /etc && "$@"' \
+    "$work" "$@"
+}
+
+# What the README says to type, from the installation in /usr/local to a program that runs.
+commands_of_readme() {
+  if [[ $(id -u) -ne 0 ]] || ! with_own_places true 2>/dev/null; then
+    echo "  not tried: it takes root, and mounts of its own"
+    return
+  fi
+  mkdir "$work/readme"
+  python3 - "$work/readme" >"$work/readme/commands.sh" <<'EOF'
+import pathlib, re, sys
+blocks = re.findall(r"^```sh\n(.*?)^```$", pathlib.Path("README.md").read_text(encoding="utf-8"), re.M | re.S)
+install = "".join(block for block in blocks if "--install" in block)
+compile = "".join(block for block in blocks if block.startswith("c++")).splitlines()
+assert install.count("--install") == 2 and len(compile) == 2, "the README has other commands"
+print("set -ex")
+print(re.sub(r"(?<= )(build(-debug)?)(?=\s)", rf"{sys.argv[1]}/\1", install))
+for i, line in enumerate(compile):
+    print(line.replace("program.cpp", "tests/consumer/consumer.cpp"), f"-o {sys.argv[1]}/program{i}")
+    print(f"{sys.argv[1]}/program{i}")
+EOF
+  CMAKE_BUILD_PARALLEL_LEVEL=$(nproc) with_own_places env -u LD_LIBRARY_PATH -u PKG_CONFIG_PATH \
+    bash "$work/readme/commands.sh" >"$work/readme/log" 2>&1 ||
+    { tail -n 20 "$work/readme/log" && fail "the commands of the README do not work"; }
 }
 
 echo "Install, and move what was installed"
@@ -88,10 +145,15 @@ echo "find_package, static"
 consumer_with_cmake package_static -DUSE=package -DCMAKE_PREFIX_PATH="$prefix"
 echo "find_package, shared"
 consumer_with_cmake package_shared -DUSE=package -DCMAKE_PREFIX_PATH="$prefix" -DBUILD_SHARED_LIBS=ON
+echo "find_package, each configuration"
+each_configuration_gets_its_library
 echo "pkg-config, shared"
-consumer_with_pkg_config pkg_config_shared
+consumer_with_pkg_config pkg_config_shared event-cpp
+consumer_with_pkg_config pkg_config_debug event-cpp-debug
 echo "pkg-config, static"
-consumer_with_pkg_config pkg_config_static --static -static
+consumer_with_pkg_config pkg_config_static event-cpp --static -static
+echo "The commands of the README, in /usr/local"
+commands_of_readme
 echo "add_subdirectory"
 consumer_with_cmake subdirectory -DUSE=subdirectory -DEVENT_SOURCE="$source" -DCMAKE_UNITY_BUILD=ON
 echo "FetchContent, shared"
