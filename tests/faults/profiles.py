@@ -27,6 +27,9 @@ BEHAVIOUR = ("*EveryBackend*:*Signals*:*Children*:*Embedded*:*ChosenBackend*:*Fa
 WITHOUT_SIGNALFD = {
     "*Blocked*:*EveryThreadBlocks*:*TouchesNothingOfTheParentsInAChildThatOnlyDestroys*":
         "a signal that every thread has blocked needs a signalfd",
+    "*Children.AreNotAttachedIfNoDescriptorIsLeft*:"
+    "*Children.AreNotAttachedIfTheKernelHasNoRoomForTheirDescriptor*":
+        "they block SIGCHLD, which then needs a signalfd where there is no pidfd",
 }
 WITHOUT_TIMERFD = {
     "*OnBoottime*": "a base on boottime needs a timerfd, and its constructor says so",
