@@ -95,8 +95,8 @@ void add_descriptors(std::map<std::string_view, Run>& all) {
 template <class C>
 void add_timers(std::map<std::string_view, Run>& all) {
   if constexpr (HasTimer<C>) {
-    all["timers"] = [](Sizes sizes) { return serve_new<Timers<C>>(sizes.size); };
-    all["timers-fire"] = [](Sizes sizes) { return serve_new<Firing<C>>(sizes.size); };
+    all["timers"] = [](Sizes sizes) { return serve_new<Timers<C>>(sizes.size, sizes.active); };
+    all["timers-fire"] = [](Sizes sizes) { return serve_new<Firing<C>>(sizes.size, sizes.active); };
     all["late"] = [](Sizes) { return serve_new<Lateness<C>>(); };
   }
 }

@@ -21,7 +21,7 @@ using test::Random;
 
 void run_timer_queue(Bytes bytes) {
   Random random(bytes);
-  test::TimerScript script(random, 1 + random.below(60));
+  test::TimerScript script(random, 1 + random.below(60), 1 + random.below(40));
   while (!random.used_up()) {
     script.step();
     script.expect_agreement();

@@ -282,6 +282,135 @@ TEST_P(Timers, MayBeRemovedInAnyOrder) {
   }
 }
 
+// The rest of those with the same deadline when the first of them was found due.
+class TiedTimers : public Timers {
+ protected:
+  // Ten at 10, of which the first one was popped.
+  TiedTimers() {
+    for (Node* const node : made) queue.set(*node, at(10));
+    queue.pop(*queue.due(at(10)));
+  }
+
+  std::vector<Node*> made = make(10);
+};
+
+INSTANTIATE_TEST_SUITE_P(Descriptor, TiedTimers, testing::Values(-1, 5),
+                         [](const auto& about) { return about.param < 0 ? "Without" : "With"; });
+
+TEST_P(TiedTimers, AreCountedAndSeen) {
+  std::set<const Node*> seen;
+  queue.for_each([&](const Node& node) { seen.insert(&node); });
+
+  EXPECT_EQ(queue.size(), 9U);
+  EXPECT_EQ(queue.deadline(*made[5]), at(10));
+  EXPECT_EQ(seen, std::set<const Node*>(made.begin() + 1, made.end()));
+  EXPECT_TRUE(queue.check_invariants());
+}
+
+TEST_P(TiedTimers, MayBeRemoved) {
+  for (const int i : {1, 2, 5, 9}) queue.remove(*made[i]);
+
+  EXPECT_EQ(queue.size(), 5U);
+  EXPECT_TRUE(queue.check_invariants());
+  EXPECT_EQ(pop_due(at(10)), (std::vector{made[3], made[4], made[6], made[7], made[8]}));
+  EXPECT_TRUE(queue.check_invariants());
+}
+
+TEST_P(TiedTimers, MayAllBeRemoved) {
+  Node& later = make();
+  queue.set(later, at(11));
+  for (Node* const node : made) queue.remove(*node);
+
+  EXPECT_EQ(queue.next(), at(11));
+  EXPECT_EQ(pop_due(at(20)), (std::vector{&later}));
+  EXPECT_TRUE(queue.empty());
+}
+
+TEST_P(TiedTimers, MayBeMovedLater) {
+  for (const int i : {1, 4, 9, 3}) queue.set(*made[i], at(15));
+
+  EXPECT_EQ(pop_due(at(10)), (std::vector{made[2], made[5], made[6], made[7], made[8]}));
+  EXPECT_TRUE(queue.check_invariants());
+  EXPECT_EQ(pop_due(at(15)), (std::vector{made[1], made[4], made[9], made[3]}));
+}
+
+TEST_P(TiedTimers, MayBeMovedEarlier) {
+  queue.set(*made[4], at(7));
+
+  EXPECT_TRUE(queue.check_invariants());
+  EXPECT_EQ(pop_due(at(10)), (std::vector{made[4], made[1], made[2], made[3], made[5], made[6],
+                                          made[7], made[8], made[9]}));
+}
+
+TEST_P(TiedTimers, ComeAfterTheOthersWhenTheyAreSetAgain) {
+  queue.set(*made[3], at(10));
+
+  EXPECT_EQ(pop_due(at(10)), (std::vector{made[1], made[2], made[4], made[5], made[6], made[7],
+                                          made[8], made[9], made[3]}));
+}
+
+TEST_P(TiedTimers, ComeBeforeThoseThatAreSetToTheirDeadlineMeanwhile) {
+  const std::vector<Node*> others = make(5);
+  for (Node* const node : others) queue.set(*node, at(10));
+  std::vector<Node*> expected(made.begin() + 1, made.end());
+  expected.insert(expected.end(), others.begin(), others.end());
+
+  EXPECT_EQ(pop_due(at(10)), expected);
+}
+
+TEST_P(TiedTimers, ComeAfterThoseThatAreSetEarlierMeanwhile) {
+  const std::vector<Node*> others = make(5);
+  for (Node* const node : others) queue.set(*node, at(8));
+  std::vector<Node*> expected = others;
+  expected.insert(expected.end(), made.begin() + 1, made.end());
+
+  EXPECT_EQ(pop_due(at(10)), expected);
+}
+
+TEST_P(TiedTimers, KeepTheirOrderWhenAnEarlierOneComesAndGoes) {
+  Node& other = make();
+  queue.set(other, at(8));
+  queue.remove(other);
+
+  EXPECT_TRUE(queue.check_invariants());
+  EXPECT_EQ(pop_due(at(10)), std::vector(made.begin() + 1, made.end()));
+}
+
+TEST_P(TiedTimers, KeepTheirOrderWhenRoomIsMade) {
+  queue.reserve(1000);
+  EXPECT_TRUE(queue.check_invariants());
+  const std::vector<Node*> others = make(10'000);
+  for (Node* const node : others) queue.set(*node, at(11));
+
+  EXPECT_TRUE(queue.check_invariants());
+  EXPECT_EQ(pop_due(at(10)), std::vector(made.begin() + 1, made.end()));
+  EXPECT_EQ(pop_due(at(11)), others);
+}
+
+TEST_P(TiedTimers, AreForgottenWhenTheQueueIsCleared) {
+  std::set<Node*> cleared;
+
+  queue.clear([&](Node& node) { cleared.insert(&node); });
+
+  EXPECT_TRUE(queue.empty());
+  EXPECT_EQ(cleared, std::set(made.begin() + 1, made.end()));
+}
+
+TEST_P(Timers, WithEqualDeadlinesComeInOrderAmongOthersThatWereMovedOrRemoved) {
+  const std::vector<Node*> made = make(600);
+  std::vector<Node*> expected;
+  for (Node* const node : made) queue.set(*node, at(10));
+  for (std::size_t i = 0; i < made.size(); ++i) {
+    if (i % 3 == 0) queue.remove(*made[i]);
+    if (i % 3 == 1) queue.set(*made[i], at(i % 2 == 0 ? 11 : 12));
+    if (i % 3 == 2) expected.push_back(made[i]);
+  }
+
+  EXPECT_EQ(pop_due(at(10)), expected);
+  EXPECT_TRUE(queue.check_invariants());
+  EXPECT_EQ(pop_due(at(12)).size(), 200U);
+}
+
 TEST_P(Timers, GetAnotherDeadlineWhereTheyAreDue) {
   const std::vector<Node*> made = make(3);
   for (std::size_t i = 0; i < 3; ++i) queue.set(*made[i], at(10 + static_cast<int>(i)));
@@ -349,9 +478,11 @@ TEST_P(Timers, AreAsBeforeIfThereIsNoMemoryForTheFirstOfThem) {
 
 TEST(TimersWithoutDescriptor, KeepHavingNoneWhateverIsKeptOfThem) {
   Node node = make_node(-1);
+  Node below = make_node(-1);
   TimerQueue queue;
 
   queue.set(node, at(10));
+  queue.set(below, at(10));
   EXPECT_EQ(node.timer_form, TimerForm::compact);
   EXPECT_EQ(node.fd(), -1);
   queue.set(node, at(20));
@@ -359,6 +490,20 @@ TEST(TimersWithoutDescriptor, KeepHavingNoneWhateverIsKeptOfThem) {
   EXPECT_EQ(node.fd(), -1);
   queue.remove(node);
   EXPECT_EQ(node.fd(), -1);
+}
+
+TEST(TimersWithoutDescriptor, AreMovedLaterInTheirEntryIfNothingIsBelow) {
+  std::deque<Node> nodes(5, make_node(-1));
+  TimerQueue queue;
+  for (Node& node : nodes) queue.set(node, at(10));
+  const CountingCall reallocations(Call::realloc);
+
+  queue.set(nodes[2], at(20));
+
+  EXPECT_EQ(reallocations.count(), 0U);
+  EXPECT_EQ(nodes[2].timer_form, TimerForm::compact);
+  EXPECT_EQ(queue.deadline(nodes[2]), at(20));
+  EXPECT_TRUE(queue.check_invariants());
 }
 
 TEST(TimersWithoutDescriptor, HaveNoDeadlineOnceTheyArePopped) {
@@ -390,18 +535,30 @@ TEST(TimersWithoutDescriptor, AreMovedLaterAtOnceWithoutMemory) {
   EXPECT_EQ(queue.due(at(20)), &nodes[0]);
 }
 
+void expect_as_model(unsigned seed, std::size_t nodes, Duration::rep grid, int steps) {
+  SCOPED_TRACE(testing::Message() << "seed " << seed << ", " << nodes << " nodes, grid " << grid);
+  Random random(seed);
+  TimerScript script(random, nodes, grid);
+  for (int step = 0; step < steps; ++step) {
+    script.step();
+    script.expect_agreement();
+    if (testing::Test::HasFatalFailure()) return;
+  }
+  script.take_all();
+  script.expect_agreement();
+}
+
 TEST(TimerQueue, DoesWhatAModelDoes) {
   for (const unsigned seed : kSeeds) {
-    SCOPED_TRACE(testing::Message() << "seed " << seed);
-    Random random(seed);
-    TimerScript script(random, seed % 3 == 0 ? 600 : seed % 3 == 1 ? 60 : 12);
-    for (int step = 0; step < 15'000; ++step) {
-      script.step();
-      script.expect_agreement();
-      if (testing::Test::HasFatalFailure()) return;
+    for (const std::size_t nodes : {12, 60, 600}) expect_as_model(seed, nodes, 1, 3000);
+  }
+}
+
+TEST(TimerQueue, DoesWhatAModelDoesIfManyDeadlinesAreEqual) {
+  for (const unsigned seed : kSeeds) {
+    for (const std::size_t nodes : {2, 3, 6, 60, 300}) {
+      expect_as_model(seed, nodes, seed % 2 == 0 ? 10 : 40, 3000);
     }
-    script.take_all();
-    script.expect_agreement();
   }
 }
 

@@ -15,17 +15,31 @@
 
 namespace bench {
 
+// A delay for each timer, drawn from the range. Each delay is drawn once for `shared` timers that are
+// next to each other, as if a server had set these in one iteration.
+inline std::vector<std::int64_t> draw_delays(std::mt19937_64& random, std::size_t count,
+                                             std::size_t shared, std::int64_t least,
+                                             std::int64_t most) {
+  std::uniform_int_distribution<std::int64_t> delay(least, most);
+  std::vector<std::int64_t> delays;
+  while (delays.size() < count) {
+    const std::size_t left = count - delays.size();
+    delays.insert(delays.end(), std::min(shared, left), delay(random));
+  }
+  return delays;
+}
+
 // A cycle adds all timers, with deadlines of 5 to 60 seconds, pushes each back by a minute in
 // random order, and cancels them in another.
 template <HasTimer C>
 class Timers {
  public:
-  explicit Timers(std::size_t count) : timers_(count), order_(count), other_order_(count) {
-    std::uniform_int_distribution<std::int64_t> delay(5 * kSecond, kMinute);
-    for (std::size_t i = 0; i < count; ++i) {
-      timers_.add(loop_, Fired{this});
-      delays_.push_back(delay(random_));
-    }
+  Timers(std::size_t count, std::size_t shared)
+      : timers_(count),
+        delays_(draw_delays(random_, count, shared, 5 * kSecond, kMinute)),
+        order_(count),
+        other_order_(count) {
+    for (std::size_t i = 0; i < count; ++i) timers_.add(loop_, Fired{this});
     std::iota(order_.begin(), order_.end(), 0U);
     other_order_ = order_;
     std::shuffle(order_.begin(), order_.end(), random_);
@@ -90,13 +104,10 @@ class Timers {
 template <HasTimer C>
 class Firing {
  public:
-  explicit Firing(std::size_t count) : timers_(count) {
-    std::mt19937_64 random(42);
-    std::uniform_int_distribution<std::int64_t> delay(kMillisecond, 3 * kMillisecond);
-    for (std::size_t i = 0; i < count; ++i) {
-      timers_.add(loop_, Fired{this});
-      delays_.push_back(delay(random));
-    }
+  Firing(std::size_t count, std::size_t shared)
+      : timers_(count),
+        delays_(draw_delays(random_, count, shared, kMillisecond, 3 * kMillisecond)) {
+    for (std::size_t i = 0; i < count; ++i) timers_.add(loop_, Fired{this});
   }
 
   Figures run(std::uint64_t operations) {
@@ -129,6 +140,7 @@ class Firing {
     return now() - start;
   }
 
+  std::mt19937_64 random_{42};
   typename C::Loop loop_;
   Pinned<typename C::template Timer<Fired>> timers_;
   std::vector<std::int64_t> delays_;

@@ -5,58 +5,10 @@
 
 namespace event_cpp::detail {
 
-// Where an entry belongs among those of the same key; nothing if it does not matter: it will not be
-// due by this key.
-[[gnu::noinline]] std::optional<std::uint32_t> TimerQueue::rank(
-    Entry entry, const Extension* extension) const noexcept {
-  if (is_dead(entry)) return std::nullopt;
-  if (!entry.is_extended()) return entry.node().sequence;
-  if (extension->deadline() > entry.key) return std::nullopt;
-  return extension->sequence();
-}
-
-namespace {
-
-// By the difference, so that the order survives the wrap of the counter.
-bool was_set_before(std::uint32_t a, std::uint32_t b) noexcept {
-  return static_cast<std::int32_t>(a - b) < 0;
-}
-
-}  // namespace
-
-// Not over one that does not matter by itself: others may be below it.
-[[gnu::noinline]] bool TimerQueue::rises_over_equal(Entry entry, const Extension* extension,
-                                                    std::uint32_t parent) const noexcept {
-  const auto own = rank(entry, extension);
-  if (!own) return false;
-  for (std::uint32_t above = parent; heap_[above].key == entry.key; above = parent_of(above)) {
-    const auto other = rank(heap_[above], extension_at(above));
-    if (other) return was_set_before(*own, *other);
-    if (above == 0) break;
-  }
-  return false;
-}
-
-// One that does not matter goes first: others may be below it.
-[[gnu::noinline]] bool TimerQueue::is_before_equal(const Entry& a, const Entry& b) const noexcept {
-  const auto rank_of = [this](const Entry& entry) {
-    return rank(entry, extension_at(static_cast<std::size_t>(&entry - heap_.data())));
-  };
-  const auto first = rank_of(a);
-  if (!first) return true;
-  const auto second = rank_of(b);
-  return second && was_set_before(*first, *second);
-}
-
-inline bool TimerQueue::is_before(const Entry& a, const Entry& b) const noexcept {
-  if (a.key != b.key) return a.key < b.key;
-  return is_before_equal(a, b);
-}
-
 std::uint32_t TimerQueue::least_of(std::uint32_t first, std::uint32_t end) const noexcept {
   std::uint32_t least = first;
   while (++first < end) {
-    if (is_before(heap_[first], heap_[least])) least = first;
+    if (heap_[first].key < heap_[least].key) least = first;
   }
   return least;
 }
@@ -64,9 +16,9 @@ std::uint32_t TimerQueue::least_of(std::uint32_t first, std::uint32_t end) const
 // As a knockout: two of the three comparisons do not wait for another one.
 inline std::uint32_t TimerQueue::least_of_four(std::uint32_t first) const noexcept {
   const Entry* const four = &heap_[first];
-  const std::uint32_t low = is_before(four[1], four[0]) ? 1 : 0;
-  const std::uint32_t high = is_before(four[3], four[2]) ? 3 : 2;
-  return first + (is_before(four[high], four[low]) ? high : low);
+  const std::uint32_t low = four[1].key < four[0].key ? 1 : 0;
+  const std::uint32_t high = four[3].key < four[2].key ? 3 : 2;
+  return first + (four[high].key < four[low].key ? high : low);
 }
 
 inline void TimerQueue::copy(std::uint32_t from, std::uint32_t to) noexcept {
@@ -77,33 +29,59 @@ inline void TimerQueue::copy(std::uint32_t from, std::uint32_t to) noexcept {
     extensions_[to] = extensions_[from];
 }
 
-// Puts an entry at `place`, which is free, or above it. The extension is not in the way.
-[[gnu::always_inline]] inline void TimerQueue::rise(std::uint32_t place, Entry entry,
-                                                    const Extension* extension) noexcept {
-  while (place > 0) {
-    const std::uint32_t parent = parent_of(place);
-    const TimePoint above = heap_[parent].key;
-    if (entry.key > above) break;
-    if (entry.key == above && !rises_over_equal(entry, extension, parent)) break;
-    copy(parent, place);
-    place = parent;
+// Puts an entry at `index`, which is free, or above it. The extension is not in the way.
+[[gnu::always_inline]] inline void TimerQueue::sift_up(std::uint32_t index, Entry entry,
+                                                       const Extension* extension) noexcept {
+  while (index > 0 && entry.key < heap_[parent_of(index)].key) {
+    copy(parent_of(index), index);
+    index = parent_of(index);
   }
-  heap_[place] = entry;
-  entry.node().timer = place;
-  if (entry.is_extended()) extensions_[place] = *extension;
+  heap_[index] = entry;
+  entry.node().timer = index;
+  if (entry.is_extended()) extensions_[index] = *extension;
 }
 
-std::uint32_t TimerQueue::rise_new(std::uint32_t place, Entry entry) noexcept {
+std::uint32_t TimerQueue::sift_new_up(std::uint32_t index, Entry entry) noexcept {
   do {
-    copy(parent_of(place), place);
-    place = parent_of(place);
-  } while (place > 0 && entry.key < heap_[parent_of(place)].key);
-  heap_[place] = entry;
-  return entry.node().timer = place;
+    copy(parent_of(index), index);
+    index = parent_of(index);
+  } while (index > 0 && entry.key < heap_[parent_of(index)].key);
+  heap_[index] = entry;
+  return entry.node().timer = index;
+}
+
+// Moves a hole down to the last level, past the least child each time. Returns where it is then.
+[[gnu::always_inline]] inline std::uint32_t TimerQueue::sift_hole_down(
+    std::uint32_t index) noexcept {
+  const auto size = static_cast<std::uint32_t>(heap_.size());
+  std::uint32_t child = first_child_of(index);
+  for (; child + kArity <= size; child = first_child_of(index)) {
+    const std::uint32_t least = least_of_four(child);
+    copy(least, index);
+    index = least;
+  }
+  if (child >= size) return index;
+  const std::uint32_t least = least_of(child, size);
+  copy(least, index);
+  return least;
+}
+
+// Puts an entry at `index`, which is free, or below it. It belongs near the last level nearly
+// always: so the hole is moved there without looking at the entry, which then goes up if it must.
+[[gnu::always_inline]] inline void TimerQueue::replace(std::uint32_t index, Entry entry,
+                                                       const Extension* extension) noexcept {
+  sift_up(sift_hole_down(index), entry, extension);
+}
+
+// Fills the hole at `index` with the last entry.
+inline void TimerQueue::take_out(std::uint32_t index) noexcept {
+  heap_.pop_back();
+  const std::size_t last = heap_.size();
+  if (index != last) replace(index, heap_[last], extension_at(last));
 }
 
 void TimerQueue::add_slowly(Node& node, TimePoint deadline) {
-  if (heap_.size() + popped_ >= heap_.capacity()) grow();
+  if (heap_.size() + reserved_ >= heap_.capacity()) grow();
   if (node.descriptor == -1) return add_compact(node, deadline);
   if (extensions_.capacity() == 0) make_extensions();
   add_extended(node, deadline);
@@ -111,53 +89,212 @@ void TimerQueue::add_slowly(Node& node, TimePoint deadline) {
 
 void TimerQueue::add_extended(Node& node, TimePoint deadline) noexcept {
   node.timer_form = TimerForm::extended;
-  const std::uint32_t place = place_new({deadline, node, true});
-  extensions_[place] = Extension(deadline, next_sequence_++);
+  const std::uint32_t index = append({deadline, node, true});
+  extensions_[index] = Extension(deadline, next_sequence_++);
 }
 
-// Moves a gap down to the last floor, by the least of the children each time. Returns where it is.
-[[gnu::always_inline]] inline std::uint32_t TimerQueue::sink_gap(std::uint32_t place) noexcept {
-  const auto size = static_cast<std::uint32_t>(heap_.size());
-  std::uint32_t child = first_child_of(place);
-  for (; child + kArity <= size; child = first_child_of(place)) {
-    const std::uint32_t least = least_of_four(child);
-    copy(least, place);
-    place = least;
+// What postpone() cannot do.
+void TimerQueue::move(Node& node, TimePoint deadline) noexcept {
+  if (node.timer == kNowhere) {
+    --reserved_;  // so there is room
+    return node.timer_form == TimerForm::compact ? add_compact(node, deadline)
+                                                 : add_extended(node, deadline);
   }
-  if (child >= size) return place;
-  const std::uint32_t least = least_of(child, size);
-  copy(least, place);
-  return least;
+  return_ties();
+  const bool compact = node.timer_form == TimerForm::compact;
+  const std::uint32_t index = node.timer;
+  const TimePoint key = heap_[index].key;
+  const Extension extension(deadline, next_sequence_++);
+  if (compact) {
+    node.sequence = extension.sequence();
+  } else {
+    extensions_[index] = extension;
+  }
+  if (deadline < key) {
+    sift_up(index, {deadline, node}, &extension);
+  } else if (compact && deadline > key) {
+    replace(index, {deadline, node}, &extension);
+    drop_first_tombstones();
+  }
 }
 
-// Closes the gap at `place` with the last entry, which belongs near the last floor nearly always:
-// so the gap is moved there without a look at it, and it goes up from there, if it must.
-inline void TimerQueue::take_out(std::uint32_t place) noexcept {
-  heap_.pop_back();
-  const std::size_t last = heap_.size();
-  if (place != last) rise(sink_gap(place), heap_[last], extension_at(last));
+// Replaces the root, which goes, with the next tie. Returns false if there is none left.
+inline bool TimerQueue::put_next_tie() noexcept {
+  const auto index = static_cast<std::uint32_t>(first_tie());
+  const Entry& tie = heap_[index];
+  if (heap_[0].key != ties_key_ || tie.key != ties_key_ || is_tombstone(tie)) [[unlikely]]
+    return put_next_tie_slowly();
+  copy(index, 0);
+  --ties_;
+  --reserved_;
+  return true;
 }
 
-// What remove() finds too seldom to look for it: the first one, a node that was popped, or one that
-// is not timed.
-void TimerQueue::remove_first(std::uint32_t place, TimerForm form) noexcept {
-  if (place == kNowhere) {
-    if (form != TimerForm::none) --popped_;
+// What remove() seldom meets: the root, a node that was popped, or one that is not timed.
+void TimerQueue::remove_rare(std::uint32_t index, TimerForm form) noexcept {
+  if (index == kNowhere) {
+    if (form != TimerForm::none) --reserved_;
     return;
   }
+  remove_root();
+}
+
+void TimerQueue::remove_root() noexcept {
+  if (ties_ != 0 && put_next_tie()) return;
   take_out(0);
-  drop_dead_first();
+  drop_first_tombstones();
+}
+
+// Gives the node at the root another deadline, which is not before its key.
+void TimerQueue::replace_root(Node& node, const Extension& extension) noexcept {
+  const Entry entry(extension.deadline(), node);
+  if (ties_ != 0 && put_next_tie()) {
+    const std::uint32_t index = append(entry);
+    if (entry.is_extended()) extensions_[index] = extension;
+    return;
+  }
+  replace(0, entry, &extension);
+  drop_first_tombstones();
+}
+
+// If the root was moved later it is sifted down; if it is tied the ties are put in order.
+Node* TimerQueue::due_slowly(TimePoint now) noexcept {
+  while (!heap_.empty() && heap_[0].key <= now) {
+    Node& node = heap_[0].node();
+    if (heap_[0].is_extended() && extensions_[0].deadline() > heap_[0].key) {
+      replace_root(node, Extension(extensions_[0]));
+      continue;
+    }
+    if (is_root_tied()) collect_ties();
+    return &heap_[0].node();
+  }
+  return nullptr;
+}
+
+void TimerQueue::pop(Node& node) noexcept {
+  remove_root();
+  node.timer = kNowhere;
+  ++reserved_;
+}
+
+void TimerQueue::move_first(Node& node, TimePoint deadline) noexcept {
+  const Extension extension(deadline, next_sequence_++);
+  if (node.timer_form == TimerForm::compact) node.sequence = extension.sequence();
+  replace_root(node, extension);
+}
+
+// Moves the entries that have the root's key out of the heap, and sorts them by sequence number.
+[[gnu::noinline]] void TimerQueue::collect_ties() noexcept {
+  if (ties_ != 0) {
+    if (heap_[0].key == ties_key_) return;  // the others in the heap were set after the ties
+    return_ties();
+  }
+  ties_key_ = heap_[0].key;
+  for (std::uint32_t child = kArity; child > 0; --child) {
+    if (is_tied(child)) collect_ties_below(child);
+  }
+  add_tie(heap_[0], 0);  // it also stays where it is until the first one replaces it
+  Entry* const ties = heap_.data() + first_tie();
+  Entry* const end = ties + ties_;
+  // While they are sorted, the age of each stands in the place of the key. Counted from the next
+  // one, the sequence numbers are in order also where they wrapped.
+  bool sorted = true;
+  TimePoint previous{};
+  for (Entry* tie = ties; tie != end; ++tie) {
+    if (!tie->is_extended()) tie->key = age(tie->node().sequence);
+    sorted &= previous <= tie->key;
+    previous = tie->key;
+  }
+  if (!sorted) {
+    std::sort(ties, end, [](const Entry& a, const Entry& b) { return a.key < b.key; });
+  }
+  auto index = static_cast<std::uint32_t>(first_tie());
+  for (Entry* tie = ties; tie != end; ++tie, ++index) {
+    if (tie->is_extended()) {
+      const auto sequence = static_cast<std::uint32_t>(tie->key.time_since_epoch().count());
+      extensions_[index].set(ties_key_, sequence + next_sequence_);
+    }
+    tie->key = ties_key_;
+    tie->node().timer = index;
+  }
+  put_next_tie();
+}
+
+// From the end of the array to its front, so that ties that were set one after the other, and never
+// moved, are in order already.
+void TimerQueue::collect_ties_below(std::uint32_t index) noexcept {
+  for (std::uint32_t child = first_child_of(index) + kArity; child-- > first_child_of(index);) {
+    if (is_tied(child)) collect_ties_below(child);
+  }
+  // The last entry fills the hole; if it is a tie itself it must go first.
+  while (is_tied(index)) {
+    const auto last = static_cast<std::uint32_t>(heap_.size() - 1);
+    const std::uint32_t taken = is_tied(last) ? last : index;
+    const Entry entry = heap_[taken];
+    if (entry.is_extended() && extensions_[taken].deadline() > ties_key_) {
+      const Extension extension = extensions_[taken];
+      replace(taken, {extension.deadline(), entry.node()}, &extension);
+      continue;
+    }
+    const Entry filler = heap_[last];
+    heap_.pop_back();
+    if (is_tombstone(entry)) {
+      --tombstones_;
+    } else {
+      add_tie(entry, taken);
+    }
+    if (taken != last) replace(taken, filler, extension_at(last));
+  }
+}
+
+bool TimerQueue::put_next_tie_slowly() noexcept {
+  if (heap_[0].key != ties_key_) {  // an earlier deadline was set meanwhile
+    return_ties();
+    return false;
+  }
+  // Ties that were removed, or moved later by postpone(), are passed over.
+  for (std::size_t i = first_tie(); i < heap_.capacity(); ++i) {
+    const Entry tie = heap_[i];
+    if (!is_tombstone(tie) && tie.key == ties_key_) return put_next_tie();
+    --ties_;
+    --reserved_;
+    if (is_tombstone(tie)) {
+      --tombstones_;
+    } else {
+      append(tie);  // a changed key means that it has no extension
+    }
+  }
+  return false;
+}
+
+// Puts the ties back into the heap: before what they cannot stand, and what is too rare to care.
+void TimerQueue::return_ties() noexcept {
+  while (ties_ != 0) {
+    const std::size_t from = first_tie();
+    const Entry tie = heap_[from];
+    --ties_;
+    --reserved_;
+    if (is_tombstone(tie)) {
+      --tombstones_;
+    } else if (tie.is_extended()) {
+      const Extension extension = extensions_[from];
+      extensions_[append(tie)] = extension;
+    } else {
+      append(tie);
+    }
+  }
 }
 
 void TimerQueue::tidy() noexcept {
-  most_dead_ = heap_.size() / 2;
-  // There are some on the last floor, for that is three quarters of the heap.
-  while (dead_ > most_dead_) tidy_some();
+  return_ties();
+  most_tombstones_ = heap_.size() / 2;
+  // There are some on the last level, for that is three quarters of the heap.
+  while (tombstones_ > most_tombstones_) tidy_some();
 }
 
-// Overwrites some entries of nobody on the last floor with somebody's from the end of the array.
-// Both are looked for before any is moved, so that no branch depends on which are nobody's; and in
-// the order of the array, so that memory is not waited for.
+// Overwrites some tombstones on the last level with entries from the end of the array. Both are
+// looked for before any is moved, so that no branch depends on which are tombstones; and in the
+// order of the array, so that memory is not waited for.
 void TimerQueue::tidy_some() noexcept {
   constexpr std::uint32_t kAtOnce = 64;
   const Entry* const heap = heap_.data();
@@ -165,89 +302,44 @@ void TimerQueue::tidy_some() noexcept {
   const std::uint32_t first_leaf = parent_of(size - 1) + 1;
   std::uint32_t next = tidied_ < first_leaf || tidied_ >= size ? first_leaf : tidied_;
   const std::uint32_t stop = std::min(next + kAtOnce, size);
-  std::array<std::uint32_t, kAtOnce> gaps;
-  std::uint32_t gap_count = 0;
+  std::array<std::uint32_t, kAtOnce> holes;
+  std::uint32_t hole_count = 0;
   for (; next < stop; ++next) {
-    gaps[gap_count] = next;
-    gap_count += is_dead(heap[next]) ? 1 : 0;
+    holes[hole_count] = next;
+    hole_count += is_tombstone(heap[next]) ? 1 : 0;
   }
   tidied_ = stop;
   std::array<std::uint32_t, kAtOnce> living;
   std::uint32_t found = 0;
   std::uint32_t end = size;
-  while (found < gap_count && end > gaps[found] + 1) {
+  while (found < hole_count && end > holes[found] + 1) {
     living[found] = --end;
-    found += is_dead(heap[end]) ? 0 : 1;
+    found += is_tombstone(heap[end]) ? 0 : 1;
   }
   for (std::uint32_t i = 0; i < found; ++i) {
-    if (heap[living[i]].key > heap[parent_of(gaps[i])].key) [[likely]] {
-      copy(living[i], gaps[i]);
+    if (heap[living[i]].key >= heap[parent_of(holes[i])].key) [[likely]] {
+      copy(living[i], holes[i]);
     } else {
-      rise(gaps[i], heap[living[i]], extension_at(living[i]));
+      sift_up(holes[i], heap[living[i]], extension_at(living[i]));
     }
   }
-  dead_ -= size - end;
+  tombstones_ -= size - end;
   heap_.truncate(end);
-  drop_dead_end();
+  drop_last_tombstones();
 }
 
-void TimerQueue::drop_dead_end() noexcept {
-  while (!heap_.empty() && is_dead(heap_[heap_.size() - 1])) {
+void TimerQueue::drop_last_tombstones() noexcept {
+  while (!heap_.empty() && is_tombstone(heap_[heap_.size() - 1])) {
     heap_.pop_back();
-    --dead_;
+    --tombstones_;
   }
 }
 
-void TimerQueue::drop_dead_first_slowly() noexcept {
+void TimerQueue::drop_first_tombstones_slowly() noexcept {
   do {
-    --dead_;
+    --tombstones_;
     take_out(0);
-  } while (!heap_.empty() && is_dead(heap_[0]));
-}
-
-// What postpone() cannot do.
-void TimerQueue::move(Node& node, TimePoint deadline) noexcept {
-  const std::uint32_t place = node.timer;
-  if (place == kNowhere) {
-    --popped_;  // so there is room
-    return node.timer_form == TimerForm::compact ? add_compact(node, deadline)
-                                                 : add_extended(node, deadline);
-  }
-  const Extension extension(deadline, next_sequence_++);
-  if (node.timer_form == TimerForm::compact) node.sequence = extension.sequence();
-  if (deadline < heap_[place].key) return rise(place, {deadline, node}, &extension);
-  if (node.timer_form == TimerForm::extended && deadline > heap_[place].key) {
-    extensions_[place] = extension;
-    return;
-  }
-  rise(sink_gap(place), {deadline, node}, &extension);
-  drop_dead_first();
-}
-
-// Puts nodes at the top that were moved later where they belong, until one is due.
-Node* TimerQueue::due_slowly(TimePoint now) noexcept {
-  while (!heap_.empty() && heap_[0].key <= now) {
-    Node& node = heap_[0].node();
-    if (!heap_[0].is_extended() || extensions_[0].deadline() == heap_[0].key) return &node;
-    const Extension extension = extensions_[0];
-    rise(sink_gap(0), {extension.deadline(), node}, &extension);
-    drop_dead_first();
-  }
-  return nullptr;
-}
-
-void TimerQueue::pop(Node& node) noexcept {
-  take_out(0);
-  node.timer = kNowhere;
-  ++popped_;
-  drop_dead_first();
-}
-
-void TimerQueue::move_first(Node& node, TimePoint deadline) noexcept {
-  const Extension extension(deadline, next_sequence_++);
-  if (node.timer_form == TimerForm::compact) node.sequence = extension.sequence();
-  rise(sink_gap(0), {deadline, node}, &extension);
-  drop_dead_first();
+  } while (!heap_.empty() && is_tombstone(heap_[0]));
 }
 
 std::optional<TimePoint> TimerQueue::deadline(const Node& node) const noexcept {
@@ -256,16 +348,18 @@ std::optional<TimePoint> TimerQueue::deadline(const Node& node) const noexcept {
   return heap_[node.timer].key;
 }
 
-// So many may be timed, and as many be left behind.
+// So many may be timed, and as many be tombstones.
 void TimerQueue::reserve(std::size_t count) {
-  const std::size_t room = 2 * count + 1;
+  const std::size_t room = 2 * count + 2;
   if (room <= heap_.capacity()) return;
+  return_ties();
   extensions_.reserve(room);
   heap_.reserve(room);
 }
 
 void TimerQueue::grow() {
-  const std::size_t room = GrowArray<Entry>::round_up(heap_.size() + popped_ + 1);
+  return_ties();
+  const std::size_t room = GrowArray<Entry>::round_up(heap_.size() + reserved_ + 1);
   if (extensions_.capacity() != 0) extensions_.reserve(room);
   heap_.reserve(room);
 }
@@ -282,24 +376,30 @@ bool TimerQueue::try_make_extensions() noexcept {
 }
 
 bool TimerQueue::check_invariants() const noexcept {
-  std::size_t dead = 0;
+  std::size_t tombstones = 0;
+  const auto is_right = [&](std::uint32_t index) {
+    const Entry& entry = heap_[index];
+    if (is_tombstone(entry)) return ++tombstones != 0;
+    return entry.node().timer == index && deadline(entry.node()) >= entry.key;
+  };
   for (std::uint32_t i = 0; i < heap_.size(); ++i) {
-    const Entry& entry = heap_[i];
-    const bool is_somebodys = !is_dead(entry);
-    if (!is_somebodys) ++dead;
-    if (is_somebodys && entry.node().timer != i) return false;
-    if (is_somebodys && deadline(entry.node()) < entry.key) return false;
-    const auto own = rank(entry, extension_at(i));
-    for (std::uint32_t above = i; above > 0;) {
-      above = parent_of(above);
-      if (heap_[above].key > entry.key) return false;
-      const auto other = rank(heap_[above], extension_at(above));
-      const bool same_key = heap_[above].key == entry.key;
-      if (same_key && own && other && was_set_before(*own, *other)) return false;
-    }
+    if (!is_right(i) || (i > 0 && heap_[parent_of(i)].key > heap_[i].key)) return false;
   }
-  return dead == dead_ && heap_.capacity() >= heap_.size() + popped_ &&
-         (heap_.empty() || !is_dead(heap_[0]));
+  if (ties_ != 0 && (heap_.empty() || heap_[0].key > ties_key_)) return false;
+  std::optional<std::uint32_t> previous;  // the age of the tie before
+  for (auto i = static_cast<std::uint32_t>(first_tie()); i < heap_.capacity(); ++i) {
+    const Entry& tie = heap_[i];
+    if (!is_right(i)) return false;
+    if (is_tombstone(tie) || deadline(tie.node()) != ties_key_) continue;
+    const std::uint32_t sequence =
+        tie.is_extended() ? extensions_[i].sequence() : tie.node().sequence;
+    const std::uint32_t age = sequence - next_sequence_;
+    if (previous && *previous >= age) return false;
+    previous = age;
+  }
+  if (heap_.empty()) return tombstones == 0 && tombstones_ == 0 && ties_ == 0;
+  return tombstones == tombstones_ && reserved_ > ties_ && !is_tombstone(heap_[0]) &&
+         heap_.capacity() >= heap_.size() + reserved_;
 }
 
 }  // namespace event_cpp::detail

@@ -15,31 +15,37 @@
 
 namespace event_cpp::detail {
 
-// A 4-ary heap of {key, node} by value. Equal deadlines keep the order in which they were set.
+// A 4-ary min-heap of {key, node} entries by value, ordered by key alone.
 //
-// What programs do most to a timer is not to let it fire, but to move it later and to cancel it.
-// Neither moves anything here. Moving a deadline later, what a busy connection does to its idle
-// timeout all the time, only stores it: the heap keeps the old key, a lower bound, and the node is
-// put in its new place when that key comes up. Removing a node leaves its entry behind, of nobody;
-// once half of the heap is such, entries from its end take their places, some at a time: tidy().
+// Three operations are cheap because they leave the heap's order alone:
+// - Moving a deadline later, which a busy connection does to its idle timeout all the time, only
+//   stores it: in the entry if that is a leaf and has no extension, else in the extension. There
+//   the key stays as a lower bound, and the entry is sifted down when the key is due.
+// - Removing a node turns its entry into a tombstone. When more than half of the entries are
+//   tombstones, tidy() fills some with entries from the end of the array.
+// - Equal deadlines are not compared by their order of setting until they are due. Then all entries
+//   with the first one's key leave the heap at once and are sorted by their sequence numbers. They
+//   are the ties: the first one stays at the root, and each replaces the one before it there.
 //
-// A node without a descriptor whose deadline was not moved later needs nothing but its heap entry
-// (TimerForm::compact); for any other there is an extension, in an array beside the heap, which is
-// only made if there are such. What a node needs is kept from the first set() to remove(), also
-// while it is popped: so setting it again allocates nothing.
+// A node without a file descriptor needs nothing but its entry (TimerForm::compact). A node with
+// one, or one whose entry was not a leaf when it was moved later, has an extension, in an array
+// beside the heap that is made when it is first needed. What a node needs is kept from its first
+// set() to remove(), also while it is popped: setting it again allocates nothing.
 //
-// Invariants: an entry's key is not less than its parent's; of two with equal keys that are neither
-// of nobody nor moved later, the one below was set later. Node::timer is the place of the node's
-// entry. An extension's deadline is not less than the key. The first entry is somebody's.
+// Layout of heap_: the heap in [0, size()), free room, the ties in the last ties_ elements up to
+// capacity(). Entries only move from the one to the other, so there is always room.
+//
+// Invariants: an entry's key is not less than its parent's. Node::timer is the index of the node's
+// entry. An extension's deadline is not less than the key. The root is no tombstone.
 class TimerQueue {
  public:
   TimerQueue() = default;
-  TimerQueue(const TimerQueue&) = delete;  // entries refer to nobody_
+  TimerQueue(const TimerQueue&) = delete;  // entries refer to tombstone_
   TimerQueue& operator=(const TimerQueue&) = delete;
 
   // True while no node is in the heap.
   bool empty() const noexcept { return heap_.empty(); }
-  std::size_t size() const noexcept { return heap_.size() - dead_; }
+  std::size_t size() const noexcept { return heap_.size() + ties_ - tombstones_; }
 
   // A lower bound of the earliest deadline; exact unless that was moved later. Requires: !empty().
   TimePoint next() const noexcept { return heap_[0].key; }
@@ -59,32 +65,40 @@ class TimerQueue {
 
   // Whether a node that is not timed can be added by add_compact().
   bool takes_no_memory(const Node& node) const noexcept {
-    return node.descriptor == -1 && heap_.size() + popped_ < heap_.capacity();
+    return node.descriptor == -1 && heap_.size() + reserved_ < heap_.capacity();
   }
   void add_compact(Node& node, TimePoint deadline) noexcept {
     node.timer_form = TimerForm::compact;
     node.sequence = next_sequence_++;
-    place_new({deadline, node, false});
+    append({deadline, node, false});
   }
 
-  // set() for a node that is timed, where it is but a store: returns false, and changes nothing, if
-  // the node was popped, had a later deadline, or there is no memory for the first extension.
+  // set() for a timed node, if the heap's order stays as it is. Otherwise it returns false and
+  // changes nothing: if the node was popped, if its deadline is not before the new one, or if there
+  // is no memory for the first extension.
   bool postpone(Node& node, TimePoint deadline) noexcept {
     if (node.timer_form == TimerForm::extended) return postpone_extended(node, deadline);
-    const std::uint32_t place = node.timer;
-    if (place == kNowhere || deadline <= heap_[place].key || !has_extensions()) return false;
-    heap_[place].extend();
+    const std::uint32_t index = node.timer;
+    if (index == kNowhere || deadline <= heap_[index].key) return false;
+    const bool is_leaf = first_child_of(index) >= heap_.size();
+    if (is_leaf && index != 0) {  // the root keeps its key: the ties have the same
+      heap_[index].key = deadline;
+      node.sequence = next_sequence_++;
+      return true;
+    }
+    if (!has_extensions()) return false;
+    heap_[index].extend();
     node.timer_form = TimerForm::extended;
     node.descriptor = -1;
-    extensions_[place].set(deadline, next_sequence_++);
+    extensions_[index].set(deadline, next_sequence_++);
     return true;
   }
 
   // The same. Requires: node.timer_form == TimerForm::extended.
   bool postpone_extended(const Node& node, TimePoint deadline) noexcept {
-    const std::uint32_t place = node.timer;
-    if (place == kNowhere || deadline <= extensions_[place].deadline()) return false;
-    extensions_[place].set(deadline, next_sequence_++);
+    const std::uint32_t index = node.timer;
+    if (index == kNowhere || deadline <= extensions_[index].deadline()) return false;
+    extensions_[index].set(deadline, next_sequence_++);
     return true;
   }
 
@@ -92,18 +106,18 @@ class TimerQueue {
   void remove(Node& node) noexcept {
     const TimerForm form = node.timer_form;
     node.timer_form = TimerForm::none;
-    const std::uint32_t place = node.timer;
+    const std::uint32_t index = node.timer;
     node.timer = kNowhere;
     if (form == TimerForm::compact) node.descriptor = -1;
-    if (place == 0 || place == kNowhere) return remove_first(place, form);
-    heap_[place].bury(nobody_);
-    if (++dead_ > most_dead_) tidy();
+    if (index == 0 || index == kNowhere) return remove_rare(index, form);
+    heap_[index].make_tombstone(tombstone_);
+    if (++tombstones_ > most_tombstones_) tidy();
   }
 
   // The node with the earliest deadline if that is not after `now`, left where it is; else nullptr.
   Node* due(TimePoint now) noexcept {
     if (heap_.empty() || heap_[0].key > now) return nullptr;
-    return heap_[0].is_extended() ? due_slowly(now) : &heap_[0].node();
+    return heap_[0].is_extended() || is_root_tied() ? due_slowly(now) : &heap_[0].node();
   }
 
   // Takes the node that due() returned out of the heap; it stays timed.
@@ -121,19 +135,23 @@ class TimerQueue {
   // Calls f(node) for each timed node in the heap, in no order.
   template <class F>
   void for_each(F&& f) const {
-    for (std::size_t i = 0; i < heap_.size(); ++i) {
-      if (!is_dead(heap_[i])) f(std::as_const(heap_[i].node()));
-    }
+    const auto visit = [&](const Entry& entry) {
+      if (!is_tombstone(entry)) f(std::as_const(entry.node()));
+    };
+    for (std::size_t i = 0; i < heap_.size(); ++i) visit(heap_[i]);
+    for (std::size_t i = first_tie(); i < heap_.capacity(); ++i) visit(heap_[i]);
   }
 
   // Calls f(node) for each timed node in the heap, in no order, and forgets them all.
   template <class F>
   void clear(F&& f) noexcept {
+    return_ties();
     while (!heap_.empty()) {
-      Node& node = heap_[heap_.size() - 1].node();
-      if (&node == &nobody_) {
-        drop_dead_end();
+      const Entry& last = heap_[heap_.size() - 1];
+      if (is_tombstone(last)) {
+        drop_last_tombstones();
       } else {
+        Node& node = last.node();
         remove(node);
         f(node);
       }
@@ -147,15 +165,15 @@ class TimerQueue {
   static constexpr std::uint32_t kNowhere = Node::kNowhere;
   static constexpr std::uint32_t kArity = 4;
 
-  static constexpr std::uint32_t parent_of(std::uint32_t place) noexcept {
-    return (place - 1) / kArity;
+  static constexpr std::uint32_t parent_of(std::uint32_t index) noexcept {
+    return (index - 1) / kArity;
   }
-  static constexpr std::uint32_t first_child_of(std::uint32_t place) noexcept {
-    return place * kArity + 1;
+  static constexpr std::uint32_t first_child_of(std::uint32_t index) noexcept {
+    return index * kArity + 1;
   }
 
-  // Says whether there is an extension without a look at the node: for one that only makes way that
-  // would be a wait for memory, and noting its new place is none.
+  // Whether there is an extension is a bit of the entry, so that moving an entry stores to the node
+  // without waiting for it to be loaded.
   class Entry {
    public:
     Entry(TimePoint when, Node& node, bool extended) noexcept
@@ -169,7 +187,9 @@ class TimerQueue {
     bool is_of(const Node& node) const noexcept {
       return bits_ == reinterpret_cast<std::uintptr_t>(&node);
     }
-    void bury(Node& nobody) noexcept { bits_ = reinterpret_cast<std::uintptr_t>(&nobody); }
+    void make_tombstone(Node& tombstone) noexcept {
+      bits_ = reinterpret_cast<std::uintptr_t>(&tombstone);
+    }
 
     TimePoint key;
 
@@ -181,14 +201,14 @@ class TimerQueue {
   };
   static_assert(sizeof(void*) != 8 || sizeof(Entry) == 16);
 
-  // Of four-byte parts: with an eight-byte one each would be four bytes larger.
+  // Made of four-byte parts: with an eight-byte one it would be four bytes larger.
   class Extension {
    public:
-    Extension(TimePoint deadline, std::uint32_t number) noexcept { set(deadline, number); }
+    Extension(TimePoint deadline, std::uint32_t sequence) noexcept { set(deadline, sequence); }
 
-    void set(TimePoint deadline, std::uint32_t number) noexcept {
+    void set(TimePoint deadline, std::uint32_t sequence) noexcept {
       std::memcpy(deadline_.data(), &deadline, sizeof deadline);
-      sequence_ = number;
+      sequence_ = sequence;
     }
     TimePoint deadline() const noexcept { return std::bit_cast<TimePoint>(deadline_); }
     std::uint32_t sequence() const noexcept { return sequence_; }
@@ -199,60 +219,91 @@ class TimerQueue {
   };
   static_assert(sizeof(Extension) == 12);
 
-  bool is_dead(const Entry& entry) const noexcept { return entry.is_of(nobody_); }
+  bool is_tombstone(const Entry& entry) const noexcept { return entry.is_of(tombstone_); }
 
   bool has_extensions() noexcept { return extensions_.capacity() != 0 || try_make_extensions(); }
 
-  // Of the entry at `place`; null if there are none at all.
-  const Extension* extension_at(std::size_t place) const noexcept {
-    return extensions_.capacity() != 0 ? extensions_.data() + place : nullptr;
+  // Null if there are no extensions at all.
+  const Extension* extension_at(std::size_t index) const noexcept {
+    return extensions_.capacity() != 0 ? extensions_.data() + index : nullptr;
   }
-  std::optional<std::uint32_t> rank(Entry entry, const Extension* extension) const noexcept;
-  bool rises_over_equal(Entry entry, const Extension* extension,
-                        std::uint32_t parent) const noexcept;
-  bool is_before_equal(const Entry& a, const Entry& b) const noexcept;
-  bool is_before(const Entry& a, const Entry& b) const noexcept;
+
   std::uint32_t least_of(std::uint32_t first, std::uint32_t end) const noexcept;
   std::uint32_t least_of_four(std::uint32_t first) const noexcept;
-
   void copy(std::uint32_t from, std::uint32_t to) noexcept;
-  void rise(std::uint32_t place, Entry entry, const Extension* extension) noexcept;
+  void sift_up(std::uint32_t index, Entry entry, const Extension* extension) noexcept;
+  std::uint32_t sift_hole_down(std::uint32_t index) noexcept;
+  void replace(std::uint32_t index, Entry entry, const Extension* extension) noexcept;
+  void take_out(std::uint32_t index) noexcept;
+
   void add_slowly(Node& node, TimePoint deadline);
   void add_extended(Node& node, TimePoint deadline) noexcept;
-  // Of what was set last: no other one with the same key belongs below it.
-  std::uint32_t place_new(Entry entry) noexcept {
+  // Returns the entry's index. The caller stores the extension there, if there is one.
+  std::uint32_t append(Entry entry) noexcept {
     const auto end = static_cast<std::uint32_t>(heap_.extend());
-    if (end > 0 && entry.key < heap_[parent_of(end)].key) return rise_new(end, entry);
+    if (end > 0 && entry.key < heap_[parent_of(end)].key) return sift_new_up(end, entry);
     heap_[end] = entry;
     return entry.node().timer = end;
   }
-  std::uint32_t rise_new(std::uint32_t place, Entry entry) noexcept;
-  std::uint32_t sink_gap(std::uint32_t place) noexcept;
-  void take_out(std::uint32_t place) noexcept;
-  void remove_first(std::uint32_t place, TimerForm form) noexcept;
-  void drop_dead_end() noexcept;
-  void tidy() noexcept;
-  void tidy_some() noexcept;
-  // After each change of the first entry.
-  void drop_dead_first() noexcept {
-    if (!heap_.empty() && is_dead(heap_[0])) drop_dead_first_slowly();
-  }
-  void drop_dead_first_slowly() noexcept;
+  std::uint32_t sift_new_up(std::uint32_t index, Entry entry) noexcept;
   void move(Node& node, TimePoint deadline) noexcept;
   Node* due_slowly(TimePoint now) noexcept;
+  void remove_rare(std::uint32_t index, TimerForm form) noexcept;
+  void remove_root() noexcept;
+  void replace_root(Node& node, const Extension& extension) noexcept;
+
+  // Whether one of the root's children has its key.
+  bool is_root_tied() const noexcept {
+    const std::size_t end = heap_.size() < kArity + 1 ? heap_.size() : kArity + 1;
+    for (std::size_t i = 1; i < end; ++i) {
+      if (heap_[i].key == heap_[0].key) return true;
+    }
+    return false;
+  }
+  std::size_t first_tie() const noexcept { return heap_.capacity() - ties_; }
+  void collect_ties() noexcept;
+  void collect_ties_below(std::uint32_t index) noexcept;
+  bool is_tied(std::uint32_t index) const noexcept {
+    return index < heap_.size() && heap_[index].key == ties_key_;
+  }
+  TimePoint age(std::uint32_t sequence) const noexcept {
+    return TimePoint(Duration(sequence - next_sequence_));
+  }
+  void add_tie(Entry entry, std::uint32_t index) noexcept {
+    if (entry.is_extended()) entry.key = age(extensions_[index].sequence());
+    ++ties_;
+    ++reserved_;
+    heap_[first_tie()] = entry;
+  }
+  bool put_next_tie() noexcept;
+  bool put_next_tie_slowly() noexcept;
+  void return_ties() noexcept;
+
+  void tidy() noexcept;
+  void tidy_some() noexcept;
+  void drop_last_tombstones() noexcept;
+  // After each change of the root.
+  void drop_first_tombstones() noexcept {
+    if (!heap_.empty() && is_tombstone(heap_[0])) drop_first_tombstones_slowly();
+  }
+  void drop_first_tombstones_slowly() noexcept;
 
   void grow();
   void make_extensions();
   bool try_make_extensions() noexcept;
 
   GrowArray<Entry> heap_;
-  GrowArray<Extension> extensions_;  // by place; as much room as the heap's, or none at all
-  std::size_t popped_ = 0;           // timed nodes without an entry, for which there is room
-  std::size_t dead_ = 0;             // entries of nobody
-  std::size_t most_dead_ = 0;        // more than these are tidied
+  GrowArray<Extension> extensions_;  // by index; as much room as heap_ has, or none at all
+  // Room that is kept: for ties, for popped nodes, and for the root while the ties are collected.
+  std::size_t reserved_ = 1;
+  std::size_t ties_ = 0;
+  TimePoint ties_key_{};
+  std::size_t tombstones_ = 0;       // in the heap and among the ties
+  std::size_t most_tombstones_ = 0;  // more than these are tidied
   std::uint32_t tidied_ = 0;         // how far tidy() has come
-  std::uint32_t next_sequence_ = 0;
-  Node nobody_{nullptr, nullptr, -1, Events::none, Priority::middle};
+  // Starts shortly before it wraps, so that what happens then happens in every program.
+  std::uint32_t next_sequence_ = static_cast<std::uint32_t>(-1000);
+  Node tombstone_{nullptr, nullptr, -1, Events::none, Priority::middle};
 };
 
 }  // namespace event_cpp::detail

@@ -7,7 +7,8 @@ namespace event_cpp::test {
 using detail::Node;
 using detail::TimerForm;
 
-TimerScript::TimerScript(Random& random, std::size_t nodes) : random_(random) {
+TimerScript::TimerScript(Random& random, std::size_t nodes, Duration::rep grid)
+    : random_(random), grid_(grid) {
   for (std::size_t i = 0; i < nodes; ++i) {
     const int fd = random_.one_in(2) ? -1 : static_cast<int>(i);
     nodes_.emplace_back(nullptr, nullptr, fd, Events::timeout, Priority::middle);
@@ -17,6 +18,10 @@ TimerScript::TimerScript(Random& random, std::size_t nodes) : random_(random) {
 
 Duration TimerScript::up_to(std::size_t end) { return Duration(random_.below(end)); }
 
+TimePoint TimerScript::on_grid(TimePoint at) const {
+  return TimePoint(Duration((at.time_since_epoch().count() + grid_ - 1) / grid_ * grid_));
+}
+
 void TimerScript::step() {
   Node& node = nodes_[random_.below(nodes_.size())];
   switch (random_.below(7)) {
@@ -24,7 +29,7 @@ void TimerScript::step() {
       if (node.timer_form != TimerForm::none) remove(node);
       break;
     case 1:
-      now_ += up_to(5);
+      now_ += up_to(4 + static_cast<std::size_t>(grid_));
       take_due();
       break;
     case 2:
@@ -67,8 +72,8 @@ void TimerScript::forget(Node& node) {
 }
 
 void TimerScript::set(Node& node, TimePoint deadline) {
-  queue_.set(node, deadline);
-  note(node, deadline);
+  queue_.set(node, on_grid(deadline));
+  note(node, on_grid(deadline));
 }
 
 void TimerScript::remove(Node& node) {
@@ -82,9 +87,9 @@ void TimerScript::take_due() {
     Node* const node = queue_.due(now_);
     const bool any_due = !order_.empty() && order_.begin()->first.first <= now_;
     ASSERT_EQ(node, any_due ? order_.begin()->second : nullptr);
-    if (node == nullptr) return;
+    if (node == nullptr || random_.below(8) == 7) return;
     if (random_.below(3) == 2) {
-      const TimePoint deadline = now_ + up_to(20);
+      const TimePoint deadline = on_grid(now_ + up_to(20));
       queue_.move_first(*node, deadline);
       note(*node, deadline);
     } else {

@@ -13,10 +13,11 @@
 
 namespace event_cpp::test {
 
-// The model: deadlines, in the order in which they were set.
+// The model: deadlines, in the order in which they were set. They are multiples of `grid`: the
+// larger that is, the more are equal.
 class TimerScript {
  public:
-  TimerScript(Random& random, std::size_t nodes);
+  TimerScript(Random& random, std::size_t nodes, Duration::rep grid);
 
   // Sets, moves or removes one, or takes what is due.
   void step();
@@ -32,8 +33,10 @@ class TimerScript {
   void remove(detail::Node& node);
   void take_due();
   Duration up_to(std::size_t end);
+  TimePoint on_grid(TimePoint at) const;
 
   Random& random_;
+  Duration::rep grid_;
   std::deque<detail::Node> nodes_;
   std::vector<int> fds_;
   detail::TimerQueue queue_;
