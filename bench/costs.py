@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import machine
 import rows
 from counts import Counter
-from workers import OURS, Programs, object_bytes, processors
+from workers import OURS, OURS_AT, Programs, object_bytes, processors
 
 TABLE = pathlib.Path(__file__).with_name("costs.txt")
 HEADER = """\
@@ -35,8 +35,8 @@ class Row:
     tolerance: float
 
 
-def instructions(programs, workload, function):
-    counter = Counter(programs.command(OURS, workload), programs.environment(OURS))
+def instructions(programs, contender, workload, function):
+    counter = Counter(programs.command(contender, workload), programs.environment(contender))
     if function:
         return counter.instructions(function, rows.GUARDED_TIMERS, 3 * rows.GUARDED_TIMERS)
     return counter.instructions()
@@ -45,9 +45,11 @@ def instructions(programs, workload, function):
 def measure(programs):
     """The rows by their labels."""
     table = {}
+    guarded = [*((OURS, *row) for row in rows.GUARDED),
+               *((OURS_AT, *row) for row in rows.GUARDED_AT)]
     with ThreadPoolExecutor(len(processors())) as pool:
-        costs = pool.map(lambda row: instructions(programs, *row[1:]), rows.GUARDED)
-        for (label, *_), cost in zip(rows.GUARDED, costs):
+        costs = pool.map(lambda row: instructions(programs, row[0], *row[2:]), guarded)
+        for (_, label, *_), cost in zip(guarded, costs):
             table[label] = Row("instructions", cost, max(2.0, 0.02 * cost))
     for kind in rows.MEMORY:
         table[f"memory {kind}"] = Row("bytes", object_bytes(programs, OURS, kind)["bytes"], 0.5)
@@ -66,7 +68,7 @@ def read():
 
 
 def write(compiler, table):
-    lines = [f"{label:28} {row.unit:12} {row.cost:8.1f} {row.tolerance:6.1f}\n"
+    lines = [f"{label:30} {row.unit:12} {row.cost:8.1f} {row.tolerance:6.1f}\n"
              for label, row in table.items()]
     TABLE.write_text(HEADER + compiler + "\n" + "".join(lines), encoding="ascii")
 
@@ -74,7 +76,7 @@ def write(compiler, table):
 def compare(expected, measured):
     """Prints the rows. Returns the labels of the dearer ones, and of the cheaper ones."""
     dearer, cheaper = [], []
-    print(f"{'row':28} {'unit':12} {'expected':>8} {'measured':>8} {'change':>8}")
+    print(f"{'row':30} {'unit':12} {'expected':>8} {'measured':>8} {'change':>8}")
     for label, row in expected.items():
         cost = measured[label].cost
         verdict = ""
@@ -84,7 +86,7 @@ def compare(expected, measured):
         elif cost < row.cost - row.tolerance:
             cheaper.append(label)
             verdict = "  CHEAPER"
-        print(f"{label:28} {row.unit:12} {row.cost:8.1f} {cost:8.1f} "
+        print(f"{label:30} {row.unit:12} {row.cost:8.1f} {cost:8.1f} "
               f"{100 * (cost / row.cost - 1):+6.1f} %{verdict}")
     return dearer, cheaper
 

@@ -4,7 +4,7 @@
 //
 // Says "ready"; for each number of operations on the standard input runs so many, and writes what
 // they took. Ends with 3 if the contender lacks what the workload needs. The workloads are listed
-// in workloads().
+// in workloads(). Of timers, ACTIVE is how many share each deadline.
 #include BENCH_CONTENDER_HEADER
 
 #include <unistd.h>

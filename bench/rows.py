@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from workers import CONTROL, OURS, PEERS, REFERENCE, USUAL
+from workers import CONTROL, OURS, OURS_AT, PEERS, REFERENCE, USUAL
 
 WITH_URING = (*USUAL, "uring")
 
@@ -27,6 +27,8 @@ TITLES = {
     "ring-timeout": "The ring with an idle timeout of 10 s that activity starts anew (ns an event)",
     "ring-oneshot": "The ring with one-shots that are attached again in the callback (ns an event)",
     "timers": "Timers: so many are added, pushed back, cancelled, or all due (ns each)",
+    "timers-shared": "Timers that share deadlines, as those do that were set in one iteration "
+                     "(ns each)",
     "echo": "TCP echo over loopback (ns a round trip, and of the server's processor)",
     "posts": "Functions posted from another thread (ns each), and a round trip (median, ns)",
     "signal": "A signal raised by its own handler (ns)",
@@ -50,20 +52,30 @@ def descriptor_cells(quick):
                    contenders=(REFERENCE, CONTROL, "epoll-mod", OURS, *PEERS, "uring"))
 
 
-def timer_cells(row, count, rounds):
-    """Two programs: those that fire have to sleep in between."""
-    both_ways = (REFERENCE, CONTROL, OURS, "event-at", *PEERS)
-    yield Cell(row, f"{count:,}", ("timers", count), ("add", "later", "cancel"), both_ways,
+def timer_cells(row, count, rounds, shared=1):
+    """Two programs: those that fire have to sleep in between. `shared`: by so many each deadline."""
+    both_ways = (REFERENCE, CONTROL, OURS, OURS_AT, *PEERS)
+    label = f"{count:,}"
+    if shared > 1:
+        label += ", all" if shared == count else f", by {shared:,}"
+    yield Cell(row, label, ("timers", count, shared), ("add", "later", "cancel"), both_ways,
                least=count, rounds=rounds)
-    yield Cell(row, f"{count:,}", ("timers-fire", count), ("fire",), both_ways, least=count,
+    yield Cell(row, label, ("timers-fire", count, shared), ("fire",), both_ways, least=count,
                seconds=0.02, rounds=rounds)
 
 
+def timer_sizes(quick):
+    """Counts of timers, each with the part of the usual number of rounds."""
+    sizes = [(1000, 1), (100_000, 1), (1_000_000, 0.2)]
+    return sizes[:2] if quick else sizes
+
+
 def other_cells(quick):
-    yield from timer_cells("timers", 1000, 1)
-    yield from timer_cells("timers", 100_000, 1)
-    if not quick:
-        yield from timer_cells("timers", 1_000_000, 0.2)
+    for count, rounds in timer_sizes(quick):
+        yield from timer_cells("timers", count, rounds)
+    for count, rounds in timer_sizes(quick):
+        for shared in sorted({20, 1000, count}):
+            yield from timer_cells("timers-shared", count, rounds / 2, shared)
     yield Cell("posts", "post", ("posts",), place=None)
     yield Cell("posts", "round trip", ("post-trip",), ("p50",), least=100, place=None)
     yield Cell("signal", "raise and run", ("signal",))
@@ -114,6 +126,13 @@ def counted_timers(count):
     ]
 
 
+def counted_shared_timers(count):
+    """The same of timers that share deadlines."""
+    for name, shared in (("by 20", 20), ("by 1000", 1000), ("all", count)):
+        for label, (workload, _), function in counted_timers(count):
+            yield f"{label}, shared {name}", (workload, count, shared), function
+
+
 COUNTED_TIMERS = counted_timers(20_000)
 GUARDED_TIMERS = 10_000
 # Posts are not in it: how two threads meet differs from run to run, by a quarter of the count.
@@ -122,6 +141,8 @@ GUARDED = [
     ("ready-timeout N=1000", ("ready-timeout", 1000), None),
     *counted_timers(GUARDED_TIMERS),
 ]
+# From a time that the program keeps: else they would not share deadlines.
+GUARDED_AT = list(counted_shared_timers(GUARDED_TIMERS))
 MEMORY = ("read", "idle", "timer")
 ON_BACKENDS = [
     *((f"echo, {active} active", ("pairs", 2 * active, active)) for active in (1, 100, 1000)),

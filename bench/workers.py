@@ -23,7 +23,7 @@ CONTENDERS = {
     "go": ("go", {}),
     "uring": ("uring", {}),
 }
-REFERENCE, CONTROL, OURS = "epoll", "epoll-again", "event"
+REFERENCE, CONTROL, OURS, OURS_AT = "epoll", "epoll-again", "event", "event-at"
 PEERS = ("libevent", "libev", "libuv", "asio", "go")
 # Those that are measured wherever nothing else is said.
 USUAL = (REFERENCE, CONTROL, OURS, *PEERS)

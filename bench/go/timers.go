@@ -13,6 +13,19 @@ func between(random *rand.Rand, least, most time.Duration) time.Duration {
 	return least + time.Duration(random.Int63n(int64(most-least)+1))
 }
 
+// drawDelays draws a delay for each of count timers, once for so many that are next to each other.
+func drawDelays(random *rand.Rand, count, shared int, least, most time.Duration) []time.Duration {
+	delays := make([]time.Duration, count)
+	for i := range delays {
+		if i%shared == 0 {
+			delays[i] = between(random, least, most)
+		} else {
+			delays[i] = delays[i-1]
+		}
+	}
+	return delays
+}
+
 // cycles is how often all of so many timers are gone through.
 func cycles(operations, timers int) int {
 	if operations < timers {
@@ -30,13 +43,13 @@ type timers struct {
 	otherOrder []int
 }
 
-func newTimers(count int) *timers {
+func newTimers(count, shared int) *timers {
 	random := rand.New(rand.NewSource(42))
 	t := &timers{loop: newLoop()}
 	for len(t.events) < count {
 		t.events = append(t.events, event.NewTimer(t.loop.EventBase, onTooLate, nil))
-		t.delays = append(t.delays, between(random, 5*time.Second, time.Minute))
 	}
+	t.delays = drawDelays(random, count, shared, 5*time.Second, time.Minute)
 	t.order, t.otherOrder = random.Perm(count), random.Perm(count)
 	return t
 }
@@ -97,13 +110,13 @@ type firing struct {
 	left   int
 }
 
-func newFiring(count int) *firing {
+func newFiring(count, shared int) *firing {
 	random := rand.New(rand.NewSource(42))
 	f := &firing{loop: newLoop()}
 	for len(f.events) < count {
 		f.events = append(f.events, event.NewTimer(f.loop.EventBase, onFired, f))
-		f.delays = append(f.delays, between(random, time.Millisecond, 3*time.Millisecond))
 	}
+	f.delays = drawDelays(random, count, shared, time.Millisecond, 3*time.Millisecond)
 	return f
 }
 

@@ -10,7 +10,7 @@ namespace bench {
 
 struct HeapTimer {
   void (*call)(HeapTimer*) = nullptr;
-  std::size_t place = 0;
+  std::size_t index = 0;
 };
 
 class TimerHeap {
@@ -25,26 +25,28 @@ class TimerHeap {
 
   void push(HeapTimer& timer, std::int64_t deadline) {
     if (size_ == capacity_) grow();
-    rise(size_++, {deadline, &timer});
+    sift_up(size_++, {deadline, &timer});
   }
 
   void remove(HeapTimer& timer) {
-    const std::size_t place = timer.place;
+    const std::size_t index = timer.index;
     const Node last = nodes_[--size_];
-    if (place == size_) return;
-    if (place > 0 && last.deadline < nodes_[(place - 1) / 4].deadline) {
-      rise(place, last);
+    if (index == size_) return;
+    if (index > 0 && last.deadline < nodes_[(index - 1) / 4].deadline) {
+      sift_up(index, last);
     } else {
-      sink(place, last);
+      sift_down(index, last);
     }
   }
 
   // Requires: the deadline is not before the one that the timer has.
-  void postpone(HeapTimer& timer, std::int64_t deadline) { sink(timer.place, {deadline, &timer}); }
+  void postpone(HeapTimer& timer, std::int64_t deadline) {
+    sift_down(timer.index, {deadline, &timer});
+  }
 
   HeapTimer* pop() {
     HeapTimer* const timer = nodes_[0].timer;
-    if (--size_ > 0) sink(0, nodes_[size_]);
+    if (--size_ > 0) sift_down(0, nodes_[size_]);
     return timer;
   }
 
@@ -61,24 +63,24 @@ class TimerHeap {
     nodes_ = static_cast<Node*>(grown);
   }
 
-  void put(std::size_t place, const Node& node) {
-    nodes_[place] = node;
-    node.timer->place = place;
+  void put(std::size_t index, const Node& node) {
+    nodes_[index] = node;
+    node.timer->index = index;
   }
 
-  void rise(std::size_t place, const Node& node) {
-    while (place > 0) {
-      const std::size_t parent = (place - 1) / 4;
+  void sift_up(std::size_t index, const Node& node) {
+    while (index > 0) {
+      const std::size_t parent = (index - 1) / 4;
       if (nodes_[parent].deadline <= node.deadline) break;
-      put(place, nodes_[parent]);
-      place = parent;
+      put(index, nodes_[parent]);
+      index = parent;
     }
-    put(place, node);
+    put(index, node);
   }
 
-  void sink(std::size_t place, const Node& node) {
+  void sift_down(std::size_t index, const Node& node) {
     for (;;) {
-      const std::size_t child = 4 * place + 1;
+      const std::size_t child = 4 * index + 1;
       if (child >= size_) break;
       const std::size_t end = child + 4 < size_ ? child + 4 : size_;
       std::size_t least = child;
@@ -86,10 +88,10 @@ class TimerHeap {
         if (nodes_[other].deadline < nodes_[least].deadline) least = other;
       }
       if (nodes_[least].deadline >= node.deadline) break;
-      put(place, nodes_[least]);
-      place = least;
+      put(index, nodes_[least]);
+      index = least;
     }
-    put(place, node);
+    put(index, node);
   }
 
   Node* nodes_ = nullptr;

@@ -15,8 +15,8 @@
 
 namespace bench {
 
-// A delay for each timer, drawn from the range. Each delay is drawn once for `shared` timers that are
-// next to each other, as if a server had set these in one iteration.
+// A delay for each timer, drawn from the range. Each delay is drawn once for `shared` timers that
+// are next to each other, as if a server had set these in one iteration.
 inline std::vector<std::int64_t> draw_delays(std::mt19937_64& random, std::size_t count,
                                              std::size_t shared, std::int64_t least,
                                              std::int64_t most) {
