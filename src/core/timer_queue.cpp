@@ -165,7 +165,7 @@ Node* TimerQueue::due_slowly(TimePoint now) noexcept {
       replace_root(node, Extension(extensions_[0]));
       continue;
     }
-    if (is_root_tied()) collect_ties();
+    if (has_root_ties()) collect_ties();
     return &heap_[0].node();
   }
   return nullptr;
@@ -185,10 +185,7 @@ void TimerQueue::move_first(Node& node, TimePoint deadline) noexcept {
 
 // Moves the entries that have the root's key out of the heap, and sorts them by sequence number.
 [[gnu::noinline]] void TimerQueue::collect_ties() noexcept {
-  if (ties_ != 0) {
-    if (heap_[0].key == ties_key_) return;  // the others in the heap were set after the ties
-    return_ties();
-  }
+  return_ties();
   ties_key_ = heap_[0].key;
   for (std::uint32_t child = kArity; child > 0; --child) {
     if (is_tied(child)) collect_ties_below(child);
@@ -223,8 +220,11 @@ void TimerQueue::move_first(Node& node, TimePoint deadline) noexcept {
 // From the end of the array to its front, so that ties that were set one after the other, and never
 // moved, are in order already.
 void TimerQueue::collect_ties_below(std::uint32_t index) noexcept {
-  for (std::uint32_t child = first_child_of(index) + kArity; child-- > first_child_of(index);) {
-    if (is_tied(child)) collect_ties_below(child);
+  const std::uint32_t first = first_child_of(index);
+  if (first < heap_.size()) {
+    for (std::uint32_t child = first + kArity; child-- > first;) {
+      if (is_tied(child)) collect_ties_below(child);
+    }
   }
   // The last entry fills the hole; if it is a tie itself it must go first.
   while (is_tied(index)) {

@@ -117,7 +117,7 @@ class TimerQueue {
   // The node with the earliest deadline if that is not after `now`, left where it is; else nullptr.
   Node* due(TimePoint now) noexcept {
     if (heap_.empty() || heap_[0].key > now) return nullptr;
-    return heap_[0].is_extended() || is_root_tied() ? due_slowly(now) : &heap_[0].node();
+    return heap_[0].is_extended() || has_root_ties() ? due_slowly(now) : &heap_[0].node();
   }
 
   // Takes the node that due() returned out of the heap; it stays timed.
@@ -252,8 +252,9 @@ class TimerQueue {
   void remove_root() noexcept;
   void replace_root(Node& node, const Extension& extension) noexcept;
 
-  // Whether one of the root's children has its key.
-  bool is_root_tied() const noexcept {
+  // Whether one of the root's children has its key and may come before it.
+  bool has_root_ties() const noexcept {
+    if (ties_ != 0 && heap_[0].key == ties_key_) return false;  // it was set after the ties
     const std::size_t end = heap_.size() < kArity + 1 ? heap_.size() : kArity + 1;
     for (std::size_t i = 1; i < end; ++i) {
       if (heap_[i].key == heap_[0].key) return true;
