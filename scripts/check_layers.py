@@ -15,10 +15,9 @@ import sys
 FLOORS = [
     ("queues", [
         "include/event/detail/callable.hpp",
+        "include/event/detail/callback.hpp",
         "include/event/detail/export.hpp",
         "include/event/detail/node.hpp",
-        "include/event/detail/slow_report.hpp",
-        "include/event/detail/task.hpp",
         "include/event/error.hpp",
         "include/event/events.hpp",
         "include/event/fwd.hpp",

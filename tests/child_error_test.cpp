@@ -73,8 +73,8 @@ TEST_P(Children, WithoutAPositiveNumberAreInvalid) {
     const Process process;
     for (const pid_t pid : {pid_t{0}, pid_t{-1}, -process.pid()}) {
       Child child(base, pid, [] { ADD_FAILURE() << "it must not be called"; });
-      EXPECT_EQ(child.try_attach(), Errc::invalid_event);
-      EXPECT_EQ(thrown_by([&] { child.attach(); }), Errc::invalid_event);
+      EXPECT_EQ(child.try_attach(), system_error(EINVAL));
+      EXPECT_EQ(thrown_by([&] { child.attach(); }), system_error(EINVAL));
       EXPECT_FALSE(child.attached());
     }
     process.end_now();

@@ -1,6 +1,4 @@
 // A function to run once: moved about, run or not, it is destroyed once.
-#include "event/detail/task.hpp"
-
 #include <gtest/gtest.h>
 
 #include <array>
@@ -10,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "event/detail/callable.hpp"
 #include "support/failing_new.hpp"
 #include "support/tracked.hpp"
 

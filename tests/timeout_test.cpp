@@ -302,19 +302,6 @@ TEST_P(EveryBackend, ExpiresAtOnceAfterRearmWithZeroIfTheMaskHasATimeout) {
   EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 }
 
-TEST_P(EveryBackend, RefusesToRearmWhatIsNotAttachedOrToANegativeTime) {
-  Base base(options());
-  Timer timer(base, recorder.note(1));
-
-  EXPECT_EQ(thrown_by([&] { timer.rearm(1s); }), Errc::invalid_event);
-  EXPECT_FALSE(timer.attached());
-  timer.attach(1s);
-  EXPECT_EQ(thrown_by([&] { timer.rearm(-1ns); }), Errc::invalid_event);
-
-  EXPECT_EQ(timer.timeout(), 1s);
-  EXPECT_EQ(timer.deadline(), time.now() + 1s);
-}
-
 TEST_P(EveryBackend, DoesNotFireForTheOldDeadlineIfACallbackMovesItWhileItIsDue) {
   Base base(options());
   Timer target(base, recorder.note(2));

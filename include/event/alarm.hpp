@@ -10,57 +10,54 @@
 namespace event_cpp {
 
 // Runs a callback once, when the wall clock has reached a time: never before. Unlike a timer it
-// follows the clock: set forward past the time it fires at once, set back it waits longer. Attach
-// it again, in its callback too, to use it again.
+// follows changes of the clock: set forward past the time it fires at once, set back it waits
+// longer. attach() uses it again, in its callback too.
 //
 // Alarms that are due together fire in the order of their times, after the timers. Where the kernel
-// tells of changes of the clock (Linux) they cost nothing while they wait; elsewhere, and on
-// a source of time that cannot be moved, the base looks at the clock once a second.
+// reports changes of the clock (Linux) they cost nothing while they wait. Elsewhere, and on
+// a source of time that cannot be moved, the base reads the clock once a second.
 //
 // Thread-safety: belongs to the thread that runs its base. Lifetime: as Event's.
 // See timerfd_create(2): TFD_TIMER_CANCEL_ON_SET.
 class EVENT_API Alarm : private Event {
  public:
-  // `callback` is f(Alarm&) or f().
-  template <class F>
-  requires std::is_invocable_v < std::decay_t<F>
-  &, Alarm& > || std::is_invocable_v<std::decay_t<F>&> Alarm(Base& base, F&& callback,
-                                                             Priority priority = Priority::middle)
-      : Event(base, -1, kMask, Wrapped<std::decay_t<F>>{std::forward<F>(callback)}, priority) {}
+  // `callback` is f(Alarm&, Events), f(Alarm&), f(Events) or f(); the events are Events::timeout.
+  // One that accepts several of these is called in the first of them.
+  template <detail::CallbackOf<Alarm> F>
+  Alarm(Base& base, F&& callback, Priority priority = Priority::middle)
+      : Event(base, -1, Events::timeout, std::forward<F>(callback), priority,
+              kOps<std::decay_t<F>>) {}
 
-  // Fires at `when`, of TimeSource::wall() if the base has a source of time; a time that has passed
-  // is due at once, in the next iteration.
+  // Fires at `when`, of TimeSource::wall() if the base has a source of time. A time that has passed
+  // is due in the next iteration. `when` may be of any resolution; one that is too late for a
+  // WallTime, as the year 9999 is, means never.
   // Errors: throws std::system_error and changes nothing: Errc::already_attached; EMFILE, ENFILE or
   // ENOMEM. Cost: O(log n) in the alarms; two system calls for the first one of a base.
-  void attach(std::chrono::system_clock::time_point when);
+  void attach(AnyTimePoint<std::chrono::system_clock> when) &;
 
   // The same, with the error returned.
-  [[nodiscard]] std::error_code try_attach(std::chrono::system_clock::time_point when) noexcept;
+  [[nodiscard]] std::error_code try_attach(AnyTimePoint<std::chrono::system_clock> when) & noexcept;
+
+  // Stops waiting. Returns false if it was not attached. Cost: O(log n) in the alarms.
+  bool detach() noexcept;
 
   // When it will fire; nothing if it is not attached, or is due already and about to run.
   std::optional<WallTime> deadline() const noexcept;
 
   using Event::attached;
   using Event::base;
-  using Event::detach;
   using Event::keep_alive;
   using Event::priority;
   using Event::set_priority;
 
  private:
-  static constexpr Events kMask = Events::timeout | detail::Node::kOnWallClock;
+  template <class F>
+  static void call(detail::Node& node, Events fired) {
+    detail::call_back(detail::Stored<F>::get(node.callable), static_cast<Alarm&>(of(node)), fired);
+  }
 
   template <class F>
-  struct Wrapped {
-    void operator()(Event& event, Events) {
-      if constexpr (std::is_invocable_v<F&, Alarm&>) {
-        callback(static_cast<Alarm&>(event));
-      } else {
-        callback();
-      }
-    }
-    F callback;
-  };
+  static constexpr detail::NodeOps kOps = ops_for<F>(&call<F>, detail::NodeKind::alarm);
 };
 
 }  // namespace event_cpp

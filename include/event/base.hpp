@@ -9,10 +9,10 @@
 #include <utility>
 #include <vector>
 
+#include "event/detail/callable.hpp"
+#include "event/detail/callback.hpp"
 #include "event/detail/export.hpp"
 #include "event/detail/owned.hpp"
-#include "event/detail/slow_report.hpp"
-#include "event/detail/task.hpp"
 #include "event/event_object.hpp"
 #include "event/options.hpp"
 #include "event/stats.hpp"
@@ -37,35 +37,40 @@ class EVENT_API Base {
   Base& operator=(const Base&) = delete;
 
   // Runs callbacks until nothing that keeps the base alive is attached and nothing is posted, or
-  // until a stop. Returns how many ran, posted functions included. The same as
-  // loop(RunMode::forever).
+  // until a stop. The same as loop(RunMode::forever). Returns how many callbacks ran, posted
+  // functions included.
   //
-  // An iteration looks at the kernel, makes what is ready or due active, and runs it: high before
-  // middle before low, within a priority descriptors before timers before alarms before signals
-  // before posted functions, and first activated first. Errors: throws std::system_error,
-  // Errc::reentered in a callback of this base, or what the kernel says of the wait. What a
-  // callback throws leaves here too; the rest of the batch stays active, and the next call runs it.
+  // An iteration polls the kernel, makes active what is ready or due, and runs it in this order:
+  //   - by priority: high, middle, low
+  //   - within a priority by kind: descriptors, timers, alarms, signals, posted functions
+  //   - within a kind: first activated first
+  // Errors: throws std::system_error: Errc::reentered in a callback of this base, or the system's
+  // code of a failed wait. What a callback throws leaves here too; the rest of the batch stays
+  // active, and the next call runs it.
   std::size_t dispatch();
 
-  // The same, until `mode` says.
+  // The same, until the condition of `mode` holds. Bits of `mode` that have no name are ignored.
   std::size_t loop(RunMode mode);
 
-  // Ends dispatch() after the callbacks that are active now; what they in turn activate or post is
-  // kept for the next call. Called before dispatch(), it is kept for it, which then does not look
-  // at the kernel. Cost: an atomic operation, and a system call if the base sleeps. Thread-safety:
-  // any thread, and any signal handler.
+  // Ends dispatch() after the callbacks that are active now; what they activate or post is kept for
+  // the next call. stop() before dispatch() makes the next dispatch() return without polling.
+  // Thread-safety: any thread, and any signal handler. Cost: an atomic operation, and a system call
+  // if the base sleeps.
   void stop() noexcept;
 
   // The same, but after the callback that is running now; the rest stays active.
   void stop_now() noexcept;
 
-  // Stops after a time, counted from this call. Does not by itself keep the base alive.
-  // Errors: throws std::system_error, Errc::invalid_event for a negative time; std::bad_alloc.
-  void stop_after(Duration delay);
+  // Stops the current run `delay` from now or, if the base is not running, the next one; a delay
+  // that is not positive has passed. A new call replaces the one before. When the run ends, for
+  // whatever reason, it is cancelled. Does not by itself keep the base alive.
+  // Errors: throws std::system_error, ENOMEM, or std::bad_alloc.
+  void stop_after(AnyDuration delay);
 
   // Runs f() once, in the base's thread. Functions of one thread and priority run in order; one
-  // that is posted by a callback runs in the next iteration. A callable of up to two pointers does
-  // not allocate.
+  // that is posted by a callback runs in the next iteration. It may be move-only. A callable of up
+  // to two pointers does not allocate. One that has not run when the base is destroyed is destroyed
+  // with it.
   // Thread-safety: any thread, not a signal handler; the base must outlive the call.
   // Errors: throws std::bad_alloc, and nothing is posted. Cost: a short lock; a system call only
   // if the base sleeps and nobody has woken it yet.
@@ -75,29 +80,29 @@ class EVENT_API Base {
     post(detail::Task(std::forward<F>(function)), priority);
   }
 
-  // Calls once after a delay. The base owns what this allocates and frees it after the call.
-  // Errors: throws std::system_error, Errc::invalid_event for a negative delay; std::bad_alloc.
-  template <detail::EventCallback F>
-  void after(Duration delay, F&& callback) {
-    owned_.attach(std::make_unique<detail::Owned<std::decay_t<F>>>(
-                      *this, owned_, -1, Events::timeout, std::forward<F>(callback)),
+  // Calls back once after a delay; in the next iteration, if it is not positive. `callback` is
+  // f(Event&, Events), f(Event&), f(Events) or f(). The base owns what this allocates and frees it
+  // after the call. Errors: throws std::system_error, ENOMEM, or std::bad_alloc.
+  template <detail::CallbackOf<Event> F>
+  void after(AnyDuration delay, F&& callback) {
+    owned_.attach(std::make_unique<detail::OwnedEvent>(*this, owned_, -1, Events::timeout,
+                                                       std::forward<F>(callback)),
                   delay);
   }
 
-  // Calls once when `fd` is ready or the timeout has passed; a timeout of zero is none. `events` is
-  // made one-shot. The base owns what this allocates and frees it after the call.
+  // Calls back once when `fd` is ready or the timeout has passed; a timeout of zero is none.
+  // `events` is made one-shot, and `callback` is as that of after(). The base owns what this
+  // allocates and frees it after the call.
   // Errors: throws std::system_error as Event::attach() does; std::bad_alloc.
-  template <detail::EventCallback F>
-  void once(int fd, Events events, Duration timeout, F&& callback) {
+  template <detail::CallbackOf<Event> F>
+  void once(int fd, Events events, AnyDuration timeout, F&& callback) {
     owned_.attach(
-        std::make_unique<detail::Owned<std::decay_t<F>>>(
+        std::make_unique<detail::OwnedEvent>(
             *this, owned_, fd, detail::once_mask(fd, events, timeout), std::forward<F>(callback)),
         timeout);
   }
 
-  // In a callback: the time of this iteration, the same until the next one; of the monotonic clock
-  // it is read when it is first asked for, so that an iteration without timers does not pay for it.
-  // Else the real time.
+  // In a callback: the iteration's time, read once on first use. Outside: the current time.
   TimePoint now() const noexcept;
 
   // True in dispatch() and loop(), so in every callback.
@@ -109,7 +114,7 @@ class EVENT_API Base {
   // Which backend runs this base; never Backend::automatic.
   Backend backend() const noexcept;
 
-  // What this build can run on this kernel, best first. Cost: system calls; ask once.
+  // What this build can run on this kernel, best first. Cost: system calls; call it once.
   static std::vector<Backend> backends();
 
   // Grows the tables for so many descriptors and timers at once, so that attaching them allocates
@@ -129,18 +134,20 @@ class EVENT_API Base {
   // Cost: a handful of system calls, and one for each descriptor watched.
   void after_fork();
 
-  // To run this base inside another loop: becomes readable when a watched descriptor is ready, a
-  // signal has come, another thread has posted or stopped, or loop() has left something to be run;
-  // -1 on poll, which has none, and if no descriptor is left. Of timeouts, of files that are always
-  // ready, and of what is activated from outside, next_timeout() tells. When either says so:
-  // loop(RunMode::nonblock). On epoll a base can be inside a base inside another loop, no deeper.
-  // The descriptor belongs to the base, and is only to be waited for, for readability.
-  //
-  // Cost: system calls the first time.
-  int fd() const noexcept;
+  // A descriptor for another event loop that runs this base inside it: when it is readable, call
+  // loop(RunMode::nonblock). It becomes readable when
+  //   - a watched descriptor is ready, or a signal has come
+  //   - another thread has posted or stopped
+  //   - loop() has left something to be run
+  // It does not cover timeouts, files that are always ready, and what is activated from outside:
+  // next_timeout() does. It belongs to the base: only wait for it, and only for readability.
+  // Returns -1 on poll, which has no such descriptor, and if no descriptor is left. On epoll a base
+  // can be inside a base inside another loop, no deeper. Cost: system calls the first time.
+  int fd() noexcept;
 
   // How long another loop may sleep at most before it calls loop(RunMode::nonblock): zero if
-  // something is to be run now, nothing if no timeout is pending. Ask anew before each sleep.
+  // something is to be run now, nothing if no timeout is pending. Call it anew before each sleep.
+  // With a source of time it is exact, plus Options::slack: then is the first deadline.
   std::optional<Duration> next_timeout() const noexcept;
 
   // What this base has done so far. Cost: copies some 300 bytes; counting is done once an
@@ -149,11 +156,11 @@ class EVENT_API Base {
 
   // Calls callback(const CallbackTime&) right after each callback that took longer than `budget`,
   // by the base's clock, and measures each from now on. Replaces what was given before; hooks are
-  // not measured. Errors: throws std::system_error, Errc::invalid_event for a negative budget;
-  // std::bad_alloc. Cost: the clock is read once a callback.
+  // not measured. Errors: throws std::system_error, std::errc::invalid_argument for a negative
+  // budget; std::bad_alloc. Cost: the clock is read once per callback.
   template <std::invocable<const CallbackTime&> F>
-  void on_slow(Duration budget, F&& callback) {
-    on_slow(budget, detail::SlowReport::make(std::forward<F>(callback)));
+  void on_slow(AnyDuration budget, F&& callback) {
+    on_slow(budget, std::make_shared<detail::SlowReport>(std::forward<F>(callback)));
   }
 
   // Writes a line for each attached event: by descriptor, then timers by deadline, signals, alarms.
@@ -167,7 +174,8 @@ class EVENT_API Base {
   void post(detail::Task&& task, Priority priority);
 
   std::unique_ptr<detail::Loop> loop_;
-  detail::OwnedEvents owned_;  // its events detach from loop_
+  detail::OwnedEvents owned_;          // its events detach from loop_
+  std::unique_ptr<Event> stop_timer_;  // of stop_after(), once it was called
 };
 
 }  // namespace event_cpp

@@ -11,13 +11,6 @@
 
 namespace event_cpp {
 
-namespace detail {
-
-template <class F>
-concept ChildCallback = std::is_invocable_v<F&, int> || std::is_invocable_v<F&>;
-
-}  // namespace detail
-
 // Runs a callback once, with the status of waitpid(2), when a child process has ended, and reaps
 // it: no zombie is left. A child that has ended already is fine. The status is -1, which is neither
 // WIFEXITED nor WIFSIGNALED, if it cannot be known: somebody else has reaped the child, or SIGCHLD
@@ -30,26 +23,27 @@ concept ChildCallback = std::is_invocable_v<F&, int> || std::is_invocable_v<F&>;
 // leaves the process, and its zombie, alone.
 class EVENT_API Child : private Event {
  public:
-  // `callback` is f(int wait_status) or f().
-  template <detail::ChildCallback F>
+  // `callback` is f(Child&, int status), f(Child&, Events), f(int status), f(Child&), f(Events) or
+  // f(); the events are Events::signal. One that accepts several of these is called in the first of
+  // them.
+  template <detail::NumberCallbackOf<Child> F>
   Child(Base& base, pid_t pid, F&& callback, Priority priority = Priority::middle)
-      : Event(base, -1, Events::none, Wrapped<std::decay_t<F>>{std::forward<F>(callback)},
-              priority),
+      : Event(base, -1, Events::none, std::forward<F>(callback), priority, kOps<std::decay_t<F>>),
         pid_(pid) {}
   ~Child() { detach(); }
 
   // Starts waiting for the child.
   // Errors: throws std::system_error and changes nothing:
   //   Errc::already_attached   it is attached
-  //   Errc::invalid_event      the number is not positive
+  //   EINVAL                   the number is not positive
   //   ECHILD                   this process has no such child, or has reaped it
   //   the system's own         EMFILE, ENFILE, ENOMEM ...
   // Cost: three system calls, and three more when the child has ended.
   // See pidfd_open(2), waitid(2).
-  void attach();
+  void attach() &;
 
   // The same, with the error returned.
-  [[nodiscard]] std::error_code try_attach() noexcept;
+  [[nodiscard]] std::error_code try_attach() & noexcept;
 
   // Stops waiting; the child lives on, and must be reaped by somebody else. Returns false if it was
   // not attached, so also after the callback has run.
@@ -64,18 +58,15 @@ class EVENT_API Child : private Event {
 
  private:
   template <class F>
-  struct Wrapped {
-    void operator()(Event& event, Events) {
-      int status = 0;
-      if (!static_cast<Child&>(event).reap(status)) return;
-      if constexpr (std::is_invocable_v<F&, int>) {
-        callback(status);
-      } else {
-        callback();
-      }
-    }
-    F callback;
-  };
+  static void call(detail::Node& node, Events) {
+    auto& self = static_cast<Child&>(of(node));
+    int status = 0;
+    if (!self.reap(status)) return;
+    detail::call_back(detail::Stored<F>::get(node.callable), self, Events::signal, status);
+  }
+
+  template <class F>
+  static constexpr detail::NodeOps kOps = ops_for<F>(&call<F>);
 
   void watch(int fd, Events events) noexcept;
   void let_go() noexcept;

@@ -10,9 +10,11 @@ namespace event_cpp {
 
 enum class Errc {
   already_attached = 1,  // the event is attached: detach it first
-  invalid_event,         // nothing to wait for, a negative time, or a descriptor that is missing
+  nothing_to_wait_for,   // neither a condition nor a time
+  descriptor_missing,    // a condition of a descriptor, and the descriptor is negative
   reentered,             // dispatch() or loop() called from a callback of the same base
-  unsupported            // the backend lacks an option that was asked for
+  unsupported            // the backend lacks an option that was asked for, or the options exclude
+                         // each other
 };
 
 // The category of these codes, named "event".

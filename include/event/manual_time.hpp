@@ -2,21 +2,33 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 
 #include "event/detail/export.hpp"
 #include "event/time.hpp"
 
 namespace event_cpp {
 
-// A base on manual time never sleeps for a deadline: when nothing is ready it moves the time to
-// the next one. A year of hourly tickers runs in milliseconds.
+// A base on manual time never sleeps for a deadline. What it does instead is the mode:
+//   skip          when nothing is ready, the base moves the time to the next deadline: a year of
+//                 hourly tickers runs in milliseconds. With nothing attached but descriptors that
+//                 are not ready, it waits for them: for good, if nobody makes them ready.
+//   advance_only  only advance() moves the time, and the base waits for descriptors meanwhile: for
+//                 tests with real sockets, whose answers may take longer than a timeout.
+// loop(RunMode::nonblock) moves the time in neither mode.
+//
+// In advance_only, a callback that calls advance() makes due what has come to its deadline: the
+// next iteration runs it. While the base sleeps in the kernel advance() does not wake it. Another
+// thread posts instead: base.post([&] { time.advance(1s); }).
 //
 // Thread-safety: now() and wall() from any thread; advance() from the base's thread, or while it is
 // not running.
 class EVENT_API ManualTime : public TimeSource {
  public:
+  enum class Mode : std::uint8_t { skip, advance_only };
+
   // Starts at an arbitrary point, not zero: a program must not rely on it.
-  ManualTime() noexcept = default;
+  explicit ManualTime(Mode mode = Mode::skip) noexcept : mode_(mode) {}
   ManualTime(const ManualTime&) = delete;
   ManualTime& operator=(const ManualTime&) = delete;
 
@@ -24,9 +36,10 @@ class EVENT_API ManualTime : public TimeSource {
     return TimePoint(Duration(nanoseconds_.load(std::memory_order_acquire)));
   }
 
-  // Moves the time on by `by`. A negative duration changes nothing: this clock is monotonic. The
+  // Moves the time on by `step`. A negative duration changes nothing: this clock is monotonic. The
   // time stops at TimePoint::max().
-  void advance(Duration by) noexcept {
+  void advance(AnyDuration step) noexcept {
+    const Duration by = step;
     if (by <= Duration::zero()) return;
     const Duration left = TimePoint::max() - now();
     move_to(by < left ? now() + by : TimePoint::max());
@@ -46,8 +59,13 @@ class EVENT_API ManualTime : public TimeSource {
   }
 
   bool skip_to(TimePoint deadline) noexcept override {
+    if (mode_ == Mode::advance_only) return false;
     if (deadline > now()) move_to(deadline);
     return true;
+  }
+
+  Duration sleep_until(TimePoint deadline) const noexcept override {
+    return mode_ == Mode::advance_only ? Duration::max() : TimeSource::sleep_until(deadline);
   }
 
  private:
@@ -55,6 +73,7 @@ class EVENT_API ManualTime : public TimeSource {
     nanoseconds_.store(to.time_since_epoch().count(), std::memory_order_release);
   }
 
+  const Mode mode_;
   std::atomic<Duration::rep> nanoseconds_{1'000'000'000};
   std::atomic<Duration::rep> wall_offset_{946'684'799'000'000'000};
 };

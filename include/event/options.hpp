@@ -11,7 +11,7 @@ namespace event_cpp {
 // The kernel interface that reports readiness. Not every platform has every one: Base::backends().
 enum class Backend : std::uint8_t { automatic, epoll, kqueue, poll };
 
-// What timeouts count by.
+// What clock timeouts count by.
 enum class Clock : std::uint8_t {
   monotonic,  // stands still while the machine is suspended: CLOCK_MONOTONIC
   boottime    // goes on: CLOCK_BOOTTIME, where there is one. See clock_gettime(2)
@@ -19,12 +19,12 @@ enum class Clock : std::uint8_t {
 
 struct Options {
   // `automatic` takes the best that works here; the environment variable EVENT_BACKEND, set to the
-  // name of a backend, overrides `automatic` and nothing else. It is not looked at in a program
-  // that has more rights than the user who started it (set-user-ID and the like).
+  // name of a backend, overrides `automatic` and nothing else. Ignored in set-user-ID programs.
+  // A value that is none of these is Errc::unsupported.
   Backend backend = Backend::automatic;
 
-  // How many callbacks below the highest priority run between two looks at the kernel, as long as
-  // something of a higher priority is attached. At least 1; 0 counts as 1.
+  // After this many middle and low callbacks the kernel is polled again, so that a high event can
+  // overtake. 0 counts as 1.
   std::size_t slice = 64;
 
   // A wait for a deadline may end this much later, so that timers that are close share a wake-up.
@@ -36,7 +36,7 @@ struct Options {
 
   // What the timeouts of this base count by, without a source of time. A timer on boottime that was
   // due while the machine slept fires as soon as it is awake. Errc::unsupported where the system
-  // has no such clock.
+  // has no such clock. A value that is none of these counts as monotonic.
   Clock clock = Clock::monotonic;
 
   // Measures how long each callback takes, for Stats::longest, at the price of reading the clock
@@ -48,7 +48,7 @@ struct Options {
 enum class RunMode : std::uint8_t {
   forever = 0,    // until nothing is left to wait for, or stop()
   once = 1,       // until at least one callback has run
-  nonblock = 2,   // one look at the kernel, whatever is attached, never waiting for it
+  nonblock = 2,   // poll the kernel once, whatever is attached, without waiting
   keep_alive = 4  // do not return because nothing is left to wait for
 };
 

@@ -9,26 +9,39 @@ namespace event_cpp {
 
 // Runs a callback each time a signal has come since the last one, at its priority, in the base's
 // thread, where anything may be done. Signals that come faster than it runs become one, as pending
-// signals of one number do anyway. An Event with Events::signal, and the number in the place of the
-// descriptor, is the same, one-shot unless it asks for Events::persist.
+// signals of one number do anyway. An Event with Events::signal, and the signal's number in the
+// place of the fd, is the same, but one-shot unless it has Events::persist.
 //
-// attach() installs a handler for the process, with SA_RESTART; when the last event on the signal
-// is detached or destroyed, on whichever base, the former disposition comes back, unless somebody
+// attach() installs a handler for the process, with SA_RESTART. When the last event on the signal
+// is detached or destroyed, on whichever base, the former disposition is restored, unless somebody
 // has changed it meanwhile. Any number of events and of bases may wait for one signal: all fire.
 // A signal that every thread has blocked arrives as well where the kernel has signalfd(2).
 //
 // Not for SIGSEGV, SIGFPE, SIGILL and SIGBUS that a fault raises: the fault would be repeated.
-// Errors of attach(), beside those of Event: the system's EINVAL for a number that is none, and for
-// SIGKILL and SIGSTOP; EMFILE or ENFILE if no descriptor is left.
+// Errors of attach(), beside those of Event: the system's EINVAL for a number that is no signal,
+// and for SIGKILL and SIGSTOP; EMFILE or ENFILE if no descriptor is left.
 // Cost: up to three system calls for the first event on a signal, none for later ones.
 // See sigaction(2), signal-safety(7), signalfd(2).
 class Signal : public Event {
  public:
-  template <detail::EventCallback F>
+  // `callback` is f(Signal&, int signo), f(Signal&, Events), f(int signo), f(Signal&), f(Events) or
+  // f(). One that accepts several of these is called in the first of them.
+  template <detail::NumberCallbackOf<Signal> F>
   Signal(Base& base, int signo, F&& callback, Priority priority = Priority::middle)
-      : Event(base, signo, Events::signal | Events::persist, std::forward<F>(callback), priority) {}
+      : Event(base, signo, Events::signal | Events::persist, std::forward<F>(callback), priority,
+              kOps<std::decay_t<F>>) {}
 
   int signo() const noexcept { return fd(); }
+
+ private:
+  template <class F>
+  static void call(detail::Node& node, Events fired) {
+    auto& self = static_cast<Signal&>(of(node));
+    detail::call_back(detail::Stored<F>::get(node.callable), self, fired, self.signo());
+  }
+
+  template <class F>
+  static constexpr detail::NodeOps kOps = ops_for<F>(&call<F>);
 };
 
 }  // namespace event_cpp

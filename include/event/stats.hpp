@@ -25,10 +25,10 @@ struct CallbackTime {
 
 // Counted from the construction of the base; what Base::stats() returns.
 struct Stats {
-  std::uint64_t iterations = 0;              // times round, looks between two slices included
-  std::uint64_t waits = 0;                   // system calls that asked the kernel what is ready
+  std::uint64_t iterations = 0;              // iterations, including polls between slices
+  std::uint64_t waits = 0;                   // system calls that polled the kernel
   std::array<std::uint64_t, 3> callbacks{};  // that ran, by priority: high, middle, low
-  std::uint64_t timers = 0;                  // timeouts that came to pass, of every kind of event
+  std::uint64_t timers = 0;                  // timeouts that expired, of every kind of event
   std::uint64_t signals = 0;                 // signal events that became active
   std::uint64_t posts = 0;                   // posted functions that became active
   std::uint64_t wakeups = 0;                 // waits that another thread or a handler ended

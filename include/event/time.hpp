@@ -2,6 +2,9 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
+#include <ratio>
+#include <type_traits>
 
 #include "event/detail/export.hpp"
 #include "event/fwd.hpp"
@@ -12,8 +15,79 @@ using Duration = std::chrono::nanoseconds;
 using TimePoint = std::chrono::time_point<std::chrono::steady_clock, Duration>;
 using WallTime = std::chrono::time_point<std::chrono::system_clock, Duration>;
 
+namespace detail {
+
+// Rounds away from zero, so that a wait is never shorter than was asked for, and never becomes
+// none. A duration that does not fit becomes Duration::max() or Duration::min(), and a NaN zero.
+template <class Rep, class Period>
+constexpr Duration to_duration(std::chrono::duration<Rep, Period> time) noexcept {
+  using Ratio = std::ratio_divide<Period, std::nano>;  // nanoseconds in a tick
+  if constexpr (std::is_integral_v<Rep>) {
+    using Wide = std::conditional_t<std::is_signed_v<Rep>, std::intmax_t, std::uintmax_t>;
+    constexpr auto kTicks = static_cast<Wide>(Ratio::den);
+    const auto count = static_cast<Wide>(time.count());
+    const auto rest = static_cast<std::intmax_t>(count % kTicks) * Ratio::num;
+    const std::intmax_t left = rest % Ratio::den;
+    const std::intmax_t up = rest / Ratio::den + (left > 0 ? 1 : left < 0 ? -1 : 0);
+    std::intmax_t sum = 0;
+    if (__builtin_mul_overflow(count / kTicks, Ratio::num, &sum) ||
+        __builtin_add_overflow(sum, up, &sum)) {
+      return time.count() > 0 ? Duration::max() : Duration::min();
+    }
+    return Duration(sum);
+  } else {
+    constexpr long double kLimit = 0x1p63L;
+    const long double count =
+        static_cast<long double>(time.count()) * Ratio::num / static_cast<long double>(Ratio::den);
+    if (count >= kLimit) return Duration::max();
+    if (count <= -kLimit) return Duration::min();
+    if (count != count) return Duration::zero();
+    const auto whole = static_cast<Duration::rep>(count);
+    const long double left = count - static_cast<long double>(whole);
+    return Duration(whole + (left > 0 ? 1 : left < 0 ? -1 : 0));
+  }
+}
+
+}  // namespace detail
+
+// How the calls of this library take a duration: any std::chrono::duration converts to it. One that
+// is too long for a Duration, as std::chrono::hours::max() is, becomes Duration::max(), which means
+// "never"; one that is too far below zero becomes Duration::min(), a time that has passed.
+// Fractions of a nanosecond are rounded away from zero.
+class AnyDuration {
+ public:
+  constexpr AnyDuration() noexcept = default;
+  template <class Rep, class Period>
+  constexpr AnyDuration(std::chrono::duration<Rep, Period> time) noexcept
+      : value_(detail::to_duration(time)) {}
+
+  constexpr operator Duration() const noexcept { return value_; }
+
+ private:
+  Duration value_{};
+};
+
+// The same for a point in time of `Clock`, of any resolution.
+template <class Clock>
+class AnyTimePoint {
+ public:
+  using Exact = std::chrono::time_point<Clock, Duration>;
+
+  template <class D>
+  constexpr AnyTimePoint(std::chrono::time_point<Clock, D> time) noexcept
+      : value_(detail::to_duration(time.time_since_epoch())) {}
+
+  constexpr operator Exact() const noexcept { return value_; }
+
+ private:
+  Exact value_;
+};
+
+// How the calls of this library take a deadline of the base's clock.
+using AnyDeadline = AnyTimePoint<std::chrono::steady_clock>;
+
 // Where a base reads the time, if not from the monotonic clock: a simulation, a test, another
-// clock.
+// clock. With one, loop(RunMode::nonblock) never sleeps, and Base::next_timeout() is exact.
 //
 // Thread-safety: a base calls it from its own thread only.
 // Lifetime: it outlives every base that uses it.
@@ -29,11 +103,21 @@ class EVENT_API TimeSource {
     return std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now());
   }
 
-  // A base that has nothing to run before `deadline` asks this instead of sleeping. A source that
+  // A base that has nothing to run before `deadline` calls this instead of sleeping. A source that
   // can move its own time moves it there and returns true; false lets the base sleep.
   virtual bool skip_to(TimePoint deadline) noexcept {
     (void)deadline;
     return false;
+  }
+
+  // How long a base that has nothing to run before `deadline` may sleep, by the monotonic clock,
+  // until it reads the time again. Duration::max(): until something else wakes it. A source whose
+  // time does not pass at the speed of the monotonic clock overrides it.
+  virtual Duration sleep_until(TimePoint deadline) const noexcept {
+    const Duration::rep time = now().time_since_epoch().count();
+    Duration::rep left = 0;
+    const bool too_long = __builtin_sub_overflow(deadline.time_since_epoch().count(), time, &left);
+    return too_long ? Duration::max() : Duration(left);
   }
 };
 

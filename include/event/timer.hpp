@@ -8,46 +8,52 @@
 
 namespace event_cpp {
 
-// Fires once, when the time given to attach() has passed: never early. Attach it again to use it
-// again; rearm() moves it while it waits. attach() without a time fires in the next iteration.
+// Fires once, when the time given to attach() has passed: never early. attach() uses it again, in
+// its callback too; rearm() sets it whether it is attached or not. attach() without a time fires in
+// the next iteration.
 class EVENT_API Timer : public Event {
  public:
-  template <detail::EventCallback F>
+  // `callback` is f(Timer&, Events), f(Timer&), f(Events) or f(). One that accepts several of these
+  // is called in the first of them.
+  template <detail::CallbackOf<Timer> F>
   Timer(Base& base, F&& callback, Priority priority = Priority::middle)
-      : Event(base, -1, Events::timeout, std::forward<F>(callback), priority) {}
-
-  // Fires when the base's clock has come to `deadline`, in the next iteration if it has already.
-  // Reads no clock, which is half of what attach() costs: with base.now() + delay, in a callback
-  // the delay counts from the iteration's time, and many timers set at once share one reading.
-  // timeout() is then zero. Errors: as attach(), but that any time will do. Cost: O(log n) in the
-  // timers.
-  void attach_at(TimePoint deadline);
-
-  // The same, with the error returned.
-  [[nodiscard]] std::error_code try_attach_at(TimePoint deadline) noexcept;
-
-  // Moves it to another deadline while it is attached, as attach_at() counts. Errors: as rearm().
-  // Cost: a store if it moves later, else O(log n).
-  void rearm_at(TimePoint deadline);
+      : Event(base, -1, Events::timeout, std::forward<F>(callback), priority,
+              kOps<Timer, std::decay_t<F>>) {}
 };
 
 // Fires again and again. The n-th fire is due at start + n periods, however late the earlier ones
-// ran; periods that passed whole are skipped and counted. A period of zero fires in each iteration.
+// ran; periods that passed whole are skipped and counted. A period of zero or less fires in each
+// iteration.
+//
+// rearm(period) gives it another period, and the first fire is one period from now.
+// rearm_at(deadline) keeps the period: it fires at `deadline`, and then each period from there.
+// Both attach it if it is not attached; the period is then the one that was given last.
 class EVENT_API Ticker : public Event {
  public:
-  template <detail::EventCallback F>
+  // `callback` is f(Ticker&, Events), f(Ticker&), f(Events) or f(). One that accepts several of
+  // these is called in the first of them.
+  template <detail::CallbackOf<Ticker> F>
   Ticker(Base& base, F&& callback, Priority priority = Priority::middle)
       : Event(base, -1, Events::timeout | Events::persist, std::forward<F>(callback), priority,
               kOps<std::decay_t<F>>) {}
 
   // Fires each `period`, the first time one period from now. Errors: as Event::attach().
-  void attach(Duration period) { Event::attach(period); }
+  void attach(AnyDuration period) & { Event::attach(period); }
+  [[nodiscard]] std::error_code try_attach(AnyDuration period) & noexcept {
+    return Event::try_attach(period);
+  }
 
   // Fires `first` from now, and then each `period`. Errors: as Event::attach().
-  void attach(Duration first, Duration period);
+  void attach(AnyDuration first, AnyDuration period) &;
+  [[nodiscard]] std::error_code try_attach(AnyDuration first, AnyDuration period) & noexcept;
 
-  // In the callback: how many whole periods were skipped just before this fire; none if it is one
-  // by activate() alone.
+  // Fires at `first`, and then each `period` from there. Reads no clock. Errors: as
+  // Event::attach_at().
+  void attach_at(AnyDeadline first, AnyDuration period) &;
+  [[nodiscard]] std::error_code try_attach_at(AnyDeadline first, AnyDuration period) & noexcept;
+
+  // In the callback: how many whole periods were skipped just before this fire; zero if it fires
+  // only because of activate().
   std::uint64_t missed() const noexcept { return missed_; }
 
  private:
@@ -59,11 +65,12 @@ class EVENT_API Ticker : public Event {
   template <class F>
   static void call(detail::Node& node, Events fired) {
     if (!any(fired & detail::Node::kTicked)) static_cast<Ticker&>(of(node)).missed_ = 0;
-    Event::call<F>(node, fired & ~detail::Node::kTicked);
+    Event::call<Ticker, F>(node, fired & ~detail::Node::kTicked);
   }
 
   template <class F>
-  static constexpr detail::NodeOps kOps = ops_for<F>(&add_missed, &call<F>);
+  static constexpr detail::NodeOps kOps = ops_for<F>(&call<F>, detail::NodeKind::event,
+                                                     &add_missed);
 
   std::uint64_t missed_ = 0;
 };

@@ -4,15 +4,17 @@
 
 namespace event_cpp {
 
-void Alarm::attach(std::chrono::system_clock::time_point when) {
+void Alarm::attach(AnyTimePoint<std::chrono::system_clock> when) & {
   if (const std::error_code error = try_attach(when)) {
     throw std::system_error(error, "event::Alarm::attach");
   }
 }
 
-std::error_code Alarm::try_attach(std::chrono::system_clock::time_point when) noexcept {
-  return node().loop->attach_alarm(node(), std::chrono::time_point_cast<Duration>(when)).code();
+std::error_code Alarm::try_attach(AnyTimePoint<std::chrono::system_clock> when) & noexcept {
+  return node().loop->attach_alarm(node(), when).code();
 }
+
+bool Alarm::detach() noexcept { return node().in_use() && node().loop->detach_alarm(node()); }
 
 std::optional<WallTime> Alarm::deadline() const noexcept {
   const std::optional<TimePoint> at = Event::deadline();

@@ -11,7 +11,7 @@ namespace event_cpp::detail {
 // like any descriptor. It is set only when a deadline moves earlier, or after it has come.
 struct ClockWatch {
   ClockWatch(const NodeOps& ops, Loop& loop) noexcept
-      : node(&ops, &loop, -1, Events::read | Events::persist | Node::kInternal, Priority::high) {}
+      : node(&ops, &loop, -1, Events::read | Events::persist, Priority::high) {}
 
   // From now on the descriptor is readable once `deadline` has come. Returns false if the system
   // refuses: then it will not be.

@@ -12,19 +12,31 @@ Base::Base(Options options) : loop_(std::make_unique<detail::Loop>(*this, option
 
 Base::~Base() = default;
 
-std::size_t Base::dispatch() { return loop_->run(RunMode::forever); }
+std::size_t Base::dispatch() { return loop(RunMode::forever); }
 
-std::size_t Base::loop(RunMode mode) { return loop_->run(mode); }
+std::size_t Base::loop(RunMode mode) {
+  if (running()) return loop_->run(mode);  // which throws
+  struct CancelStop {
+    Base& base;
+    ~CancelStop() {
+      if (base.stop_timer_ != nullptr) base.stop_timer_->detach();
+    }
+  };
+  const CancelStop at_the_end{*this};
+  return loop_->run(mode);
+}
 
 void Base::stop() noexcept { loop_->stop(detail::Attention::kStop); }
 
 void Base::stop_now() noexcept { loop_->stop(detail::Attention::kStopNow); }
 
-void Base::stop_after(Duration delay) {
-  const auto stop = [this] { this->stop(); };
-  owned_.attach(
-      std::make_unique<detail::Owned<decltype(stop)>>(*this, owned_, -1, Events::timeout, stop),
-      delay, false);
+void Base::stop_after(AnyDuration delay) {
+  if (stop_timer_ == nullptr) {
+    auto timer = std::make_unique<Event>(*this, -1, Events::timeout, [this] { stop(); });
+    timer->keep_alive(false);
+    stop_timer_ = std::move(timer);
+  }
+  stop_timer_->rearm(delay);
 }
 
 void Base::post(detail::Task&& task, Priority priority) { loop_->post(std::move(task), priority); }
@@ -60,7 +72,7 @@ void Base::after_fork() {
   }
 }
 
-int Base::fd() const noexcept { return loop_->fd(); }
+int Base::fd() noexcept { return loop_->fd(); }
 
 std::optional<Duration> Base::next_timeout() const noexcept { return loop_->next_timeout(); }
 

@@ -28,15 +28,15 @@ std::error_code look_at_child(pid_t pid, bool& ended) noexcept {
 
 }  // namespace
 
-void Child::attach() {
+void Child::attach() & {
   if (const std::error_code error = try_attach()) {
     throw std::system_error(error, "event::Child::attach: process " + detail::to_text(pid_));
   }
 }
 
-std::error_code Child::try_attach() noexcept {
+std::error_code Child::try_attach() & noexcept {
   if (attached()) return Errc::already_attached;
-  if (pid_ <= 0) return Errc::invalid_event;
+  if (pid_ <= 0) return {EINVAL, std::system_category()};
   bool ended = false;
   if (const std::error_code error = look_at_child(pid_, ended)) return error;
 

@@ -83,9 +83,10 @@ bool Loop::run_slice_timed(std::size_t level, std::uint32_t slots) {
       active_[level].pop_hole();
       continue;
     }
+    const bool internal = ActiveQueue::is_node(next) && next->kind() == NodeKind::internal;
     CallbackTime measured = begin_timed(next, static_cast<Priority>(level));
     if (!run_slice(level, 1)) return false;
-    end_timed(measured);
+    if (!internal) end_timed(measured);
   }
   return true;
 }
@@ -127,11 +128,15 @@ void Loop::look_above(std::size_t level) {
 }
 
 void Loop::restart_timeout_slowly(Node& node) noexcept {
+  const bool ticks = is_ticker(node);
   // A ticker that is due has got its next deadline when that was found; not so an event that was
   // due before modify() made it one.
-  const bool is_on_schedule =
-      is_ticker(node) && node.timeout != Duration::zero() && timers_.deadline(node);
-  if (!is_on_schedule) timers_.set(node, later(iteration_time(), node.timeout));
+  if (ticks && node.timeout > Duration::zero() && timers_.deadline(node)) return;
+  if (node.timeout == Node::kAbsolute && (!ticks || node.linked)) {
+    if (!timers_.deadline(node)) timers_.remove(node);  // it has come
+    return;
+  }
+  timers_.set(node, later(iteration_time(), std::max(node.timeout, Duration::zero())));
 }
 
 // Before its callback runs, which may attach it again.

@@ -12,13 +12,18 @@ class Category final : public std::error_category {
   std::string message(int code) const override {
     switch (static_cast<Errc>(code)) {
       case Errc::already_attached:
-        return "the event is attached already";
-      case Errc::invalid_event:
-        return "nothing to wait for, a negative time, or a descriptor that is missing";
+        return "the event is attached already: detach it first";
+      case Errc::nothing_to_wait_for:
+        return "nothing to wait for: give the event a condition, or attach() a timeout";
+      case Errc::descriptor_missing:
+        return "a condition of a descriptor, but the descriptor is negative: give one to the "
+               "constructor or to assign()";
       case Errc::reentered:
-        return "dispatch() called in a callback of the same base";
+        return "dispatch() or loop() called in a callback of the same base: return from the "
+               "callback first";
       case Errc::unsupported:
-        return "not supported here";
+        return "the backend or the system lacks what was asked for, or the options exclude each "
+               "other: choose other options or another backend";
     }
     return "unknown error";
   }

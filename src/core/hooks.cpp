@@ -36,7 +36,7 @@ std::size_t Hooks::run(Hook::When when) {
     next_ = hook->next_;
     if (hook->since_ == pass_) continue;
     ++ran;
-    hook->ops_->call(*hook);
+    hook->callback_(*hook);
   }
   return ran;
 }

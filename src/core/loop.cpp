@@ -29,11 +29,10 @@ Loop::Loop(Base& base, const Options& options)
       batch_(backend_->kernel_entry()),
       table_(*backend_),
       wakeup_node_(&kWakeupOps, this, wakeup_.fd(),
-                   Events::read | Events::persist | (supported_ & Events::edge) | Node::kInternal,
-                   Priority::high),
+                   Events::read | Events::persist | (supported_ & Events::edge), Priority::high),
       signals_(attention_, wakeup_),
-      blocked_signals_node_(&kBlockedSignalsOps, this, -1,
-                            Events::read | Events::persist | Node::kInternal, Priority::high) {
+      blocked_signals_node_(&kBlockedSignalsOps, this, -1, Events::read | Events::persist,
+                            Priority::high) {
   monotonic_ = options_.time == nullptr && options_.clock != Clock::boottime;
   count_forks();
   forks_ = fork_count();
@@ -70,9 +69,10 @@ Loop::~Loop() {
   while (stopping_.load(std::memory_order_acquire) != 0) std::this_thread::yield();
 }
 
-const NodeOps Loop::kWakeupOps{&Loop::on_wakeup, nullptr, nullptr};
-const NodeOps Loop::kBlockedSignalsOps{&Loop::on_blocked_signals, nullptr, nullptr};
-const NodeOps Loop::kClockOps{&Loop::on_clock, nullptr, nullptr};
+const NodeOps Loop::kWakeupOps{&Loop::on_wakeup, nullptr, NodeKind::internal, nullptr};
+const NodeOps Loop::kBlockedSignalsOps{&Loop::on_blocked_signals, nullptr, NodeKind::internal,
+                                       nullptr};
+const NodeOps Loop::kClockOps{&Loop::on_clock, nullptr, NodeKind::internal, nullptr};
 
 // Having ended the wait, it has done its work. Where edges can be watched the descriptor is never
 // read: that saves a system call each time.
@@ -179,12 +179,12 @@ int Loop::fd() noexcept {
   return fd;
 }
 
-std::optional<Duration> Loop::next_timeout() const noexcept {
+std::optional<Duration> Loop::next_timeout() noexcept {
   if (anything_active() || !batch_.taken() || attention_.asked(kWants) ||
       hooks_.any(Hook::When::idle) || backend_->is_busy()) {
     return Duration::zero();
   }
-  Duration left = timers_.empty() ? Duration::max() : between(real_time(), next_timer());
+  Duration left = timers_.empty() ? Duration::max() : between(real_time(), next_timer_exactly());
   if (alarms_ != nullptr && !alarms_->queue.empty()) {
     left = std::min(left, until_alarm());
     if (!alarms_->node.linked || !alarms_->is_armed_for(alarms_->queue.next())) {
@@ -295,9 +295,16 @@ TimePoint Loop::next_timer() const noexcept {
   return timers_.empty() ? TimePoint::max() : later(timers_.next(), options_.slack);
 }
 
+// The same, where a deadline that was moved later counts as it is now. Cost: O(log n) for each such
+// deadline that the queue still had in its old place.
+TimePoint Loop::next_timer_exactly() noexcept {
+  static_cast<void>(timers_.due(TimePoint::max()));
+  return next_timer();
+}
+
 // What a source of time is to be moved to, timers and alarms alike.
-TimePoint Loop::next_on_source(TimePoint time) const noexcept {
-  const TimePoint next = next_timer();
+TimePoint Loop::next_on_source(TimePoint time) noexcept {
+  const TimePoint next = next_timer_exactly();
   return alarms_ != nullptr ? std::min(next, later(time, until_alarm())) : next;
 }
 
@@ -317,9 +324,13 @@ void Loop::wait_on_source(bool block) {
   wait_in_kernel(TimePoint::max(), block && !deadline);
   if (block && deadline && next > time && batch_.size() == 0 && !attention_.asked(kWants) &&
       !options_.time->skip_to(next)) {
-    Duration left = next - time;
-    if (alarms_ != nullptr) left = std::min(left, kLookAtClock);
-    wait_in_kernel(later(std::chrono::steady_clock::now(), left), true);
+    Duration left = options_.time->sleep_until(next);
+    const bool passes = left != Duration::max();
+    if (passes && alarms_ != nullptr) left = std::min(left, kLookAtClock);
+    if (left > Duration::zero()) {
+      wait_in_kernel(passes ? later(std::chrono::steady_clock::now(), left) : TimePoint::max(),
+                     true);
+    }
   }
   batch_.expired = true;
   // Callbacks may move a source: this is the iteration's time before they do.

@@ -26,9 +26,8 @@
 #include "core/post_queue.hpp"
 #include "core/signals.hpp"
 #include "core/timer_queue.hpp"
+#include "event/detail/callable.hpp"
 #include "event/detail/node.hpp"
-#include "event/detail/slow_report.hpp"
-#include "event/detail/task.hpp"
 #include "event/error.hpp"
 #include "event/options.hpp"
 #include "event/stats.hpp"
@@ -59,7 +58,7 @@ class Loop {
 
   // For running inside another loop.
   int fd() noexcept;
-  std::optional<Duration> next_timeout() const noexcept;
+  std::optional<Duration> next_timeout() noexcept;
 
   // fork.cpp
   std::error_code after_fork() noexcept;
@@ -71,8 +70,10 @@ class Loop {
 
   // watch.cpp: what events ask for
   Outcome attach(Node& node, Duration first, Duration timeout) noexcept;
+  Outcome attach_to(Node& node, int fd, Events events, Duration timeout) noexcept;
   Outcome attach_at(Node& node, TimePoint deadline) noexcept;
-  bool detach(Node& node) noexcept;  // requires: node.in_use()
+  Outcome attach_ticker_at(Node& node, TimePoint first, Duration period) noexcept;
+  bool detach(Node& node) noexcept;  // requires: node.in_use(), and no alarm
   Outcome rearm(Node& node, Duration timeout) noexcept;
   Outcome rearm_at(Node& node, TimePoint deadline) noexcept;
   Outcome assign(Node& node, int fd, Events events) noexcept;
@@ -86,6 +87,7 @@ class Loop {
 
   // alarms.cpp
   Outcome attach_alarm(Node& node, WallTime when) noexcept;
+  bool detach_alarm(Node& node) noexcept { return detach_slowly(node); }
 
   Hooks& hooks() noexcept {
     assert_thread();
@@ -128,7 +130,8 @@ class Loop {
   void collect();
   void wait_otherwise(bool block);
   TimePoint next_timer() const noexcept;
-  TimePoint next_on_source(TimePoint time) const noexcept;
+  TimePoint next_timer_exactly() noexcept;
+  TimePoint next_on_source(TimePoint time) noexcept;
   void wait_on_source(bool block);
   [[noreturn]] static void fail_to_wait(int error);
   void collect_ready();
@@ -188,7 +191,8 @@ class Loop {
 
   // watch.cpp: steps of the calls above
   Outcome attach_timer(Node& node, TimePoint deadline, Duration timeout) noexcept;
-  Outcome attach_at_slowly(Node& node, TimePoint deadline) noexcept;
+  Outcome attach_at_slowly(Node& node, TimePoint deadline, Duration timeout) noexcept;
+  static Duration timeout_after_deadline(const Node& node) noexcept;
   Outcome attach_watch(Node& node, bool timed, TimePoint deadline, Duration timeout) noexcept;
   Errc check_watch(const Node& node) const noexcept;
   void begin_watch(Node& node, Duration timeout) noexcept;
@@ -221,7 +225,7 @@ class Loop {
            "a base and its events belong to the thread that runs it");
   }
 
-  // Requires: `by` is not negative.
+  // Requires: `by` is not negative; a sum that is too late is TimePoint::max().
   static TimePoint later(TimePoint from, Duration by) noexcept {
     Duration::rep sum = 0;
     const bool too_late = __builtin_add_overflow(from.time_since_epoch().count(), by.count(), &sum);
@@ -261,8 +265,8 @@ class Loop {
     if (node.keeps_alive) keeping_alive_ += change;
   }
 
-  // Of an event that has more than a time on the monotonic clock.
-  static constexpr Events kBesideTime = FdTable::kConditions | Events::signal | Node::kOnWallClock;
+  // Of an event that has more than a time.
+  static constexpr Events kBesideTime = FdTable::kConditions | Events::signal;
 
   // Detached, as far as the timers and the counts go; the descriptor's registration is remembered.
   void end_watch(Node& node) noexcept {
@@ -301,10 +305,10 @@ class Loop {
   }
 
   TimerQueue& timers_of(const Node& node) noexcept {
-    return any(node.events & Node::kOnWallClock) ? alarms_->queue : timers_;
+    return node.kind() == NodeKind::alarm ? alarms_->queue : timers_;
   }
   const TimerQueue& timers_of(const Node& node) const noexcept {
-    return any(node.events & Node::kOnWallClock) ? alarms_->queue : timers_;
+    return node.kind() == NodeKind::alarm ? alarms_->queue : timers_;
   }
 
   // For the callbacks of the loop's own nodes: nothing of a user's ran.

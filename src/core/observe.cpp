@@ -61,7 +61,7 @@ std::string subject(const Node& node) {
     return "fd " + to_text(node.fd()) + gone + ' ' + waits_for;
   }
   if (any(node.events & Events::signal)) return "signal " + to_text(node.fd());
-  if (any(node.events & Node::kOnWallClock)) return "alarm";
+  if (node.kind() == NodeKind::alarm) return "alarm";
   return any(node.events & Events::persist) ? "ticker" : "timer";
 }
 
@@ -79,7 +79,7 @@ Stats Loop::stats() const noexcept {
 
 std::error_code Loop::on_slow(Duration budget, std::shared_ptr<SlowReport> report) {
   assert_thread();
-  if (budget < Duration::zero()) return Errc::invalid_event;
+  if (budget < Duration::zero()) return std::make_error_code(std::errc::invalid_argument);
   if (timing_ == nullptr) timing_ = std::make_unique<Timing>();
   timing_->budget = budget;
   timing_->report = std::move(report);
@@ -93,13 +93,12 @@ CallbackTime Loop::begin_timed(const Node* node, Priority priority) const noexce
   if (node == ActiveQueue::posted()) return measured;
   measured.event = node;
   measured.fd = node->fd();
-  measured.events = node->events & ~Node::kOnWallClock;
+  measured.events = node->events;
   measured.fired = static_cast<Events>(node->fired) & ~Node::kTicked;
   return measured;
 }
 
 void Loop::end_timed(CallbackTime& measured) {
-  if (any(measured.events & Node::kInternal)) return;
   timing_->mark = real_time();
   measured.took = timing_->mark - measured.began;
   if (measured.took > timing_->longest.took) timing_->longest = measured;
@@ -117,8 +116,7 @@ std::string Loop::describe(const Node& node) const {
   text += any(node.events & Events::persist) ? ", persist, " : ", one-shot, ";
   text += kPriorityNames[static_cast<std::size_t>(node.priority)];
   if (const std::optional<TimePoint> at = deadline(node)) {
-    const TimePoint now =
-        any(node.events & Node::kOnWallClock) ? from_wall(wall_time()) : real_time();
+    const TimePoint now = node.kind() == NodeKind::alarm ? from_wall(wall_time()) : real_time();
     text += *at > now ? ", due in " + seconds(between(now, *at)) : ", due now";
   }
   if (!node.keeps_alive) text += ", not keeping alive";
@@ -129,11 +127,11 @@ std::string Loop::describe(const Node& node) const {
 // Appends what waits for nothing but a deadline of this queue. Those that are due have left it, and
 // come first.
 void Loop::list_timed(const TimerQueue& queue, std::vector<const Node*>& nodes) const {
-  const Events of_queue = &queue == &timers_ ? Events::none : Node::kOnWallClock;
+  const NodeKind of_queue = &queue == &timers_ ? NodeKind::event : NodeKind::alarm;
   const auto list = [&](const Node& node) {
     constexpr Events kOther = FdTable::kConditions | Events::signal;
-    const Events kind = node.events & (kOther | Node::kOnWallClock);
-    if (node.attached && !node.linked && kind == of_queue) nodes.push_back(&node);
+    const bool only_timed = !any(node.events & kOther) && !node.linked;
+    if (node.attached && only_timed && node.kind() == of_queue) nodes.push_back(&node);
   };
   for (const ActiveQueue& active : active_) {
     active.for_each([&](const Node& node) {
@@ -150,7 +148,7 @@ void Loop::dump(std::ostream& out) {
   assert_thread();
   std::vector<const Node*> nodes;
   table_.for_each_attached([&](const Node& node) {
-    if (!any(node.events & Node::kInternal)) nodes.push_back(&node);
+    if (node.kind() != NodeKind::internal) nodes.push_back(&node);
   });
   list_timed(timers_, nodes);
   signals_.for_each([&](const Node& node) { nodes.push_back(&node); });

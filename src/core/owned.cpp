@@ -22,8 +22,8 @@ OwnedEvents::~OwnedEvents() {
 }
 
 void OwnedEvents::attach(std::unique_ptr<OwnedEvent> owned, Duration timeout, bool keeps_alive) {
-  owned->event().keep_alive(keeps_alive);
-  owned->event().attach(timeout);
+  owned->keep_alive(keeps_alive);
+  owned->attach(timeout);
   owned->next_ = first_;
   if (first_ != nullptr) first_->previous_ = owned.get();
   first_ = owned.release();

@@ -6,7 +6,7 @@
 #include <memory>
 #include <utility>
 
-#include "event/detail/task.hpp"
+#include "event/detail/callable.hpp"
 
 namespace event_cpp::detail {
 

@@ -23,21 +23,37 @@ Outcome Loop::attach(Node& node, Duration first, Duration timeout) noexcept {
   assert_thread();
   if (node.attached) [[unlikely]]
     return Outcome(Errc::already_attached);
-  if (first < Duration::zero() || timeout < Duration::zero()) [[unlikely]]
-    return Outcome(Errc::invalid_event);
   if (const Outcome outcome = have_own_kernel(); outcome.failed()) return outcome;
-  const bool timed = first > Duration::zero() || any(node.events & Events::timeout);
+  const bool timed = first != Duration::zero() || any(node.events & Events::timeout);
   const bool more = any(node.events & (kOnFile | Events::signal));
   if (!timed) {
-    if (!more) return Outcome(Errc::invalid_event);
+    if (!more) return Outcome(Errc::nothing_to_wait_for);
     if (!table_.still_watches(node)) return attach_watch(node, false, TimePoint(), timeout);
     // A one-shot that fired: it was looked at when it was attached first.
     assert_same_file(node);
     begin_watch(node, timeout);
     return {};
   }
-  const TimePoint deadline = later(real_time(), first);
+  const TimePoint deadline = later(real_time(), std::max(first, Duration::zero()));
+  timeout = std::max(timeout, Duration::zero());
   return more ? attach_watch(node, true, deadline, timeout) : attach_timer(node, deadline, timeout);
+}
+
+// assign() and attach() in one.
+Outcome Loop::attach_to(Node& node, int fd, Events events, Duration timeout) noexcept {
+  const int former_fd = node.fd();
+  const Events former_events = node.events;
+  const Duration former_timeout = node.timeout;
+  const auto fired = static_cast<Events>(node.fired);
+  if (const Outcome outcome = assign(node, fd, events); outcome.failed()) return outcome;
+  const Outcome outcome = attach(node, timeout, timeout);
+  if (outcome.failed()) [[unlikely]] {
+    node.descriptor = former_fd;
+    node.events = former_events;
+    node.timeout = former_timeout;
+    activate(node, fired);
+  }
+  return outcome;
 }
 
 // A deadline and nothing else.
@@ -54,22 +70,36 @@ Outcome Loop::attach_timer(Node& node, TimePoint deadline, Duration timeout) noe
 Outcome Loop::attach_at(Node& node, TimePoint deadline) noexcept {
   assert_thread();
   if (node.attached) return Outcome(Errc::already_attached);
-  if (!is_ours() || !timers_.takes_no_memory(node)) [[unlikely]]
-    return attach_at_slowly(node, deadline);
-  begin_watch(node, Duration::zero());
+  constexpr Events kSlow = kOnFile | Events::signal | Events::persist;
+  if (any(node.events & kSlow) || !is_ours() || !timers_.takes_no_memory(node)) [[unlikely]]
+    return attach_at_slowly(node, deadline, timeout_after_deadline(node));
+  begin_watch(node, Node::kAbsolute);
   timers_.add_compact(node, deadline);
   return {};
 }
 
-Outcome Loop::attach_at_slowly(Node& node, TimePoint deadline) noexcept {
-  const Outcome outcome = have_own_kernel();
-  return outcome.failed() ? outcome : attach_timer(node, deadline, Duration::zero());
+Outcome Loop::attach_at_slowly(Node& node, TimePoint deadline, Duration timeout) noexcept {
+  if (const Outcome outcome = have_own_kernel(); outcome.failed()) return outcome;
+  const bool more = any(node.events & (kOnFile | Events::signal));
+  return more ? attach_watch(node, true, deadline, timeout) : attach_timer(node, deadline, timeout);
+}
+
+Outcome Loop::attach_ticker_at(Node& node, TimePoint first, Duration period) noexcept {
+  assert_thread();
+  if (node.attached) return Outcome(Errc::already_attached);
+  return attach_at_slowly(node, first, std::max(period, Duration::zero()));
+}
+
+// What becomes of a persistent event's timeout once a deadline has come: a ticker has its period.
+inline Duration Loop::timeout_after_deadline(const Node& node) noexcept {
+  return is_ticker(node) ? node.timeout : Node::kAbsolute;
 }
 
 // Whether what it asks for makes sense, and this backend can do it: what is wrong, or kNothing.
 inline Errc Loop::check_watch(const Node& node) const noexcept {
   if (!any(node.events & kOnFile)) return kNothing;
-  if (node.fd() < 0 || any(node.events & Events::signal)) return Errc::invalid_event;
+  if (any(node.events & Events::signal)) return Errc::unsupported;
+  if (node.fd() < 0) return Errc::descriptor_missing;
   const Events asked = node.events & (kOnFile | FdTable::kOptions);
   if (any(asked & ~supported_)) return Errc::unsupported;
   if (any(asked & Events::exclusive) && any(asked & kNotExclusive)) return Errc::unsupported;
@@ -155,12 +185,14 @@ bool Loop::detach_slowly(Node& node) noexcept {
 
 Outcome Loop::rearm(Node& node, Duration timeout) noexcept {
   assert_thread();
-  const bool timed = timeout > Duration::zero() || any(node.events & Events::timeout);
-  const bool waits_for_more = any(node.events & (kOnFile | Events::signal));
-  if (!node.attached || timeout < Duration::zero() || (!timed && !waits_for_more)) [[unlikely]] {
-    return Outcome(Errc::invalid_event);
+  if (!node.attached) return attach(node, timeout, timeout);
+  const bool timed = timeout != Duration::zero() || any(node.events & Events::timeout);
+  if (timed) {
+    timeout = std::max(timeout, Duration::zero());
+    return move_deadline(node, later(real_time(), timeout), timeout);
   }
-  if (timed) return move_deadline(node, later(real_time(), timeout), timeout);
+  if (!any(node.events & (kOnFile | Events::signal))) [[unlikely]]
+    return Outcome(Errc::nothing_to_wait_for);
   if (node.timer_form != TimerForm::none) timers_.remove(node);
   node.timeout = timeout;
   call_off_timeout(node);
@@ -169,8 +201,8 @@ Outcome Loop::rearm(Node& node, Duration timeout) noexcept {
 
 Outcome Loop::rearm_at(Node& node, TimePoint deadline) noexcept {
   assert_thread();
-  if (!node.attached) return Outcome(Errc::invalid_event);
-  return move_deadline(node, deadline, Duration::zero());
+  if (!node.attached) return attach_at(node, deadline);
+  return move_deadline(node, deadline, timeout_after_deadline(node));
 }
 
 inline Outcome Loop::move_deadline(Node& node, TimePoint deadline, Duration timeout) noexcept {
@@ -228,7 +260,7 @@ Outcome Loop::assign(Node& node, int fd, Events events) noexcept {
   if (node.attached) return Outcome(Errc::already_attached);
   release(node);
   node.descriptor = fd;
-  node.events = events;
+  node.events = events & Node::kSettable;
   node.timeout = Duration::zero();
   return {};
 }

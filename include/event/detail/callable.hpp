@@ -1,11 +1,14 @@
-// Type-erased storage for a callable: two pointers inline, a larger one allocated once.
+// Type-erased callables: up to two pointers are stored inline, a larger one is allocated once.
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <memory>
 #include <new>
 #include <type_traits>
 #include <utility>
+
+#include "event/fwd.hpp"
 
 namespace event_cpp::detail {
 
@@ -59,6 +62,72 @@ struct Stored {
       to = from;
     }
   }
+
+  // For a table of operations: null where there is nothing to do.
+  static constexpr void (*kDestroy)(Storage&) noexcept = kTrivial ? nullptr : &destroy;
+  static constexpr void (*kRelocate)(Storage&, Storage&) noexcept = kTrivial || !kInline
+                                                                        ? nullptr
+                                                                        : &relocate;
 };
+
+// A move-only function object that takes Args. A moved-from one can only be destroyed or assigned.
+template <class... Args>
+class Callable {
+ public:
+  template <class F>
+  requires(!std::same_as<std::remove_cvref_t<F>, Callable>) explicit Callable(F&& callable)
+      : ops_(&kOps<std::decay_t<F>>) {
+    Stored<std::decay_t<F>>::create(storage_, std::forward<F>(callable));
+  }
+  Callable(Callable&& other) noexcept : ops_(std::exchange(other.ops_, nullptr)) { take(other); }
+  Callable& operator=(Callable&& other) noexcept {
+    if (this != &other) {
+      reset();
+      ops_ = std::exchange(other.ops_, nullptr);
+      take(other);
+    }
+    return *this;
+  }
+  Callable(const Callable&) = delete;
+  Callable& operator=(const Callable&) = delete;
+  ~Callable() { reset(); }
+
+  void operator()(Args... args) { ops_->call(storage_, static_cast<Args&&>(args)...); }
+
+ private:
+  struct Ops {
+    void (*call)(Storage&, Args...);
+    void (*relocate)(Storage&, Storage&) noexcept;  // null: copy the bytes
+    void (*destroy)(Storage&) noexcept;             // null: nothing to destroy
+  };
+
+  template <class F>
+  static constexpr Ops kOps{
+      [](Storage& storage, Args... args) {
+        static_cast<void>(Stored<F>::get(storage)(static_cast<Args&&>(args)...));
+      },
+      Stored<F>::kRelocate, Stored<F>::kDestroy};
+
+  void take(Callable& other) noexcept {
+    if (ops_ != nullptr && ops_->relocate != nullptr) {
+      ops_->relocate(other.storage_, storage_);
+    } else {
+      storage_ = other.storage_;
+    }
+  }
+
+  void reset() noexcept {
+    if (ops_ != nullptr && ops_->destroy != nullptr) ops_->destroy(storage_);
+  }
+
+  const Ops* ops_;
+  Storage storage_;
+};
+
+// A function to run once, as Base::post() takes it.
+using Task = Callable<>;
+
+// What Base::on_slow() takes.
+using SlowReport = Callable<const CallbackTime&>;
 
 }  // namespace event_cpp::detail

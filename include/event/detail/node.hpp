@@ -12,10 +12,18 @@ namespace event_cpp::detail {
 class Loop;
 struct Node;
 
+// What a node is to the loop.
+enum class NodeKind : std::uint8_t {
+  event,     // a user's: a descriptor, a signal, or a time on the base's clock
+  alarm,     // a user's: its deadline is a time of the wall clock
+  internal,  // the loop's own
+};
+
 // What a node's callable can do; one table per type of callable, shared by all nodes that hold it.
 struct NodeOps {
   void (*call)(Node& node, Events fired);
   void (*destroy)(Storage& callable) noexcept;  // null: nothing to destroy
+  NodeKind kind;
   // Of a ticker: periods were skipped before the fire that is due now. `pending`: the one before
   // it has not run yet and becomes one with it. Null: not a ticker.
   void (*add_missed)(Node& node, std::uint64_t skipped, bool pending) noexcept;
@@ -34,17 +42,21 @@ enum class TimerForm : std::uint8_t {
 struct Node {
   static constexpr std::uint32_t kNowhere = 0xffffffff;
 
-  // Beside the conditions and options in `events`: the deadline is of the wall clock; the node is
-  // the loop's own.
-  static constexpr Events kOnWallClock{0x2000};
-  static constexpr Events kInternal{0x1000};
+  // All bits that mean something. Others are dropped from what a user gives.
+  static constexpr Events kSettable = Events::read | Events::write | Events::timeout |
+                                      Events::persist | Events::signal | Events::closed |
+                                      Events::urgent | Events::error | Events::edge |
+                                      Events::exclusive;
+
+  // `timeout` of a node that was given a deadline of its own: it has no timeout to start anew.
+  static constexpr Duration kAbsolute{-1};
 
   // Beside the conditions in `fired`: a ticker fires because a period has ended.
   static constexpr Events kTicked = Events::persist;
 
   // In the order of who looks at it: what is timed, what is looked at in each call, and what fires;
   // so that none of these touches all of it, which is two cache lines as often as one.
-  Duration timeout{};  // as given to attach() or rearm()
+  Duration timeout{};  // as given to attach() or rearm(), never negative; or kAbsolute
   Loop* loop = nullptr;
   union {
     int descriptor;          // unless timer_form is compact
@@ -64,12 +76,18 @@ struct Node {
   Storage callable;
 
   Node(const NodeOps* node_ops, Loop* owner, int fd, Events mask, Priority level) noexcept
-      : loop(owner), descriptor(fd), events(mask), priority(valid(level)), ops(node_ops) {}
+      : loop(owner),
+        descriptor(fd),
+        events(mask & kSettable),
+        priority(valid(level)),
+        ops(node_ops) {}
 
   // Queues are indexed with it.
   static constexpr Priority valid(Priority level) noexcept {
     return level < Priority::low ? level : Priority::low;
   }
+
+  NodeKind kind() const noexcept { return ops->kind; }
 
   // Something of the loop's still refers to this node.
   bool in_use() const noexcept { return attached || linked || active != kNowhere; }

@@ -12,21 +12,27 @@ namespace event_cpp::detail {
 class OwnedEvents;
 
 // One of them. It frees itself when it has fired, also if its callback throws.
-class EVENT_API OwnedEvent {
+class EVENT_API OwnedEvent : public Event {
  public:
-  virtual ~OwnedEvent() = default;
-  OwnedEvent(const OwnedEvent&) = delete;
-  OwnedEvent& operator=(const OwnedEvent&) = delete;
-
- protected:
-  explicit OwnedEvent(OwnedEvents& owner) noexcept : owner_(owner) {}
-
-  // Takes this event out of the base's list; whoever holds the result frees it.
-  std::unique_ptr<OwnedEvent> take() noexcept;
+  template <CallbackOf<Event> F>
+  OwnedEvent(Base& base, OwnedEvents& owner, int fd, Events events, F&& callback)
+      : Event(base, fd, events, std::forward<F>(callback), Priority::middle, kOps<std::decay_t<F>>),
+        owner_(owner) {}
 
  private:
   friend class OwnedEvents;
-  virtual Event& event() noexcept = 0;
+
+  template <class F>
+  static void call(Node& node, Events fired) {
+    const std::unique_ptr<OwnedEvent> self = static_cast<OwnedEvent&>(of(node)).take();
+    Event::call<Event, F>(node, fired);
+  }
+
+  template <class F>
+  static constexpr NodeOps kOps = ops_for<F>(&call<F>);
+
+  // Takes this event out of the base's list; whoever holds the result frees it.
+  std::unique_ptr<OwnedEvent> take() noexcept;
 
   OwnedEvents& owner_;
   OwnedEvent* previous_ = nullptr;
@@ -47,31 +53,6 @@ class EVENT_API OwnedEvents {
  private:
   friend class OwnedEvent;
   OwnedEvent* first_ = nullptr;
-};
-
-template <class F>
-class Owned final : public OwnedEvent {
- public:
-  template <class G>
-  Owned(Base& base, OwnedEvents& owner, int fd, Events events, G&& callback)
-      : OwnedEvent(owner),
-        callback_(std::forward<G>(callback)),
-        event_(base, fd, events, [this](Event& event, Events fired) {
-          const std::unique_ptr<OwnedEvent> self = take();
-          if constexpr (std::is_invocable_v<F&, Event&, Events>) {
-            callback_(event, fired);
-          } else if constexpr (std::is_invocable_v<F&, Events>) {
-            callback_(fired);
-          } else {
-            callback_();
-          }
-        }) {}
-
- private:
-  Event& event() noexcept override { return event_; }
-
-  F callback_;
-  Event event_;
 };
 
 // One-shot whatever was asked for; and zero, which would mean "at once" with Events::timeout in the
