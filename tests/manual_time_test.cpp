@@ -144,5 +144,107 @@ TEST_P(EveryBackend, ReadsTheTimeFromTheSourceItWasGiven) {
   EXPECT_GE(steady_now() - start, 5ms);
 }
 
+// Tests with real sockets: their answers may take longer than a timeout.
+class AdvanceOnlyTest : public EveryBackend {
+ protected:
+  Options still() {
+    Options chosen = options();
+    chosen.time = &frozen;
+    return chosen;
+  }
+
+  ManualTime frozen{ManualTime::Mode::advance_only};
+};
+
+TEST_P(AdvanceOnlyTest, WaitsForDescriptorsWhileTheTimeStands) {
+  Base base(still());
+  const Pipe pipe = make_pipe();
+  Event event(base, pipe.reader.get(), Events::read, recorder.note_fired());
+  const TimePoint start = frozen.now();
+  event.attach(1ns);
+
+  std::thread peer([&] {
+    std::this_thread::sleep_for(2ms);
+    write_bytes(pipe.writer);
+  });
+  EXPECT_EQ(run(base), 1U);
+  peer.join();
+
+  EXPECT_EQ(recorder.fired, Fired{Events::read});
+  EXPECT_EQ(frozen.now(), start);
+}
+
+TEST_P(AdvanceOnlyTest, NoticesWhatACallbackAdvances) {
+  Base base(still());
+  const Pipe pipe = readable_pipe();
+  Timer timer(base, recorder.note(2));
+  Alarm alarm(base, recorder.note(3));
+  Event event(base, pipe.reader.get(), Events::read, [&] {
+    recorder.order.push_back(1);
+    frozen.advance(1h);
+  });
+  timer.attach(1h);
+  alarm.attach(frozen.wall() + 1h);
+  event.attach();
+  EXPECT_EQ(run(base), 3U);
+
+  EXPECT_EQ(recorder.order, (Order{1, 2, 3}));
+}
+
+TEST_P(AdvanceOnlyTest, IsAdvancedByAPostOfAnotherThread) {
+  Base base(still());
+  Timer timer(base, recorder.note(1));
+  timer.attach(1h);
+
+  std::thread other([&] { base.post([&] { frozen.advance(1h); }); });
+  EXPECT_EQ(run(base), 2U);
+  other.join();
+
+  EXPECT_EQ(recorder.order, Order{1});
+}
+
+TEST_P(AdvanceOnlyTest, SleepsUntilItIsWoken) {
+  Base base(still());
+  Timer timer(base, Never());
+  Alarm alarm(base, Never());
+  timer.attach(1ms);
+  alarm.attach(frozen.wall() + 1ms);
+
+  std::thread other([&] {
+    std::this_thread::sleep_for(20ms);
+    base.stop();
+  });
+  EXPECT_EQ(run(base), 0U);
+  other.join();
+
+  EXPECT_LE(base.stats().iterations, 5U);
+}
+
+TEST_P(AdvanceOnlyTest, DoesNotSleepInNonblock) {
+  Base base(still());
+  Timer timer(base, Never());
+  timer.attach(24h);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
+}
+
+TEST_P(EveryBackend, SaysExactlyHowLongUntilADeadlineThatWasMovedLater) {
+  Base base(options());
+  Timer first(base, Never());
+  Timer second(base, Never());
+  first.attach(1s);
+  second.attach(10s);
+  first.rearm(5s);
+
+  EXPECT_EQ(base.next_timeout(), 5s);
+  second.rearm(3s);
+  EXPECT_EQ(base.next_timeout(), 3s);
+  first.detach();
+  second.rearm(1h);
+  EXPECT_EQ(base.next_timeout(), 1h);
+}
+
+INSTANTIATE_TEST_SUITE_P(, AdvanceOnlyTest, testing::ValuesIn(usable_backends()),
+                         [](const auto& chosen) { return to_string(chosen.param); });
+
 }  // namespace
 }  // namespace event_cpp::test

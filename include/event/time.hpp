@@ -37,11 +37,11 @@ constexpr Duration to_duration(std::chrono::duration<Rep, Period> time) noexcept
     return Duration(sum);
   } else {
     constexpr long double kLimit = 0x1p63L;
+    if (time.count() != time.count()) return Duration::zero();
     const long double count =
         static_cast<long double>(time.count()) * Ratio::num / static_cast<long double>(Ratio::den);
     if (count >= kLimit) return Duration::max();
     if (count <= -kLimit) return Duration::min();
-    if (count != count) return Duration::zero();
     const auto whole = static_cast<Duration::rep>(count);
     const long double left = count - static_cast<long double>(whole);
     return Duration(whole + (left > 0 ? 1 : left < 0 ? -1 : 0));

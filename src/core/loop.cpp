@@ -369,9 +369,12 @@ void Loop::tick(Node& node) noexcept {
   TimePoint next = later(timers_.next(), node.timeout);
   std::uint64_t skipped = 0;
   if (next <= time_) {
-    const Duration::rep periods = (time_ - next) / node.timeout + 1;
-    skipped = static_cast<std::uint64_t>(periods);
-    next = later(next + node.timeout * (periods - 1), node.timeout);
+    // Unsigned: a first deadline may be further back than a Duration reaches.
+    const auto period = static_cast<std::uint64_t>(node.timeout.count());
+    const auto behind = static_cast<std::uint64_t>(time_.time_since_epoch().count()) -
+                        static_cast<std::uint64_t>(next.time_since_epoch().count());
+    skipped = behind / period + 1;
+    next = later(time_ - Duration(behind % period), node.timeout);
   }
   timers_.move_first(node, next);
   if (node.ops->add_missed == nullptr) return;

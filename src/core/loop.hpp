@@ -87,7 +87,10 @@ class Loop {
 
   // alarms.cpp
   Outcome attach_alarm(Node& node, WallTime when) noexcept;
-  bool detach_alarm(Node& node) noexcept { return detach_slowly(node); }
+  bool detach_alarm(Node& node) noexcept {
+    assert_thread();
+    return detach_slowly(node);
+  }
 
   Hooks& hooks() noexcept {
     assert_thread();
