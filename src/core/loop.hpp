@@ -194,6 +194,7 @@ class Loop {
 
   // watch.cpp: steps of the calls above
   Outcome attach_timer(Node& node, TimePoint deadline, Duration timeout) noexcept;
+  Outcome attach_overdue(Node& node, Duration first, Duration timeout) noexcept;
   Outcome attach_at_slowly(Node& node, TimePoint deadline, Duration timeout) noexcept;
   static Duration timeout_after_deadline(const Node& node) noexcept;
   Outcome attach_watch(Node& node, bool timed, TimePoint deadline, Duration timeout) noexcept;

@@ -23,8 +23,10 @@ Outcome Loop::attach(Node& node, Duration first, Duration timeout) noexcept {
   assert_thread();
   if (node.attached) [[unlikely]]
     return Outcome(Errc::already_attached);
+  if (first < Duration::zero() || timeout < Duration::zero()) [[unlikely]]
+    return attach_overdue(node, first, timeout);
   if (const Outcome outcome = have_own_kernel(); outcome.failed()) return outcome;
-  const bool timed = first != Duration::zero() || any(node.events & Events::timeout);
+  const bool timed = first > Duration::zero() || any(node.events & Events::timeout);
   const bool more = any(node.events & (kOnFile | Events::signal));
   if (!timed) {
     if (!more) return Outcome(Errc::nothing_to_wait_for);
@@ -34,13 +36,20 @@ Outcome Loop::attach(Node& node, Duration first, Duration timeout) noexcept {
     begin_watch(node, timeout);
     return {};
   }
-  const TimePoint deadline = later(real_time(), std::max(first, Duration::zero()));
-  timeout = std::max(timeout, Duration::zero());
+  const TimePoint deadline = later(real_time(), first);
   return more ? attach_watch(node, true, deadline, timeout) : attach_timer(node, deadline, timeout);
 }
 
+// A time below zero has passed.
+[[gnu::cold, gnu::noinline]] Outcome Loop::attach_overdue(Node& node, Duration first,
+                                                          Duration timeout) noexcept {
+  const TimePoint deadline = later(real_time(), std::max(first, Duration::zero()));
+  return attach_at_slowly(node, deadline, std::max(timeout, Duration::zero()));
+}
+
 // assign() and attach() in one.
-Outcome Loop::attach_to(Node& node, int fd, Events events, Duration timeout) noexcept {
+[[gnu::noinline]] Outcome Loop::attach_to(Node& node, int fd, Events events,
+                                          Duration timeout) noexcept {
   const int former_fd = node.fd();
   const Events former_events = node.events;
   const Duration former_timeout = node.timeout;
@@ -78,7 +87,8 @@ Outcome Loop::attach_at(Node& node, TimePoint deadline) noexcept {
   return {};
 }
 
-Outcome Loop::attach_at_slowly(Node& node, TimePoint deadline, Duration timeout) noexcept {
+[[gnu::noinline]] Outcome Loop::attach_at_slowly(Node& node, TimePoint deadline,
+                                                 Duration timeout) noexcept {
   if (const Outcome outcome = have_own_kernel(); outcome.failed()) return outcome;
   const bool more = any(node.events & (kOnFile | Events::signal));
   return more ? attach_watch(node, true, deadline, timeout) : attach_timer(node, deadline, timeout);
