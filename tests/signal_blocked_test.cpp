@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <deque>
+#include <optional>
 #include <thread>
 
 #include "support/every_backend.hpp"
@@ -48,6 +49,43 @@ TEST_P(BlockedSignals, AreDeliveredIfTheyWereBlockedAfterTheEventWasAttached) {
     EXPECT_EQ(open_descriptors(), before) << "none is needed any more";
   }
   EXPECT_EQ(recorder.order, (Order{1, 2, 2, 1, 2, 2, 1, 2, 2}));
+}
+
+TEST_P(BlockedSignals, AreDeliveredIfACallbackBlocksThem) {
+  std::optional<Blocked> blocked;
+  Base base(real_time());
+  int left = 3;
+  Signal signal(base, SIGUSR1, [&] {
+    if (--left == 0) return base.stop();
+    raise_for_process(SIGUSR1);
+  });
+  Timer timer(base, [&] {
+    blocked.emplace();
+    raise_for_process(SIGUSR1);
+  });
+  signal.attach();
+  timer.attach(1ms);
+
+  run(base);
+
+  EXPECT_EQ(left, 0);
+}
+
+TEST_P(BlockedSignals, AreDeliveredIfACallbackBlocksAndUnblocksThem) {
+  Base base(options());
+  Signal signal(base, SIGUSR1, recorder.note(1));
+  Timer timer(base, [&] {
+    const Blocked blocked(SIGUSR1);
+    raise_for_process(SIGUSR1);
+  });
+  signal.attach();
+  timer.attach(1ms);
+
+  EXPECT_EQ(run(base, RunMode::once), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 0U) << "it has come once";
+
+  EXPECT_EQ(recorder.order, Order{1});
 }
 
 TEST_P(BlockedSignals, AreDeliveredInWhicheverThreadRunsTheBase) {

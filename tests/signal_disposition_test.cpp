@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "support/every_backend.hpp"
+#include "support/forked.hpp"
 #include "support/signals.hpp"
 
 namespace event_cpp::test {
@@ -131,6 +132,74 @@ TEST_P(Signals, AreLeftToWhoeverHasTakenThemMeanwhile) {
     signal.detach();
     EXPECT_EQ(action_of(SIGUSR1), taken) << "this is what was there before now";
   }
+}
+
+// Other code saves the handler of this library, and puts it back when no event is there any more.
+TEST_P(Signals, GoToTheFormerHandlerIfTheLibrarysIsPutBackByOtherCode) {
+  std::vector<struct sigaction> handlers(2);
+  handlers[0].sa_handler = &count_stray;
+  handlers[1] = handler_with_everything();
+  for (const struct sigaction& former : handlers) {
+    const Disposition disposition(SIGUSR1, former);
+    const Action before = action_of(SIGUSR1);
+    struct sigaction saved {};
+    struct sigaction other {};
+    other.sa_handler = SIG_IGN;
+    Base base(options());
+    Signal signal(base, SIGUSR1, recorder.note(1));
+    signal.attach();
+    ::sigaction(SIGUSR1, &other, &saved);
+    signal.detach();
+    ::sigaction(SIGUSR1, &saved, nullptr);
+
+    strays = 0;
+    ::raise(SIGUSR1);
+    ::raise(SIGUSR1);
+    EXPECT_EQ(strays, 2);
+
+    signal.attach();
+    ::raise(SIGUSR1);
+    EXPECT_EQ(strays, 2);
+    EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
+    signal.detach();
+    EXPECT_EQ(action_of(SIGUSR1), before) << "its own handler is not taken for the former one";
+  }
+}
+
+TEST_P(Signals, AreIgnoredAgainIfTheLibrarysHandlerIsPutBackByOtherCode) {
+  const Disposition disposition(SIGUSR1, SIG_IGN);
+  struct sigaction saved {};
+  struct sigaction other {};
+  other.sa_handler = &count_stray;
+  Base base(options());
+  Signal signal(base, SIGUSR1, recorder.note(1));
+  signal.attach();
+  ::sigaction(SIGUSR1, &other, &saved);
+  signal.detach();
+  ::sigaction(SIGUSR1, &saved, nullptr);
+
+  ::raise(SIGUSR1);
+
+  EXPECT_EQ(strays, 0);
+  EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
+}
+
+TEST_P(Signals, EndTheProcessAgainIfTheLibrarysHandlerIsPutBackByOtherCode) {
+  const int status = status_of_child([&] {
+    const Disposition disposition(SIGTERM, SIG_DFL);
+    struct sigaction saved {};
+    struct sigaction other {};
+    other.sa_handler = SIG_IGN;
+    Base base(options());
+    Signal signal(base, SIGTERM, recorder.note(1));
+    signal.attach();
+    ::sigaction(SIGTERM, &other, &saved);
+    signal.detach();
+    ::sigaction(SIGTERM, &saved, nullptr);
+    ::raise(SIGTERM);
+  });
+  EXPECT_TRUE(WIFSIGNALED(status));
+  EXPECT_EQ(WTERMSIG(status), SIGTERM);
 }
 
 TEST_P(Signals, ThatNoEventIsOnAreLeftAlone) {

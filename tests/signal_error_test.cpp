@@ -15,7 +15,6 @@
 #include "support/failing_new.hpp"
 #include "support/forked.hpp"
 #include "support/process.hpp"
-#include "support/sanitizers.hpp"
 #include "support/seccomp.hpp"
 #include "support/signals.hpp"
 
@@ -161,39 +160,6 @@ TEST_P(BlockedSignals, AreNotAttachedIfTheKernelHasNoRoomForTheirDescriptor) {
     raise_for_process(SIGUSR1);
     EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
   }
-}
-
-TEST_P(BlockedSignals, AreReportedToWhoeverRunsTheBaseIfNoDescriptorIsLeft) {
-  if (EVENT_HAS_TSAN) GTEST_SKIP() << "handlers are put off here, and every signal is watched for";
-  Base base(options());
-  Signal signal(base, SIGUSR1, recorder.note(1));
-  signal.attach();
-  const Blocked blocked(SIGUSR1);
-  raise_for_process(SIGUSR1);
-  {
-    const FailingCall failing(Call::signalfd, EMFILE);
-    EXPECT_EQ(thrown_by([&] { base.loop(RunMode::nonblock); }), system_error(EMFILE));
-  }
-  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
-}
-
-TEST_P(Signals, ThatAreNotBlockedNeedNoDescriptorOfTheirOwn) {
-  if (EVENT_HAS_TSAN) GTEST_SKIP() << "handlers are put off here, and every signal is watched for";
-  const CountingCall making(Call::signalfd);
-  Base base(real_time());
-  int left = 3;
-  Signal signal(base, SIGUSR1, [&] {
-    if (--left == 0) signal.detach();
-  });
-  signal.attach();
-  std::thread other = thread_without_signals([] { raise_for_process(SIGUSR1); });
-  EXPECT_EQ(run(base, RunMode::once), 1U);
-  other.join();
-  ::raise(SIGUSR1);
-  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
-  ::raise(SIGUSR1);
-  EXPECT_EQ(run(base), 1U);
-  EXPECT_EQ(making.count(), 0U);
 }
 
 TEST_P(BlockedSignals, AreDeliveredByAHandlerWhereTheKernelRefusesTheirDescriptor) {

@@ -15,12 +15,20 @@ namespace event_cpp {
 // attach() installs a handler for the process, with SA_RESTART. When the last event on the signal
 // is detached or destroyed, on whichever base, the former disposition is restored, unless somebody
 // has changed it meanwhile. Any number of events and of bases may wait for one signal: all fire.
-// A signal that every thread has blocked arrives as well where the kernel has signalfd(2).
+// A signal that every thread has blocked, whenever that was, arrives as well where the kernel has
+// signalfd(2).
+//
+// The handler does what the former disposition does (ends the process, ignores the signal, calls
+// the former handler) if it runs:
+//   - in a child process before exec(3), after vfork(2) or after a fork(2) without
+//     Base::after_fork(). The parent's events do not fire. See also reset_signals().
+//   - when no event is attached, as other code had saved the handler and has put it back.
 //
 // Not for SIGSEGV, SIGFPE, SIGILL and SIGBUS that a fault raises: the fault would be repeated.
 // Errors of attach(), beside those of Event: the system's EINVAL for a number that is no signal,
 // and for SIGKILL and SIGSTOP; EMFILE or ENFILE if no descriptor is left.
-// Cost: up to three system calls for the first event on a signal, none for later ones.
+// Cost: three system calls for the first event on a signal, none for later ones. Linux: one
+// descriptor for all signals of a base, from the first one on.
 // See sigaction(2), signal-safety(7), signalfd(2).
 class Signal : public Event {
  public:

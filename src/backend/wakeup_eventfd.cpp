@@ -27,7 +27,7 @@ int Wakeup::reopen() noexcept {
 }
 
 void Wakeup::wake() const noexcept {
-  if (forks_ != fork_count()) return;
+  if (forked_since(forks_)) return;
   const int saved = errno;
   const std::uint64_t one = 1;
   // EAGAIN means that the counter is full: then it is readable, and stays so until it is drained.

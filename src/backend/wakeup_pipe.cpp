@@ -41,7 +41,7 @@ int Wakeup::reopen() noexcept {
 }
 
 void Wakeup::wake() const noexcept {
-  if (forks_ != fork_count()) return;
+  if (forked_since(forks_)) return;
   const int saved = errno;
   const char byte = 0;
   for (;;) {

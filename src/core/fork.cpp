@@ -18,8 +18,10 @@ std::error_code Loop::restart_after_fork() noexcept {
 }
 
 std::error_code Loop::after_fork() noexcept {
+  notice_fork();
   if (is_ours()) return {};
   abandon();
+  signals_.after_fork();
   // Whoever ran the loop in the parent, if not this thread, does not exist here.
   if (thread_ != std::this_thread::get_id()) running_ = false;
   stopping_.store(0, std::memory_order_relaxed);

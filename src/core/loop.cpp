@@ -112,7 +112,6 @@ std::size_t Loop::run(RunMode mode) {
   assert_thread();
   if (running_) throw std::system_error(Errc::reentered);
   const Running running(*this);
-  if (!signals_.empty()) take_on_signals();
   const std::uint64_t before = callbacks();
   const bool keep_alive = any(mode & RunMode::keep_alive);
   const bool nonblock = any(mode & RunMode::nonblock);
@@ -137,14 +136,6 @@ std::size_t Loop::run(RunMode mode) {
   }
   if (attention_.asked(kStops)) attention_.answer(kStops);
   return static_cast<std::size_t>(callbacks() - before);
-}
-
-// What this thread has blocked may be other signals than when their events were attached.
-void Loop::take_on_signals() {
-  const int error = is_ours() ? watch_blocked_signals() : 0;
-  if (error != 0) {
-    throw std::system_error(error, std::system_category(), "watching for blocked signals");
-  }
 }
 
 bool Loop::alive() const noexcept {

@@ -121,7 +121,6 @@ class Loop {
 
   // loop.cpp: steps of run()
   class Running;
-  void take_on_signals();
   bool alive() const noexcept;
   bool anything_active() const noexcept;
   void rest() noexcept;
@@ -175,7 +174,7 @@ class Loop {
   void collect_alarms();
 
   // fork.cpp
-  bool is_ours() const noexcept { return forks_ == fork_count(); }
+  bool is_ours() const noexcept { return !forked_since(forks_); }
   Outcome have_own_kernel() noexcept {
     if (is_ours()) [[likely]]
       return {};

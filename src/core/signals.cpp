@@ -1,6 +1,7 @@
 #include "core/signals.hpp"
 
 #include <pthread.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -9,11 +10,17 @@
 #include <new>
 #include <thread>
 
+#include "core/fork_safe_lock.hpp"
+
 namespace event_cpp::detail {
 
-// What the process has of each signal: a handler while any base has an event on it, and what was
-// there before. The handler walks a list of the bases without a lock; whoever takes one out waits
-// until no handler is running that could still see it.
+// The dispositions of the process: a handler for each signal that any base has an event on, and
+// what was there before. The handler walks a list of the bases without a lock; whoever takes one
+// out waits until no handler is running that could still see it.
+//
+// The handler also runs where no base is to be told: in a process that is not the one that attached
+// the events (between vfork(2) or fork(2) and exec(3)), and when other code that had saved it puts
+// it back after the last event is gone. Then it does what the former disposition does.
 class SignalHandlers {
  public:
   static SignalHandlers& instance() noexcept {
@@ -26,51 +33,123 @@ class SignalHandlers {
   // A base gets its first event on a signal. Returns 0 or an errno, and then has changed nothing.
   int add(Signals& signals, int signo) noexcept {
     if (signo < 1 || signo > Signals::kMost) return EINVAL;
-    const std::lock_guard lock(mutex_);
-    if (const int error = survive_forks(); error != 0) return error;
+    const std::lock_guard lock(lock_);
+    begin_process();
     link(signals);
-    const std::size_t word = Signals::word_of(signo);
-    signals.interesting_[word].fetch_or(Signals::bit_of(signo));
-    if (bases_[index(signo)]++ == 0) {
-      if (const int error = install(signo); error != 0) {
-        leave(signals, signo);
-        return error;
-      }
+    signals.interesting_[Signals::word_of(signo)].fetch_or(Signals::bit_of(signo));
+    if (const int error = count_base(signo); error != 0) {
+      leave(signals, signo);
+      return error;
     }
     return 0;
   }
 
   // It has lost its last one.
   void remove(Signals& signals, int signo) noexcept {
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard lock(lock_);
+    begin_process();
     if (leave(signals, signo) == 0) restore(signo);
   }
 
-  // Tells every base of a signal.
-  void deliver(int signo) noexcept {
+  // In the child of a fork: the base is told of signals again, and what has come is the parent's.
+  void adopt(Signals& signals) noexcept {
+    const std::lock_guard lock(lock_);
+    begin_process();
+    if (signals.linked_) return;
+    link(signals);
+    for (int signo = 1; signo <= Signals::kMost; ++signo) {
+      if (signals.is_interested_in(signo)) static_cast<void>(count_base(signo));
+    }
+  }
+
+  // Tells every base of a signal. Returns whether one is interested in it; if none is, `former` is
+  // what was done on the signal before.
+  bool deliver(int signo, struct sigaction* former = nullptr) noexcept {
     running_.fetch_add(1);
-    for (Signals* to = first_.load(); to != nullptr; to = to->next_.load()) to->note(signo);
+    bool told = false;
+    for (Signals* to = first_.load(); to != nullptr; to = to->next_.load()) {
+      if (to->note(signo)) told = true;
+    }
+    if (!told && former != nullptr) *former = former_[index(signo)];
     running_.fetch_sub(1);
+    return told;
   }
 
  private:
   static std::size_t index(int signo) noexcept { return static_cast<std::size_t>(signo - 1); }
 
-  static void handle(int signo) { instance().deliver(signo); }
+  static void handle(int signo, siginfo_t* info, void* context) {
+    SignalHandlers& handlers = instance();
+    struct sigaction former;
+    if (handlers.process_.load(std::memory_order_relaxed) != ::getpid()) {
+      former = handlers.former_[index(signo)];
+    } else if (handlers.deliver(signo, &former)) {
+      return;
+    }
+    const int saved = errno;
+    act(former, signo, info, context);
+    errno = saved;
+  }
+
+  // Does in a handler what the kernel would have done with `action`.
+  static void act(const struct sigaction& action, int signo, siginfo_t* info, void* context) {
+    if ((action.sa_flags & SA_SIGINFO) != 0) {
+      action.sa_sigaction(signo, info, context);
+    } else if (action.sa_handler == SIG_DFL) {
+      act_by_default(signo);
+    } else if (action.sa_handler != SIG_IGN) {
+      action.sa_handler(signo);
+    }
+  }
+
+  // The process ends, stops, or goes on: after that the handler is there again, as another thread
+  // may have attached an event meanwhile.
+  static void act_by_default(int signo) noexcept {
+    struct sigaction by_default {};
+    by_default.sa_handler = SIG_DFL;
+    struct sigaction ours {};
+    static_cast<void>(::sigaction(signo, &by_default, &ours));
+    static_cast<void>(
+        ::raise(signo));  // blocked while its handler runs, so it comes when let through
+    sigset_t one;
+    sigset_t before;
+    ::sigemptyset(&one);
+    ::sigaddset(&one, signo);
+    ::pthread_sigmask(SIG_UNBLOCK, &one, &before);
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    static_cast<void>(::sigaction(signo, &ours, nullptr));
+  }
+
+  // The handler is installed for the first base.
+  int count_base(int signo) noexcept { return bases_[index(signo)]++ == 0 ? install(signo) : 0; }
 
   int install(int signo) noexcept {
     struct sigaction action {};
-    action.sa_handler = &handle;
-    action.sa_flags = SA_RESTART | SA_ONSTACK;
+    action.sa_sigaction = &handle;
+    action.sa_flags = SA_RESTART | SA_ONSTACK | SA_SIGINFO;
     ::sigfillset(&action.sa_mask);
-    return ::sigaction(signo, &action, &former_[index(signo)]) == 0 ? 0 : errno;
+    struct sigaction current {};
+    if (::sigaction(signo, &action, &current) != 0) return errno;
+    // Somebody may have put it back: what was there before it is known then.
+    if (is_ours(current)) return 0;
+    wait_for_handlers();  // one that began before could be reading the old one
+    former_[index(signo)] = current;
+    return 0;
   }
 
   void restore(int signo) noexcept {
     struct sigaction current {};
-    const bool is_ours = ::sigaction(signo, nullptr, &current) == 0 &&
-                         (current.sa_flags & SA_SIGINFO) == 0 && current.sa_handler == &handle;
-    if (is_ours) static_cast<void>(::sigaction(signo, &former_[index(signo)], nullptr));
+    if (::sigaction(signo, nullptr, &current) != 0 || !is_ours(current)) return;
+    static_cast<void>(::sigaction(signo, &former_[index(signo)], nullptr));
+  }
+
+  static bool is_ours(const struct sigaction& action) noexcept {
+    return (action.sa_flags & SA_SIGINFO) != 0 && action.sa_sigaction == &handle;
+  }
+
+  // A handler is short, and may be running in another thread, but not in this one.
+  void wait_for_handlers() const noexcept {
+    while (running_.load() != 0) std::this_thread::yield();
   }
 
   // Returns how many bases still have an event on it.
@@ -78,58 +157,50 @@ class SignalHandlers {
     const std::size_t word = Signals::word_of(signo);
     const std::uint64_t bit = Signals::bit_of(signo);
     signals.interesting_[word].fetch_and(~bit);
+    if (!signals.linked_) return bases_[index(signo)];  // the parent's, and not counted here
     const bool last = std::all_of(signals.interesting_.begin(), signals.interesting_.end(),
                                   [](const auto& bits) { return bits.load() == 0; });
     if (last) unlink(signals);
-    // A handler is short, and may be running in another thread, but not in this one.
-    while (running_.load() != 0) std::this_thread::yield();
+    wait_for_handlers();
     signals.came_[word].fetch_and(~bit);
     return --bases_[index(signo)];
   }
 
   void link(Signals& signals) noexcept {
-    for (Signals* other = first_.load(); other != nullptr; other = other->next_.load()) {
-      if (other == &signals) return;
-    }
+    if (signals.linked_) return;
     signals.next_.store(first_.load());
     first_.store(&signals);
+    signals.linked_ = true;
   }
 
   void unlink(Signals& signals) noexcept {
     std::atomic<Signals*>* at = &first_;
     while (at->load() != &signals) at = &at->load()->next_;
     at->store(signals.next_.load());
+    signals.linked_ = false;
   }
 
-  // A fork while another thread holds the lock, or runs a handler, would leave the child with both
-  // for ever; and what has come is the parent's.
-  int survive_forks() noexcept {
-    if (!survives_forks_) {
-      const int error =
-          ::pthread_atfork([] { instance().mutex_.lock(); }, [] { instance().mutex_.unlock(); },
-                           [] {
-                             instance().begin_child();
-                             instance().mutex_.unlock();
-                           });
-      if (error != 0) return error;
-      survives_forks_ = true;
+  // In the child of a fork nothing is left of the parent's bases: adopt() brings them back, one by
+  // one. Until then process_ is another process, and the handler looks at none of this.
+  void begin_process() noexcept {
+    if (!forked_since(forks_)) return;
+    running_.store(0);  // the parent's
+    while (Signals* const first = first_.load()) {
+      static_cast<void>(first->take());
+      unlink(*first);
     }
-    return 0;
+    bases_.fill(0);
+    forks_ = fork_count();
+    process_.store(::getpid());
   }
 
-  void begin_child() noexcept {
-    running_.store(0);
-    for (Signals* each = first_.load(); each != nullptr; each = each->next_.load()) {
-      static_cast<void>(each->take());
-    }
-  }
-
-  std::mutex mutex_;
+  ForkSafeLock lock_;
   std::atomic<Signals*> first_{nullptr};
   std::atomic<std::uint32_t> running_{0};                  // handlers
-  bool survives_forks_ = false;                            // guarded by mutex_
-  std::array<std::size_t, Signals::kMost> bases_{};        // guarded by mutex_
-  std::array<struct sigaction, Signals::kMost> former_{};  // guarded by mutex_
+  std::atomic<pid_t> process_{0};                          // whose signals the bases are told of
+  std::uint32_t forks_ = 0;                                // in that process; guarded by lock_
+  std::array<std::size_t, Signals::kMost> bases_{};        // guarded by lock_
+  std::array<struct sigaction, Signals::kMost> former_{};  // written with lock_
 };
 
 Signals::~Signals() {
@@ -145,6 +216,7 @@ int Signals::add(Node& node) noexcept {
   }
   if (!has_event_on(signo)) {
     if (const int error = SignalHandlers::instance().add(*this, signo); error != 0) return error;
+    blocked_.watch(signo);
   }
   nodes_.push_back(&node);
   return 0;
@@ -162,30 +234,23 @@ bool Signals::has_event_on(int signo) const noexcept {
                      [signo](const Node* node) { return node->descriptor == signo; });
 }
 
-void Signals::look_for_blocked() noexcept {
-  sigset_t mask;
-  ::pthread_sigmask(SIG_SETMASK, nullptr, &mask);
-  for (const Node* const node : nodes_) {
-    const int signo = node->descriptor;
-    if (::sigismember(&mask, signo) == 1) {
-      blocked_.watch(signo);
-    } else {
-      blocked_.unwatch(signo);
-    }
-  }
+void Signals::after_fork() noexcept {
+  if (!empty()) SignalHandlers::instance().adopt(*this);
 }
 
 void Signals::take_blocked() noexcept {
   // What a handler has noted was reported here as well, while it was pending.
   if (attention_.asked(Attention::kSignalled)) return;
-  while (const int signo = blocked_.take()) SignalHandlers::instance().deliver(signo);
+  while (const int signo = blocked_.take()) {
+    static_cast<void>(SignalHandlers::instance().deliver(signo));
+  }
 }
 
-void Signals::note(int signo) noexcept {
-  const std::size_t word = word_of(signo);
-  if ((interesting_[word].load() & bit_of(signo)) == 0) return;
-  came_[word].fetch_or(bit_of(signo));
+bool Signals::note(int signo) noexcept {
+  if (!is_interested_in(signo)) return false;
+  came_[word_of(signo)].fetch_or(bit_of(signo));
   ask();
+  return true;
 }
 
 void Signals::note(const Set& came) noexcept {

@@ -18,10 +18,10 @@ namespace event_cpp::detail {
 // event on it, and wakes the ones that sleep: no pipe that could be full, and nothing in it that a
 // handler must not do. The loop then takes the bits and makes the events active.
 //
-// For signals that the loop's thread has blocked, and so perhaps every thread, blocked() is a
-// descriptor that tells of them, where the kernel has such a thing; what it tells goes the
-// handler's way from there on. With other threads that do not block them both paths are open, and a
-// signal takes one of them.
+// No handler runs for a signal that every thread has blocked, at any time while it is watched. So
+// blocked() is a descriptor that tells of every signal that stays pending, where the kernel has
+// such a thing; what it tells goes the handler's way from there on. Where a thread does not block
+// the signal both paths are open, and a signal takes one of them.
 //
 // Thread-safety: belongs to the loop's thread; what the handler calls, to any.
 class Signals {
@@ -53,15 +53,16 @@ class Signals {
     }
   }
 
-  // Sees to it that blocked() is for the signals that this thread has blocked now.
-  void look_for_blocked() noexcept;
-
   // For the kernel's report that blocked() is readable.
   void take_blocked() noexcept;
   BlockedSignals& blocked() noexcept { return blocked_; }
 
   // In the child of a fork: what is shared with the parent is let go of.
   void abandon() noexcept { blocked_.close(); }
+
+  // In the child of a fork: from now on the events are told of signals that this process gets. What
+  // it got before was handled as if they were not there.
+  void after_fork() noexcept;
 
   bool empty() const noexcept { return nodes_.empty(); }
 
@@ -102,8 +103,11 @@ class Signals {
   static_assert(std::atomic<std::uint64_t>::is_always_lock_free, "signal handlers use it");
 
   bool has_event_on(int signo) const noexcept;
+  bool is_interested_in(int signo) const noexcept {
+    return (interesting_[word_of(signo)].load() & bit_of(signo)) != 0;
+  }
   Set take() noexcept;
-  void note(int signo) noexcept;
+  bool note(int signo) noexcept;  // returns whether there is an event on it
   void note(const Set& came) noexcept;
   void ask() noexcept;
 
@@ -114,6 +118,7 @@ class Signals {
   AtomicSet interesting_{};  // signals with an event
   AtomicSet came_{};
   std::atomic<Signals*> next_{nullptr};  // in the list of SignalHandlers
+  bool linked_ = false;                  // is in that list; guarded by its lock
 };
 
 }  // namespace event_cpp::detail

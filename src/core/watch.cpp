@@ -156,18 +156,11 @@ int Loop::add_signal(Node& node) noexcept {
   return error;
 }
 
-// Signals that this thread has blocked are watched for as well, where that can be. Returns an errno
-// only if the kernel has no room for it now.
+// Signals that stay pending, as they are blocked, are watched for as well, where that can be.
+// Returns an errno only if the kernel has no room for it now.
 int Loop::watch_blocked_signals() noexcept {
-  signals_.look_for_blocked();
+  if (blocked_signals_node_.linked) return 0;
   BlockedSignals& blocked = signals_.blocked();
-  const bool is_watched = blocked_signals_node_.linked;
-  if (blocked.empty() != is_watched) return 0;
-  if (blocked.empty()) {
-    table_.forget(blocked_signals_node_);
-    blocked.close();
-    return 0;
-  }
   int error = blocked.open();
   if (error == 0) error = register_internal(blocked_signals_node_, blocked.fd());
   if (error != 0) blocked.close();
