@@ -203,20 +203,80 @@ TEST_P(Children, ThatSomebodyElseReapedHaveAnUnknownStatus) {
   });
 }
 
-TEST_P(Children, ThatTwoWaitForTellTheirStatusToOne) {
+TEST_P(Children, AreWaitedForByOneChildAtATime) {
   expect([] {
     Base base(options());
+    Base other_base(options());
     const Process process(3);
     Told statuses;
     Child first(base, process.pid(), note(statuses));
     Child second(base, process.pid(), note(statuses));
+    Child elsewhere(other_base, process.pid(), note(statuses));
     first.attach();
-    second.attach();
+    const std::set<int> descriptors = open_descriptors();
 
+    for (Child* const other : {&second, &elsewhere}) {
+      EXPECT_EQ(other->try_attach(), system_error(EBUSY));
+      EXPECT_EQ(thrown_by([&] { other->attach(); }), system_error(EBUSY));
+      EXPECT_FALSE(other->attached());
+    }
+    EXPECT_EQ(open_descriptors(), descriptors);
+    EXPECT_TRUE(first.detach());
+    second.attach();
+    EXPECT_EQ(first.try_attach(), system_error(EBUSY));
     process.end();
     run(base);
 
-    EXPECT_EQ(statuses, (Told{"exited 3", "unknown"}));
+    EXPECT_EQ(statuses, Told{"exited 3"});
+    EXPECT_EQ(elsewhere.try_attach(), system_error(ECHILD));
+  });
+}
+
+TEST_P(Children, MayBeWaitedForByAChildProcessThatGotOneWithTheSameId) {
+  expect([] {
+    Base base(options());
+    const Process process(3);
+    Child child(base, process.pid(), [] {});
+    child.attach();
+    EXPECT_TRUE(succeeds_in_child([&] {
+      // Not its own child: but it is asked whether it is, and not whether the parent waits for it.
+      Child same(base, process.pid(), [] {});
+      base.after_fork();
+      EXPECT_EQ(same.try_attach(), system_error(ECHILD));
+      EXPECT_TRUE(child.detach());
+      EXPECT_EQ(same.try_attach(), system_error(ECHILD));
+    }));
+    process.end();
+    EXPECT_EQ(run(base), 1U);
+  });
+}
+
+TEST_P(Children, ThatTheKernelReapedBeforeTheyWereAttachedHaveAnUnknownStatus) {
+  expect([] {
+    struct sigaction no_zombies = restarting(SIG_DFL);
+    no_zombies.sa_flags |= SA_NOCLDWAIT;
+    for (const struct sigaction& action : {restarting(SIG_IGN), no_zombies}) {
+      const Disposition ignored(SIGCHLD, action);
+      const auto before = action_of(SIGCHLD);
+      Base base(options());
+      const Process process(4);
+      process.end_now();
+      ASSERT_FALSE(process.reapable());
+      Told statuses;
+      Child child(base, process.pid(), note(statuses));
+
+      child.attach();
+      EXPECT_TRUE(child.attached());
+      EXPECT_EQ(child.try_kill(0), system_error(ESRCH));
+      EXPECT_EQ(statuses, Told{}) << "callbacks run in the loop";
+      EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
+
+      EXPECT_EQ(statuses, Told{"unknown"});
+      EXPECT_FALSE(child.attached());
+      EXPECT_EQ(action_of(SIGCHLD), before);
+      Child other(base, ::getppid(), [] { ADD_FAILURE() << "it must not be called"; });
+      EXPECT_EQ(other.try_attach(), system_error(ECHILD)) << "this process is there";
+    }
   });
 }
 

@@ -168,9 +168,10 @@ TEST_P(Children, MayOutliveTheBase) {
     {
       const auto before = action_of(SIGCHLD);
       const Process process(3);
+      const Process other;
       std::optional<Base> base(options());
       const auto never = [] { ADD_FAILURE() << "it must not be called"; };
-      Child destroyed(*base, process.pid(), never);
+      Child destroyed(*base, other.pid(), never);
       Child detached(*base, process.pid(), never);
       destroyed.attach();
       detached.attach();

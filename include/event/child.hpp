@@ -11,18 +11,36 @@
 
 namespace event_cpp {
 
+namespace detail {
+
+class AttachedChildren;
+
+}  // namespace detail
+
 // Runs a callback once, with the status of waitpid(2), when a child process has ended, and reaps
 // it: no zombie is left. A child that has ended already is fine. The status is -1, which is neither
-// WIFEXITED nor WIFSIGNALED, if it cannot be known: somebody else has reaped the child, or SIGCHLD
-// is ignored.
+// WIFEXITED nor WIFSIGNALED, if it cannot be known: somebody else has reaped the child, or the
+// kernel has, as SIGCHLD is ignored or has SA_NOCLDWAIT. While a debugger traces the child, the
+// status comes when the debugger has seen the end.
 //
-// On Linux this is a pidfd, on the BSDs and macOS a kqueue: SIGCHLD is left alone. Where there is
-// none, or a container forbids it, SIGCHLD is watched while a Child is attached, as by Signal.
+// On Linux this is a pidfd, on the BSDs and macOS a kqueue: SIGCHLD is left alone. SIGCHLD is
+// watched, as by Signal, while a Child is attached
+//   - with Report::stops,
+//   - where there is no such descriptor, or a container forbids it,
+//   - on other backends than epoll, when the child has ended and is still traced.
+// An ignored SIGCHLD is not ignored then.
+//
+// Between fork(2) and exec(3) the child should call reset_signals().
 //
 // Thread-safety: belongs to the thread that runs its base. Lifetime: as Event's; destroying it
 // leaves the process, and its zombie, alone.
 class EVENT_API Child : private Event {
  public:
+  enum class Report : std::uint8_t {
+    end,   // how the child ended
+    stops  // also that it was stopped (WIFSTOPPED) or has gone on (WIFCONTINUED), each time
+  };
+
   // `callback` is f(Child&, int status), f(Child&, Events), f(int status), f(Child&), f(Events) or
   // f(); the events are Events::signal. One that accepts several of these is called in the first of
   // them.
@@ -32,22 +50,37 @@ class EVENT_API Child : private Event {
         pid_(pid) {}
   ~Child() { detach(); }
 
-  // Starts waiting for the child.
+  // Starts waiting for the child. With Report::stops the callback also runs when the child is
+  // stopped or goes on, and the Child stays attached until the child has ended. Changes that come
+  // faster than the callback runs become one.
   // Errors: throws std::system_error and changes nothing:
   //   Errc::already_attached   it is attached
   //   EINVAL                   the number is not positive
-  //   ECHILD                   this process has no such child, or has reaped it
+  //   EBUSY                    another Child, on any base, is attached to this process
+  //   ECHILD                   this process has no such child, or has reaped it. A process ID that
+  //                            nobody has is a child that the kernel reaped, if SIGCHLD is ignored
   //   the system's own         EMFILE, ENFILE, ENOMEM ...
   // Cost: three system calls, and three more when the child has ended.
   // See pidfd_open(2), waitid(2).
-  void attach() &;
+  void attach(Report report = Report::end) &;
 
   // The same, with the error returned.
-  [[nodiscard]] std::error_code try_attach() & noexcept;
+  [[nodiscard]] std::error_code try_attach(Report report = Report::end) & noexcept;
 
   // Stops waiting; the child lives on, and must be reaped by somebody else. Returns false if it was
   // not attached, so also after the callback has run.
   bool detach() noexcept;
+
+  // Sends the child a signal, 0 to ask only whether it is there. A process that got the same ID
+  // later is never hit: by a pidfd on Linux, elsewhere as long as nobody else reaps this child.
+  // A child that has ended and whose callback has not run takes any signal, without effect.
+  // Errors: throws std::system_error: ESRCH if it is not attached, so also after it has ended, or
+  // if somebody else has reaped it; EINVAL, EPERM as by kill(2).
+  // Cost: a system call. See pidfd_send_signal(2), kill(2).
+  void kill(int signo);
+
+  // The same, with the error returned.
+  [[nodiscard]] std::error_code try_kill(int signo) noexcept;
 
   pid_t pid() const noexcept { return pid_; }
   using Event::attached;
@@ -57,6 +90,8 @@ class EVENT_API Child : private Event {
   using Event::set_priority;
 
  private:
+  friend class detail::AttachedChildren;
+
   template <class F>
   static void call(detail::Node& node, Events) {
     auto& self = static_cast<Child&>(of(node));
@@ -68,12 +103,26 @@ class EVENT_API Child : private Event {
   template <class F>
   static constexpr detail::NodeOps kOps = ops_for<F>(&call<F>);
 
-  void watch(int fd, Events events) noexcept;
+  std::error_code begin() noexcept;
+  std::error_code watch_end() noexcept;
+  std::error_code watch_sigchld() noexcept;
+  std::error_code watch(int fd, Events events) noexcept;
+  int kinds() const noexcept;
   void let_go() noexcept;
   bool reap(int& status) noexcept;
 
   pid_t pid_;
-  std::uint32_t forks_ = 0;  // as counted when it was attached
+  std::uint32_t forks_ = 0;  // as counted when it was attached; 0: it is not
+  int process_ = -1;         // a descriptor of the process, owned; -1: none
+  Report report_ = Report::end;
+  Child* next_ = nullptr;  // in a list of those attached
 };
+
+// For the child of a fork(2) or vfork(2), before exec(3): gives every signal its default
+// disposition and blocks none. A new program inherits which signals are ignored and which are
+// blocked, and few expect any. Leaves errno and the parent alone.
+// Thread-safety: async-signal-safe. Cost: a system call for each signal there is.
+// See sigaction(2), execve(2), POSIX_SPAWN_SETSIGDEF of posix_spawn(3).
+EVENT_API void reset_signals() noexcept;
 
 }  // namespace event_cpp

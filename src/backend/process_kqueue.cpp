@@ -17,4 +17,6 @@ int open_process(pid_t pid, UniqueFd& fd) noexcept {
   return 0;
 }
 
+int signal_process(int, int) noexcept { return ENOSYS; }
+
 }  // namespace event_cpp::detail

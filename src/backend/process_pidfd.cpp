@@ -15,4 +15,8 @@ int open_process(pid_t pid, UniqueFd& fd) noexcept {
   return 0;
 }
 
+int signal_process(int process, int signo) noexcept {
+  return ::syscall(SYS_pidfd_send_signal, process, signo, nullptr, 0) == 0 ? 0 : errno;
+}
+
 }  // namespace event_cpp::detail

@@ -97,6 +97,11 @@ class Loop {
     return hooks_;
   }
   Base& base() const noexcept { return base_; }
+
+  // For the callback that is running, of an event of this priority: nothing of a user's ran.
+  void uncount_callback(Priority priority = Priority::high) noexcept {
+    --stats_.callbacks[static_cast<std::size_t>(priority)];
+  }
   TimePoint now() const noexcept;
   std::size_t size() const noexcept;
   Backend backend() const noexcept { return backend_->kind(); }
@@ -314,8 +319,6 @@ class Loop {
     return node.kind() == NodeKind::alarm ? alarms_->queue : timers_;
   }
 
-  // For the callbacks of the loop's own nodes: nothing of a user's ran.
-  void uncount_callback() noexcept { --stats_.callbacks[static_cast<std::size_t>(Priority::high)]; }
   std::uint64_t callbacks() const noexcept {
     return stats_.callbacks[0] + stats_.callbacks[1] + stats_.callbacks[2];
   }

@@ -62,6 +62,14 @@ class SignalHandlers {
     }
   }
 
+  // What is done on a signal when there is no event on it.
+  struct sigaction former(int signo) noexcept {
+    const std::lock_guard lock(lock_);
+    struct sigaction current {};
+    if (::sigaction(signo, nullptr, &current) != 0 || !is_ours(current)) return current;
+    return former_[index(signo)];
+  }
+
   // Tells every base of a signal. Returns whether one is interested in it; if none is, `former` is
   // what was done on the signal before.
   bool deliver(int signo, struct sigaction* former = nullptr) noexcept {
@@ -227,6 +235,12 @@ void Signals::remove(Node& node) noexcept {
   if (has_event_on(node.descriptor)) return;
   blocked_.unwatch(node.descriptor);
   SignalHandlers::instance().remove(*this, node.descriptor);
+}
+
+bool Signals::is_former_ignoring_children() noexcept {
+  const struct sigaction former = SignalHandlers::instance().former(SIGCHLD);
+  if ((former.sa_flags & SA_NOCLDWAIT) != 0) return true;
+  return (former.sa_flags & SA_SIGINFO) == 0 && former.sa_handler == SIG_IGN;
 }
 
 bool Signals::has_event_on(int signo) const noexcept {

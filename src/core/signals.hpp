@@ -64,6 +64,10 @@ class Signals {
   // it got before was handled as if they were not there.
   void after_fork() noexcept;
 
+  // Whether SIGCHLD is such that the kernel reaps children which end; while there is an event on
+  // it, whether it was.
+  static bool is_former_ignoring_children() noexcept;
+
   bool empty() const noexcept { return nodes_.empty(); }
 
   template <class F>

@@ -27,6 +27,8 @@ inline std::string told(int status) {
   if (status == -1) return "unknown";
   if (WIFEXITED(status)) return "exited " + std::to_string(WEXITSTATUS(status));
   if (WIFSIGNALED(status)) return "killed " + std::to_string(WTERMSIG(status));
+  if (WIFSTOPPED(status)) return "stopped " + std::to_string(WSTOPSIG(status));
+  if (WIFCONTINUED(status)) return "continued";
   return "nonsense";
 }
 
