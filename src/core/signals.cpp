@@ -9,10 +9,22 @@
 #include <mutex>
 #include <new>
 #include <thread>
+#include <type_traits>
 
 #include "core/fork_safe_lock.hpp"
 
 namespace event_cpp::detail {
+
+inline void Signals::ask() noexcept {
+  if (attention_.ask(Attention::kSignalled)) wakeup_.wake();
+}
+
+[[gnu::always_inline]] inline bool Signals::note(int signo) noexcept {
+  if (!is_interested_in(signo)) return false;
+  came_[word_of(signo)].fetch_or(bit_of(signo));
+  ask();
+  return true;
+}
 
 // The dispositions of the process: a handler for each signal that any base has an event on, and
 // what was there before. The handler walks a list of the bases without a lock; whoever takes one
@@ -25,9 +37,9 @@ class SignalHandlers {
  public:
   static SignalHandlers& instance() noexcept {
     // Never destroyed: a base may be static as well, and a signal comes when it likes.
-    alignas(SignalHandlers) static std::byte room[sizeof(SignalHandlers)];
-    static auto* const handlers = ::new (static_cast<void*>(room)) SignalHandlers;
-    return *handlers;
+    static constinit SignalHandlers handlers;
+    static_assert(std::is_trivially_destructible_v<SignalHandlers>);
+    return handlers;
   }
 
   // A base gets its first event on a signal. Returns 0 or an errno, and then has changed nothing.
@@ -70,15 +82,10 @@ class SignalHandlers {
     return former_[index(signo)];
   }
 
-  // Tells every base of a signal. Returns whether one is interested in it; if none is, `former` is
-  // what was done on the signal before.
-  bool deliver(int signo, struct sigaction* former = nullptr) noexcept {
+  // Tells every base of a signal. Returns whether one is interested in it.
+  bool deliver(int signo) noexcept {
     running_.fetch_add(1);
-    bool told = false;
-    for (Signals* to = first_.load(); to != nullptr; to = to->next_.load()) {
-      if (to->note(signo)) told = true;
-    }
-    if (!told && former != nullptr) *former = former_[index(signo)];
+    const bool told = tell_bases(signo);
     running_.fetch_sub(1);
     return told;
   }
@@ -88,13 +95,38 @@ class SignalHandlers {
 
   static void handle(int signo, siginfo_t* info, void* context) {
     SignalHandlers& handlers = instance();
-    struct sigaction former;
-    if (handlers.process_.load(std::memory_order_relaxed) != ::getpid()) {
-      former = handlers.former_[index(signo)];
-    } else if (handlers.deliver(signo, &former)) {
+    if (handlers.is_own_process() && handlers.deliver(signo)) [[likely]]
       return;
+    handlers.act_as_before(signo, info, context);
+  }
+
+  bool is_own_process() const noexcept {
+    return process_.load(std::memory_order_relaxed) == ::getpid();
+  }
+
+  bool tell_bases(int signo) noexcept {
+    bool told = false;
+    for (Signals* to = first_.load(); to != nullptr; to = to->next_.load()) {
+      if (to->note(signo)) told = true;
     }
+    return told;
+  }
+
+  // Nobody was told.
+  [[gnu::noinline]] void act_as_before(int signo, siginfo_t* info, void* context) {
     const int saved = errno;
+    struct sigaction former;
+    if (is_own_process()) {
+      // As long as no base is interested, and while running_ says that a handler runs, install()
+      // does not write it.
+      running_.fetch_add(1);
+      const bool told = tell_bases(signo);
+      former = former_[index(signo)];
+      running_.fetch_sub(1);
+      if (told) return;
+    } else {
+      former = former_[index(signo)];
+    }
     act(former, signo, info, context);
     errno = saved;
   }
@@ -260,22 +292,11 @@ void Signals::take_blocked() noexcept {
   }
 }
 
-bool Signals::note(int signo) noexcept {
-  if (!is_interested_in(signo)) return false;
-  came_[word_of(signo)].fetch_or(bit_of(signo));
-  ask();
-  return true;
-}
-
 void Signals::note(const Set& came) noexcept {
   for (std::size_t word = 0; word < came.words.size(); ++word) {
     came_[word].fetch_or(came.words[word]);
   }
   ask();
-}
-
-void Signals::ask() noexcept {
-  if (attention_.ask(Attention::kSignalled)) wakeup_.wake();
 }
 
 // The question is answered first: a signal that comes in between asks again.
