@@ -292,21 +292,10 @@ void Signals::take_blocked() noexcept {
   }
 }
 
-void Signals::note(const Set& came) noexcept {
-  for (std::size_t word = 0; word < came.words.size(); ++word) {
-    came_[word].fetch_or(came.words[word]);
-  }
+void Signals::note(Set came) noexcept {
+  came_[0].fetch_or(came.low);
+  came_[1].fetch_or(came.high);
   ask();
-}
-
-// The question is answered first: a signal that comes in between asks again.
-Signals::Set Signals::take() noexcept {
-  attention_.answer(Attention::kSignalled);
-  Set came;
-  for (std::size_t word = 0; word < came.words.size(); ++word) {
-    came.words[word] = came_[word].exchange(0);
-  }
-  return came;
 }
 
 }  // namespace event_cpp::detail

@@ -41,7 +41,7 @@ class Signals {
   // Calls activate(node) for each event whose signal has come since the last call, in the order of
   // attaching. activate() may throw: what was not activated then comes again.
   template <class Activate>
-  void collect(Activate&& activate) {
+  [[gnu::always_inline]] inline void collect(Activate&& activate) {
     const Set came = take();
     try {
       for (Node* const node : nodes_) {
@@ -89,15 +89,20 @@ class Signals {
   friend class SignalHandlers;
 
   static constexpr int kMost = 128;  // more than any system has; numbers begin with 1
-  static constexpr int kWordBits = 64;
+  static constexpr unsigned kWordBits = 64;
 
+  // Two words and no array: it stays in registers.
   struct Set {
-    std::array<std::uint64_t, kMost / kWordBits> words{};
-    bool has(int signo) const noexcept { return (words[word_of(signo)] & bit_of(signo)) != 0; }
+    std::uint64_t low;
+    std::uint64_t high;
+    bool has(int signo) const noexcept {
+      const std::uint64_t word = signo <= static_cast<int>(kWordBits) ? low : high;
+      return (word >> static_cast<unsigned>(signo - 1) % kWordBits & 1) != 0;
+    }
   };
 
   static std::size_t word_of(int signo) noexcept {
-    return static_cast<std::size_t>(signo - 1) / kWordBits;
+    return static_cast<unsigned>(signo - 1) / kWordBits;
   }
   static std::uint64_t bit_of(int signo) noexcept {
     return std::uint64_t{1} << static_cast<unsigned>(signo - 1) % kWordBits;
@@ -110,9 +115,14 @@ class Signals {
   bool is_interested_in(int signo) const noexcept {
     return (interesting_[word_of(signo)].load() & bit_of(signo)) != 0;
   }
-  Set take() noexcept;
+  // A signal that comes in between sets kSignalled again.
+  Set take() noexcept {
+    attention_.answer(Attention::kSignalled);
+    const std::uint64_t low = came_[0].exchange(0);
+    return {low, came_[1].exchange(0)};
+  }
   bool note(int signo) noexcept;  // returns whether there is an event on it
-  void note(const Set& came) noexcept;
+  void note(Set came) noexcept;
   void ask() noexcept;
 
   Attention& attention_;
