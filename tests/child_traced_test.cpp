@@ -83,6 +83,7 @@ class TracedProcess {
 
 TEST_P(Children, ThatAreTracedAreToldOfOnceTheTracerLetsGo) {
   expect([] {
+    const auto before = action_of(SIGCHLD);
     const TracedProcess process(3);
     if (!process.is_traced()) GTEST_SKIP() << "nothing can be traced here";
     Base base(options());
@@ -99,6 +100,9 @@ TEST_P(Children, ThatAreTracedAreToldOfOnceTheTracerLetsGo) {
     EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
     EXPECT_EQ(statuses, Told{});
     EXPECT_TRUE(child.attached());
+    if (by_descriptor() && backend() == Backend::epoll) {
+      EXPECT_EQ(action_of(SIGCHLD), before) << "the descriptor tells of it";
+    }
 
     process.let_go();
     EXPECT_EQ(run(base), 1U);

@@ -154,22 +154,22 @@ TEST_P(SignalProcessTest, KeepsErrnoWhateverTheFormerHandlerDoes) {
   }));
 }
 
-siginfo_t received{};
-void receive(int, siginfo_t* info, void*) { received = *info; }
+siginfo_t last_info{};
+void keep_info(int, siginfo_t* info, void*) { last_info = *info; }
 
 TEST_P(SignalProcessTest, ReachesTheFormerHandlerWithWhatTheKernelSaysOfIt) {
   struct sigaction action {};
-  action.sa_sigaction = &receive;
+  action.sa_sigaction = &keep_info;
   action.sa_flags = SA_SIGINFO;
   const Disposition former(SIGUSR1, action);
   Base base(options());
   Signal signal(base, SIGUSR1, Never());
   signal.attach();
   EXPECT_TRUE(succeeds_in_child([] {
-    received = {};
+    last_info = {};
     raise_for_process(SIGUSR1);
-    EXPECT_EQ(received.si_signo, SIGUSR1);
-    EXPECT_EQ(received.si_pid, ::getpid());
+    EXPECT_EQ(last_info.si_signo, SIGUSR1);
+    EXPECT_EQ(last_info.si_pid, ::getpid());
   }));
 }
 

@@ -19,7 +19,7 @@
 namespace event_cpp {
 namespace {
 
-constexpr int kMostSignals = 128;  // more than any system has
+constexpr int kHighestSignal = 128;  // no system has as many
 
 std::error_code system_error(int error) noexcept { return {error, std::system_category()}; }
 
@@ -46,7 +46,7 @@ bool may_have_been_reaped_by_kernel(pid_t pid) noexcept {
 class detail::AttachedChildren {
  public:
   static AttachedChildren& instance() noexcept {
-    static AttachedChildren children;
+    static constinit AttachedChildren children;
     return children;
   }
 
@@ -203,7 +203,7 @@ void reset_signals() noexcept {
   const int saved = errno;
   struct sigaction by_default {};
   by_default.sa_handler = SIG_DFL;
-  for (int signo = 1; signo <= kMostSignals; ++signo) {
+  for (int signo = 1; signo <= kHighestSignal; ++signo) {
     static_cast<void>(::sigaction(signo, &by_default, nullptr));
   }
   sigset_t none;
