@@ -47,7 +47,9 @@ FLOORS = [
         "src/core/fork.cpp",
         "src/core/loop.?pp",
         "src/core/observe.cpp",
+        "src/core/processes.hpp",
         "src/core/signals.?pp",
+        "src/core/waker.hpp",
         "src/core/watch.cpp",
     ]),
     ("event", [

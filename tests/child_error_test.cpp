@@ -104,7 +104,7 @@ TEST_P(Children, AreAttachedOnce) {
 }
 
 TEST_P(Children, AreNotAttachedIfNoDescriptorIsLeft) {
-  if (!EVENT_HAVE_EPOLL && !EVENT_HAVE_KQUEUE) GTEST_SKIP() << "no descriptor is needed";
+  if (!needs_descriptor()) GTEST_SKIP() << "no descriptor is needed";
   expect([] {
     const Blocked blocked(SIGCHLD);  // without a descriptor of the process, it needs another one
     Base base(options());
@@ -152,7 +152,7 @@ TEST_P(Children, DoNotFallBackToSigchldIfNoDescriptorIsLeft) {
 }
 
 TEST_P(Children, AreNotAttachedIfTheKernelHasNoRoomForTheirDescriptor) {
-  if (!EVENT_HAVE_EPOLL && !EVENT_HAVE_KQUEUE) GTEST_SKIP() << "no descriptor is needed";
+  if (!needs_descriptor()) GTEST_SKIP() << "no descriptor is needed";
   expect([] {
     const Blocked blocked(SIGCHLD);  // without a descriptor of the process, it needs another one
     const Call attaching = attaching_on(backend());

@@ -215,7 +215,7 @@ TEST_P(FailingCalls, AnInterruptedWaitDoesNotEndOnceEarly) {
 TEST_P(FailingCalls, ABaseWithoutAWakeUpIsNotMade) {
   for (const int error : {EMFILE, ENFILE, ENOMEM, ENOSYS}) {
     const std::set<int> before = open_descriptors();
-    const FailingCall failing(kMakingTheWakeUp, error);
+    const FailingCall failing(making_the_wake_up(GetParam()), error);
 
     EXPECT_EQ(thrown_by([&] { const Base base(options()); }), system_error(error));
 

@@ -137,7 +137,7 @@ TEST_P(EveryBackend, TouchesNothingOfTheParentsInAChildThatOnlyDestroys) {
   write_bytes(pipe.writer);
   write_bytes(closed.writer);
   EXPECT_EQ(base->loop(RunMode::nonblock), 2U);
-  if (!kSeesBlocked) return;
+  if (!sees_blocked(GetParam())) return;
   // Only what the kernel watches for the parent can tell of one that is blocked.
   const Blocked blocked(SIGUSR1);
   ::raise(SIGUSR1);

@@ -6,16 +6,24 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <deque>
+#include <optional>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "backend/backend.hpp"
+#include "support/children.hpp"
 #include "support/every_backend.hpp"
 #include "support/failing_call.hpp"
+#include "support/forked.hpp"
+#include "support/signals.hpp"
 
 namespace event_cpp::test {
 namespace {
@@ -23,6 +31,15 @@ namespace {
 using detail::Batch;
 using detail::Change;
 using detail::Ready;
+using detail::Source;
+
+void take_pending(int signo) {
+  sigset_t one;
+  ::sigemptyset(&one);
+  ::sigaddset(&one, signo);
+  int taken = 0;
+  ::sigwait(&one, &taken);
+}
 
 class KqueueBackend : public testing::Test {
  protected:
@@ -296,6 +313,249 @@ TEST_F(KqueueBackend, TellsNothingOnceItHasSettledThatIsNotSoAnyMore) {
     EXPECT_FALSE(is_readable()) << to_string(wanted);
     EXPECT_EQ(look().size(), 0U) << to_string(wanted);
   }
+}
+
+// Wake-ups, signals and processes, in the queue that watches the descriptors.
+
+TEST_F(KqueueBackend, WatchesEverythingThatABaseHasInOneQueue) {
+  const CountingCall calls(Call::kqueue);
+  Base base(options());
+  const Disposition ignored(SIGUSR1, SIG_IGN);
+  const Blocked blocked(SIGUSR1);
+  const Process process(3);
+  const Pipe pipe = readable_pipe();
+  int signals = 0, statuses = 0, reads = 0, posts = 0;
+  Signal signal(base, SIGUSR1, [&] { ++signals; });
+  Child child(base, process.pid(), [&](int status) { statuses += WEXITSTATUS(status); });
+  Event event(base, pipe.reader.get(), Events::read, [&] { ++reads; });
+  signal.keep_alive(false);
+  signal.attach();
+  child.attach();
+  event.attach();
+  std::thread other([&] { base.post([&] { ++posts; }); });
+  raise_for_process(SIGUSR1);
+  process.end();
+
+  run(base);
+  other.join();
+  run(base);
+
+  EXPECT_EQ(calls.count(), 1U);
+  EXPECT_EQ((std::array{signals, statuses, reads, posts}), (std::array{1, 3, 1, 1}));
+}
+
+TEST_F(KqueueBackend, IsWokenByOtherThreadsThatPostOrStop) {
+  Base base(options());
+  int posts = 0;
+  for (int i = 0; i < 100; ++i) {
+    std::thread other([&] {
+      if (i % 2 == 0) base.post([&] { ++posts; });
+      base.stop();
+    });
+    run(base, RunMode::keep_alive);
+    other.join();
+  }
+  run(base);
+  EXPECT_EQ(posts, 50);
+}
+
+TEST_F(KqueueBackend, ReportsAWakeUpOnceHoweverOftenItWasWoken) {
+  ASSERT_EQ(kqueue->watch(Source::wakeup, 0), 0);
+  EXPECT_EQ(look().size(), 0U);
+  errno = ENOTRECOVERABLE;
+  for (int i = 0; i < 3; ++i) kqueue->wake();
+  EXPECT_EQ(errno, ENOTRECOVERABLE);
+
+  const std::vector<Ready> reports = look();
+
+  ASSERT_EQ(reports.size(), 1U);
+  ASSERT_TRUE(reports[0].is_of_source());
+  EXPECT_EQ(reports[0].source(), Source::wakeup);
+  EXPECT_EQ(look().size(), 0U);
+}
+
+TEST_F(KqueueBackend, EndsAWaitAtAnyWakeUpSinceTheLastOne) {
+  ASSERT_EQ(kqueue->watch(Source::wakeup, 0), 0);
+  for (int i = 0; i < 200; ++i) {
+    std::thread other([&] { kqueue->wake(); });
+    EXPECT_EQ(kqueue->wait(TimePoint::max(), true, batch), 0);  // or it would last for ever
+    batch.take_all();
+    EXPECT_EQ(batch.size(), 1U);
+    other.join();
+  }
+}
+
+TEST_F(KqueueBackend, TellsAWakeUpFromDescriptorZero) {
+  EXPECT_TRUE(succeeds_in_child([] {
+    const auto fresh = detail::make_backend(Backend::kqueue);
+    Batch reports(fresh->kernel_entry());
+    const Pipe pipe = readable_pipe();
+    ASSERT_EQ(::dup2(pipe.reader.get(), 0), 0);
+    ASSERT_EQ(fresh->watch(Source::wakeup, 0), 0);
+    fresh->wake();
+    ASSERT_EQ(fresh->update(Change::add, 0, 1, Events::read), 0);
+
+    ASSERT_EQ(fresh->wait(TimePoint::max(), false, reports), 0);
+
+    ASSERT_EQ(reports.size(), 2U);
+    EXPECT_EQ(reports.ready()[0].source(), Source::wakeup);
+    EXPECT_EQ(reports.ready()[1].what(), Events::read);
+  }));
+}
+
+TEST_F(KqueueBackend, ReportsSignalsThatAreBlockedWhileTheyAreWatched) {
+  const Disposition counted(SIGUSR1, &count_stray);
+  const Blocked blocked(SIGUSR1);
+  ASSERT_EQ(kqueue->watch(Source::signal, SIGUSR1), 0);
+  for (int i = 0; i < 3; ++i) {
+    raise_for_process(SIGUSR1);
+    const std::vector<Ready> reports = look();
+    ASSERT_EQ(reports.size(), 1U);
+    EXPECT_EQ(reports[0].source(), Source::signal);
+    EXPECT_EQ(look().size(), 0U);
+    take_pending(SIGUSR1);
+  }
+  kqueue->unwatch(Source::signal, SIGUSR1);
+  EXPECT_EQ(look().size(), 0U);
+  raise_for_process(SIGUSR1);
+  EXPECT_EQ(look().size(), 0U);
+}
+
+TEST_F(KqueueBackend, ReportsTheEndOfAProcessOnce) {
+  const Process process;
+  const Process unwatched;
+  for (const Process* const each : {&process, &unwatched, &process}) {
+    ASSERT_EQ(kqueue->watch(Source::process, each->pid()), 0);
+  }
+  kqueue->unwatch(Source::process, unwatched.pid());
+  EXPECT_EQ(look().size(), 0U);
+  process.end_now();
+  unwatched.end_now();
+
+  const std::vector<Ready> reports = look();
+
+  ASSERT_EQ(reports.size(), 1U);
+  EXPECT_EQ(reports[0].source(), Source::process);
+  EXPECT_EQ(reports[0].ident(), process.pid());
+  EXPECT_EQ(look().size(), 0U);
+  kqueue->unwatch(Source::process, process.pid());
+  EXPECT_EQ(process.reap(), "exited 0");
+  EXPECT_EQ(kqueue->watch(Source::process, process.pid()), ESRCH);
+}
+
+TEST_F(KqueueBackend, TellsOfChildrenThatExitAtOnce) {
+  Base base(options());
+  constexpr int kMany = 100;
+  int exited = 0;
+  std::deque<Child> children;
+  for (int i = 0; i < kMany; ++i) {
+    const pid_t pid = ::fork();
+    if (pid == 0) ::_exit(7);
+    children.emplace_back(base, pid, [&](int status) { exited += WEXITSTATUS(status) == 7; })
+        .attach();
+  }
+  run(base);
+  EXPECT_EQ(exited, kMany);
+}
+
+// As some systems say of a process that is about to end, others of one that has, too.
+TEST_F(KqueueBackend, TellsOfChildrenThatTheKernelDoesNotWatchAnyMore) {
+  for (const bool ended : {true, false}) {
+    Base base(options());
+    const Process process(7);
+    if (ended) process.end_now();
+    std::string status;
+    Child child(base, process.pid(), [&](int s) { status = told(s); });
+    {
+      const FailingCall failing(Call::kevent, ESRCH);
+      child.attach();
+      EXPECT_EQ(failing.failures(), 1U);
+    }
+    if (!ended) process.end();
+    run(base);
+    EXPECT_EQ(status, "exited 7");
+  }
+}
+
+TEST_F(KqueueBackend, HoldsWhatTheKernelTellsOnceUntilTheNextWait) {
+  const Disposition counted(SIGUSR1, &count_stray);
+  const Blocked blocked(SIGUSR1);
+  const Process process, detached;
+  ASSERT_GE(kqueue->fd(), 0);
+  ASSERT_EQ(kqueue->watch(Source::signal, SIGUSR1), 0);
+  ASSERT_EQ(kqueue->watch(Source::process, process.pid()), 0);
+  ASSERT_EQ(kqueue->watch(Source::process, detached.pid()), 0);
+  EXPECT_FALSE(kqueue->is_busy());
+  raise_for_process(SIGUSR1);
+  process.end_now();
+  detached.end_now();
+
+  kqueue->settle();
+  kqueue->unwatch(Source::process, detached.pid());
+
+  EXPECT_TRUE(kqueue->is_busy());
+  EXPECT_EQ(kqueue->wait(TimePoint::max(), true, batch), 0) << "it does not sleep";
+  std::vector<Ready> reports;
+  batch.take([&](const Ready& ready) { reports.push_back(ready); });
+  ASSERT_EQ(reports.size(), 2U);
+  EXPECT_EQ(reports[0].source(), Source::signal);
+  EXPECT_EQ(reports[1].ident(), process.pid());
+  EXPECT_FALSE(kqueue->is_busy());
+  EXPECT_EQ(look().size(), 0U);
+}
+
+// A kqueue is not inherited by a fork, and what it watched is not either.
+TEST_F(KqueueBackend, WatchesEverythingAnewInTheChildOfAFork) {
+  Base base(options());
+  const Disposition ignored(SIGUSR1, SIG_IGN);
+  const Blocked blocked(SIGUSR1);
+  const Process process(3), gone(4);
+  int signals = 0, unknown = 0;
+  Signal signal(base, SIGUSR1, [&] { ++signals; });
+  signal.keep_alive(false);
+  signal.attach();
+  Child child(base, process.pid(), [&](int status) { unknown += status == -1; });
+  Child other(base, gone.pid(), [&](int status) { unknown += status == -1; });
+  child.attach();
+  other.attach();
+
+  EXPECT_TRUE(succeeds_in_child([&] {
+    base.post([] {});  // wakes nobody, the parent least of all
+    {
+      const FailingCall failing(Call::kevent, ESRCH,
+                                4);  // after the wake-up, the signal, `process`
+      base.after_fork();
+      EXPECT_EQ(failing.failures(), 1U);
+    }
+    raise_for_process(SIGUSR1);
+    std::thread stopping([&] { base.stop(); });
+    run(base, RunMode::keep_alive);
+    stopping.join();
+    process.end();
+    run(base);
+    EXPECT_EQ(signals, 1);
+    EXPECT_EQ(unknown, 2) << "they are no children of this process";
+  }));
+  EXPECT_EQ(base.stats().wakeups, 0U);
+}
+
+TEST_F(KqueueBackend, ReportsThatSomebodyElseHasClosedTheQueue) {
+  std::optional<Base> base(options());
+  Timer timer(*base, [] {});
+  timer.attach(1h);
+  const int number = base->fd();
+  Pipe pipe = make_pipe();
+  ::close(number);
+  const Fd theirs = move_to(number, std::move(pipe.writer));
+
+  base->post([] {});
+  EXPECT_EQ(thrown_by([&] { base->dispatch(); }), system_error(EBADF));
+  base->stop();
+  base.reset();
+
+  EXPECT_GE(::fcntl(number, F_GETFD), 0) << "it is not the base's to close";
+  pollfd polled{pipe.reader.get(), POLLIN, 0};
+  EXPECT_EQ(::poll(&polled, 1, 0), 0) << "nothing was written to it";
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <csignal>
 #include <optional>
+#include <set>
 #include <thread>
 #include <vector>
 
@@ -313,6 +314,69 @@ TEST_F(Kqueue, IsTriggeredByAnyThread) {
   }
 }
 #endif
+
+#if defined(EVFILT_USER)
+TEST_F(Kqueue, ReportsATriggerOnceHoweverOftenItCame) {
+  EXPECT_EQ(tell(change(0, EVFILT_USER, EV_ADD | EV_CLEAR)), 0);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(tell(change(0, EVFILT_USER, 0, NOTE_TRIGGER)), 0);
+  EXPECT_EQ(tell(change(0, EVFILT_USER, EV_ADD | EV_CLEAR)), 0) << "it is there already";
+
+  EXPECT_TRUE(is_readable());
+  EXPECT_EQ(look().size(), 1U);
+  EXPECT_EQ(look().size(), 0U);
+}
+
+TEST_F(Kqueue, ReportsKnotesOfEveryKindTogether) {
+  const Pipe pipe = readable_pipe();
+  sigset_t one, before;
+  ::sigemptyset(&one);
+  ::sigaddset(&one, SIGUSR2);
+  ::pthread_sigmask(SIG_BLOCK, &one, &before);
+  Pipe ending = make_pipe();
+  const pid_t child = ::fork();
+  if (child == 0) {
+    char byte;
+    static_cast<void>(::read(ending.reader.get(), &byte, 1));
+    ::_exit(0);
+  }
+  EXPECT_EQ(tell({change(pipe.reader.get(), EVFILT_READ, EV_ADD),
+                  change(0, EVFILT_USER, EV_ADD | EV_CLEAR), change(SIGUSR2, EVFILT_SIGNAL, EV_ADD),
+                  change(static_cast<int>(child), EVFILT_PROC, EV_ADD | EV_ONESHOT, NOTE_EXIT)}),
+            0);
+  EXPECT_EQ(look().size(), 1U);
+
+  EXPECT_EQ(tell(change(0, EVFILT_USER, 0, NOTE_TRIGGER)), 0);
+  ::kill(::getpid(), SIGUSR2);
+  write_bytes(ending.writer);
+  siginfo_t info{};
+  ::waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT);
+
+  std::set<int> filters;
+  for (const struct kevent& each : look()) filters.insert(static_cast<int>(each.filter));
+  EXPECT_EQ(filters, (std::set<int>{EVFILT_READ, EVFILT_USER, EVFILT_SIGNAL, EVFILT_PROC}));
+  EXPECT_EQ(look().size(), 1U) << "the readable pipe alone lasts";
+  EXPECT_EQ(tell(change(static_cast<int>(child), EVFILT_PROC, EV_DELETE)), ENOENT);
+  ::waitpid(child, nullptr, 0);
+  int taken = 0;
+  ::sigwait(&one, &taken);
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+#endif
+
+TEST_F(Kqueue, TellsNothingOfASignalThatWasPendingBefore) {
+  sigset_t one, before;
+  ::sigemptyset(&one);
+  ::sigaddset(&one, SIGUSR2);
+  ::pthread_sigmask(SIG_BLOCK, &one, &before);
+  ::kill(::getpid(), SIGUSR2);
+
+  EXPECT_EQ(tell(change(SIGUSR2, EVFILT_SIGNAL, EV_ADD)), 0);
+
+  EXPECT_EQ(look().size(), 0U);
+  int taken = 0;
+  ::sigwait(&one, &taken);
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
 
 TEST_F(Kqueue, TellsOfASignalThatIsBlockedOnce) {
   sigset_t one, before;

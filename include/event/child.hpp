@@ -3,7 +3,6 @@
 
 #include <sys/types.h>
 
-#include <cstdint>
 #include <system_error>
 #include <utility>
 
@@ -23,10 +22,11 @@ class AttachedChildren;
 // kernel has, as SIGCHLD is ignored or has SA_NOCLDWAIT. While a debugger traces the child, the
 // status comes when the debugger has seen the end.
 //
-// On Linux this is a pidfd, on the BSDs and macOS a kqueue: SIGCHLD is left alone. SIGCHLD is
-// watched, as by Signal, while a Child is attached
+// On Linux this is a pidfd, and on the kqueue backend EVFILT_PROC: SIGCHLD is left alone. SIGCHLD
+// is watched, as by Signal, while a Child is attached
 //   - with Report::stops,
-//   - where there is no such descriptor, or a container forbids it,
+//   - where there is neither, or a container forbids it,
+//   - on systems that do not watch a process that has ended already,
 //   - on other backends than epoll, when the child has ended and is still traced.
 // An ignored SIGCHLD is not ignored then.
 //
@@ -105,6 +105,7 @@ class EVENT_API Child : private Event {
 
   std::error_code begin() noexcept;
   std::error_code watch_end() noexcept;
+  std::error_code watch_process() noexcept;
   std::error_code watch_sigchld() noexcept;
   std::error_code watch(int fd, Events events) noexcept;
   int kinds() const noexcept;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -14,6 +15,13 @@
 #include "event/time.hpp"
 
 namespace event_cpp::detail {
+
+// What some kernels can watch beside descriptors, without one for each: see BackendPort::watch().
+enum class Source : std::uint8_t {
+  wakeup,   // BackendPort::wake() was called
+  signal,   // a signal was sent to this process, whether or not it is blocked
+  process,  // a process has ended
+};
 
 // What a backend reports of one descriptor: conditions in the kernel's own numbers, which are given
 // their meaning where they are read.
@@ -30,6 +38,19 @@ class Ready {
   // The generation of a report that is of no descriptor of a user's but of the backend's own; fd is
   // then zero. See BackendPort::take_own().
   static constexpr std::uint32_t kOwn = 0xffffffff;
+
+  // The generation of a report of a Source; fd is then zero. Generations of descriptors are lower.
+  static constexpr std::uint32_t kSource = 0xfffffffe;
+
+  static Ready of(Source source, int ident) noexcept {
+    Ready report(Events::none, 0, kSource);
+    report.bits =
+        static_cast<std::uint32_t>(ident) << kIdentShift | static_cast<std::uint32_t>(source);
+    return report;
+  }
+  bool is_of_source() const noexcept { return generation == kSource; }
+  Source source() const noexcept { return static_cast<Source>(bits & ((1U << kIdentShift) - 1)); }
+  int ident() const noexcept { return static_cast<int>(bits >> kIdentShift); }
 
   Ready() = default;
   constexpr Ready(Events what, int descriptor, std::uint32_t registration) noexcept
@@ -62,6 +83,8 @@ class Ready {
   std::uint32_t generation;  // as given to update(): tells an old registration from a new one
 
  private:
+  static constexpr std::uint32_t kIdentShift = 2;  // leaves more bits than any process id has
+
   // The high bits come down beside the low ones: so a meaning costs a load and not a row of
   // branches.
   static constexpr std::uint8_t fold(std::uint32_t wide) noexcept {
@@ -159,6 +182,9 @@ class Batch {
   std::unique_ptr<std::byte[]> kernel_entries_;
 };
 
+// Whether a backend of this build watches sources; where none does, nothing is spent on them.
+inline constexpr bool kSourcesAreReported = EVENT_HAVE_KQUEUE;
+
 enum class Change : std::uint8_t { add, modify, remove };
 
 // One kernel's way to wait. It translates, holds no policy, and never calls a user.
@@ -198,6 +224,25 @@ class BackendPort {
   // the monotonic clock: never shorter, TimePoint::max() is for ever. A signal may end it early.
   // Requires: batch.taken().
   virtual int wait(TimePoint deadline, bool block, Batch& batch) noexcept = 0;
+
+  // Begins to watch a source: a signal or a process by its number, the wake-up by zero. Each is
+  // reported once when it happens, a process once and for all. Watching it again changes nothing;
+  // restart() ends it. Returns 0 or an errno: ENOTSUP if this kernel cannot watch it, so that a
+  // descriptor must do; ESRCH if the process has ended already, or is about to.
+  virtual int watch(Source source, int ident) noexcept {
+    static_cast<void>(source);
+    static_cast<void>(ident);
+    return ENOTSUP;
+  }
+  virtual void unwatch(Source source, int ident) noexcept {
+    static_cast<void>(source);
+    static_cast<void>(ident);
+  }
+
+  // Has the wait that is under way, or the next one, report Source::wakeup, which is watched. Does
+  // nothing in the child of a fork until restart(). Thread-safety: any thread, and any signal
+  // handler; keeps errno.
+  virtual void wake() const noexcept {}
 
   // Takes a report of the last wait() with the generation Ready::kOwn, before the loop asks whether
   // the batch says that a deadline has passed.

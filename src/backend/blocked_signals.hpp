@@ -2,27 +2,33 @@
 #pragma once
 
 #include <csignal>
-#include <cstdint>
 
+#include "backend/backend.hpp"
 #include "backend/unique_fd.hpp"
 
 namespace event_cpp::detail {
 
-// A descriptor that is readable while one of a set of signals is pending for the process: a
-// signalfd, or a kqueue, where there is one. To backends it is a descriptor like any other. While
-// it is watched the kernel wakes it up for every signal that the process gets, blocked or not.
+// Has the kernel report that one of a set of signals is pending for the process: by a signalfd,
+// which to backends is a descriptor like any other, or by the backend itself, as Source::signal.
+// While they are watched the kernel reports every such signal that the process gets, blocked or
+// not. One file for each way, chosen by the build.
 class BlockedSignals {
  public:
-  BlockedSignals() noexcept { ::sigemptyset(&watched_); }
+  explicit BlockedSignals(BackendPort& backend) noexcept : backend_(backend) {
+    ::sigemptyset(&watched_);
+  }
   ~BlockedSignals() { close(); }
   BlockedSignals(const BlockedSignals&) = delete;
   BlockedSignals& operator=(const BlockedSignals&) = delete;
 
-  // Opens it, anew if it is open, for the same signals. Returns 0 or an errno; ENOTSUP where the
-  // system has no such thing.
+  // Begins to report them. Returns 0 or an errno; ENOTSUP where nothing can. Requires: !is_open().
   int open() noexcept;
   void close() noexcept;
 
+  bool is_open() const noexcept { return is_open_; }
+
+  // Readable while one is pending; -1: the backend reports them itself, once when each is sent, so
+  // that what was pending before must be taken by hand.
   int fd() const noexcept { return fd_.get(); }
 
   // Either may be said again.
@@ -30,13 +36,13 @@ class BlockedSignals {
     if (is_watched(signo)) return;
     ::sigaddset(&watched_, signo);
     ++count_;
-    if (fd_) changed(signo);
+    if (is_open_) changed(signo);
   }
   void unwatch(int signo) noexcept {
     if (!is_watched(signo)) return;
     ::sigdelset(&watched_, signo);
     --count_;
-    if (fd_) changed(signo);
+    if (is_open_) changed(signo);
   }
 
   // True if no signal is watched.
@@ -48,13 +54,14 @@ class BlockedSignals {
  private:
   bool is_watched(int signo) const noexcept { return ::sigismember(&watched_, signo) == 1; }
 
-  // Tells the kernel, which has heard of the others. It does not fail.
+  // Tells the kernel, which has been told of the others. It does not fail.
   void changed(int signo) noexcept;
 
+  [[maybe_unused]] BackendPort& backend_;
   UniqueFd fd_;
-  [[maybe_unused]] std::uint32_t forks_ = 0;  // when it was opened
   sigset_t watched_;
   int count_ = 0;  // of those in it
+  bool is_open_ = false;
 };
 
 }  // namespace event_cpp::detail

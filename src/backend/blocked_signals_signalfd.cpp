@@ -11,10 +11,14 @@ int BlockedSignals::open() noexcept {
   UniqueFd fd(::signalfd(-1, &watched_, SFD_NONBLOCK | SFD_CLOEXEC));
   if (!fd) return errno;
   fd_ = std::move(fd);
+  is_open_ = true;
   return 0;
 }
 
-void BlockedSignals::close() noexcept { fd_ = UniqueFd(); }
+void BlockedSignals::close() noexcept {
+  fd_ = UniqueFd();
+  is_open_ = false;
+}
 
 void BlockedSignals::changed(int) noexcept {
   static_cast<void>(::signalfd(fd_.get(), &watched_, 0));

@@ -12,10 +12,11 @@
 
 #include "backend/always_ready.hpp"
 #include "backend/backends.hpp"
-#include "backend/deadline.hpp"
 #include "backend/kernel_queue.hpp"
+#include "backend/kqueue_calls.hpp"
 #include "backend/kqueue_changes.hpp"
 #include "backend/kqueue_map.hpp"
+#include "backend/kqueue_sources.hpp"
 #include "core/paged_array.hpp"
 
 namespace event_cpp::detail {
@@ -32,13 +33,6 @@ constexpr bool means_unsupported(int error) noexcept {
 // stands for another file. That is why one that nobody needs is switched off and kept.
 class Kqueue final : public BackendPort {
  public:
-  Kqueue() {
-    if (const int error = reopen_kqueue(queue_, forks_); error != 0) {
-      throw std::system_error(error, std::system_category(), "kqueue");
-    }
-  }
-  ~Kqueue() override { close_kqueue(queue_, forks_); }
-
   Backend kind() const noexcept override { return Backend::kqueue; }
   std::size_t kernel_entry() const noexcept override { return sizeof(struct kevent); }
   Events supported() const noexcept override {
@@ -71,29 +65,41 @@ class Kqueue final : public BackendPort {
     batch.start();
     batch.expired = deadline != TimePoint::max();
     block = block && !is_busy();
+    if (sources_.holds_any()) sources_.report_held(batch);
     auto* const entries = reinterpret_cast<struct kevent*>(batch.kernel_entries());
-    const int count = take(deadline, block, entries, batch.capacity());
+    const std::size_t room = batch.capacity() - batch.size();
+    const int count = calls_.take(deadline, block, entries, room);
     if (count < 0) return errno == EINTR ? 0 : errno;
     translate(entries, count, batch);
     if (!always_.empty()) always_.report(batch);
     return 0;
   }
 
+  int watch(Source source, int ident) noexcept override { return sources_.watch(source, ident); }
+
+  void unwatch(Source source, int ident) noexcept override {
+    if (abandoned_) return;
+    sources_.unwatch(source, ident);
+    calls_.flush();
+  }
+
+  void wake() const noexcept override { sources_.wake(); }
+
   void abandon() noexcept override { abandoned_ = true; }
 
   int restart() noexcept override {
     always_.clear();
     entries_.for_each([](std::size_t, Entry& entry) { entry = Entry{}; });
-    change_count_ = 0;
-    if (const int error = reopen_kqueue(queue_, forks_); error != 0) return error;
+    sources_.clear();
+    if (const int error = calls_.reopen(); error != 0) return error;
     abandoned_ = false;
     return 0;
   }
 
   int fd() noexcept override {
     is_shown_ = true;
-    flush();
-    return queue_.get();
+    calls_.flush();
+    return calls_.fd();
   }
 
   // The kernel looks again at what was ready only when it is asked, and calls the queue readable
@@ -101,27 +107,29 @@ class Kqueue final : public BackendPort {
   void settle() noexcept override {
     if (!is_shown_) return;
     std::array<struct kevent, 64> found;
-    const int count = take(TimePoint::max(), false, found.data(), found.size());
+    const int count = calls_.take(TimePoint::max(), false, found.data(), found.size());
     for (int i = 0; i < count; ++i) {
       const struct kevent& report = found[static_cast<std::size_t>(i)];
+      if (place_of(report.filter) == KqueueWatch::kFilters) {
+        sources_.hold(report);
+        continue;
+      }
       Ready ready{};
       if (!understand(report, ready)) continue;
       const Entry& entry = entries_[static_cast<std::size_t>(ready.fd)];
       const std::size_t filter = place_of(report.filter);
       if (reports_changes(entry.knotes.told.by[filter])) look_again(ready.fd, entry, filter);
     }
-    flush();
+    calls_.flush();
   }
 
-  bool is_busy() const noexcept override { return always_.is_any_ready(); }
+  bool is_busy() const noexcept override { return always_.is_any_ready() || sources_.holds_any(); }
 
   void reserve(std::size_t descriptors) override {
     entries_.reserve(descriptors + PagedArray<Entry>::kPageSize);
   }
 
  private:
-  static constexpr std::size_t kMostQueued = 32;  // less than a batch has room for: R58
-
   struct Entry {
     Knotes knotes;
     bool is_registered = false;
@@ -178,17 +186,17 @@ class Kqueue final : public BackendPort {
   void remove(int fd, Entry& entry) noexcept {
     for (std::size_t filter = 0; filter < KqueueWatch::kFilters; ++filter) {
       if (entry.knotes.told.by[filter] == Watching::none) continue;
-      queue(entry.knotes.change(fd, filter, EV_DELETE));
+      calls_.queue(entry.knotes.change(fd, filter, EV_DELETE));
     }
     entry.knotes.told = {};
     entry.is_registered = false;
-    if (is_shown_) flush();
+    if (is_shown_) calls_.flush();
   }
 
   void switch_off(int fd, Entry& entry, const KqueueWatch& to) noexcept {
     for (std::size_t filter = 0; filter < KqueueWatch::kFilters; ++filter) {
       if (entry.knotes.told.by[filter] == to.by[filter]) continue;
-      queue(entry.knotes.change(fd, filter, EV_DISABLE));
+      calls_.queue(entry.knotes.change(fd, filter, EV_DISABLE));
     }
     entry.knotes.told = to;
   }
@@ -200,7 +208,7 @@ class Kqueue final : public BackendPort {
     if (entry.is_registered && before == KqueueWatch{}) return ENOENT;  // it is known to be gone
     const KqueueChanges changes(fd, entry.knotes, to, entry.is_registered);
     KqueueOutcome outcome{.now = before};
-    if (const int error = submit(changes, outcome); error != 0) return error;
+    if (const int error = calls_.submit(changes, outcome); error != 0) return error;
     entry.knotes.told = outcome.now;
     if (outcome.other_file || outcome.error != 0) {
       undo(fd, entry, outcome.other_file ? KqueueWatch{} : before);
@@ -223,77 +231,21 @@ class Kqueue final : public BackendPort {
   void undo(int fd, Entry& entry, const KqueueWatch& before) noexcept {
     KqueueOutcome outcome{.now = entry.knotes.told};
     const auto changes = KqueueChanges::undoing(fd, entry.knotes, before);
-    if (changes.size() != 0) static_cast<void>(submit(changes, outcome));
+    if (changes.size() != 0) static_cast<void>(calls_.submit(changes, outcome));
     entry.knotes.told = outcome.now;
-  }
-
-  // --- changes ---
-
-  // For the next call that is made anyway. Errors are of knotes that went with their descriptor.
-  void queue(const struct kevent& change) noexcept {
-    if (change_count_ == kMostQueued) flush();
-    // Still full, if the kernel would not: what is lost is made up for when it shows.
-    if (change_count_ < kMostQueued) changes_[change_count_++] = change;
-  }
-
-  void flush() noexcept {
-    if (change_count_ == 0) return;
-    changes_[change_count_ - 1].flags |= EV_RECEIPT;  // or what is ready would be taken, and lost
-    std::array<struct kevent, kMostQueued> errors;
-    const int count =
-        tell_kqueue(queue_.get(), changes_.data(), change_count_, errors.data(), change_count_);
-    if (count >= 0) change_count_ = 0;
-  }
-
-  // Makes the changes, after those that are queued. Returns the errno of the call, and then nothing
-  // has changed.
-  int submit(const KqueueChanges& changes, KqueueOutcome& outcome) noexcept {
-    std::array<struct kevent, kMostQueued + KqueueChanges::kMost> results;
-    std::copy(changes.begin(), changes.end(), changes_.begin() + change_count_);
-    const std::size_t all = change_count_ + changes.size();
-    const int count = tell_kqueue(queue_.get(), changes_.data(), all, results.data(), all);
-    if (count < 0) return errno;
-    change_count_ = 0;
-    // The queued ones are answered if they failed, these in any case.
-    const std::size_t first = static_cast<std::size_t>(count) - changes.size();
-    for (std::size_t i = 0; i < changes.size(); ++i) {
-      outcome.note(changes, i, static_cast<int>(results[first + i].data));
-    }
-    return 0;
   }
 
   // --- wait() ---
 
-  // Errors of changes come instead of what is ready.
-  int take(TimePoint deadline, bool block, struct kevent* entries, std::size_t room) noexcept {
-    int count = 0;
-    do {
-      count = take_or_sleep(deadline, block, entries, room);
-    } while (count > 0 && (entries[count - 1].flags & EV_ERROR) != 0);
-    return count;
-  }
-
-  // kevent(2) with what is queued, which is done even if the call is interrupted.
-  int take_or_sleep(TimePoint deadline, bool block, struct kevent* entries,
-                    std::size_t room) noexcept {
-    constexpr Duration kLongest = std::chrono::hours(24 * 7);  // some systems refuse years
-    timespec timeout{};
-    if (block && deadline != TimePoint::max()) {
-      timeout = to_timespec(std::min(time_left(deadline), kLongest));
-    }
-    const bool for_ever = block && deadline == TimePoint::max();
-    const int count =
-        ::kevent(queue_.get(), changes_.data(), static_cast<KqueueCount>(change_count_), entries,
-                 static_cast<KqueueCount>(room), for_ever ? nullptr : &timeout);
-    if (count >= 0 || errno == EINTR) change_count_ = 0;
-    return count;
-  }
-
   void translate(const struct kevent* entries, int count, Batch& batch) noexcept {
-    std::size_t size = 0;
+    std::size_t size = batch.size();
     for (int i = 0; i < count; ++i) {
       Ready ready{};
-      if (understand(entries[i], ready)) append(ready, batch, size);
+      if (place_of(entries[i].filter) == KqueueWatch::kFilters) {
+        if (sources_.understand(entries[i], ready)) batch.ready()[size++] = ready;
+      } else if (understand(entries[i], ready)) {
+        append(ready, batch, size);
+      }
     }
     batch.finish(size);
   }
@@ -303,7 +255,7 @@ class Kqueue final : public BackendPort {
   void append(const Ready& ready, Batch& batch, std::size_t& size) noexcept {
     Entry& entry = entries_[static_cast<std::size_t>(ready.fd)];
     Ready* const earlier = batch.ready() + entry.place;
-    if (entry.place < size && earlier->fd == ready.fd) {
+    if (entry.place < size && earlier->fd == ready.fd && !earlier->is_of_source()) {
       earlier->bits |= ready.bits;
       return;
     }
@@ -319,8 +271,8 @@ class Kqueue final : public BackendPort {
     const std::size_t filter = place_of(report.filter);
     const Watching how = entry != nullptr ? entry->knotes.told.by[filter] : Watching::none;
     if (!is_active(how) || entry->knotes.generation != generation) {
-      queue(make_change(fd, report.filter, how == Watching::none ? EV_DELETE : EV_DISABLE, 0, 0,
-                        report.udata));
+      calls_.queue(make_change(fd, report.filter, how == Watching::none ? EV_DELETE : EV_DISABLE, 0,
+                               0, report.udata));
       return false;
     }
     const bool ended = (report.flags & EV_EOF) != 0;
@@ -336,18 +288,16 @@ class Kqueue final : public BackendPort {
 
   // Has the kernel report what it reports once per change again, if it is still so.
   void look_again(int fd, const Entry& entry, std::size_t filter) noexcept {
-    queue(entry.knotes.change(fd, filter, EV_DISABLE));
-    queue(entry.knotes.change(fd, filter, EV_ENABLE));
+    calls_.queue(entry.knotes.change(fd, filter, EV_DISABLE));
+    calls_.queue(entry.knotes.change(fd, filter, EV_ENABLE));
   }
 
-  UniqueFd queue_;
-  std::uint32_t forks_ = 0;  // as counted when it was made
+  KqueueCalls calls_;
+  KqueueSources sources_{calls_};
   bool abandoned_ = false;
   bool is_shown_ = false;  // somebody has asked for fd(): nothing is put off
   AlwaysReady always_;
   PagedArray<Entry> entries_;  // by descriptor
-  std::array<struct kevent, kMostQueued + KqueueChanges::kMost> changes_;
-  std::size_t change_count_ = 0;  // queued ones
 };
 
 }  // namespace

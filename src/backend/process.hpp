@@ -14,7 +14,4 @@ int open_process(pid_t pid, UniqueFd& fd) noexcept;
 // Sends the process a signal. Returns 0 or an errno; ENOSYS where the system has no such thing.
 int signal_process(int process, int signo) noexcept;
 
-// Whether the child of a fork has it too. If not, its number there may be that of another file.
-inline constexpr bool kProcessesAreInherited = !EVENT_HAVE_KQUEUE;
-
 }  // namespace event_cpp::detail

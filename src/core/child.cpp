@@ -8,7 +8,6 @@
 #include <mutex>
 #include <utility>
 
-#include "backend/fork_count.hpp"
 #include "backend/process.hpp"
 #include "backend/shortage.hpp"
 #include "core/fork_safe_lock.hpp"
@@ -114,7 +113,12 @@ std::error_code Child::begin() noexcept {
   if (detail::is_shortage(error)) return system_error(error);
   process_ = process.release();
   if (error == ESRCH) return watch_end();
-  if (error != 0 || report_ == Report::stops) return watch_sigchld();
+  if (report_ == Report::stops) return watch_sigchld();
+  if (error != 0) {
+    const std::error_code unwatched = watch_process();
+    const bool is_final = !unwatched || detail::is_shortage(unwatched.value());
+    return is_final ? unwatched : watch_sigchld();
+  }
   // On epoll it is readable anew when whoever traces the child lets go of it: see reap().
   const bool edge = node().loop->backend() == Backend::epoll;
   return watch(process_, Events::read | Events::persist | (edge ? Events::edge : Events::none));
@@ -122,6 +126,15 @@ std::error_code Child::begin() noexcept {
 
 // The child has ended: the callback runs in the next iteration.
 std::error_code Child::watch_end() noexcept { return watch(-1, Events::timeout); }
+
+// By the backend itself. Any error but a shortage says that it must be told in another way: ESRCH
+// that the process is about to end, or has.
+std::error_code Child::watch_process() noexcept {
+  const std::error_code error =
+      watch(pid_, Events::signal | Events::persist | detail::Node::kOnProcess);
+  if (error) static_cast<void>(watch(-1, Events::none));
+  return error;
+}
 
 std::error_code Child::watch_sigchld() noexcept {
   const std::error_code error = watch(SIGCHLD, Events::signal | Events::persist);
@@ -152,11 +165,9 @@ bool Child::detach() noexcept {
 void Child::let_go() noexcept {
   static_cast<void>(watch(-1, Events::none));
   if (forks_ == 0) return;
-  const bool is_ours = !detail::forked_since(forks_);
-  if (is_ours) detail::AttachedChildren::instance().remove(*this);
+  if (!detail::forked_since(forks_)) detail::AttachedChildren::instance().remove(*this);
   forks_ = 0;
-  detail::UniqueFd process(std::exchange(process_, -1));
-  if (!is_ours && !detail::kProcessesAreInherited) static_cast<void>(process.release());
+  const detail::UniqueFd process(std::exchange(process_, -1));
 }
 
 // Returns false, and the callback does not run, if there is nothing to report: another child has
@@ -169,8 +180,9 @@ bool Child::reap(int& status) noexcept {
   } while (reaped < 0 && errno == EINTR);
   if (reaped == 0) {
     // The parent gets SIGCHLD when the debugger lets go. Until then a descriptor would stay ready,
-    // but for edges.
-    const bool waits_on = any(events() & (Events::signal | Events::edge));
+    // but for edges; and a backend that watches the process has reported its end.
+    const bool waits_on = any(events() & (Events::signal | Events::edge)) &&
+                          !any(events() & detail::Node::kOnProcess);
     if (waits_on || !watch_sigchld()) {
       node().loop->uncount_callback(priority());
       return false;

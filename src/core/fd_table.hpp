@@ -254,7 +254,7 @@ class FdTable {
 
   // The registration of an fd.
   static void begin_generation(Entry& entry) noexcept {
-    if (++entry.generation == Ready::kOwn) entry.generation = 0;
+    if (++entry.generation == Ready::kSource) entry.generation = 0;
   }
   static bool covers(Events registered, Events interest) noexcept;
   int update(Change change, int fd, const Entry& entry, Events interest) noexcept;

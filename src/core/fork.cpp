@@ -39,10 +39,13 @@ int Loop::reopen_internals() noexcept {
   for (Node* const node : {&wakeup_node_, &blocked_signals_node_}) {
     if (node->linked) table_.forget(*node);
   }
-  int error = wakeup_.reopen();
-  if (error == 0) error = backend_->restart();
+  int error = backend_->restart();
+  if (error == 0) error = wakeup_.reopen();
   if (error == 0) error = register_internal(wakeup_node_, wakeup_.fd());
   if (error == 0 && !signals_.empty()) error = watch_blocked_signals();
+  if (error == 0) {
+    error = processes_.watch_again([this](Node& node) { activate(node, Events::signal); });
+  }
   if (error == 0 && alarms_ != nullptr) error = watch_wall(*alarms_);
   if (error == 0 && boottime_ != nullptr) {
     error = watch_clock(*boottime_, ClockTimer::Of::boottime);
@@ -50,8 +53,10 @@ int Loop::reopen_internals() noexcept {
   return error;
 }
 
+// Without a descriptor the backend watches it itself.
 int Loop::register_internal(Node& node, int fd) noexcept {
   node.descriptor = fd;
+  if (fd < 0) return 0;
   const int error = table_.add(node);
   node.attached = error == 0;
   return error;

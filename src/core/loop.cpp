@@ -28,11 +28,13 @@ Loop::Loop(Base& base, const Options& options)
       supported_(backend_->supported()),
       batch_(backend_->kernel_entry()),
       table_(*backend_),
+      wakeup_(*backend_),
       wakeup_node_(&kWakeupOps, this, wakeup_.fd(),
                    Events::read | Events::persist | (supported_ & Events::edge), Priority::high),
-      signals_(attention_, wakeup_),
+      signals_(attention_, wakeup_, *backend_),
       blocked_signals_node_(&kBlockedSignalsOps, this, -1, Events::read | Events::persist,
-                            Priority::high) {
+                            Priority::high),
+      processes_(*backend_) {
   monotonic_ = options_.time == nullptr && options_.clock != Clock::boottime;
   count_forks();
   forks_ = fork_count();
@@ -63,6 +65,7 @@ Loop::~Loop() {
     stopping_.store(0, std::memory_order_relaxed);
   }
   signals_.clear(let_go);
+  processes_.clear(let_go);
   timers_.clear(let_go);
   if (alarms_ != nullptr) alarms_->queue.clear(let_go);
   // A stop() that ended the last dispatch() may still be on its way out in another thread.
@@ -331,8 +334,28 @@ void Loop::wait_on_source(bool block) {
 
 inline void Loop::collect_ready() {
   batch_.take([this](const Ready& ready) {
+    if constexpr (kSourcesAreReported) {
+      if (ready.is_of_source()) return collect_source(ready);
+    }
     table_.report(ready, [this](Node& node, Events what) { make_active(node, what); });
   });
+}
+
+// What the backend watches itself. Where it does not, descriptors have on_wakeup() and
+// on_blocked_signals() called, and a Child is an event as any other.
+void Loop::collect_source(const Ready& report) {
+  switch (report.source()) {
+    case Source::wakeup:
+      ++stats_.wakeups;
+      break;
+    case Source::signal:
+      signals_.take_pending();
+      break;
+    case Source::process:
+      processes_.for_each_on(report.ident(),
+                             [this](Node& node) { make_active(node, Events::signal); });
+      break;
+  }
 }
 
 void Loop::collect_due() {

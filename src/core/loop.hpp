@@ -16,7 +16,6 @@
 
 #include "backend/backend.hpp"
 #include "backend/fork_count.hpp"
-#include "backend/wakeup.hpp"
 #include "core/active_queue.hpp"
 #include "core/alarms.hpp"
 #include "core/attention.hpp"
@@ -24,8 +23,10 @@
 #include "core/hooks.hpp"
 #include "core/outcome.hpp"
 #include "core/post_queue.hpp"
+#include "core/processes.hpp"
 #include "core/signals.hpp"
 #include "core/timer_queue.hpp"
+#include "core/waker.hpp"
 #include "event/detail/callable.hpp"
 #include "event/detail/node.hpp"
 #include "event/error.hpp"
@@ -142,6 +143,7 @@ class Loop {
   void wait_on_source(bool block);
   [[noreturn]] static void fail_to_wait(int error);
   void collect_ready();
+  void collect_source(const Ready& report);
   void collect_due();
   void collect_asked();
   void collect_signals();
@@ -210,6 +212,7 @@ class Loop {
   void call_off_timeout(Node& node) noexcept;
   void call_off(Node& node, Events reasons) noexcept;
   int add_signal(Node& node) noexcept;
+  void remove_signal(Node& node) noexcept;
   int watch_blocked_signals() noexcept;
   bool detach_slowly(Node& node) noexcept;
   void forget_active(Node& node) noexcept;
@@ -281,7 +284,7 @@ class Loop {
     node.attached = false;
     count_attached(node, false);
     if (node.timer_form != TimerForm::none) timers_of(node).remove(node);
-    if (any(node.events & Events::signal)) signals_.remove(node);
+    if (any(node.events & Events::signal)) remove_signal(node);
     if (node.linked || node.lost) table_.fired(node);
   }
   // The same, shorter, where it has nothing of that.
@@ -354,10 +357,11 @@ class Loop {
   // Shared with other threads and signal handlers.
   Attention attention_;
   std::atomic<std::uint32_t> stopping_{0};  // stop() calls that are under way
-  Wakeup wakeup_;
+  Waker wakeup_;
   Node wakeup_node_;
   Signals signals_;
   Node blocked_signals_node_;
+  Processes processes_;
   PostQueue posts_;  // its destructor waits for posters, which use what is above
 };
 

@@ -60,6 +60,7 @@ std::string subject(const Node& node) {
     const std::string waits_for = any(conditions_of_fd) ? conditions(conditions_of_fd) : "paused";
     return "fd " + to_text(node.fd()) + gone + ' ' + waits_for;
   }
+  if (any(node.events & Node::kOnProcess)) return "process " + to_text(node.fd());
   if (any(node.events & Events::signal)) return "signal " + to_text(node.fd());
   if (node.kind() == NodeKind::alarm) return "alarm";
   return any(node.events & Events::persist) ? "ticker" : "timer";
@@ -93,7 +94,7 @@ CallbackTime Loop::begin_timed(const Node* node, Priority priority) const noexce
   if (node == ActiveQueue::posted()) return measured;
   measured.event = node;
   measured.fd = node->fd();
-  measured.events = node->events;
+  measured.events = node->events & ~Node::kOnProcess;
   measured.fired = static_cast<Events>(node->fired) & ~Node::kTicked;
   return measured;
 }
@@ -152,6 +153,7 @@ void Loop::dump(std::ostream& out) {
   });
   list_timed(timers_, nodes);
   signals_.for_each([&](const Node& node) { nodes.push_back(&node); });
+  processes_.for_each([&](const Node& node) { nodes.push_back(&node); });
   if (alarms_ != nullptr) list_timed(alarms_->queue, nodes);
   for (const Node* const node : nodes) out << describe(*node) << '\n';
 }

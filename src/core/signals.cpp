@@ -286,7 +286,10 @@ void Signals::after_fork() noexcept {
 
 void Signals::take_blocked() noexcept {
   // What a handler has noted was reported here as well, while it was pending.
-  if (attention_.asked(Attention::kSignalled)) return;
+  if (!attention_.asked(Attention::kSignalled)) take_pending();
+}
+
+void Signals::take_pending() noexcept {
   while (const int signo = blocked_.take()) {
     static_cast<void>(SignalHandlers::instance().deliver(signo));
   }

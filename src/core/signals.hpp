@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "backend/blocked_signals.hpp"
-#include "backend/wakeup.hpp"
 #include "core/attention.hpp"
+#include "core/waker.hpp"
 #include "event/detail/node.hpp"
 
 namespace event_cpp::detail {
@@ -19,15 +19,15 @@ namespace event_cpp::detail {
 // handler must not do. The loop then takes the bits and makes the events active.
 //
 // No handler runs for a signal that every thread has blocked, at any time while it is watched. So
-// blocked() is a descriptor that tells of every signal that stays pending, where the kernel has
-// such a thing; what it tells goes the handler's way from there on. Where a thread does not block
-// the signal both paths are open, and a signal takes one of them.
+// blocked() has the kernel report every signal that stays pending, where it can; what it reports
+// goes the handler's way from there on. Where a thread does not block the signal both paths are
+// open, and a signal takes one of them.
 //
 // Thread-safety: belongs to the loop's thread; what the handler calls, to any.
 class Signals {
  public:
-  Signals(Attention& attention, const Wakeup& wakeup) noexcept
-      : attention_(attention), wakeup_(wakeup) {}
+  Signals(Attention& attention, const Waker& wakeup, BackendPort& backend) noexcept
+      : attention_(attention), wakeup_(wakeup), blocked_(backend) {}
   ~Signals();
   Signals(const Signals&) = delete;
   Signals& operator=(const Signals&) = delete;
@@ -55,6 +55,9 @@ class Signals {
 
   // For the kernel's report that blocked() is readable.
   void take_blocked() noexcept;
+
+  // Takes what is pending of the signals that this thread has blocked.
+  void take_pending() noexcept;
   BlockedSignals& blocked() noexcept { return blocked_; }
 
   // In the child of a fork: what is shared with the parent is let go of.
@@ -126,7 +129,7 @@ class Signals {
   void ask() noexcept;
 
   Attention& attention_;
-  const Wakeup& wakeup_;
+  const Waker& wakeup_;
   std::vector<Node*> nodes_;  // in the order of attaching
   BlockedSignals blocked_;
   AtomicSet interesting_{};  // signals with an event

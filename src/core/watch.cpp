@@ -150,20 +150,32 @@ inline void Loop::begin_watch(Node& node, Duration timeout) noexcept {
 }
 
 int Loop::add_signal(Node& node) noexcept {
+  if (any(node.events & Node::kOnProcess)) return processes_.add(node);
   if (const int error = signals_.add(node); error != 0) return error;
   const int error = watch_blocked_signals();
   if (error != 0) signals_.remove(node);
   return error;
 }
 
+void Loop::remove_signal(Node& node) noexcept {
+  if (any(node.events & Node::kOnProcess)) {
+    processes_.remove(node);
+  } else {
+    signals_.remove(node);
+  }
+}
+
 // Signals that stay pending, as they are blocked, are watched for as well, where that can be.
 // Returns an errno only if the kernel has no room for it now.
 int Loop::watch_blocked_signals() noexcept {
-  if (blocked_signals_node_.linked) return 0;
   BlockedSignals& blocked = signals_.blocked();
-  int error = blocked.open();
-  if (error == 0) error = register_internal(blocked_signals_node_, blocked.fd());
-  if (error != 0) blocked.close();
+  int error = 0;
+  if (!blocked.is_open()) {
+    error = blocked.open();
+    if (error == 0) error = register_internal(blocked_signals_node_, blocked.fd());
+    if (error != 0) blocked.close();
+  }
+  if (blocked.is_open() && blocked.fd() < 0) signals_.take_pending();
   return is_shortage(error) ? error : 0;
 }
 

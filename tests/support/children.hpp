@@ -148,11 +148,14 @@ class Children : public testing::TestWithParam<std::tuple<Backend, int>> {
     }));
   }
 
+  // Whether a child, or SIGCHLD where it is blocked, is told of by a descriptor.
+  static bool needs_descriptor() { return EVENT_HAVE_EPOLL || backend() == Backend::kqueue; }
+
   // Whether the library can do without SIGCHLD here.
   static bool by_descriptor() {
     if (refusal() != 0) return false;
-    if (EVENT_HAVE_KQUEUE && kOpenProcess < 0) return true;
-    if (!EVENT_HAVE_EPOLL && !EVENT_HAVE_KQUEUE) return false;
+    if (!needs_descriptor()) return false;
+    if (kOpenProcess < 0) return true;  // EVFILT_PROC; the model of it has a descriptor
     const Fd self(static_cast<int>(::syscall(kOpenProcess, ::getpid(), 0)));
     return self.open();
   }

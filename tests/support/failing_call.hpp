@@ -34,9 +34,11 @@ constexpr Call attaching_on(Backend backend) {
   return backend == Backend::kqueue ? Call::kevent : Call::fstat;
 }
 
-inline constexpr Call kMakingTheWakeUp = EVENT_HAVE_EPOLL    ? Call::eventfd
-                                         : EVENT_HAVE_KQUEUE ? Call::kqueue
-                                                             : Call::pipe;
+// What a base needs to be woken by, be it the backend's own queue.
+constexpr Call making_the_wake_up(Backend backend) {
+  if (EVENT_HAVE_EPOLL) return Call::eventfd;
+  return backend == Backend::kqueue ? Call::kqueue : Call::pipe;
+}
 
 inline constexpr std::size_t kAlways = std::numeric_limits<std::size_t>::max();
 

@@ -43,13 +43,16 @@ struct Node {
   static constexpr std::uint32_t kNowhere = 0xffffffff;
 
   // All bits that mean something. Others are dropped from what a user gives.
-  static constexpr Events kSettable = Events::read | Events::write | Events::timeout |
-                                      Events::persist | Events::signal | Events::closed |
-                                      Events::urgent | Events::error | Events::edge |
-                                      Events::exclusive;
+  static constexpr Events kSettable =
+      Events::read | Events::write | Events::timeout | Events::persist | Events::signal |
+      Events::closed | Events::urgent | Events::error | Events::edge | Events::exclusive;
 
   // `timeout` of a node that was given a deadline of its own: it has no timeout to start anew.
   static constexpr Duration kAbsolute{-1};
+
+  // Beside the conditions and options in `events`: the node is on the process whose number is given
+  // for a descriptor, and has Events::signal besides, being no descriptor. Not to be set by users.
+  static constexpr Events kOnProcess{0x0800};
 
   // Beside the conditions in `fired`: a ticker fires because a period has ended.
   static constexpr Events kTicked = Events::persist;

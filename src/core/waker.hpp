@@ -1,0 +1,52 @@
+// Wakes a loop that sleeps in the kernel.
+#pragma once
+
+#include <cerrno>
+#include <optional>
+#include <system_error>
+
+#include "backend/backend.hpp"
+#include "backend/wakeup.hpp"
+
+namespace event_cpp::detail {
+
+// The backend does it itself, or has a descriptor to watch for it.
+class Waker {
+ public:
+  // Errors: throws std::system_error with the system's own code.
+  explicit Waker(BackendPort& backend) : backend_(backend) {
+    const int error = backend_.watch(Source::wakeup, 0);
+    if (error == ENOTSUP) {
+      descriptor_.emplace();
+    } else if (error != 0) {
+      throw std::system_error(error, std::system_category(), "wake-up");
+    }
+  }
+
+  // In the child of a fork, once the backend has restarted. Returns 0 or an errno.
+  int reopen() noexcept {
+    return descriptor_ ? descriptor_->reopen() : backend_.watch(Source::wakeup, 0);
+  }
+
+  // To be watched; -1: the backend watches for wake-ups itself.
+  int fd() const noexcept { return descriptor_ ? descriptor_->fd() : -1; }
+
+  // Ends the wait that is under way, or the next one. Thread-safety: any thread, and any signal
+  // handler; keeps errno.
+  void wake() const noexcept {
+    if (descriptor_) {
+      descriptor_->wake();
+    } else {
+      backend_.wake();
+    }
+  }
+
+  // Requires: fd() is not -1. Makes it not readable any more.
+  void drain() const noexcept { descriptor_->drain(); }
+
+ private:
+  BackendPort& backend_;
+  std::optional<Wakeup> descriptor_;
+};
+
+}  // namespace event_cpp::detail
