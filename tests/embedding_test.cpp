@@ -31,13 +31,13 @@ constexpr int kGenerous = 20'000;  // milliseconds, for what must happen
 class Embedded : public EveryBackend {
  protected:
   void SetUp() override {
-    const Base base(options());
+    Base base(options());
     if (base.fd() < 0) GTEST_SKIP() << "this backend has no descriptor";
   }
 };
 
 TEST_P(EveryBackend, HasADescriptorToWaitForUnlessItIsPoll) {
-  const Base base(options());
+  Base base(options());
   EXPECT_EQ(base.fd() >= 0, base.backend() != Backend::poll);
   EXPECT_EQ(base.fd(), base.fd());
 }
@@ -358,7 +358,7 @@ TEST_P(Embedded, WakesALoopThatWaitsForItForSoManyPosts) {
 TEST_P(Embedded, LeavesNoDescriptorOpen) {
   const std::set<int> before = open_descriptors();
   {
-    const Base base(options());
+    Base base(options());
     EXPECT_GE(base.fd(), 0);
   }
   EXPECT_EQ(open_descriptors(), before);
@@ -366,7 +366,7 @@ TEST_P(Embedded, LeavesNoDescriptorOpen) {
 
 TEST_P(Embedded, HasNoDescriptorWhenNoneIsLeftAndOneLater) {
   if (GetParam() == Backend::kqueue) GTEST_SKIP() << "what it shows is there already";
-  const Base base(options());
+  Base base(options());
   {
     const FailingCall full(Call::epoll_create1, EMFILE);
     EXPECT_EQ(base.fd(), -1);
