@@ -31,7 +31,10 @@ class EVENT_API Base {
   // invalid_argument if EVENT_BACKEND names none; std::bad_alloc.
   explicit Base(Options options = {});
 
-  // Detaches what is attached, drops what was posted, and runs no callback.
+  // Detaches every event and destroys what was posted or given to after() and once(). Runs no
+  // callback. Destructors of captured objects may use the base: what they post, or give to after()
+  // or once(), is destroyed as well; attach() fails with std::errc::operation_canceled, dispatch()
+  // with Errc::reentered; stop_after() and activate() do nothing.
   ~Base();
   Base(const Base&) = delete;
   Base& operator=(const Base&) = delete;
@@ -128,7 +131,8 @@ class EVENT_API Base {
   //
   // Signals that were noted before the fork are the parent's. So are its children: a Child here can
   // learn nothing of them. Requires: the thread that runs the base forked, or nobody was running
-  // it; no other thread was in post(). A base inside another base comes before that one.
+  // it. What another thread was posting during the fork may be missing here. A base inside another
+  // base comes before that one.
   //
   // Errors: throws std::system_error with the system's own code; it may be called again.
   // Cost: a handful of system calls, and one for each descriptor watched.

@@ -10,7 +10,13 @@ namespace event_cpp {
 
 Base::Base(Options options) : loop_(std::make_unique<detail::Loop>(*this, options)) {}
 
-Base::~Base() = default;
+// What users gave is destroyed while the base is still whole: their destructors may use it, and
+// give it more.
+Base::~Base() {
+  loop_->close();
+  while (owned_.drop() || loop_->drop()) {
+  }
+}
 
 std::size_t Base::dispatch() { return loop(RunMode::forever); }
 

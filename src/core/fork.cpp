@@ -11,21 +11,29 @@ void Loop::abandon() noexcept {
   signals_.abandon();
 }
 
+// Those that were in stop() or post() do not exist here.
+void Loop::forget_other_threads() noexcept {
+  stopping_.store(0, std::memory_order_relaxed);
+  attention_.wake_up();
+  posts_.after_fork([this](std::size_t level) { attention_.ask(Attention::posted(level)); });
+}
+
 // What after_fork() would have done. A debug build says who forgot it.
 std::error_code Loop::restart_after_fork() noexcept {
+  if (closing_) return std::make_error_code(std::errc::operation_canceled);
   assert(is_ours() && "call Base::after_fork() in the child of a fork before using its base");
   return after_fork();
 }
 
 std::error_code Loop::after_fork() noexcept {
+  if (closing_) return std::make_error_code(std::errc::operation_canceled);
   notice_fork();
   if (is_ours()) return {};
   abandon();
   signals_.after_fork();
   // Whoever ran the loop in the parent, if not this thread, does not exist here.
   if (thread_ != std::this_thread::get_id()) running_ = false;
-  stopping_.store(0, std::memory_order_relaxed);
-  attention_.wake_up();
+  forget_other_threads();
   int error = reopen_internals();
   if (error == 0) error = table_.register_all();
   if (error != 0) return {error, std::system_category()};

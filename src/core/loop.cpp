@@ -51,7 +51,24 @@ Loop::Loop(Base& base, const Options& options)
 }
 
 Loop::~Loop() {
+  // A stop() that ended the last dispatch() may still be on its way out in another thread.
+  while (stopping_.load(std::memory_order_acquire) != 0) std::this_thread::yield();
+}
+
+void Loop::close() noexcept {
   assert(!running_ && "a base must not be destroyed in a callback");
+  if (!is_ours()) {
+    abandon();
+    forget_other_threads();
+  }
+  let_go_of_all();
+  closing_ = running_ = true;
+  thread_ = std::this_thread::get_id();
+  forks_ =
+      fork_count() - 1;  // whatever needs the kernel now asks restart_after_fork(), which refuses
+}
+
+void Loop::let_go_of_all() noexcept {
   const auto let_go = [this](Node& node) {
     if (node.timer_form != TimerForm::none) timers_of(node).remove(node);
     node.attached = false;
@@ -59,17 +76,18 @@ Loop::~Loop() {
   };
   for (ActiveQueue& queue : active_) queue.clear(let_go);
   table_.clear(let_go);
-  if (!is_ours()) {
-    abandon();
-    posts_.abandon();
-    stopping_.store(0, std::memory_order_relaxed);
-  }
   signals_.clear(let_go);
   processes_.clear(let_go);
   timers_.clear(let_go);
   if (alarms_ != nullptr) alarms_->queue.clear(let_go);
-  // A stop() that ended the last dispatch() may still be on its way out in another thread.
-  while (stopping_.load(std::memory_order_acquire) != 0) std::this_thread::yield();
+  attached_ = {};
+  keeping_alive_ = 0;
+}
+
+bool Loop::drop() noexcept {
+  const bool reports = timing_ != nullptr;
+  timing_.reset();
+  return posts_.drop_all() || reports;
 }
 
 const NodeOps Loop::kWakeupOps{&Loop::on_wakeup, nullptr, NodeKind::internal, nullptr};

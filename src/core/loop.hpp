@@ -47,7 +47,7 @@ namespace event_cpp::detail {
 class Loop {
  public:
   Loop(Base& base, const Options& options);
-  ~Loop();
+  ~Loop();  // requires: close()
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
 
@@ -56,6 +56,13 @@ class Loop {
   bool running() const noexcept { return running_; }
   void stop(std::uint32_t how) noexcept;
   void post(Task&& task, Priority priority);
+
+  // Before the destructor: lets go of every event, and from then on nothing can be attached,
+  // activated or run. Posting still works, for drop(): destroys what users gave, and returns
+  // whether there was anything. Their destructors may call whatever the base has.
+  void close() noexcept;
+  bool drop() noexcept;
+  bool closing() const noexcept { return closing_; }
 
   // For running inside another loop.
   int fd() noexcept;
@@ -180,6 +187,9 @@ class Loop {
   void wait_on_boottime(bool block);
   void collect_alarms();
 
+  // loop.cpp: a step of close()
+  void let_go_of_all() noexcept;
+
   // fork.cpp
   bool is_ours() const noexcept { return !forked_since(forks_); }
   Outcome have_own_kernel() noexcept {
@@ -190,6 +200,7 @@ class Loop {
   int register_internal(Node& node, int fd) noexcept;
   int reopen_internals() noexcept;
   void abandon() noexcept;
+  void forget_other_threads() noexcept;
   std::error_code restart_after_fork() noexcept;
 
   // observe.cpp: steps of run() and dump()
@@ -339,6 +350,7 @@ class Loop {
   std::size_t keeping_alive_ = 0;                    // how many of them keep dispatch() running
   std::size_t until_look_ = 0;  // callbacks below the highest priority before the next one
   bool running_ = false;
+  bool closing_ = false;             // and then running_ too, so that nobody can run it
   bool embedded_ = false;            // somebody waits for fd() while nobody runs this
   bool monotonic_;                   // no other clock is waited for than the kernel's monotonic one
   mutable bool time_known_ = false;  // time_ is this iteration's

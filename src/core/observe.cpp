@@ -155,7 +155,10 @@ void Loop::dump(std::ostream& out) {
   signals_.for_each([&](const Node& node) { nodes.push_back(&node); });
   processes_.for_each([&](const Node& node) { nodes.push_back(&node); });
   if (alarms_ != nullptr) list_timed(alarms_->queue, nodes);
-  for (const Node* const node : nodes) out << describe(*node) << '\n';
+  // Written at once: a stream is the user's, and may change the events.
+  std::string text;
+  for (const Node* const node : nodes) text += describe(*node) + '\n';
+  out << text;
 }
 
 }  // namespace event_cpp::detail

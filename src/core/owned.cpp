@@ -1,6 +1,6 @@
 #include "event/detail/owned.hpp"
 
-#include <utility>
+#include "core/loop.hpp"
 
 namespace event_cpp::detail {
 
@@ -11,19 +11,19 @@ std::unique_ptr<OwnedEvent> OwnedEvent::take() noexcept {
   return std::unique_ptr<OwnedEvent>(this);
 }
 
-OwnedEvents::~OwnedEvents() {
-  // What a callback captured may call after() again when it is destroyed: hence two loops.
-  while (OwnedEvent* next = std::exchange(first_, nullptr)) {
-    while (next != nullptr) {
-      const std::unique_ptr<OwnedEvent> one(next);
-      next = one->next_;
-    }
-  }
+// What a callback captured may call after() again when it is destroyed.
+bool OwnedEvents::drop() noexcept {
+  const bool any = first_ != nullptr;
+  while (first_ != nullptr) first_->take();
+  return any;
 }
 
 void OwnedEvents::attach(std::unique_ptr<OwnedEvent> owned, Duration timeout, bool keeps_alive) {
-  owned->keep_alive(keeps_alive);
-  owned->attach(timeout);
+  // Of a base that is being destroyed: drop() is next.
+  if (!loop_of(owned->base())->closing()) {
+    owned->keep_alive(keeps_alive);
+    owned->attach(timeout);
+  }
   owned->next_ = first_;
   if (first_ != nullptr) first_->previous_ = owned.get();
   first_ = owned.release();

@@ -292,7 +292,7 @@ void Loop::release(Node& node) noexcept {
 void Loop::activate(Node& node, Events fired) noexcept {
   assert_thread();
   fired &= kAllConditions;
-  if (!any(fired)) return;
+  if (!any(fired) || closing_) return;
   if (node.active == Node::kNowhere) queue(node.priority).push_from_spare(node);
   node.fired = static_cast<std::uint8_t>(static_cast<Events>(node.fired) | fired);
 }

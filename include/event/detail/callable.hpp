@@ -74,6 +74,9 @@ struct Stored {
 template <class... Args>
 class Callable {
  public:
+  // Does nothing when it is called.
+  Callable() noexcept : ops_(&kNoOps) {}
+
   template <class F>
   requires(!std::same_as<std::remove_cvref_t<F>, Callable>) explicit Callable(F&& callable)
       : ops_(&kOps<std::decay_t<F>>) {
@@ -94,6 +97,17 @@ class Callable {
 
   void operator()(Args... args) { ops_->call(storage_, static_cast<Args&&>(args)...); }
 
+  // Whether moving it calls nothing of the user's.
+  bool moves_as_bytes() const noexcept { return ops_ == nullptr || ops_->relocate == nullptr; }
+
+  // The same as moving to this, which does nothing yet; this still does nothing while the callable
+  // is being moved. Requires: !other.moves_as_bytes().
+  void take_over(Callable& other) noexcept {
+    const Ops* const ops = std::exchange(other.ops_, nullptr);
+    ops->relocate(other.storage_, storage_);
+    ops_ = ops;
+  }
+
  private:
   struct Ops {
     void (*call)(Storage&, Args...);
@@ -107,6 +121,8 @@ class Callable {
         static_cast<void>(Stored<F>::get(storage)(static_cast<Args&&>(args)...));
       },
       Stored<F>::kRelocate, Stored<F>::kDestroy};
+
+  static constexpr Ops kNoOps{[](Storage&, Args...) {}, nullptr, nullptr};
 
   void take(Callable& other) noexcept {
     if (ops_ != nullptr && ops_->relocate != nullptr) {

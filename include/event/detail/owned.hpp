@@ -39,16 +39,18 @@ class EVENT_API OwnedEvent : public Event {
   OwnedEvent* next_ = nullptr;
 };
 
-// The list of them; frees what is left at the end.
+// The list of them.
 class EVENT_API OwnedEvents {
  public:
   OwnedEvents() = default;
-  ~OwnedEvents();
   OwnedEvents(const OwnedEvents&) = delete;
   OwnedEvents& operator=(const OwnedEvents&) = delete;
 
   // Attaches the event and keeps it. Errors: as Event::attach(); then the event is freed.
   void attach(std::unique_ptr<OwnedEvent> owned, Duration timeout, bool keeps_alive = true);
+
+  // Frees all of them, and those that come meanwhile. Returns whether there were any.
+  bool drop() noexcept;
 
  private:
   friend class OwnedEvent;
