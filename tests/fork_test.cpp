@@ -240,8 +240,10 @@ TEST_P(EveryBackend, GoesOnInTheChildOfAForkInACallback) {
 }
 
 TEST_P(EveryBackend, LosesOnlyTheEventsWhoseDescriptorTheChildHasClosed) {
+  constexpr int kHigh = 500;  // the base must not get the number for a descriptor of its own
   Base base(options());
   Pipe closed = make_pipe();
+  closed.reader = move_to(kHigh, std::move(closed.reader));
   const Pipe kept = readable_pipe();
   Event lost(base, closed.reader.get(), Events::read, Never());
   Event other(base, kept.reader.get(), Events::read, recorder.note(1));

@@ -50,6 +50,12 @@ class EVENT_API Base {
   // Errors: throws std::system_error: Errc::reentered in a callback of this base, or the system's
   // code of a failed wait. What a callback throws leaves here too; the rest of the batch stays
   // active, and the next call runs it.
+  // EBADF: a descriptor of the base's own was closed, for example by closefrom(3). Other threads
+  // then cannot wake the base any more, and only destroying it is of use.
+  //
+  // A thread may be cancelled while it waits here: see pthread_cancel(3). Where that unwinds the
+  // stack, as on Linux with glibc, the base can then be destroyed, or run by another thread. No
+  // other call of the library is a cancellation point, except for what callbacks do.
   std::size_t dispatch();
 
   // The same, until the condition of `mode` holds. Bits of `mode` that have no name are ignored.

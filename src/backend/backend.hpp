@@ -221,9 +221,10 @@ class BackendPort {
   }
 
   // Reports what is ready; if nothing is, and `block`, waits for it until `deadline` has passed on
-  // the monotonic clock: never shorter, TimePoint::max() is for ever. A signal may end it early.
+  // the monotonic clock: never shorter, TimePoint::max() is for ever. A signal may end it early. It
+  // throws nothing but the unwinding of a thread that is cancelled, with an empty batch.
   // Requires: batch.taken().
-  virtual int wait(TimePoint deadline, bool block, Batch& batch) noexcept = 0;
+  virtual int wait(TimePoint deadline, bool block, Batch& batch) = 0;
 
   // Begins to watch a source: a signal or a process by its number, the wake-up by zero. Each is
   // reported once when it happens, a process once and for all. Watching it again changes nothing;

@@ -8,7 +8,7 @@
 namespace event_cpp::detail {
 
 int BlockedSignals::open() noexcept {
-  UniqueFd fd(::signalfd(-1, &watched_, SFD_NONBLOCK | SFD_CLOEXEC));
+  UniqueFd fd = own_internal(::signalfd(-1, &watched_, SFD_NONBLOCK | SFD_CLOEXEC));
   if (!fd) return errno;
   fd_ = std::move(fd);
   is_open_ = true;
@@ -25,6 +25,7 @@ void BlockedSignals::changed(int) noexcept {
 }
 
 int BlockedSignals::take() const noexcept {
+  const NoCancellation now;
   signalfd_siginfo info{};
   for (;;) {
     const ssize_t n = ::read(fd_.get(), &info, sizeof info);

@@ -13,7 +13,7 @@ namespace event_cpp::detail {
 
 int ClockTimer::open(Of clock) noexcept {
   const clockid_t id = clock == Of::wall ? CLOCK_REALTIME : CLOCK_BOOTTIME;
-  UniqueFd fd(::timerfd_create(id, TFD_NONBLOCK | TFD_CLOEXEC));
+  UniqueFd fd = own_internal(::timerfd_create(id, TFD_NONBLOCK | TFD_CLOEXEC));
   if (!fd) return errno;
   fd_ = std::move(fd);
   clock_ = clock;
@@ -31,6 +31,7 @@ bool ClockTimer::arm(Duration since_epoch) noexcept {
 }
 
 void ClockTimer::drain() const noexcept {
+  const NoCancellation now;
   std::uint64_t expirations = 0;
   while (::read(fd_.get(), &expirations, sizeof expirations) < 0 && errno == EINTR) {
   }

@@ -70,7 +70,7 @@ class Epoll final : public BackendPort {
     return always_.update(error, change, fd, generation, wanted);
   }
 
-  int wait(TimePoint deadline, bool block, Batch& batch) noexcept override {
+  int wait(TimePoint deadline, bool block, Batch& batch) override {
     batch.start();
     batch_ = &batch;
     const bool plain = deadline >= armed_ && always_.empty();
@@ -84,7 +84,7 @@ class Epoll final : public BackendPort {
   }
 
   int begin_rebuild() noexcept override {
-    UniqueFd fresh(::epoll_create1(EPOLL_CLOEXEC));
+    UniqueFd fresh = own_internal(::epoll_create1(EPOLL_CLOEXEC));
     if (!fresh) return errno;
     if (timer_) {
       if (const int error = watch_timer(fresh.get()); error != 0) return error;
@@ -110,7 +110,7 @@ class Epoll final : public BackendPort {
     if (const int error = open(); error != 0) return error;
     if (!shell_) return 0;
     // The number stays: whoever waits for it adds it to a set of the child's own, too.
-    const UniqueFd fresh(::epoll_create1(EPOLL_CLOEXEC));
+    const UniqueFd fresh = own_internal(::epoll_create1(EPOLL_CLOEXEC));
     if (!fresh || ::dup3(fresh.get(), shell_.get(), O_CLOEXEC) < 0) return errno;
     return show_in_shell(set_.get());
   }
@@ -119,7 +119,7 @@ class Epoll final : public BackendPort {
   // set with the set in it.
   int fd() noexcept override {
     if (!shell_) {
-      shell_ = UniqueFd(::epoll_create1(EPOLL_CLOEXEC));
+      shell_ = own_internal(::epoll_create1(EPOLL_CLOEXEC));
       if (shell_ && show_in_shell(set_.get()) != 0) shell_ = UniqueFd();
     }
     return shell_.get();
@@ -131,9 +131,9 @@ class Epoll final : public BackendPort {
 
  private:
   int open() noexcept {
-    set_ = UniqueFd(::epoll_create1(EPOLL_CLOEXEC));
+    set_ = own_internal(::epoll_create1(EPOLL_CLOEXEC));
     if (!set_) return errno;
-    timer_ = UniqueFd(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
+    timer_ = own_internal(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
     // Without it, waits are in whole milliseconds.
     if (timer_ && watch_timer(set_.get()) != 0) timer_ = UniqueFd();
     armed_ = TimePoint::max();
@@ -141,7 +141,7 @@ class Epoll final : public BackendPort {
   }
 
   // The timerfd may have to be set, or something is always ready.
-  [[gnu::noinline]] int wait_otherwise(TimePoint deadline, bool block, Batch& batch) noexcept {
+  [[gnu::noinline]] int wait_otherwise(TimePoint deadline, bool block, Batch& batch) {
     block = block && !always_.is_any_ready();
     batch.expired = deadline < armed_;
     if (batch.expired && block) {
@@ -158,13 +158,22 @@ class Epoll final : public BackendPort {
   }
 
   // Waits so many milliseconds, or for ever with -1.
-  int wait_for(int timeout, Batch& batch) noexcept {
+  int wait_for(int timeout, Batch& batch) {
     const int count =
         ::epoll_wait(set_.get(), entries_of(batch), static_cast<int>(batch.capacity()), timeout);
-    if (count < 0) return errno == EINTR ? 0 : errno;
+    if (count < 0) return errno == EINTR ? 0 : error_of_wait(errno);
     if constexpr (!kInPlace) copy_out(static_cast<std::size_t>(count), batch);
     batch.finish(static_cast<std::size_t>(count));
     return 0;
+  }
+
+  // The set may have been closed behind our back, as by closefrom(3): EBADF, or EINVAL if its
+  // number is another file's now. Then so may the other descriptors, and they are not closed here:
+  // a leak does less harm than closing a user's file.
+  int error_of_wait(int error) noexcept {
+    if (error != EBADF && error != EINVAL) return error;
+    for (UniqueFd* const lost : {&set_, &timer_, &shell_}) static_cast<void>(lost->release());
+    return EBADF;
   }
 
   int show_in_shell(int set) noexcept {

@@ -70,7 +70,7 @@ inline int tell_kqueue(int queue, const struct kevent* changes, std::size_t chan
 // Gives a new one, close-on-exec, in `fd`. The child of a fork gets none of its parent's, so that
 // nobody can start a program with it in between. Returns 0 or an errno.
 inline int open_kqueue(UniqueFd& fd) noexcept {
-  UniqueFd fresh(::kqueue());
+  UniqueFd fresh = own_internal(::kqueue());
   if (!fresh || ::fcntl(fresh.get(), F_SETFD, FD_CLOEXEC) < 0) return errno;
   fd = std::move(fresh);
   return 0;

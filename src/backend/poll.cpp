@@ -52,9 +52,15 @@ class Poll final : public BackendPort {
     return 0;
   }
 
-  int wait(TimePoint deadline, bool block, Batch& batch) noexcept override {
+  int wait(TimePoint deadline, bool block, Batch& batch) override {
     batch.start();
     batch.expired = true;
+    // The first one is the loop's own wake-up. If it was closed behind our back, and the number is
+    // another file's, nothing would end the wait: the loop is to know before.
+    if (block && !polled_.empty() && !watched_.front().identity.is_still(polled_.front().fd)) {
+      batch.push({Ready::kGone, polled_.front().fd, watched_.front().generation});
+      return 0;
+    }
     int count = poll_now_or_until(deadline, block);
     if (count < 0) return error_of_wait();
     // Begins where the last batch ended, so that with more ready than it holds all get a turn.
@@ -86,7 +92,7 @@ class Poll final : public BackendPort {
     FileIdentity identity;
   };
 
-  int poll_now_or_until(TimePoint deadline, bool block) noexcept {
+  int poll_now_or_until(TimePoint deadline, bool block) {
     const auto count = static_cast<nfds_t>(polled_.size());
     if (!block) return ::poll(polled_.data(), count, 0);
     if (deadline == TimePoint::max()) return ::poll(polled_.data(), count, -1);

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "backend/process.hpp"
 
@@ -9,9 +10,9 @@ namespace event_cpp::detail {
 
 // By number: a C library that has a function for it is younger than the kernel call, of Linux 5.3.
 int open_process(pid_t pid, UniqueFd& fd) noexcept {
-  const long opened = ::syscall(SYS_pidfd_open, pid, 0);
-  if (opened < 0) return errno;
-  fd = UniqueFd(static_cast<int>(opened));
+  UniqueFd opened = own_internal(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  if (!opened) return errno;
+  fd = std::move(opened);
   return 0;
 }
 

@@ -1,14 +1,15 @@
 // Wakes a loop that sleeps in the kernel: a descriptor that becomes readable.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
 #include "backend/unique_fd.hpp"
 
 namespace event_cpp::detail {
 
-// An eventfd, a kqueue, or a pipe where there is neither: one file each, chosen by the build.
-// Backends do not know of it; to them it is a descriptor like any other.
+// An eventfd, or a pipe where there is none: one file each, chosen by the build. Backends do not
+// know of it; to them it is a descriptor like any other.
 class Wakeup {
  public:
   // Errors: throws std::system_error with the system's own code.
@@ -29,10 +30,22 @@ class Wakeup {
   // Makes fd() not readable any more.
   void drain() const noexcept;
 
+  // The descriptor was closed behind the library's back: the number may be another file's. wake()
+  // does nothing from now on, and the destructor leaves it open, until reopen().
+  void give_up() noexcept { lost_.store(true, std::memory_order_relaxed); }
+
  private:
+  // Not closed if they are not ours any more.
+  void release_lost() noexcept {
+    if (!lost_.exchange(false, std::memory_order_relaxed)) return;
+    static_cast<void>(reader_.release());
+    static_cast<void>(writer_.release());
+  }
+
   UniqueFd reader_;
   UniqueFd writer_;      // a pipe's other end
   std::uint32_t forks_;  // when they were opened
+  std::atomic<bool> lost_{false};
 };
 
 }  // namespace event_cpp::detail

@@ -16,18 +16,20 @@ Wakeup::Wakeup() {
   }
 }
 
-Wakeup::~Wakeup() = default;
+Wakeup::~Wakeup() { release_lost(); }
 
 int Wakeup::reopen() noexcept {
-  UniqueFd fresh(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  UniqueFd fresh = own_internal(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
   if (!fresh) return errno;
+  release_lost();
   reader_ = std::move(fresh);
   forks_ = fork_count();
   return 0;
 }
 
 void Wakeup::wake() const noexcept {
-  if (forked_since(forks_)) return;
+  if (forked_since(forks_) || lost_.load(std::memory_order_relaxed)) return;
+  const NoCancellation now;
   const int saved = errno;
   const std::uint64_t one = 1;
   // EAGAIN means that the counter is full: then it is readable, and stays so until it is drained.
@@ -43,6 +45,7 @@ void Wakeup::wake() const noexcept {
 }
 
 void Wakeup::drain() const noexcept {
+  const NoCancellation now;
   std::uint64_t count = 0;
   while (::read(reader_.get(), &count, sizeof count) < 0 && errno == EINTR) {
   }

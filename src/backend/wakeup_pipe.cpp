@@ -26,14 +26,18 @@ Wakeup::Wakeup() {
   }
 }
 
-Wakeup::~Wakeup() = default;
+Wakeup::~Wakeup() { release_lost(); }
 
 int Wakeup::reopen() noexcept {
   std::array<int, 2> ends{};
   if (::pipe(ends.data()) < 0) return errno;
-  UniqueFd reader(ends[0]);
-  UniqueFd writer(ends[1]);
+  UniqueFd reader = own_internal(ends[0]);
+  const int error = errno;
+  UniqueFd writer = own_internal(ends[1]);
+  if (!reader) return error;
+  if (!writer) return errno;
   if (!set_flags(reader.get()) || !set_flags(writer.get())) return errno;
+  release_lost();
   reader_ = std::move(reader);
   writer_ = std::move(writer);
   forks_ = fork_count();
@@ -41,7 +45,8 @@ int Wakeup::reopen() noexcept {
 }
 
 void Wakeup::wake() const noexcept {
-  if (forked_since(forks_)) return;
+  if (forked_since(forks_) || lost_.load(std::memory_order_relaxed)) return;
+  const NoCancellation now;
   const int saved = errno;
   const char byte = 0;
   for (;;) {
@@ -56,6 +61,7 @@ void Wakeup::wake() const noexcept {
 }
 
 void Wakeup::drain() const noexcept {
+  const NoCancellation now;
   std::array<char, 512> bytes;
   for (;;) {
     const ssize_t n = ::read(reader_.get(), bytes.data(), bytes.size());

@@ -291,7 +291,11 @@ void FdTable::drop(Entry& entry) noexcept {
 // The file is gone: what watched it stays attached, but hears nothing of the fd's next file.
 void FdTable::invalidate(int fd, Entry& entry) noexcept {
   deregister(fd, entry);
-  for_each_node(entry, [](Node& node) { node.lost = true; });
+  for_each_node(entry, [this](Node& node) {
+    node.lost = true;
+    // Every flush() reports it, and there is no repair.
+    if (node.kind() == NodeKind::internal) internal_lost_ = needs_repair_ = true;
+  });
 }
 
 void FdTable::report_of_none(const Ready& ready, Entry& entry) noexcept {
@@ -326,6 +330,7 @@ void FdTable::mark_dirty(int fd, Entry& entry) noexcept {
 }
 
 int FdTable::flush_slowly() noexcept {
+  if (internal_lost_) return EBADF;
   int first_error = 0;
   std::size_t left = 0;
   for (const int fd : dirty_) {
@@ -414,7 +419,7 @@ int FdTable::register_all() noexcept {
       first_error = error;
     }
   });
-  needs_repair_ = false;
+  needs_repair_ = internal_lost_ = false;
   return first_error;
 }
 

@@ -127,7 +127,8 @@ class FdTable {
   void disable_lazy_removal() noexcept;
 
   // Tells the kernel what has changed since the last call. To be called before each wait. Returns
-  // 0, or an errno if not all of it could be told; the next call tries again.
+  // 0, or an errno if not all of it could be told; the next call tries again. EBADF: a descriptor
+  // of the loop's own was closed behind its back.
   int flush() noexcept { return dirty_.empty() && !needs_repair_ ? 0 : flush_slowly(); }
 
   // Registers everything with a kernel side that knows nothing yet. Returns 0 or an errno; then it
@@ -281,6 +282,7 @@ class FdTable {
   bool needs_repair_ = false;  // the kernel reports a registration that is not ours any more
   bool removes_lazily_ = true;
   bool expects_same_file_ = false;  // of a kept fd, for another event: which guess was right last
+  bool internal_lost_ = false;      // a descriptor of the loop's own was closed behind its back
   std::uint64_t told_kernel_ = 0;
 };
 

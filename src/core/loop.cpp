@@ -249,6 +249,7 @@ inline void Loop::ask(bool block) {
   ++stats_.iterations;
   time_known_ = false;
   if (const int error = table_.flush(); error != 0) [[unlikely]] {
+    if (error == EBADF) fail_to_wait(error);
     throw std::system_error(error, std::system_category(), "changing what the kernel watches");
   }
   // The last batch is left over if memory for an active queue ran out on the way.
@@ -321,9 +322,11 @@ TimePoint Loop::next_on_source(TimePoint time) noexcept {
 }
 
 void Loop::fail_to_wait(int error) {
-  const char* const what = error == EMFILE
-                               ? "waiting for events: RLIMIT_NOFILE is less than what is watched"
-                               : "waiting for events";
+  const char* const what =
+      error == EMFILE  ? "waiting for events: RLIMIT_NOFILE is less than what is watched"
+      : error == EBADF ? "waiting for events: a descriptor of the base's own was closed"
+                       : "waiting for events";
+  if (error == EBADF) wakeup_.give_up();
   throw std::system_error(error, std::system_category(), what);
 }
 

@@ -148,7 +148,7 @@ class Loop {
   TimePoint next_timer_exactly() noexcept;
   TimePoint next_on_source(TimePoint time) noexcept;
   void wait_on_source(bool block);
-  [[noreturn]] static void fail_to_wait(int error);
+  [[noreturn]] void fail_to_wait(int error);
   void collect_ready();
   void collect_source(const Ready& report);
   void collect_due();
@@ -268,7 +268,13 @@ class Loop {
   void wait_in_kernel(TimePoint deadline, bool block) {
     ++stats_.waits;
     block = block && attention_.fall_asleep();
-    const int error = backend_->wait(deadline, block, batch_);
+    int error = 0;
+    try {
+      error = backend_->wait(deadline, block, batch_);
+    } catch (...) {  // this thread was cancelled
+      if (block) attention_.wake_up();
+      throw;
+    }
     if (block) attention_.wake_up();
     if (error != 0) [[unlikely]]
       fail_to_wait(error);

@@ -41,6 +41,11 @@ class Waker {
     }
   }
 
+  // What fd() was is not this waker's any more: nothing is written to it from now on.
+  void give_up() noexcept {
+    if (descriptor_) descriptor_->give_up();
+  }
+
   // Requires: fd() is not -1. Makes it not readable any more.
   void drain() const noexcept { descriptor_->drain(); }
 
