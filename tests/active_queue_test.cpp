@@ -56,6 +56,23 @@ TEST(ActiveQueue, GivesBackInOrderWhatWasPushed) {
   EXPECT_TRUE(queue.empty());
 }
 
+TEST(ActiveQueue, GivesBackTheMemoryOfABurstOnceNothingIsInIt) {
+  ActiveQueue queue;
+  std::deque<Node> nodes = make_nodes(1000);
+  const auto burst = [&] {
+    for (Node& node : nodes) queue.push(node);
+    queue.shrink(100);
+    EXPECT_EQ(queue.slots(), 1000U);
+    for (Node& node : nodes) EXPECT_EQ(queue.pop(), &node);
+    queue.rewind();
+  };
+  burst();
+  queue.shrink(100);
+  burst();
+  queue.shrink(2000);
+  burst();
+}
+
 TEST(ActiveQueue, IsKnownToANodeWhileItWaitsInIt) {
   for (const Priority priority : {Priority::high, Priority::middle, Priority::low}) {
     ActiveQueue queue;

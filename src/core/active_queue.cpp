@@ -22,6 +22,15 @@ void ActiveQueue::make_room(std::size_t more) {
   limit_ = static_cast<std::uint32_t>(limit);
 }
 
+void ActiveQueue::shrink(std::size_t most) noexcept {
+  const std::size_t limit = std::max(kSmallest, most);
+  if (tail_ != 0 || limit_ <= limit) return;
+  void* const smaller = std::realloc(slots_, (limit + kSpare) * sizeof(Node*));
+  if (smaller == nullptr) return;
+  slots_ = head_ = static_cast<Node**>(smaller);
+  limit_ = static_cast<std::uint32_t>(limit);
+}
+
 void ActiveQueue::push_growing(Node& node) {
   make_room(1);
   push(node);

@@ -126,6 +126,10 @@ class alignas(32) ActiveQueue {
     return true;
   }
 
+  // Frees what was made for a burst, but for room for `most` pushes. Does nothing unless the queue
+  // begins at the front.
+  void shrink(std::size_t most) noexcept;
+
   // Calls f(node) for each queued node, the first one first.
   template <class F>
   void for_each(F&& f) const {

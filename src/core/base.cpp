@@ -37,6 +37,7 @@ void Base::stop() noexcept { loop_->stop(detail::Attention::kStop); }
 void Base::stop_now() noexcept { loop_->stop(detail::Attention::kStopNow); }
 
 void Base::stop_after(AnyDuration delay) {
+  if (loop_->closing()) return;
   if (stop_timer_ == nullptr) {
     auto timer = std::make_unique<Event>(*this, -1, Events::timeout, [this] { stop(); });
     timer->keep_alive(false);

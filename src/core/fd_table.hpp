@@ -145,6 +145,12 @@ class FdTable {
     links_.reserve(2 * descriptors);
   }
 
+  // Frees what many events on few fds took, once there are none.
+  void shrink(std::size_t most) noexcept {
+    links_.shrink(most);
+    if (dirty_.empty()) dirty_.shrink(most);
+  }
+
   // Calls f(node) for each attached node, by fd, and on one fd in the order of attaching.
   template <class F>
   void for_each_attached(F&& f) {

@@ -1,6 +1,7 @@
 // An array of plain values that wastes little room and grows without copying element by element.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdlib>
@@ -50,6 +51,16 @@ class GrowArray {
   // The same where room was made: the new last element, which has no value yet.
   std::size_t extend() noexcept { return size_++; }
   void pop_back() noexcept { --size_; }
+  // Frees what was made for a burst: if a quarter is used at most, room for twice as much stays,
+  // and for `most` elements. Cost: as growing; does nothing without memory.
+  void shrink(std::size_t most) noexcept {
+    const std::size_t kept = std::max(most, round_up(2 * size_));
+    if (capacity_ <= kept || size_ > capacity_ / 4) return;
+    void* const smaller = std::realloc(data_, kept * sizeof(T));
+    if (smaller == nullptr) return;
+    data_ = static_cast<T*>(smaller);
+    capacity_ = kept;
+  }
   void truncate(std::size_t size) noexcept { size_ = size; }
   void clear() noexcept { size_ = 0; }
 

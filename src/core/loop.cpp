@@ -156,6 +156,7 @@ std::size_t Loop::run(RunMode mode) {
     if (nonblock && (ran || !attention_.asked(Attention::kSignalled))) break;
   }
   if (attention_.asked(kStops)) attention_.answer(kStops);
+  if (mode == RunMode::forever) give_back_memory();
   return static_cast<std::size_t>(callbacks() - before);
 }
 
@@ -206,6 +207,14 @@ std::optional<Duration> Loop::next_timeout() noexcept {
   return left != Duration::max() ? std::optional(left) : std::nullopt;
 }
 
+void Loop::give_back_memory() noexcept {
+  posts_.shrink(kKeptBytes / sizeof(Task));
+  for (ActiveQueue& queue : active_) {
+    queue.shrink(std::max(reserved_, kKeptBytes / sizeof(Node*)));
+  }
+  table_.shrink(std::max(reserved_, kKeptBytes / sizeof(Node*)));
+}
+
 void Loop::turn_with_hooks(bool block) {
   look(rewind() && block && !hooks_.any(Hook::When::idle));
   hooks_.run(Hook::When::after_wait);
@@ -246,7 +255,8 @@ inline void Loop::ask(bool block) {
       throw std::system_error(error, "event::Base::after_fork");
     }
   }
-  ++stats_.iterations;
+  if (++stats_.iterations % kGiveBackEvery == 0) [[unlikely]]
+    give_back_memory();
   time_known_ = false;
   if (const int error = table_.flush(); error != 0) [[unlikely]] {
     if (error == EBADF) fail_to_wait(error);

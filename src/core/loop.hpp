@@ -117,6 +117,12 @@ class Loop {
  private:
   static constexpr std::size_t kPriorities = 3;
 
+  // Memory that a burst took is given back every so many iterations, and when dispatch() returns:
+  // rarely enough that a load which needs it all the time does not notice. So much is kept in any
+  // case, of each table.
+  static constexpr std::uint64_t kGiveBackEvery = 64;
+  static constexpr std::size_t kKeptBytes = 256 * 1024;
+
   // How often a clock is looked at while it is waited for, if nothing tells of its changes.
   static constexpr Duration kLookAtClock = std::chrono::seconds(1);
 
@@ -139,6 +145,7 @@ class Loop {
   void rest() noexcept;
   void turn(bool block);
   void turn_with_hooks(bool block);
+  void give_back_memory() noexcept;
   void look(bool block);
   void ask(bool block);
   Node* take_only() noexcept;
@@ -354,6 +361,7 @@ class Loop {
 
   std::array<std::size_t, kPriorities> attached_{};  // events, by priority
   std::size_t keeping_alive_ = 0;                    // how many of them keep dispatch() running
+  std::size_t reserved_ = 0;                         // the most that reserve() was asked for
   std::size_t until_look_ = 0;  // callbacks below the highest priority before the next one
   bool running_ = false;
   bool closing_ = false;             // and then running_ too, so that nobody can run it

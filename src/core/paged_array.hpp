@@ -39,6 +39,12 @@ class PagedArray {
     for (std::size_t i = 0; i < count; i += kPageSize) make(i);
   }
 
+  // Frees every page.
+  void clear() noexcept {
+    pages_.reset();
+    page_count_ = 0;
+  }
+
   // Calls f(index, element) for every element of every page, in order.
   template <class F>
   void for_each(F&& f) {
@@ -73,6 +79,29 @@ class RecordPool {
 
   // Errors: throws std::bad_alloc.
   std::uint32_t take() {
+    const std::uint32_t taken = take_unused();
+    ++used_;
+    return taken;
+  }
+
+  void give_back(std::uint32_t i) noexcept {
+    records_[i].next_free = free_;
+    free_ = i;
+    --used_;
+  }
+
+  // Frees what was made for a burst: if none is handed out, and there is room for more than `most`.
+  void shrink(std::size_t most) noexcept {
+    if (used_ != 0 || made_ <= most) return;
+    records_.clear();
+    made_ = 0;
+    free_ = kNone;
+  }
+
+  void reserve(std::size_t count) { records_.reserve(count); }
+
+ private:
+  std::uint32_t take_unused() {
     if (free_ == kNone) {
       records_.make(made_);
       return made_++;
@@ -82,15 +111,8 @@ class RecordPool {
     return i;
   }
 
-  void give_back(std::uint32_t i) noexcept {
-    records_[i].next_free = free_;
-    free_ = i;
-  }
-
-  void reserve(std::size_t count) { records_.reserve(count); }
-
- private:
   PagedArray<T> records_;
+  std::uint32_t used_ = 0;
   std::uint32_t made_ = 0;
   std::uint32_t free_ = kNone;
 };

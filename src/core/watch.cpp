@@ -317,6 +317,7 @@ std::optional<TimePoint> Loop::deadline(const Node& node) const noexcept {
 }
 
 void Loop::reserve(std::size_t descriptors, std::size_t timers) {
+  reserved_ = std::max(reserved_, 2 * (descriptors + timers));
   table_.reserve(descriptors);
   backend_->reserve(descriptors);
   timers_.reserve(descriptors + timers);
