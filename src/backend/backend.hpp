@@ -226,6 +226,11 @@ class BackendPort {
   // Requires: batch.taken().
   virtual int wait(TimePoint deadline, bool block, Batch& batch) = 0;
 
+  // After an error of wait(). Returns EBADF if a descriptor of the backend's own was closed behind
+  // its back, as by closefrom(3): then it is left open, as it may be a user's now, and a leak does
+  // less harm. Else returns the error.
+  virtual int give_up(int error) noexcept { return error; }
+
   // Begins to watch a source: a signal or a process by its number, the wake-up by zero. Each is
   // reported once when it happens, a process once and for all. Watching it again changes nothing;
   // restart() ends it. Returns 0 or an errno: ENOTSUP if this kernel cannot watch it, so that a

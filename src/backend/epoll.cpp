@@ -125,6 +125,13 @@ class Epoll final : public BackendPort {
     return shell_.get();
   }
 
+  // EINVAL: the number of the set is another file's now. Then the others may be so as well.
+  int give_up(int error) noexcept override {
+    if (error != EBADF && error != EINVAL) return error;
+    for (UniqueFd* const lost : {&set_, &timer_, &shell_}) static_cast<void>(lost->release());
+    return EBADF;
+  }
+
   bool keeps_unwanted() const noexcept override { return always_.empty(); }
 
   bool is_busy() const noexcept override { return always_.is_any_ready(); }
@@ -161,19 +168,10 @@ class Epoll final : public BackendPort {
   int wait_for(int timeout, Batch& batch) {
     const int count =
         ::epoll_wait(set_.get(), entries_of(batch), static_cast<int>(batch.capacity()), timeout);
-    if (count < 0) return errno == EINTR ? 0 : error_of_wait(errno);
+    if (count < 0) return errno == EINTR ? 0 : errno;
     if constexpr (!kInPlace) copy_out(static_cast<std::size_t>(count), batch);
     batch.finish(static_cast<std::size_t>(count));
     return 0;
-  }
-
-  // The set may have been closed behind our back, as by closefrom(3): EBADF, or EINVAL if its
-  // number is another file's now. Then so may the other descriptors, and they are not closed here:
-  // a leak does less harm than closing a user's file.
-  int error_of_wait(int error) noexcept {
-    if (error != EBADF && error != EINVAL) return error;
-    for (UniqueFd* const lost : {&set_, &timer_, &shell_}) static_cast<void>(lost->release());
-    return EBADF;
   }
 
   int show_in_shell(int set) noexcept {

@@ -53,6 +53,8 @@ class Attention {
 
   void wake_up() noexcept { answer(kAsleep); }
 
+  bool is_asleep() const noexcept { return asked(kAsleep); }
+
  private:
   static constexpr std::uint32_t kAsleep = 1;
 

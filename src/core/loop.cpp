@@ -120,6 +120,9 @@ class Loop::Running {
   }
   ~Running() {
     loop_.running_ = false;
+    // A thread that was cancelled in its wait leaves the loop asleep.
+    if (loop_.attention_.is_asleep()) [[unlikely]]
+      loop_.attention_.wake_up();
     if (loop_.embedded_) loop_.rest();
   }
   Running(const Running&) = delete;
@@ -142,6 +145,8 @@ std::size_t Loop::run(RunMode mode) {
   if (attention_.asked(kStops)) run_active();
   const auto goes_on = [&] { return keep_alive || nonblock || alive(); };
   while (!attention_.asked(kStops) && goes_on()) {
+    if (stats_.iterations % kGiveBackEvery == 0) [[unlikely]]
+      give_back_memory();
     if (hooks_.empty()) {
       turn(!nonblock);
     } else {
@@ -255,12 +260,10 @@ inline void Loop::ask(bool block) {
       throw std::system_error(error, "event::Base::after_fork");
     }
   }
-  if (++stats_.iterations % kGiveBackEvery == 0) [[unlikely]]
-    give_back_memory();
+  ++stats_.iterations;
   time_known_ = false;
   if (const int error = table_.flush(); error != 0) [[unlikely]] {
-    if (error == EBADF) fail_to_wait(error);
-    throw std::system_error(error, std::system_category(), "changing what the kernel watches");
+    fail_to_flush(error);
   }
   // The last batch is left over if memory for an active queue ran out on the way.
   if (!batch_.taken()) return;
@@ -331,7 +334,13 @@ TimePoint Loop::next_on_source(TimePoint time) noexcept {
   return alarms_ != nullptr ? std::min(next, later(time, until_alarm())) : next;
 }
 
+void Loop::fail_to_flush(int error) {
+  if (error == EBADF) fail_to_wait(error);
+  throw std::system_error(error, std::system_category(), "changing what the kernel watches");
+}
+
 void Loop::fail_to_wait(int error) {
+  error = backend_->give_up(error);
   const char* const what =
       error == EMFILE  ? "waiting for events: RLIMIT_NOFILE is less than what is watched"
       : error == EBADF ? "waiting for events: a descriptor of the base's own was closed"

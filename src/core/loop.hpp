@@ -145,7 +145,7 @@ class Loop {
   void rest() noexcept;
   void turn(bool block);
   void turn_with_hooks(bool block);
-  void give_back_memory() noexcept;
+  [[gnu::cold, gnu::noinline]] void give_back_memory() noexcept;
   void look(bool block);
   void ask(bool block);
   Node* take_only() noexcept;
@@ -155,7 +155,8 @@ class Loop {
   TimePoint next_timer_exactly() noexcept;
   TimePoint next_on_source(TimePoint time) noexcept;
   void wait_on_source(bool block);
-  [[noreturn]] void fail_to_wait(int error);
+  [[noreturn, gnu::cold, gnu::noinline]] void fail_to_wait(int error);
+  [[noreturn, gnu::cold, gnu::noinline]] void fail_to_flush(int error);
   void collect_ready();
   void collect_source(const Ready& report);
   void collect_due();
@@ -275,13 +276,7 @@ class Loop {
   void wait_in_kernel(TimePoint deadline, bool block) {
     ++stats_.waits;
     block = block && attention_.fall_asleep();
-    int error = 0;
-    try {
-      error = backend_->wait(deadline, block, batch_);
-    } catch (...) {  // this thread was cancelled
-      if (block) attention_.wake_up();
-      throw;
-    }
+    const int error = backend_->wait(deadline, block, batch_);
     if (block) attention_.wake_up();
     if (error != 0) [[unlikely]]
       fail_to_wait(error);
