@@ -45,6 +45,7 @@ FLOORS = [
         "src/core/dispatch.cpp",
         "src/core/fd_table.?pp",
         "src/core/fork.cpp",
+        "src/core/fork_safe_lock.hpp",
         "src/core/loop.?pp",
         "src/core/observe.cpp",
         "src/core/processes.hpp",

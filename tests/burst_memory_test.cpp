@@ -6,6 +6,7 @@
 #endif
 
 #include <cstddef>
+#include <deque>
 #include <memory>
 #include <vector>
 
@@ -61,6 +62,29 @@ TEST_P(BurstMemoryTest, IsGivenBackWhenDispatchReturns) {
   for (int i = 0; i < 2'000'000; ++i) base.post([] {});
   base.dispatch();
   EXPECT_LT(allocated_bytes(), before + 2 * kMegabyte);
+}
+
+TEST_P(BurstMemoryTest, IsGivenBackAfterManyTimers) {
+  if (allocated_bytes() == 0) GTEST_SKIP() << "this allocator does not tell what it has given out";
+  constexpr std::size_t kTimers = 300'000;
+  Base base(options());
+  Timer stays(base, [] {});
+  stays.attach(10h);
+  base.loop(RunMode::nonblock);
+  const std::size_t before = allocated_bytes();
+  {
+    std::deque<Timer> timers;
+    for (std::size_t i = 0; i < kTimers; ++i) timers.emplace_back(base, [] {}).attach(1h);
+    EXPECT_GT(allocated_bytes(), before + kTimers * 16);
+    for (std::size_t i = 0; i < kTimers; i += 2) timers[i].detach();
+  }
+
+  stay_quiet(base);
+
+  EXPECT_LT(allocated_bytes(), before + kMegabyte);
+  EXPECT_TRUE(stays.attached());
+  run(base);
+  EXPECT_FALSE(stays.attached());
 }
 
 TEST(GrowArrayShrinkTest, FreesWhatIsFarBeyondWhatIsUsed) {

@@ -7,8 +7,8 @@ namespace event_cpp::test {
 namespace {
 
 constexpr Events kNamed = Events::read | Events::write | Events::timeout | Events::persist |
-                          Events::signal | Events::closed | Events::urgent | Events::edge |
-                          Events::exclusive;
+                          Events::signal | Events::closed | Events::urgent | Events::error |
+                          Events::edge | Events::exclusive;
 constexpr Events kNameless = ~kNamed;
 
 class EventMaskTest : public EveryBackend {};

@@ -76,7 +76,7 @@ TEST_P(UnseenForkTest, WorksInTheChildAfterAfterFork) {
 }
 
 TEST_P(UnseenForkTest, LeavesTheParentsBlockedSignalsAlone) {
-  if (!kSeesBlocked) GTEST_SKIP() << "this system cannot tell of blocked signals";
+  if (!sees_blocked(GetParam())) GTEST_SKIP() << "this system cannot tell of blocked signals";
   const Blocked blocked(SIGUSR1);
   std::optional<Base> base(options());
   std::optional<Signal> signal(std::in_place, *base, SIGUSR1, recorder.note(1));

@@ -110,7 +110,8 @@ class Poll final : public BackendPort {
 
   // fstat(2) accepts a descriptor that only names a file (O_PATH), and poll(2) does not.
   static bool is_open_for_use(int fd) noexcept {
-    return kNamesOnly == 0 || (::fcntl(fd, F_GETFL) & kNamesOnly) == 0;
+    const int flags = kNamesOnly != 0 ? ::fcntl(fd, F_GETFL) : 0;
+    return flags < 0 || (flags & kNamesOnly) == 0;  // an error is no proof
   }
 
   // poll(2) takes no more than RLIMIT_NOFILE allows now, though they are open.

@@ -53,7 +53,7 @@ int FdTable::interest_changed(Node& node) noexcept {
   // A hang-up ended the registration while nobody was interested.
   if (!entry.is_registered()) return register_with(node.descriptor, entry, node);
   try {
-    dirty_.make_room(dirty_.size() + 1);
+    if (dirty_.size() == dirty_.capacity()) dirty_.reserve(2 * dirty_.size());
   } catch (const std::bad_alloc&) {
     return reconcile(node.descriptor, entry);
   }
@@ -342,6 +342,8 @@ int FdTable::flush_slowly() noexcept {
     if (first_error == 0) first_error = error;
   }
   dirty_.truncate(left);
+  if (dirty_.capacity() > kDirtyRoom) [[unlikely]]
+    dirty_.shrink(kDirtyRoom);
   return needs_repair_ && first_error == 0 ? repair() : first_error;
 }
 

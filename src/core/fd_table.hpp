@@ -146,10 +146,7 @@ class FdTable {
   }
 
   // Frees what many events on few fds took, once there are none.
-  void shrink(std::size_t most) noexcept {
-    links_.shrink(most);
-    if (dirty_.empty()) dirty_.shrink(most);
-  }
+  void shrink(std::size_t most) noexcept { links_.shrink(most); }
 
   // Calls f(node) for each attached node, by fd, and on one fd in the order of attaching.
   template <class F>

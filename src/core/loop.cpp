@@ -218,6 +218,7 @@ void Loop::give_back_memory() noexcept {
     queue.shrink(std::max(reserved_, kKeptBytes / sizeof(Node*)));
   }
   table_.shrink(std::max(reserved_, kKeptBytes / sizeof(Node*)));
+  timers_.shrink(std::max(reserved_, kKeptBytes / TimerQueue::kBytesPerTimer));
 }
 
 void Loop::turn_with_hooks(bool block) {

@@ -357,11 +357,21 @@ void TimerQueue::reserve(std::size_t count) {
   heap_.reserve(room);
 }
 
+// Tombstones make room first, while they are more than those that may be above the last level.
 void TimerQueue::grow() {
   return_ties();
+  while (tombstones_ > heap_.size() / kArity) tidy_some();
   const std::size_t room = GrowArray<Entry>::round_up(heap_.size() + reserved_ + 1);
   if (extensions_.capacity() != 0) extensions_.reserve(room);
   heap_.reserve(room);
+}
+
+void TimerQueue::shrink(std::size_t most) noexcept {
+  return_ties();
+  const std::size_t used = heap_.size() + reserved_;
+  if (used > heap_.capacity() / 4) return;
+  heap_.shrink(2 * std::max(most + 1, used));
+  if (extensions_.capacity() != 0) extensions_.shrink(heap_.capacity());
 }
 
 void TimerQueue::make_extensions() { extensions_.reserve(heap_.capacity()); }

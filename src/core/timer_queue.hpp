@@ -39,6 +39,9 @@ namespace event_cpp::detail {
 // entry. An extension's deadline is not less than the key. The root is no tombstone.
 class TimerQueue {
  public:
+  // Of an entry with an extension, about as much again for tombstones.
+  static constexpr std::size_t kBytesPerTimer = 56;
+
   TimerQueue() = default;
   TimerQueue(const TimerQueue&) = delete;  // entries refer to tombstone_
   TimerQueue& operator=(const TimerQueue&) = delete;
@@ -131,6 +134,10 @@ class TimerQueue {
 
   // Makes room for so many timers. Errors: throws std::bad_alloc.
   void reserve(std::size_t count);
+
+  // Frees what a burst took, down to room for `most` timers. Does nothing while more than a quarter
+  // of the room is used, or without memory.
+  void shrink(std::size_t most) noexcept;
 
   // Calls f(node) for each timed node in the heap, in no order.
   template <class F>

@@ -230,8 +230,9 @@ void Run::settle(std::size_t connections) {
   report_.idle.wake_ups = std::max(report_.idle.wake_ups, calm.wake_ups);
 }
 
-// The heap is the same to the byte each time. What is resident also depends on which pages the
-// allocator has touched, so it only must not grow for good.
+// The heap has the same blocks each time. Their bytes may be a few more: the timer queue removes
+// cancelled timers lazily, and keeps room for the most that it ever held. What is resident also
+// depends on which pages the allocator has touched, so it only must not grow for good.
 void Run::check_memory(const std::string& when, std::optional<Heap>& expected,
                        std::size_t connections) {
   constexpr std::size_t kSlackKib = 1024;
@@ -239,11 +240,12 @@ void Run::check_memory(const std::string& when, std::optional<Heap>& expected,
   report_.checkpoints.push_back(now);
   if (now.heap && !expected) expected = now.heap;
   if (now.heap) {
-    expect(now.heap == expected, when + ": " + std::to_string(now.heap->bytes) + " bytes in " +
-                                     std::to_string(now.heap->blocks) + " blocks, not " +
-                                     std::to_string(expected->bytes) + " in " +
-                                     std::to_string(expected->blocks) + " as before with " +
-                                     std::to_string(connections) + " idle connections");
+    const bool same = now.heap->blocks == expected->blocks &&
+                      now.heap->bytes <= expected->bytes + expected->bytes / 16;
+    expect(same, when + ": " + std::to_string(now.heap->bytes) + " bytes in " +
+                     std::to_string(now.heap->blocks) + " blocks, not " +
+                     std::to_string(expected->bytes) + " in " + std::to_string(expected->blocks) +
+                     " as before with " + std::to_string(connections) + " idle connections");
   }
   if (connections == 0) return;
   if (idle_resident_ == 0) idle_resident_ = now.resident_kib;

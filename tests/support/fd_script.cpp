@@ -26,7 +26,7 @@ constexpr std::size_t kWatches = 12;
 FdScript::FdScript(Random& random, bool keeps) : random_(random) {
   loop_.backend.keeps = keeps;
   for (std::size_t i = 0; i < kWatches; ++i) {
-    watches_.push_back({Node(nullptr, nullptr, 0, Events::read, Priority::middle)});
+    watches_.push_back({Node(&kNoOps, nullptr, 0, Events::read, Priority::middle)});
   }
 }
 

@@ -19,7 +19,7 @@ constexpr Events kWrites = Events::write | Events::persist;
 class TableTest : public testing::Test {
  protected:
   detail::Node& make(int number, Events events) {
-    return nodes.emplace_back(nullptr, nullptr, number, events, Priority::middle);
+    return nodes.emplace_back(&kNoOps, nullptr, number, events, Priority::middle);
   }
 
   detail::Node& attached(int number, Events events) {

@@ -10,6 +10,9 @@
 
 namespace event_cpp::test {
 
+// Of nodes that nobody calls.
+inline constexpr detail::NodeOps kNoOps{nullptr, nullptr, detail::NodeKind::event, nullptr};
+
 class TinyLoop {
  public:
   struct Activation {
