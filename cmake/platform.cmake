@@ -1,5 +1,5 @@
-# The one list of platforms, with what each brings: backends, which are src/backend/<name>.cpp, best
-# first; parts of which there is one file for each way to have them, src/backend/<part>_<way>.cpp;
+# The one list of platforms, with what each brings: backends, which are src/poller/<name>.cpp, best
+# first; parts of which there is one file for each way to have them, src/<floor>/<part>_<way>.cpp;
 # and other features that the sources ask for.
 #
 # Sets EVENT_BACKENDS, EVENT_PARTS, and EVENT_PLATFORM_DEFINITIONS: EVENT_HAVE_<NAME>=0 or 1 for
@@ -14,32 +14,32 @@ mark_as_advanced(EVENT_PLATFORM)
 
 if(EVENT_PLATFORM MATCHES "^(Linux|Android)$")
   set(EVENT_BACKENDS epoll poll)
-  set(EVENT_PARTS wakeup_eventfd blocked_signals_signalfd clock_timer_timerfd process_pidfd)
+  set(EVENT_PARTS sys/wakeup_eventfd poller/pending_signals_signalfd sys/timer_fd_timerfd sys/process_fd_pidfd)
   set(features ppoll sigtimedwait)
 elseif(EVENT_PLATFORM MATCHES "^(FreeBSD|DragonFly|Darwin|kqueue-model)$" OR
        (EVENT_PLATFORM STREQUAL NetBSD AND CMAKE_SYSTEM_VERSION VERSION_GREATER_EQUAL 10))
   set(EVENT_BACKENDS kqueue poll)
-  set(EVENT_PARTS wakeup_pipe blocked_signals_backend clock_timer_none process_none)
+  set(EVENT_PARTS sys/wakeup_pipe poller/pending_signals_poller sys/timer_fd_none sys/process_fd_none)
   set(features sigtimedwait)
   if(EVENT_PLATFORM STREQUAL Darwin)
     set(features)
   endif()
 elseif(EVENT_PLATFORM MATCHES "^(NetBSD|OpenBSD)$")
   set(EVENT_BACKENDS kqueue poll)
-  set(EVENT_PARTS wakeup_pipe blocked_signals_backend clock_timer_none process_none)
+  set(EVENT_PARTS sys/wakeup_pipe poller/pending_signals_poller sys/timer_fd_none sys/process_fd_none)
   set(features)
 else()
   set(EVENT_BACKENDS poll)
-  set(EVENT_PARTS wakeup_pipe blocked_signals_none clock_timer_none process_none)
+  set(EVENT_PARTS sys/wakeup_pipe poller/pending_signals_none sys/timer_fd_none sys/process_fd_none)
   set(features)
 endif()
 
 if(EVENT_PLATFORM MATCHES "^(Linux|Android)$")
-  list(APPEND EVENT_PARTS privileges_auxv)
+  list(APPEND EVENT_PARTS sys/privileges_auxv)
 elseif(EVENT_PLATFORM MATCHES "^(FreeBSD|DragonFly|Darwin|NetBSD|OpenBSD)$")
-  list(APPEND EVENT_PARTS privileges_issetugid)
+  list(APPEND EVENT_PARTS sys/privileges_issetugid)
 else()
-  list(APPEND EVENT_PARTS privileges_ids)
+  list(APPEND EVENT_PARTS sys/privileges_ids)
 endif()
 
 list(JOIN EVENT_BACKENDS ", " backends)

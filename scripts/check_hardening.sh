@@ -71,7 +71,7 @@ check_fortify() {
   command=$(python3 - "$build/compile_commands.json" <<'EOF'
 import json, re, sys
 for entry in json.load(open(sys.argv[1], encoding="utf-8")):
-    if entry["file"].endswith("src/core/loop.cpp"):
+    if entry["file"].endswith("src/loop/loop.cpp"):
         print(re.sub(r" -o \S+ -c \S+", "", entry["command"]))
 EOF
   )

@@ -1,5 +1,5 @@
 // The queue of what is due to run: its order, its holes, and the room it takes.
-#include "core/active_queue.hpp"
+#include "loop/active_queue.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // Asking a loop for attention: who must wake it, and that no wake-up is lost.
-#include "core/attention.hpp"
+#include "loop/attention.hpp"
 
 #include <gtest/gtest.h>
 
@@ -25,24 +25,24 @@ constexpr std::uint32_t kAnything = ~0U;
 TEST(Attention, IsNotAskedForAtFirst) {
   const Attention attention;
 
-  EXPECT_FALSE(attention.asked(kAnything));
+  EXPECT_FALSE(attention.test(kAnything));
 }
 
 TEST(Attention, OfALoopThatIsAwakeNeedsNoWakeUp) {
   Attention attention;
 
-  EXPECT_FALSE(attention.ask(Attention::kPosted));
-  EXPECT_TRUE(attention.asked(Attention::kPosted));
-  EXPECT_FALSE(attention.asked(Attention::kStop | Attention::kStopNow));
+  EXPECT_FALSE(attention.set(Attention::kPosted));
+  EXPECT_TRUE(attention.test(Attention::kPosted));
+  EXPECT_FALSE(attention.test(Attention::kStop | Attention::kStopNow));
 }
 
 TEST(Attention, KeepsALoopFromFallingAsleepUntilItAnswers) {
   for (const std::uint32_t bit : kBits) {
     Attention attention;
-    attention.ask(bit);
+    attention.set(bit);
     EXPECT_FALSE(attention.fall_asleep());
 
-    attention.answer(bit);
+    attention.clear(bit);
 
     EXPECT_TRUE(attention.fall_asleep());
   }
@@ -52,9 +52,9 @@ TEST(Attention, OfASleepingLoopIsForTheFirstWhoAsksToWake) {
   Attention attention;
   ASSERT_TRUE(attention.fall_asleep());
 
-  EXPECT_TRUE(attention.ask(Attention::kPosted));
-  EXPECT_FALSE(attention.ask(Attention::kPosted));
-  EXPECT_FALSE(attention.ask(Attention::kStop));
+  EXPECT_TRUE(attention.set(Attention::kPosted));
+  EXPECT_FALSE(attention.set(Attention::kPosted));
+  EXPECT_FALSE(attention.set(Attention::kStop));
 }
 
 TEST(Attention, OfALoopThatWokeByItselfNeedsNoWakeUp) {
@@ -62,17 +62,17 @@ TEST(Attention, OfALoopThatWokeByItselfNeedsNoWakeUp) {
   ASSERT_TRUE(attention.fall_asleep());
   attention.wake_up();
 
-  EXPECT_FALSE(attention.ask(Attention::kPosted));
+  EXPECT_FALSE(attention.set(Attention::kPosted));
 }
 
 TEST(Attention, StaysAskedForWhenTheLoopWakesUp) {
   Attention attention;
   ASSERT_TRUE(attention.fall_asleep());
-  attention.ask(Attention::kPosted);
+  attention.set(Attention::kPosted);
 
   attention.wake_up();
 
-  EXPECT_TRUE(attention.asked(Attention::kPosted));
+  EXPECT_TRUE(attention.test(Attention::kPosted));
   EXPECT_FALSE(attention.fall_asleep());
 }
 
@@ -80,7 +80,7 @@ TEST(Attention, IsNotWhatIsAskedForByFallingAsleep) {
   Attention attention;
   ASSERT_TRUE(attention.fall_asleep());
 
-  for (const std::uint32_t bit : kBits) EXPECT_FALSE(attention.asked(bit));
+  for (const std::uint32_t bit : kBits) EXPECT_FALSE(attention.test(bit));
 }
 
 // One word of bits, written as three facts.
@@ -104,18 +104,18 @@ TEST(Attention, DoesWhatItsModelDoes) {
     for (int step = 0; step < 10'000; ++step) {
       const std::uint32_t bit = kBits[random.below(3)];
       if (random.one_in(3)) {
-        ASSERT_EQ(attention.ask(bit), model.ask(bit));
+        ASSERT_EQ(attention.set(bit), model.ask(bit));
       } else if (model.asleep) {
         attention.wake_up();
         model.asleep = false;
       } else if (random.one_in(2)) {
-        attention.answer(bit);
+        attention.clear(bit);
         model.asked &= ~bit;
       } else {
         ASSERT_EQ(attention.fall_asleep(), model.fall_asleep());
       }
       for (const std::uint32_t each : kBits) {
-        ASSERT_EQ(attention.asked(each), (model.asked & each) != 0);
+        ASSERT_EQ(attention.test(each), (model.asked & each) != 0);
       }
     }
   }
@@ -161,7 +161,7 @@ TEST(Attention, NeverLosesAWakeUpAndWakesASleeperOnce) {
     askers.emplace_back([&] {
       for (int n = 0; n < kAsks; ++n) {
         posted.fetch_add(1, std::memory_order_relaxed);
-        if (attention.ask(Attention::kPosted)) bed.wake();
+        if (attention.set(Attention::kPosted)) bed.wake();
         if (n % 64 == 0) std::this_thread::yield();
       }
     });
@@ -169,8 +169,8 @@ TEST(Attention, NeverLosesAWakeUpAndWakesASleeperOnce) {
 
   bool woken = true;
   for (int seen = 0; woken && seen < kThreads * kAsks;) {
-    if (attention.asked(Attention::kPosted)) {
-      attention.answer(Attention::kPosted);
+    if (attention.test(Attention::kPosted)) {
+      attention.clear(Attention::kPosted);
       // What was written before asking is seen after answering.
       seen = posted.load(std::memory_order_relaxed);
     } else if (attention.fall_asleep()) {

@@ -10,9 +10,9 @@
 #include <memory>
 #include <vector>
 
-#include "core/active_queue.hpp"
-#include "core/grow_array.hpp"
-#include "core/paged_array.hpp"
+#include "base/grow_array.hpp"
+#include "base/paged_array.hpp"
+#include "loop/active_queue.hpp"
 #include "support/every_backend.hpp"
 #include "support/sanitizers.hpp"
 

@@ -1,5 +1,5 @@
 // Deadlines in the kernels' units: rounded up, and never more than they hold.
-#include "backend/deadline.hpp"
+#include "sys/deadline.hpp"
 
 #include <gtest/gtest.h>
 

@@ -10,10 +10,10 @@
 #include <string>
 #include <thread>
 
-#include "backend/clock_timer.hpp"
 #include "support/every_backend.hpp"
 #include "support/failing_call.hpp"
 #include "support/process.hpp"
+#include "sys/timer_fd.hpp"
 
 namespace event_cpp::test {
 namespace {
@@ -24,7 +24,7 @@ bool is_readable(int fd, int milliseconds = 0) {
 }
 
 // Whether the system has a descriptor for the clocks that other things than time move.
-bool has_clock_timer() { return detail::ClockTimer().open(detail::ClockTimer::Of::wall) == 0; }
+bool has_clock_timer() { return detail::TimerFd().open(detail::TimerFd::Of::wall) == 0; }
 
 constexpr int kGenerous = 20'000;  // milliseconds, for what must happen
 

@@ -11,7 +11,7 @@ namespace event_cpp::test {
 namespace {
 
 using detail::Node;
-using detail::Ready;
+using detail::ReadyEvent;
 
 using TableOfReusedNumbers = TableTest;
 
@@ -24,9 +24,9 @@ TEST_F(TableOfReusedNumbers, WatchesANewFileWithTheNumberOfOneThatWasClosedWhile
   backend.set_ready(fd, Events::read);
 
   EXPECT_EQ(loop.fired(), Nodes{&fresh});
-  EXPECT_TRUE(old.attached && old.lost) << "its timeout may still fire it";
+  EXPECT_TRUE(old.attached && old.stale) << "its timeout may still fire it";
   loop.detach(old);
-  EXPECT_FALSE(old.linked || old.lost);
+  EXPECT_FALSE(old.linked || old.stale);
   EXPECT_EQ(loop.fired(), Nodes{&fresh});
 }
 
@@ -51,7 +51,7 @@ TEST_F(TableOfReusedNumbers, TakesBackTheNewFileWhenOnlyLostNodesAreLeft) {
   loop.release(fresh);
 
   EXPECT_EQ(backend.registered(fd), std::nullopt);
-  EXPECT_TRUE(old.lost);
+  EXPECT_TRUE(old.stale);
   loop.release(old);
   EXPECT_FALSE(old.linked);
 }
@@ -61,7 +61,7 @@ TEST_F(TableOfReusedNumbers, TellsALostNodeNothingOfARegistrationThatIsKept) {
   Node& old = attached(fd, kReads);
   backend.open_at(fd);
   loop.release(attached(fd, kReads));
-  EXPECT_TRUE(old.lost);
+  EXPECT_TRUE(old.stale);
   backend.set_ready(fd, Events::read);
 
   EXPECT_EQ(loop.fired(), Nodes{});
@@ -73,12 +73,12 @@ TEST_F(TableOfReusedNumbers, LosesTheNodesOfADescriptorThatIsReportedAsGone) {
   Node& first = attached(fd, kReads);
   Node& second = attached(fd, kReads);
   backend.set_ready(fd, Events::read);
-  Ready ready = backend.reports().at(0).ready;
-  ready = {Ready::kGone, ready.fd, ready.generation};
+  ReadyEvent ready = backend.reports().at(0).ready;
+  ready = {ReadyEvent::kGone, ready.fd, ready.generation};
 
   table.report(ready, [](Node&, Events) { FAIL(); });
 
-  EXPECT_TRUE(first.lost && second.lost);
+  EXPECT_TRUE(first.stale && second.stale);
   EXPECT_TRUE(first.attached && second.attached);
   EXPECT_EQ(loop.fired(), Nodes{});
 }
@@ -109,7 +109,7 @@ TEST_F(TableOfReusedNumbers, LosesInARepairWhatWasClosedWithoutBeingNoticed) {
   loop.iterate();
   loop.iterate();
 
-  EXPECT_TRUE(closed.lost);
+  EXPECT_TRUE(closed.stale);
   EXPECT_EQ(backend.registrations(), 1U);
   EXPECT_EQ(loop.flush_error, 0);
 }
@@ -150,7 +150,7 @@ TEST_F(TableOfReusedNumbers, KeepsTheOldSetAndTriesAgainIfARepairFailsOnTheWay) 
 
   EXPECT_EQ(table.flush(), 0);
   EXPECT_EQ(backend.registrations(), 2U);
-  EXPECT_FALSE(first.lost || second.lost);
+  EXPECT_FALSE(first.stale || second.stale);
   EXPECT_EQ(loop.fired(), Nodes{&second});
 }
 

@@ -1,5 +1,5 @@
 // The descriptor table: what the kernel is told, when, and who hears of what it reports.
-#include "core/fd_table.hpp"
+#include "loop/fd_table.hpp"
 
 #include <gtest/gtest.h>
 
@@ -15,7 +15,7 @@ namespace event_cpp::test {
 namespace {
 
 using detail::Node;
-using detail::Ready;
+using detail::ReadyEvent;
 
 using Table = TableTest;
 
@@ -452,7 +452,7 @@ TEST_F(Table, HearsNothingMoreOfAFileThatIsGoneWhenItsInterestChanges) {
   node.events = kWrites;
   EXPECT_EQ(table.interest_changed(node), 0);
   EXPECT_EQ(table.flush(), 0);
-  EXPECT_TRUE(node.lost);
+  EXPECT_TRUE(node.stale);
 
   EXPECT_EQ(table.interest_changed(node), EBADF);
 }
@@ -624,7 +624,7 @@ TEST_F(Table, GivesAReportAgainThatCouldNotBeTaken) {
   attached(fd, kReads);
   attached(fd, kReads);
   backend.set_ready(fd, Events::read);
-  const Ready ready = backend.reports().at(0).ready;
+  const ReadyEvent ready = backend.reports().at(0).ready;
   int calls = 0;
 
   EXPECT_THROW(table.report(ready, [](Node&, Events) { throw std::bad_alloc(); }), std::bad_alloc);
@@ -646,7 +646,7 @@ TEST_F(Table, UnlinksEveryNodeWhenItIsClearedAndTellsTheKernelNothing) {
 
   EXPECT_EQ(updates, 0U);
   EXPECT_EQ(cleared.size(), nodes.size());
-  for (const Node& node : nodes) EXPECT_FALSE(node.linked || node.lost);
+  for (const Node& node : nodes) EXPECT_FALSE(node.linked || node.stale);
   EXPECT_TRUE(lost.attached) << "that is for its owner to say";
 }
 

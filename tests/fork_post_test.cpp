@@ -6,7 +6,7 @@
 #include <thread>
 #include <vector>
 
-#include "core/post_queue.hpp"
+#include "loop/post_queue.hpp"
 #include "support/every_backend.hpp"
 #include "support/forked.hpp"
 #include "support/sanitizers.hpp"

@@ -1,5 +1,5 @@
 // The array that grows by realloc(): its elements, and how much room it takes.
-#include "core/grow_array.hpp"
+#include "base/grow_array.hpp"
 
 #include <gtest/gtest.h>
 

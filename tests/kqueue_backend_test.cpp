@@ -18,7 +18,7 @@
 #include <thread>
 #include <vector>
 
-#include "backend/backend.hpp"
+#include "poller/poller.hpp"
 #include "support/children.hpp"
 #include "support/every_backend.hpp"
 #include "support/failing_call.hpp"
@@ -28,9 +28,9 @@
 namespace event_cpp::test {
 namespace {
 
-using detail::Batch;
 using detail::Change;
-using detail::Ready;
+using detail::ReadyBatch;
+using detail::ReadyEvent;
 using detail::Source;
 
 void take_pending(int signo) {
@@ -43,17 +43,17 @@ void take_pending(int signo) {
 
 class KqueueBackend : public testing::Test {
  protected:
-  KqueueBackend() : kqueue(detail::make_backend(Backend::kqueue)), batch(kqueue->kernel_entry()) {}
+  KqueueBackend() : kqueue(detail::make_poller(Backend::kqueue)), batch(kqueue->kernel_entry()) {}
 
   int add(int fd, Events wanted) { return kqueue->update(Change::add, fd, 1, wanted); }
   int modify(int fd, Events wanted) { return kqueue->update(Change::modify, fd, 1, wanted); }
   int remove(int fd) { return kqueue->update(Change::remove, fd, 1, Events::none); }
 
   // What one look reports.
-  std::vector<Ready> look() {
+  std::vector<ReadyEvent> look() {
     EXPECT_EQ(kqueue->wait(TimePoint::max(), false, batch), 0);
-    std::vector<Ready> reports;
-    batch.take([&](const Ready& ready) { reports.push_back(ready); });
+    std::vector<ReadyEvent> reports;
+    batch.take([&](const ReadyEvent& ready) { reports.push_back(ready); });
     return reports;
   }
 
@@ -69,8 +69,8 @@ class KqueueBackend : public testing::Test {
     return chosen;
   }
 
-  std::unique_ptr<detail::BackendPort> kqueue;
-  Batch batch;
+  std::unique_ptr<detail::Poller> kqueue;
+  ReadyBatch batch;
 };
 
 TEST_F(KqueueBackend, ReportsEachBadDescriptorToWhoAddsItAndServesTheOthers) {
@@ -103,7 +103,7 @@ TEST_F(KqueueBackend, HasRoomForAnErrorOfEveryChangeThatItPutOff) {
     EXPECT_EQ(remove(number), 0);
   }
 
-  const std::vector<Ready> reports = look();
+  const std::vector<ReadyEvent> reports = look();
 
   ASSERT_EQ(reports.size(), 1U) << "errors of what went with its descriptor are no reports";
   EXPECT_EQ(reports[0].fd, healthy.reader.get());
@@ -134,9 +134,9 @@ TEST_F(KqueueBackend, FiresForAPipeThatHadNoReaderWhenItWasAttached) {
   for (const Events wanted : {Events::write, Events::write | Events::closed, Events::closed,
                               Events::write | Events::edge}) {
     ASSERT_EQ(add(pipe.writer.get(), wanted), 0);
-    const std::vector<Ready> reports = look();
+    const std::vector<ReadyEvent> reports = look();
     ASSERT_EQ(reports.size(), 1U);
-    EXPECT_EQ(reports[0].what(Events::none) & Ready::kHangupMeans, Ready::kHangupMeans);
+    EXPECT_EQ(reports[0].what(Events::none) & ReadyEvent::kHangupMeans, ReadyEvent::kHangupMeans);
     EXPECT_EQ(look().size(), any(wanted & Events::edge) ? 0U : 1U) << "as long as it lasts";
     ASSERT_EQ(remove(pipe.writer.get()), 0);
   }
@@ -148,7 +148,7 @@ TEST_F(KqueueBackend, SleepsOnATerminalThatNobodyWantsToWriteToAnyMore) {
   ASSERT_EQ(add(terminal.get(), Events::write), 0);
   ASSERT_EQ(look().size(), 1U);
 
-  EXPECT_EQ(kqueue->narrow(terminal.get(), 1, Events::none), 0);
+  EXPECT_EQ(kqueue->modify_lazily(terminal.get(), 1, Events::none), 0);
 
   EXPECT_EQ(look().size(), 0U);
   EXPECT_EQ(modify(terminal.get(), Events::write), 0);
@@ -172,7 +172,7 @@ TEST_F(KqueueBackend, TellsWhatIsNotWantedAnyMoreWithTheNextWait) {
   ASSERT_EQ(look().size(), 1U);
   const CountingCall calls(Call::kevent);
 
-  EXPECT_EQ(kqueue->narrow(pipe.reader.get(), 1, Events::none), 0);
+  EXPECT_EQ(kqueue->modify_lazily(pipe.reader.get(), 1, Events::none), 0);
   EXPECT_EQ(calls.count(), 0U);
   EXPECT_EQ(look().size(), 0U);
   EXPECT_EQ(calls.count(), 1U);
@@ -255,7 +255,7 @@ TEST_F(KqueueBackend, LeavesEverythingAsItWasIfTheKernelRefusesAChange) {
     const FailingCall failing(Call::kevent, ENOMEM);
     EXPECT_EQ(modify(sockets.ours.get(), Events::write), ENOMEM);
   }
-  const std::vector<Ready> reports = look();
+  const std::vector<ReadyEvent> reports = look();
   ASSERT_EQ(reports.size(), 1U);
   EXPECT_EQ(reports[0].what(Events::none), Events::read);
 }
@@ -265,7 +265,7 @@ TEST_F(KqueueBackend, TellsOfOneDescriptorInOneReport) {
   write_bytes(sockets.theirs);
   ASSERT_EQ(add(sockets.ours.get(), Events::read | Events::write), 0);
 
-  const std::vector<Ready> reports = look();
+  const std::vector<ReadyEvent> reports = look();
 
   ASSERT_EQ(reports.size(), 1U);
   EXPECT_EQ(reports[0].what(Events::none), Events::read | Events::write);
@@ -278,7 +278,7 @@ TEST_F(KqueueBackend, ShowsNoMoreThanIsReadyOnceItHasSettled) {
   ASSERT_EQ(look().size(), 1U);
   drain(pipe.reader);
 
-  kqueue->settle();
+  kqueue->refresh_fd();
 
   EXPECT_FALSE(is_readable());
 }
@@ -288,13 +288,13 @@ TEST_F(KqueueBackend, StillReportsOnceItHasSettledWhatTheKernelSaysOnlyOnce) {
   ASSERT_GE(kqueue->fd(), 0);
   ASSERT_EQ(add(sockets.ours.get(), Events::write | Events::edge), 0);
 
-  kqueue->settle();
-  kqueue->settle();
+  kqueue->refresh_fd();
+  kqueue->refresh_fd();
 
   EXPECT_TRUE(is_readable());
   EXPECT_EQ(look().size(), 1U);
   EXPECT_EQ(look().size(), 0U);
-  kqueue->settle();
+  kqueue->refresh_fd();
   EXPECT_FALSE(is_readable());
 }
 
@@ -305,7 +305,7 @@ TEST_F(KqueueBackend, TellsNothingOnceItHasSettledThatIsNotSoAnyMore) {
     ASSERT_GE(kqueue->fd(), 0);
     ASSERT_EQ(add(sockets.ours.get(), wanted), 0);
     sockets.theirs.close();
-    kqueue->settle();
+    kqueue->refresh_fd();
     EXPECT_TRUE(is_readable()) << to_string(wanted);
 
     sockets.ours.close();
@@ -366,7 +366,7 @@ TEST_F(KqueueBackend, ReportsAWakeUpOnceHoweverOftenItWasWoken) {
   for (int i = 0; i < 3; ++i) kqueue->wake();
   EXPECT_EQ(errno, ENOTRECOVERABLE);
 
-  const std::vector<Ready> reports = look();
+  const std::vector<ReadyEvent> reports = look();
 
   ASSERT_EQ(reports.size(), 1U);
   ASSERT_TRUE(reports[0].is_of_source());
@@ -387,8 +387,8 @@ TEST_F(KqueueBackend, EndsAWaitAtAnyWakeUpSinceTheLastOne) {
 
 TEST_F(KqueueBackend, TellsAWakeUpFromDescriptorZero) {
   EXPECT_TRUE(succeeds_in_child([] {
-    const auto fresh = detail::make_backend(Backend::kqueue);
-    Batch reports(fresh->kernel_entry());
+    const auto fresh = detail::make_poller(Backend::kqueue);
+    ReadyBatch reports(fresh->kernel_entry());
     const Pipe pipe = readable_pipe();
     ASSERT_EQ(::dup2(pipe.reader.get(), 0), 0);
     ASSERT_EQ(fresh->watch(Source::wakeup, 0), 0);
@@ -409,7 +409,7 @@ TEST_F(KqueueBackend, ReportsSignalsThatAreBlockedWhileTheyAreWatched) {
   ASSERT_EQ(kqueue->watch(Source::signal, SIGUSR1), 0);
   for (int i = 0; i < 3; ++i) {
     raise_for_process(SIGUSR1);
-    const std::vector<Ready> reports = look();
+    const std::vector<ReadyEvent> reports = look();
     ASSERT_EQ(reports.size(), 1U);
     EXPECT_EQ(reports[0].source(), Source::signal);
     EXPECT_EQ(look().size(), 0U);
@@ -432,7 +432,7 @@ TEST_F(KqueueBackend, ReportsTheEndOfAProcessOnce) {
   process.end_now();
   unwatched.end_now();
 
-  const std::vector<Ready> reports = look();
+  const std::vector<ReadyEvent> reports = look();
 
   ASSERT_EQ(reports.size(), 1U);
   EXPECT_EQ(reports[0].source(), Source::process);
@@ -485,22 +485,22 @@ TEST_F(KqueueBackend, HoldsWhatTheKernelTellsOnceUntilTheNextWait) {
   ASSERT_EQ(kqueue->watch(Source::signal, SIGUSR1), 0);
   ASSERT_EQ(kqueue->watch(Source::process, process.pid()), 0);
   ASSERT_EQ(kqueue->watch(Source::process, detached.pid()), 0);
-  EXPECT_FALSE(kqueue->is_busy());
+  EXPECT_FALSE(kqueue->has_always_ready());
   raise_for_process(SIGUSR1);
   process.end_now();
   detached.end_now();
 
-  kqueue->settle();
+  kqueue->refresh_fd();
   kqueue->unwatch(Source::process, detached.pid());
 
-  EXPECT_TRUE(kqueue->is_busy());
+  EXPECT_TRUE(kqueue->has_always_ready());
   EXPECT_EQ(kqueue->wait(TimePoint::max(), true, batch), 0) << "it does not sleep";
-  std::vector<Ready> reports;
-  batch.take([&](const Ready& ready) { reports.push_back(ready); });
+  std::vector<ReadyEvent> reports;
+  batch.take([&](const ReadyEvent& ready) { reports.push_back(ready); });
   ASSERT_EQ(reports.size(), 2U);
   EXPECT_EQ(reports[0].source(), Source::signal);
   EXPECT_EQ(reports[1].ident(), process.pid());
-  EXPECT_FALSE(kqueue->is_busy());
+  EXPECT_FALSE(kqueue->has_always_ready());
   EXPECT_EQ(look().size(), 0U);
 }
 

@@ -1,5 +1,5 @@
 // What kqueue(2) says in our words, with the constants of every system that has it.
-#include "backend/kqueue_map.hpp"
+#include "poller/kqueue_map.hpp"
 
 #include <gtest/gtest.h>
 
@@ -13,7 +13,7 @@ namespace {
 using detail::from_kqueue;
 using detail::KqueueConstants;
 using detail::KqueueWatch;
-using detail::Ready;
+using detail::ReadyEvent;
 using detail::to_kqueue;
 using detail::Watching;
 
@@ -71,15 +71,16 @@ TEST_P(KqueueMap, EndsEachDirectionOfASocketByItself) {
 }
 
 TEST_P(KqueueMap, EndsAnythingElseAsAWhole) {
-  EXPECT_EQ(pipe(system().read, system().eof), Ready::kHangupMeans);
-  EXPECT_EQ(pipe(system().write, system().eof), Ready::kHangupMeans);
+  EXPECT_EQ(pipe(system().read, system().eof), ReadyEvent::kHangupMeans);
+  EXPECT_EQ(pipe(system().write, system().eof), ReadyEvent::kHangupMeans);
 }
 
 TEST_P(KqueueMap, TellsOfUrgentDataWhereTheSystemDoes) {
   if (!system().has_except) GTEST_SKIP() << "this system does not";
   EXPECT_EQ(socket(system().except, 0, system().oob), Events::urgent);
   EXPECT_EQ(socket(system().except, 0, 0), Events::none);
-  EXPECT_EQ(socket(system().except, system().eof, 0), Ready::kHangupMeans | Ready::kHangup);
+  EXPECT_EQ(socket(system().except, system().eof, 0),
+            ReadyEvent::kHangupMeans | ReadyEvent::kHangup);
 }
 
 INSTANTIATE_TEST_SUITE_P(, KqueueMap, testing::ValuesIn(kSystems),

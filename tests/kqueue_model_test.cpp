@@ -18,7 +18,7 @@
 #include <thread>
 #include <vector>
 
-#include "backend/kernel_queue.hpp"
+#include "poller/kernel_queue.hpp"
 #include "support/descriptors.hpp"
 #include "support/forked.hpp"
 

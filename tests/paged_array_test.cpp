@@ -1,5 +1,5 @@
 // Arrays in pages: nothing ever moves, and only what is used costs memory.
-#include "core/paged_array.hpp"
+#include "base/paged_array.hpp"
 
 #include <gtest/gtest.h>
 

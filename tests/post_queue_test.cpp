@@ -1,5 +1,5 @@
 // Functions on their way from other threads: none is lost, none comes twice, and in order.
-#include "core/post_queue.hpp"
+#include "loop/post_queue.hpp"
 
 #include <gtest/gtest.h>
 

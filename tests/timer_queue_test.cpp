@@ -1,5 +1,5 @@
 // The timer queue: which deadline comes first, in every order of setting, moving and removing.
-#include "core/timer_queue.hpp"
+#include "loop/timer_queue.hpp"
 
 #include <gtest/gtest.h>
 

@@ -5,47 +5,47 @@
 #include <new>
 #include <vector>
 
-#include "backend/backend.hpp"
+#include "poller/poller.hpp"
 #include "support/failing_new.hpp"
 
 namespace event_cpp::test {
 namespace {
 
-using detail::Batch;
-using detail::Ready;
+using detail::ReadyBatch;
+using detail::ReadyEvent;
 
 constexpr std::size_t kEntry = 12;
 
-constexpr auto kIgnore = [](const Ready&) {};
+constexpr auto kIgnore = [](const ReadyEvent&) {};
 
 // As a backend does that has so many reports.
-void fill(Batch& batch, std::size_t count) {
+void fill(ReadyBatch& batch, std::size_t count) {
   for (std::size_t i = 0; i < count; ++i) {
     batch.push({Events::read, static_cast<int>(i), 1});
   }
   batch.finish(count);
 }
-void fill_up(Batch& batch) { fill(batch, batch.capacity()); }
+void fill_up(ReadyBatch& batch) { fill(batch, batch.capacity()); }
 
-std::vector<int> taken_from(Batch& batch) {
+std::vector<int> taken_from(ReadyBatch& batch) {
   std::vector<int> fds;
-  batch.take([&](const Ready& report) { fds.push_back(report.fd); });
+  batch.take([&](const ReadyEvent& report) { fds.push_back(report.fd); });
   return fds;
 }
 
-TEST(Batch, IsEmptyAtFirst) {
-  Batch batch(kEntry);
+TEST(ReadyBatch, IsEmptyAtFirst) {
+  ReadyBatch batch(kEntry);
 
   EXPECT_EQ(batch.size(), 0U);
   EXPECT_EQ(batch.capacity(), 64U);
   EXPECT_TRUE(batch.taken());
   EXPECT_FALSE(batch.full());
   EXPECT_FALSE(batch.expired);
-  batch.take([](const Ready&) { FAIL(); });
+  batch.take([](const ReadyEvent&) { FAIL(); });
 }
 
-TEST(Batch, GivesEachReportOnceInOrder) {
-  Batch batch(kEntry);
+TEST(ReadyBatch, GivesEachReportOnceInOrder) {
+  ReadyBatch batch(kEntry);
   fill(batch, 3);
   EXPECT_FALSE(batch.taken());
 
@@ -54,11 +54,11 @@ TEST(Batch, GivesEachReportOnceInOrder) {
   EXPECT_EQ(taken_from(batch), std::vector<int>{});
 }
 
-TEST(Batch, GivesAReportAgainThatCouldNotBeTaken) {
-  Batch batch(kEntry);
+TEST(ReadyBatch, GivesAReportAgainThatCouldNotBeTaken) {
+  ReadyBatch batch(kEntry);
   fill(batch, 4);
 
-  EXPECT_THROW(batch.take([](const Ready& report) {
+  EXPECT_THROW(batch.take([](const ReadyEvent& report) {
     if (report.fd == 2) throw 1;
   }),
                int);
@@ -67,8 +67,8 @@ TEST(Batch, GivesAReportAgainThatCouldNotBeTaken) {
   EXPECT_EQ(taken_from(batch), (std::vector{2, 3}));
 }
 
-TEST(Batch, ShowsWhatWasPushed) {
-  Batch batch(kEntry);
+TEST(ReadyBatch, ShowsWhatWasPushed) {
+  ReadyBatch batch(kEntry);
 
   batch.push({Events::write | Events::urgent, 4, 8});
   batch.finish(1);
@@ -79,8 +79,8 @@ TEST(Batch, ShowsWhatWasPushed) {
   EXPECT_EQ(batch.ready()[0].generation, 8U);
 }
 
-TEST(Batch, MayHaveAnExpiredDeadlineWhenItIsFull) {
-  Batch batch(kEntry);
+TEST(ReadyBatch, MayHaveAnExpiredDeadlineWhenItIsFull) {
+  ReadyBatch batch(kEntry);
   fill(batch, 63);
   EXPECT_FALSE(batch.expired);
 
@@ -89,8 +89,8 @@ TEST(Batch, MayHaveAnExpiredDeadlineWhenItIsFull) {
   EXPECT_TRUE(batch.expired);
 }
 
-TEST(Batch, KeepsThatADeadlineExpiredWhenItIsNotFull) {
-  Batch batch(kEntry);
+TEST(ReadyBatch, KeepsThatADeadlineExpiredWhenItIsNotFull) {
+  ReadyBatch batch(kEntry);
   batch.expired = true;
 
   fill(batch, 1);
@@ -98,8 +98,8 @@ TEST(Batch, KeepsThatADeadlineExpiredWhenItIsNotFull) {
   EXPECT_TRUE(batch.expired);
 }
 
-TEST(Batch, DoublesItsRoomAfterItWasFullUpToALimit) {
-  Batch batch(kEntry);
+TEST(ReadyBatch, DoublesItsRoomAfterItWasFullUpToALimit) {
+  ReadyBatch batch(kEntry);
   for (const std::size_t capacity : {64U, 128U, 256U, 512U, 1024U, 2048U, 4096U, 4096U, 4096U}) {
     ASSERT_EQ(batch.capacity(), capacity);
     fill_up(batch);
@@ -113,9 +113,9 @@ TEST(Batch, DoublesItsRoomAfterItWasFullUpToALimit) {
   }
 }
 
-TEST(Batch, AllocatesNothingOnceItHasAllTheRoomItMayHave) {
+TEST(ReadyBatch, AllocatesNothingOnceItHasAllTheRoomItMayHave) {
   if (!FailingNew::works()) GTEST_SKIP() << "operator new cannot be counted here";
-  Batch batch(kEntry);
+  ReadyBatch batch(kEntry);
   batch.resize(4096);
   fill_up(batch);
   const CountingNew calls;
@@ -126,8 +126,8 @@ TEST(Batch, AllocatesNothingOnceItHasAllTheRoomItMayHave) {
   EXPECT_EQ(calls.count(), 0U);
 }
 
-TEST(Batch, KeepsItsRoomIfItWasNotFull) {
-  Batch batch(kEntry);
+TEST(ReadyBatch, KeepsItsRoomIfItWasNotFull) {
+  ReadyBatch batch(kEntry);
   fill(batch, batch.capacity() - 1);
   batch.take(kIgnore);
 
@@ -136,8 +136,8 @@ TEST(Batch, KeepsItsRoomIfItWasNotFull) {
   EXPECT_EQ(batch.capacity(), 64U);
 }
 
-TEST(Batch, HasRoomForTheKernelsEntriesTooWheneverItGrows) {
-  Batch batch(kEntry);
+TEST(ReadyBatch, HasRoomForTheKernelsEntriesTooWheneverItGrows) {
+  ReadyBatch batch(kEntry);
   for (int i = 0; i < 8; ++i) {
     std::memset(batch.kernel_entries(), 0xff, batch.capacity() * kEntry);
     fill_up(batch);
@@ -147,8 +147,8 @@ TEST(Batch, HasRoomForTheKernelsEntriesTooWheneverItGrows) {
   EXPECT_EQ(batch.capacity(), 4096U);
 }
 
-TEST(Batch, TakesTheSizeItIsGivenWithinTheLimit) {
-  Batch batch(0);
+TEST(ReadyBatch, TakesTheSizeItIsGivenWithinTheLimit) {
+  ReadyBatch batch(0);
 
   EXPECT_TRUE(batch.resize(1000));
   EXPECT_EQ(batch.capacity(), 1000U);
@@ -156,10 +156,10 @@ TEST(Batch, TakesTheSizeItIsGivenWithinTheLimit) {
   EXPECT_EQ(batch.capacity(), 4096U);
 }
 
-TEST(Batch, StaysAsItIsWithoutMemory) {
+TEST(ReadyBatch, StaysAsItIsWithoutMemory) {
   if (!FailingNew::works()) GTEST_SKIP() << "operator new cannot be made to fail here";
   for (std::size_t successes = 0; successes < 2; ++successes) {
-    Batch batch(kEntry);
+    ReadyBatch batch(kEntry);
     bool resized = true;
     {
       const FailingNew after(successes);
@@ -173,9 +173,9 @@ TEST(Batch, StaysAsItIsWithoutMemory) {
   }
 }
 
-TEST(Batch, StartsAnewWithTheRoomItHasIfThereIsNoMemoryForMore) {
+TEST(ReadyBatch, StartsAnewWithTheRoomItHasIfThereIsNoMemoryForMore) {
   if (!FailingNew::works()) GTEST_SKIP() << "operator new cannot be made to fail here";
-  Batch batch(kEntry);
+  ReadyBatch batch(kEntry);
   fill_up(batch);
   {
     const FailingNew now;
@@ -187,11 +187,11 @@ TEST(Batch, StartsAnewWithTheRoomItHasIfThereIsNoMemoryForMore) {
   fill_up(batch);
 }
 
-TEST(Batch, CannotBeMadeWithoutMemory) {
+TEST(ReadyBatch, CannotBeMadeWithoutMemory) {
   if (!FailingNew::works()) GTEST_SKIP() << "operator new cannot be made to fail here";
   for (std::size_t successes = 0; successes < 2; ++successes) {
     const FailingNew after(successes);
-    EXPECT_THROW(Batch{kEntry}, std::bad_alloc);
+    EXPECT_THROW(ReadyBatch{kEntry}, std::bad_alloc);
   }
 }
 

@@ -1,5 +1,5 @@
 // The descriptor that wakes a loop: readable once woken, and watched for edges it shows each time.
-#include "backend/wakeup.hpp"
+#include "sys/wakeup.hpp"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -12,7 +12,7 @@
 #include <thread>
 #include <vector>
 
-#include "backend/backend.hpp"
+#include "poller/poller.hpp"
 #include "support/printing.hpp"
 
 namespace event_cpp::test {
@@ -95,17 +95,17 @@ TEST(Wakeup, ClosesItsDescriptor) {
 }
 
 TEST(Wakeup, ShowsEachWakeToAWatchForEdges) {
-  for (const Backend kind : detail::compiled_backends()) {
-    const auto backend = detail::make_backend(kind);
+  for (const Backend kind : detail::compiled_pollers()) {
+    const auto backend = detail::make_poller(kind);
     if (!any(backend->supported() & Events::edge)) continue;
     SCOPED_TRACE(to_string(kind));
     const Wakeup wakeup;
-    detail::Batch batch(backend->kernel_entry());
+    detail::ReadyBatch batch(backend->kernel_entry());
     ASSERT_EQ(backend->update(detail::Change::add, wakeup.fd(), 1, Events::read | Events::edge), 0);
 
     const auto reports = [&] {
       EXPECT_EQ(backend->wait(TimePoint::max(), false, batch), 0);
-      batch.take([](const detail::Ready&) {});
+      batch.take([](const detail::ReadyEvent&) {});
       return batch.size();
     };
     for (int i = 0; i < 100; ++i) {

@@ -13,7 +13,7 @@
 #include "event/detail/callback.hpp"
 #include "event/detail/export.hpp"
 #include "event/detail/owned.hpp"
-#include "event/event_object.hpp"
+#include "event/event_class.hpp"
 #include "event/options.hpp"
 #include "event/stats.hpp"
 

@@ -6,7 +6,7 @@
 #include <system_error>
 #include <utility>
 
-#include "event/event_object.hpp"
+#include "event/event_class.hpp"
 
 namespace event_cpp {
 

@@ -3,7 +3,7 @@
 
 #include <utility>
 
-#include "event/event_object.hpp"
+#include "event/event_class.hpp"
 
 namespace event_cpp {
 

@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "event/events.hpp"
+#include "event/event_mask.hpp"
 #include "event/time.hpp"
 
 namespace event_cpp {

@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "event/detail/export.hpp"
-#include "event/event_object.hpp"
+#include "event/event_class.hpp"
 
 namespace event_cpp {
 

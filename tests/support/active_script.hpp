@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <deque>
 
-#include "core/active_queue.hpp"
+#include "loop/active_queue.hpp"
 #include "support/seeded_random.hpp"
 
 namespace event_cpp::test {

@@ -174,7 +174,7 @@ void FdScript::try_to_attach(Watch& watch) {
   if (error == 0) {
     ASSERT_TRUE(open);
     ASSERT_TRUE(watch.node.linked);
-    ASSERT_FALSE(watch.node.lost);
+    ASSERT_FALSE(watch.node.stale);
     watch.file = loop_.backend.file_at(number);
     watch.stayed = true;
     watch.attached_at = ++clock_;
@@ -216,7 +216,7 @@ bool FdScript::any_exclusive() const {
 
 bool FdScript::is_due(const Watch& watch) {
   if (!watch.node.attached || !watch.stayed) return false;
-  EXPECT_FALSE(watch.node.lost) << "its file is still there";
+  EXPECT_FALSE(watch.node.stale) << "its file is still there";
   return any(watch.node.events & loop_.backend.ready(watch.node.descriptor) & FdTable::kConditions);
 }
 

@@ -25,7 +25,7 @@ class FdScript {
   std::size_t rebuilds() const { return loop_.backend.rebuilds; }
 
  private:
-  using File = FakeBackend::File;
+  using File = FakePoller::File;
 
   struct Watch {
     detail::Node node;

@@ -6,7 +6,7 @@
 #include <memory>
 #include <vector>
 
-#include "event/events.hpp"
+#include "event/event_mask.hpp"
 #include "support/descriptors.hpp"
 #include "support/seeded_random.hpp"
 

@@ -47,7 +47,7 @@ class TableTest : public testing::Test {
 
   std::deque<detail::Node> nodes;
   TinyLoop loop;
-  FakeBackend& backend = loop.backend;
+  FakePoller& backend = loop.backend;
   detail::FdTable& table = loop.table;
   const int fd = backend.open();
 };

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/timer_queue.hpp"
+#include "loop/timer_queue.hpp"
 #include "support/seeded_random.hpp"
 
 namespace event_cpp::test {

@@ -13,7 +13,7 @@ int TinyLoop::attach(Node& node) {
 
 void TinyLoop::end_watch(Node& node) {
   node.attached = false;
-  if (node.lost) table.detached(node);
+  if (node.stale) table.detached(node);
 }
 
 void TinyLoop::detach(Node& node) {
@@ -29,7 +29,7 @@ void TinyLoop::release(Node& node) {
 std::vector<TinyLoop::Reported> TinyLoop::iterate() {
   flush_error = table.flush();
   std::vector<Reported> result;
-  for (const FakeBackend::Report& report : backend.reports()) {
+  for (const FakePoller::Report& report : backend.reports()) {
     result.push_back({report, {}});
     table.report(report.ready, [&result](Node& node, Events what) {
       result.back().activations.push_back({&node, what});

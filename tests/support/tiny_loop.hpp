@@ -5,8 +5,8 @@
 #include <functional>
 #include <vector>
 
-#include "core/fd_table.hpp"
-#include "support/fake_backend.hpp"
+#include "loop/fd_table.hpp"
+#include "support/fake_poller.hpp"
 
 namespace event_cpp::test {
 
@@ -21,7 +21,7 @@ class TinyLoop {
   };
   // One report of the kernel's, and what came of it.
   struct Reported {
-    FakeBackend::Report report;
+    FakePoller::Report report;
     std::vector<Activation> activations;
   };
 
@@ -43,7 +43,7 @@ class TinyLoop {
   // The calls of the kernel that `what` makes.
   std::size_t updates_of(const std::function<void()>& what);
 
-  FakeBackend backend;
+  FakePoller backend;
   detail::FdTable table{backend};
   int flush_error = 0;  // of the last iteration
 

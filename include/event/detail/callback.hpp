@@ -3,7 +3,7 @@
 
 #include <type_traits>
 
-#include "event/events.hpp"
+#include "event/event_mask.hpp"
 
 namespace event_cpp::detail {
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "event/detail/callable.hpp"
-#include "event/events.hpp"
+#include "event/event_mask.hpp"
 #include "event/time.hpp"
 
 namespace event_cpp::detail {
@@ -74,7 +74,7 @@ struct Node {
   bool attached : 1 = false;
   bool keeps_alive : 1 = true;
   bool linked : 1 = false;  // in the fd table: attached, or detached and remembered
-  bool lost : 1 = false;    // its file was closed while it was attached: only a timeout fires it
+  bool stale : 1 = false;   // its file was closed while it was attached: only a timeout fires it
   const NodeOps* ops = nullptr;
   Storage callable;
 

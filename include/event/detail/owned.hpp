@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "event/detail/export.hpp"
-#include "event/event_object.hpp"
+#include "event/event_class.hpp"
 
 namespace event_cpp::detail {
 

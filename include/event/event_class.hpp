@@ -1,0 +1,220 @@
+// Event: one watch on a descriptor, a time, or both, and the callback to run.
+#pragma once
+
+#include <optional>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+
+#include "event/detail/callback.hpp"
+#include "event/detail/export.hpp"
+#include "event/detail/node.hpp"
+#include "event/error.hpp"
+#include "event/event_mask.hpp"
+#include "event/time.hpp"
+
+namespace event_cpp {
+
+class Base;
+
+namespace detail {
+
+EVENT_API Loop* loop_of(Base& base) noexcept;
+
+}  // namespace detail
+
+// Runs a callback when a file descriptor is ready or a time has passed. One-shot: it is detached
+// just before its callback runs, which may attach it again. With Events::persist it stays attached.
+// An event can be neither copied nor moved, because its address is its identity: make it a member
+// of the object it serves, or hold it in a unique_ptr. A temporary event cannot be attached.
+//
+// Thread-safety: belongs to the thread that runs its base; debug builds of the library assert it.
+// Lifetime: event and base may be destroyed in either order. Destroying an event detaches it, in
+// its own callback too; the callback must then not use what it captured any more. The descriptor is
+// not owned: detach or destroy the event before closing it. If you close first, the event does not
+// fire for whatever reuses the fd, except when the two files cannot be told apart:
+//   - a regular file that got the inode of a deleted one
+//   - on poll, an eventfd, timerfd or the like after another one
+// Memory: 56 bytes on 64-bit systems. A callable of up to two pointers is stored inside, a larger
+// one is allocated once, by the constructor.
+class EVENT_API Event {
+ public:
+  // Prepares to wait for the conditions in `events` on `fd`; a negative fd is for an event without
+  // a descriptor. With Events::signal `fd` is the number of a signal: see Signal. Bits of `events`
+  // that have no name are ignored. Nothing happens before attach().
+  //
+  // `callback` is f(Event&, Events fired), f(Event&), f(Events fired) or f(). One that accepts
+  // several of these, such as a generic lambda, is called in the first of them. `fired` holds only
+  // conditions that the event asked for. An exception leaves dispatch().
+  // Errors: throws what copying or allocating the callback throws.
+  template <detail::CallbackOf<Event> F>
+  Event(Base& base, int fd, Events events, F&& callback, Priority priority = Priority::middle)
+      : Event(base, fd, events, std::forward<F>(callback), priority, kOps<Event, std::decay_t<F>>) {
+  }
+  ~Event() {
+    if (node_.in_use()) release();
+    if (node_.ops->destroy != nullptr) node_.ops->destroy(node_.callable);
+  }
+  Event(const Event&) = delete;
+  Event& operator=(const Event&) = delete;
+
+  // Starts watching. `timeout` counts from this call, never fires early, and counts whether or not
+  // Events::timeout is in the mask. Three values are special:
+  //   zero             no timeout; but with Events::timeout in the mask it expires in the next
+  //                    iteration
+  //   below zero       has passed: it expires in the next iteration
+  //   Duration::max()  never expires, as does any duration that is too long for a Duration
+  // A persistent event's timeout starts anew each time it fires, counted from that iteration's
+  // time. A persistent event without a descriptor is a ticker, which keeps its schedule instead.
+  //
+  // Attaching a one-shot that fired again costs no system call: attach() assumes that the fd still
+  // refers to the same open file. If it may not, call assign() first, or attach(fd, events).
+  //
+  // Errors: throws std::system_error and changes nothing:
+  //   Errc::already_attached     it is attached
+  //   Errc::nothing_to_wait_for  neither a condition nor a time
+  //   Errc::descriptor_missing   a condition of a descriptor, and the fd is negative
+  //   Errc::unsupported          an option or a condition that this backend lacks; exclusive with
+  //                              closed or urgent; a signal with a condition of a descriptor
+  //   the system's own           EBADF for a descriptor that is not open, ENOSPC, ENOMEM ...
+  // Cost: at most one system call for a descriptor (two more if its number was closed while it was
+  // watched); none for a timer; O(log n) in the timers; reads the clock if there is a timeout.
+  // See epoll_ctl(2), poll(2).
+  void attach(AnyDuration timeout = {}) &;
+
+  // The same, with the error returned.
+  [[nodiscard]] std::error_code try_attach(AnyDuration timeout = {}) & noexcept;
+
+  // assign(fd, events) and attach(timeout) in one call. Errors: as attach(); then fd() and events()
+  // are what they were.
+  void attach(int fd, Events events, AnyDuration timeout = {}) &;
+  [[nodiscard]] std::error_code try_attach(int fd, Events events,
+                                           AnyDuration timeout = {}) & noexcept;
+
+  // Starts watching until the base's clock has come to `deadline`; in the next iteration, if it has
+  // already. Reads no clock, which is half of what attach() costs for a timer: with base.now() +
+  // delay, in a callback the delay counts from the iteration's time, and many events share one
+  // reading.
+  //
+  // The deadline is for once: a persistent event with a descriptor or a signal stays attached after
+  // it, without a timeout, and firing does not move it. A persistent event without either fires in
+  // each iteration from then on; Ticker::attach_at() takes a period. timeout() is zero.
+  // Errors: as attach(). Cost: as attach(), without the clock.
+  void attach_at(AnyDeadline deadline) &;
+  [[nodiscard]] std::error_code try_attach_at(AnyDeadline deadline) & noexcept;
+
+  // Stops watching; if the callback was due to run, it does not run any more. Returns false if the
+  // event was not attached. The kernel is updated before the next wait, so re-attaching before that
+  // is free.
+  // Cost: O(1); with a timeout O(log n) in the timers.
+  bool detach() noexcept;
+
+  // Sets the timeout, counted from now, and attaches the event if it is not attached. `timeout`
+  // means what it means for attach(). In the callback of a one-shot it attaches it again.
+  // Errors: as attach(), except already_attached. Cost: a store to move a deadline later; O(log n)
+  // to move it earlier; as attach() if it was not attached.
+  void rearm(AnyDuration timeout) &;
+  [[nodiscard]] std::error_code try_rearm(AnyDuration timeout) & noexcept;
+
+  // The same with a deadline, which counts as that of attach_at(). Reads no clock. A persistent
+  // event without a descriptor keeps its period.
+  void rearm_at(AnyDeadline deadline) &;
+  [[nodiscard]] std::error_code try_rearm_at(AnyDeadline deadline) & noexcept;
+
+  // Watches another descriptor, or another file that has got the same number, from the next
+  // attach() on. If the callback was due to run, it does not run any more. Bits of `events` that
+  // have no name are ignored.
+  // Errors: throws std::system_error, Errc::already_attached, and changes nothing.
+  void assign(int fd, Events events);
+  [[nodiscard]] std::error_code try_assign(int fd, Events events) noexcept;
+
+  // Changes what the event waits for, attached or not: conditions and options, Events::persist
+  // included. Its deadline, if there is one, stays; Events::timeout counts from the next attach()
+  // on. With no condition left an attached event stays attached, and waits for its timeout alone:
+  // so a proxy pauses reading. What was reported but is not asked for any more does not fire. A
+  // signal event stays one.
+  //
+  // The kernel is updated before the next wait: several changes cost one system call, and none if
+  // the interest is back to what it was. Errors: throws std::system_error and changes nothing: as
+  // attach(). An error of the kernel's own that shows before the next wait leaves dispatch().
+  // Cost: O(1).
+  // See epoll_ctl(2): EPOLL_CTL_MOD.
+  void modify(Events events) &;
+
+  // The same, with the error returned.
+  [[nodiscard]] std::error_code try_modify(Events events) & noexcept;
+
+  // Ends the program (std::terminate) if memory is needed and there is none: more than 64 events
+  // were activated before the next iteration.
+  //
+  // Makes the callback run with `fired` added to its events, in its priority's turn of the next
+  // iteration, whether the event is attached or not. Conditions that the event did not ask for are
+  // passed on as well: the caller may give them a meaning of its own. Does nothing if `fired` holds
+  // no condition. Cost: O(1), no system call.
+  void activate(Events fired) & noexcept;
+
+  // False: dispatch() may return while this event is attached. True from the start.
+  void keep_alive(bool on) noexcept;
+
+  // The base given to the constructor. Requires: it is still alive.
+  Base& base() const noexcept;
+  int fd() const noexcept { return node_.fd(); }
+  Events events() const noexcept { return node_.events; }
+  // As given to the last attach() or rearm(); zero before, after a negative one, and after
+  // attach_at() and rearm_at() of an event that is not a ticker.
+  Duration timeout() const noexcept {
+    return node_.timeout != detail::Node::kAbsolute ? node_.timeout : Duration::zero();
+  }
+  bool attached() const noexcept { return node_.attached; }
+  // When the timeout expires; nothing if the event is not attached, waits without a timeout, or is
+  // due already and about to run.
+  std::optional<TimePoint> deadline() const noexcept;
+  Priority priority() const noexcept { return node_.priority; }
+  // At any time. It counts from the next time the event becomes active.
+  void set_priority(Priority priority) noexcept;
+
+ protected:
+  // For a class with a table of operations of its own.
+  template <class F>
+  Event(Base& base, int fd, Events events, F&& callback, Priority priority,
+        const detail::NodeOps& ops)
+      : node_(&ops, detail::loop_of(base), fd, events, priority) {
+    detail::Stored<std::decay_t<F>>::create(node_.callable, std::forward<F>(callback));
+  }
+
+  // Nothing of the loop's refers to it any more. Requires: node().in_use().
+  void release() noexcept;
+
+  detail::Node& node() noexcept { return node_; }
+  const detail::Node& node() const noexcept { return node_; }
+
+  // The event that a node is the whole of: both have the same address.
+  static Event& of(detail::Node& node) noexcept { return reinterpret_cast<Event&>(node); }
+
+  // Calls back as Self, the class of the event.
+  template <class Self, class F>
+  static void call(detail::Node& node, Events fired) {
+    detail::call_back(detail::Stored<F>::get(node.callable), static_cast<Self&>(of(node)), fired);
+  }
+
+  template <class F>
+  static constexpr detail::NodeOps ops_for(void (*call)(detail::Node&, Events),
+                                           detail::NodeKind kind = detail::NodeKind::event,
+                                           void (*add_missed)(detail::Node&, std::uint64_t,
+                                                              bool) noexcept = nullptr) {
+    return {call, detail::Stored<F>::kDestroy, kind, add_missed};
+  }
+
+  template <class Self, class F>
+  static constexpr detail::NodeOps kOps = ops_for<F>(&call<Self, F>);
+
+ private:
+  detail::Node node_;
+};
+
+static_assert(std::is_standard_layout_v<Event>, "Event::of() relies on it");
+
+static_assert(sizeof(void*) > 8 || sizeof(Event) <= 64, "an event is one cache line");
+static_assert(sizeof(void*) != 8 || sizeof(Event) == 56, "smaller than any other library's");
+
+}  // namespace event_cpp

@@ -1,9 +1,0 @@
-#include <unistd.h>
-
-#include "backend/privileges.hpp"
-
-namespace event_cpp::detail {
-
-bool has_borrowed_privileges() noexcept { return ::issetugid() != 0; }
-
-}  // namespace event_cpp::detail

@@ -1,0 +1,59 @@
+#include "loop/active_queue.hpp"
+
+#include <algorithm>
+#include <exception>
+#include <new>
+
+namespace event_cpp::detail {
+
+void ActiveQueue::make_room(std::size_t more) {
+  const auto ran = static_cast<std::uint32_t>(head_ - slots_);
+  // What has run left its slots at the front. If that is the larger part, they are used again.
+  if (ran > used() && used() + more <= limit_) {
+    move_to_front();
+    return;
+  }
+  const std::size_t limit = std::max({kSmallest, tail_ + more, 2 * std::size_t{tail_}});
+  if (limit > kMost) throw std::bad_alloc();
+  void* const grown = std::realloc(slots_, (limit + kSpare) * sizeof(Node*));
+  if (grown == nullptr) throw std::bad_alloc();
+  slots_ = static_cast<Node**>(grown);
+  head_ = slots_ + ran;
+  limit_ = static_cast<std::uint32_t>(limit);
+}
+
+void ActiveQueue::shrink(std::size_t most) noexcept {
+  const std::size_t limit = std::max(kSmallest, most);
+  if (tail_ != 0 || limit_ <= limit) return;
+  void* const smaller = std::realloc(slots_, (limit + kSpare) * sizeof(Node*));
+  if (smaller == nullptr) return;
+  slots_ = head_ = static_cast<Node**>(smaller);
+  limit_ = static_cast<std::uint32_t>(limit);
+}
+
+void ActiveQueue::push_growing(Node& node) {
+  make_room(1);
+  push(node);
+}
+
+void ActiveQueue::push_from_spare(Node& node) noexcept {
+  try {
+    if (tail_ >= limit_) make_room(1);
+  } catch (const std::bad_alloc&) {
+    if (tail_ == limit_ + kSpare) std::terminate();  // there is nowhere to put it
+  }
+  place(node);
+}
+
+void ActiveQueue::move_to_front() noexcept {
+  const std::uint32_t count = used();
+  for (std::uint32_t i = 0; i < count; ++i) {
+    Node* const node = head_[i];
+    slots_[i] = node;
+    if (is_node(node)) node->active = i * 4 + node->active % 4;
+  }
+  head_ = slots_;
+  tail_ = count;
+}
+
+}  // namespace event_cpp::detail

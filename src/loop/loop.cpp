@@ -1,0 +1,491 @@
+#include "loop/loop.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <cerrno>
+#include <new>
+
+#include "event/error.hpp"
+
+namespace event_cpp::detail {
+namespace {
+
+constexpr std::uint32_t kStops = Attention::kStops;
+constexpr std::uint32_t kWants = kStops | Attention::kPosted | Attention::kSignalled;
+
+Options checked(Options options) noexcept {
+  if (options.slice == 0) options.slice = 1;
+  if (options.slack < Duration::zero()) options.slack = Duration::zero();
+  return options;
+}
+
+}  // namespace
+
+Loop::Loop(Base& base, const Options& options)
+    : base_(base),
+      options_(checked(options)),
+      poller_(choose_poller(options.backend)),
+      supported_(poller_->supported()),
+      batch_(poller_->kernel_entry()),
+      table_(*poller_),
+      wakeup_(*poller_),
+      wakeup_node_(&kWakeupOps, this, wakeup_.fd(),
+                   Events::read | Events::persist | (supported_ & Events::edge), Priority::high),
+      signals_(attention_, wakeup_, *poller_),
+      blocked_signals_node_(&kBlockedSignalsOps, this, -1, Events::read | Events::persist,
+                            Priority::high),
+      processes_(*poller_) {
+  monotonic_ = options_.time == nullptr && options_.clock != Clock::boottime;
+  count_forks();
+  forks_ = fork_count();
+  if (const int error = register_internal(wakeup_node_, wakeup_.fd()); error != 0) {
+    throw std::system_error(error, std::system_category(), "wake-up");
+  }
+  if (options_.timing) timing_ = std::make_unique<Timing>();
+  if (options_.clock == Clock::boottime && options_.time == nullptr) {
+    boottime_ = std::make_unique<ClockWatch>(kClockOps, *this);
+    const int error = watch_clock(*boottime_, TimerFd::Of::boottime);
+    if (error == ENOTSUP) throw std::system_error(Errc::unsupported, "Clock::boottime");
+    if (error != 0) throw std::system_error(error, std::system_category(), "Clock::boottime");
+  }
+}
+
+Loop::~Loop() {
+  // A stop() that ended the last dispatch() may still be on its way out in another thread.
+  while (stopping_.load(std::memory_order_acquire) != 0) std::this_thread::yield();
+}
+
+void Loop::close() noexcept {
+  assert(!running_ && "a base must not be destroyed in a callback");
+  if (!is_ours()) {
+    detach_after_fork();
+    forget_other_threads();
+  }
+  let_go_of_all();
+  closing_ = running_ = true;
+  thread_ = std::this_thread::get_id();
+  forks_ =
+      fork_count() - 1;  // whatever needs the kernel now asks restart_after_fork(), which refuses
+}
+
+void Loop::let_go_of_all() noexcept {
+  const auto let_go = [this](Node& node) {
+    if (node.timer_form != TimerForm::none) timers_of(node).remove(node);
+    node.attached = false;
+    node.fired = 0;
+  };
+  for (ActiveQueue& queue : active_) queue.clear(let_go);
+  table_.clear(let_go);
+  signals_.clear(let_go);
+  processes_.clear(let_go);
+  timers_.clear(let_go);
+  if (alarms_ != nullptr) alarms_->queue.clear(let_go);
+  attached_ = {};
+  keeping_alive_ = 0;
+}
+
+bool Loop::drop() noexcept {
+  const bool reports = timing_ != nullptr;
+  timing_.reset();
+  return posts_.drop_all() || reports;
+}
+
+const NodeOps Loop::kWakeupOps{&Loop::on_wakeup, nullptr, NodeKind::internal, nullptr};
+const NodeOps Loop::kBlockedSignalsOps{&Loop::on_blocked_signals, nullptr, NodeKind::internal,
+                                       nullptr};
+const NodeOps Loop::kClockOps{&Loop::on_clock, nullptr, NodeKind::internal, nullptr};
+
+// Having ended the wait, it has done its work. Where edges can be watched the descriptor is never
+// read: that saves a system call each time.
+void Loop::on_wakeup(Node& node, Events) {
+  Loop& loop = *node.loop;
+  loop.uncount_callback();
+  ++loop.stats_.wakeups;
+  if (!any(node.events & Events::edge)) loop.wakeup_.drain();
+}
+
+void Loop::on_blocked_signals(Node& node, Events) {
+  node.loop->uncount_callback();
+  node.loop->signals_.take_blocked();
+}
+
+// From entering run() to leaving it, by whatever way.
+class Loop::Running {
+ public:
+  explicit Running(Loop& loop) noexcept : loop_(loop) {
+    loop.running_ = true;
+    loop.thread_ = std::this_thread::get_id();
+    loop.time_known_ = false;
+    if (loop.embedded_) loop.attention_.wake_up();
+  }
+  ~Running() {
+    loop_.running_ = false;
+    // A thread that was cancelled in its wait leaves the loop asleep.
+    if (loop_.attention_.is_asleep()) [[unlikely]]
+      loop_.attention_.wake_up();
+    if (loop_.embedded_) loop_.rest();
+  }
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+
+ private:
+  Loop& loop_;
+};
+
+std::size_t Loop::run(RunMode mode) {
+  assert_thread();
+  if (running_) throw std::system_error(Errc::reentered);
+  const Running running(*this);
+  const std::uint64_t before = callbacks();
+  const bool keep_alive = any(mode & RunMode::keep_alive);
+  const bool nonblock = any(mode & RunMode::nonblock);
+  const bool once = any(mode & RunMode::once);
+
+  // After a stop that came before this call, only what an earlier call left active is run.
+  if (attention_.test(kStops)) run_active();
+  const auto goes_on = [&] { return keep_alive || nonblock || alive(); };
+  while (!attention_.test(kStops) && goes_on()) {
+    if (stats_.iterations % kGiveBackEvery == 0) [[unlikely]]
+      give_back_memory();
+    if (hooks_.empty()) {
+      turn(!nonblock);
+    } else {
+      hooks_.run(Hook::When::before_wait);
+      if (!goes_on()) break;
+      turn_with_hooks(!nonblock);
+    }
+    if (!once && !nonblock) continue;
+    const bool ran = callbacks() != before;
+    if (once && ran) break;
+    // A look that has only learned of signals that were blocked is not what the caller waits for.
+    if (nonblock && (ran || !attention_.test(Attention::kSignalled))) break;
+  }
+  if (attention_.test(kStops)) attention_.clear(kStops);
+  if (mode == RunMode::forever) give_back_memory();
+  return static_cast<std::size_t>(callbacks() - before);
+}
+
+bool Loop::alive() const noexcept {
+  return keeping_alive_ > 0 || attention_.test(Attention::kPosted) || anything_active() ||
+         hooks_.any(Hook::When::idle);
+}
+
+bool Loop::anything_active() const noexcept {
+  return !active_[0].empty() || !active_[1].empty() || !active_[2].empty();
+}
+
+// While somebody else waits for fd(): whatever is wanted of the loop must show there.
+void Loop::rest() noexcept {
+  if (!is_ours()) return;
+  table_.flush();
+  if (alarms_ != nullptr) static_cast<void>(wake_for_alarm());
+  if (boottime_ != nullptr) static_cast<void>(boottime_->wake_at(next_timer()));
+  poller_->refresh_fd();
+  const bool busy = anything_active() || !batch_.taken() || poller_->has_always_ready();
+  if (busy || !attention_.fall_asleep()) wakeup_.wake();
+}
+
+int Loop::fd() noexcept {
+  assert_thread();
+  if (!is_ours() && restart_after_fork()) return -1;
+  const int fd = poller_->fd();
+  if (fd >= 0 && !embedded_) {
+    embedded_ = true;
+    table_.disable_lazy_removal();
+    if (!running_) rest();
+  }
+  return fd;
+}
+
+std::optional<Duration> Loop::next_timeout() noexcept {
+  if (anything_active() || !batch_.taken() || attention_.test(kWants) ||
+      hooks_.any(Hook::When::idle) || poller_->has_always_ready()) {
+    return Duration::zero();
+  }
+  Duration left = timers_.empty() ? Duration::max() : between(real_time(), next_timer_exactly());
+  if (alarms_ != nullptr && !alarms_->queue.empty()) {
+    left = std::min(left, until_alarm());
+    if (!alarms_->node.linked || !alarms_->is_armed_for(alarms_->queue.next())) {
+      left = std::min(left, kLookAtClock);
+    }
+  }
+  return left != Duration::max() ? std::optional(left) : std::nullopt;
+}
+
+void Loop::give_back_memory() noexcept {
+  posts_.shrink(kKeptBytes / sizeof(Task));
+  for (ActiveQueue& queue : active_) {
+    queue.shrink(std::max(reserved_, kKeptBytes / sizeof(Node*)));
+  }
+  table_.shrink(std::max(reserved_, kKeptBytes / sizeof(Node*)));
+  timers_.shrink(std::max(reserved_, kKeptBytes / TimerQueue::kBytesPerTimer));
+}
+
+void Loop::turn_with_hooks(bool block) {
+  look(rewind() && block && !hooks_.any(Hook::When::idle));
+  hooks_.run(Hook::When::after_wait);
+  if (anything_active()) {
+    run_active();
+  } else if (!attention_.test(kStops)) {
+    stats_.callbacks[kPriorities - 1] += hooks_.run(Hook::When::idle);
+    // While there is such a hook look() did not wait.
+    if (block && options_.time != nullptr && hooks_.any(Hook::When::idle) && !anything_active() &&
+        !attention_.test(kWants)) {
+      const TimePoint next = next_on_source(options_.time->now());
+      if (next != TimePoint::max()) static_cast<void>(options_.time->skip_to(next));
+    }
+  }
+}
+
+// One iteration, without hooks.
+inline void Loop::turn(bool block) {
+  const bool nothing_active = rewind();
+  ask(block && nothing_active);
+  if (Node* const only = nothing_active ? take_only() : nullptr; only != nullptr) {
+    run_only(*only);
+  } else {
+    collect();
+    run_active();
+  }
+}
+
+void Loop::look(bool block) {
+  ask(block);
+  collect();
+}
+
+// Asks the kernel. Requires: nothing is active if it is to wait.
+inline void Loop::ask(bool block) {
+  if (!is_ours()) [[unlikely]] {
+    if (const std::error_code error = restart_after_fork()) {
+      throw std::system_error(error, "event::Base::after_fork");
+    }
+  }
+  ++stats_.iterations;
+  time_known_ = false;
+  if (const int error = table_.flush(); error != 0) [[unlikely]] {
+    fail_to_flush(error);
+  }
+  // The last batch is left over if memory for an active queue ran out on the way.
+  if (!batch_.taken()) return;
+  if (monotonic_) [[likely]] {
+    wait_in_kernel(next_timer(), block);
+  } else {
+    wait_otherwise(block);
+  }
+}
+
+// The node that the kernel's answer is for, if there is just one and nothing else is to be looked
+// at: then it need not queue. A server that is not busy has a single event in each answer, and a
+// turn of its loop is a third shorter so.
+inline Node* Loop::take_only() noexcept {
+  constexpr std::uint32_t kElse = Attention::kSignalled | Attention::kPosted | Attention::kStopNow;
+  if (batch_.size() != 1 || batch_.expired || !monotonic_ || timing_ != nullptr ||
+      attention_.test(kElse)) {
+    return nullptr;
+  }
+  const ReadyEvent& ready = *batch_.ready();
+  Node* const node = table_.only_one_on(ready);
+  if (node == nullptr) return nullptr;
+  const Events what = ready.what(node->events) & node->events;
+  if (!any(what)) return nullptr;
+  batch_.take_all();
+  node->fired = static_cast<std::uint8_t>(what);
+  return node;
+}
+
+// Makes active what is ready, due or posted.
+void Loop::collect() {
+  try {
+    if (!batch_.taken()) collect_ready();
+    if (batch_.expired && !timers_.empty()) collect_due();
+    if (!monotonic_ && alarms_ != nullptr) collect_alarms();
+    if (attention_.test(Attention::kSignalled | Attention::kPosted)) collect_asked();
+  } catch (const std::bad_alloc&) {
+    // An active queue is full and cannot grow. What it holds runs now, and the rest is taken by the
+    // next iteration: then nothing is lost, and there is nothing to report.
+    if (!anything_active()) throw;
+  }
+}
+
+void Loop::wait_otherwise(bool block) {
+  if (options_.time != nullptr) {
+    wait_on_source(block);
+  } else if (boottime_ != nullptr) {
+    wait_on_boottime(block);
+  } else {
+    wait_in_kernel(std::min(next_timer(), wake_for_alarm()), block);
+  }
+}
+
+TimePoint Loop::next_timer() const noexcept {
+  return timers_.empty() ? TimePoint::max() : later(timers_.next(), options_.slack);
+}
+
+// The same, where a deadline that was moved later counts as it is now. Cost: O(log n) for each such
+// deadline that the queue still had in its old place.
+TimePoint Loop::next_timer_exactly() noexcept {
+  static_cast<void>(timers_.due(TimePoint::max()));
+  return next_timer();
+}
+
+// What a source of time is to be moved to, timers and alarms alike.
+TimePoint Loop::next_on_source(TimePoint time) noexcept {
+  const TimePoint next = next_timer_exactly();
+  return alarms_ != nullptr ? std::min(next, later(time, until_alarm())) : next;
+}
+
+void Loop::fail_to_flush(int error) {
+  if (error == EBADF) fail_to_wait(error);
+  throw std::system_error(error, std::system_category(), "changing what the kernel watches");
+}
+
+void Loop::fail_to_wait(int error) {
+  error = poller_->give_up(error);
+  const char* const what =
+      error == EMFILE  ? "waiting for events: RLIMIT_NOFILE is less than what is watched"
+      : error == EBADF ? "waiting for events: a descriptor of the base's own was closed"
+                       : "waiting for events";
+  if (error == EBADF) wakeup_.give_up();
+  throw std::system_error(error, std::system_category(), what);
+}
+
+// The kernel's clock is not the base's: it is asked first, and then the source moves the time, or
+// the wait is as long as is left by the source.
+void Loop::wait_on_source(bool block) {
+  const TimePoint time = options_.time->now();
+  const TimePoint next = next_on_source(time);
+  const bool deadline = next != TimePoint::max();
+  wait_in_kernel(TimePoint::max(), block && !deadline);
+  if (block && deadline && next > time && batch_.size() == 0 && !attention_.test(kWants) &&
+      !options_.time->skip_to(next)) {
+    Duration left = options_.time->sleep_until(next);
+    const bool passes = left != Duration::max();
+    if (passes && alarms_ != nullptr) left = std::min(left, kLookAtClock);
+    if (left > Duration::zero()) {
+      wait_in_kernel(passes ? later(std::chrono::steady_clock::now(), left) : TimePoint::max(),
+                     true);
+    }
+  }
+  batch_.expired = true;
+  // Callbacks may move a source: this is the iteration's time before they do.
+  time_ = options_.time->now();
+  time_known_ = true;
+}
+
+inline void Loop::collect_ready() {
+  batch_.take([this](const ReadyEvent& ready) {
+    if constexpr (kSourcesAreReported) {
+      if (ready.is_of_source()) return collect_source(ready);
+    }
+    table_.report(ready, [this](Node& node, Events what) { make_active(node, what); });
+  });
+}
+
+// What the backend watches itself. Where it does not, descriptors have on_wakeup() and
+// on_blocked_signals() called, and a Child is an event as any other.
+void Loop::collect_source(const ReadyEvent& report) {
+  switch (report.source()) {
+    case Source::wakeup:
+      ++stats_.wakeups;
+      break;
+    case Source::signal:
+      signals_.take_pending();
+      break;
+    case Source::process:
+      processes_.for_each_on(report.ident(),
+                             [this](Node& node) { make_active(node, Events::signal); });
+      break;
+  }
+}
+
+void Loop::collect_due() {
+  const TimePoint now = iteration_time();
+  while (Node* const node = timers_.due(now)) {
+    make_active(*node, Events::timeout);
+    count_late(timers_.next(), now);
+    if (!any(node->events & Events::persist)) {
+      timers_.remove(*node);
+    } else if (is_ticker(*node) && node->timeout > Duration::zero()) {
+      tick(*node);
+    } else {
+      timers_.pop(*node);
+    }
+  }
+}
+
+void Loop::count_late(TimePoint due, TimePoint now) noexcept {
+  ++stats_.timers;
+  ++stats_.lag[Stats::lag_place(between(due, now))];
+}
+
+// Gives a ticker that is due its next deadline: on its schedule, and not in the past.
+void Loop::tick(Node& node) noexcept {
+  TimePoint next = later(timers_.next(), node.timeout);
+  std::uint64_t skipped = 0;
+  if (next <= time_) {
+    // Unsigned: a first deadline may be further back than a Duration reaches.
+    const auto period = static_cast<std::uint64_t>(node.timeout.count());
+    const auto behind = static_cast<std::uint64_t>(time_.time_since_epoch().count()) -
+                        static_cast<std::uint64_t>(next.time_since_epoch().count());
+    skipped = behind / period + 1;
+    next = later(time_ - Duration(behind % period), node.timeout);
+  }
+  timers_.move_first(node, next);
+  if (node.ops->add_missed == nullptr) return;
+  const auto fired = static_cast<Events>(node.fired);
+  node.fired = static_cast<std::uint8_t>(fired | Node::kTicked);
+  node.ops->add_missed(node, skipped, any(fired & Node::kTicked));
+}
+
+void Loop::collect_asked() {
+  if (attention_.test(Attention::kSignalled)) collect_signals();
+  if (attention_.test(Attention::kPosted)) collect_posted();
+}
+
+void Loop::collect_signals() {
+  signals_.collect([this](Node& node) {
+    make_active(node, Events::signal);
+    ++stats_.signals;
+  });
+}
+
+void Loop::collect_posted() {
+  // Before the queue is taken: a post that comes in between asks again.
+  attention_.clear(Attention::kPosted);
+  try {
+    posts_.take([this](Priority p) { queue(p).reserve(1); },
+                [this](Priority p, std::size_t count) {
+                  queue(p).push_posted(count);
+                  stats_.posts += count;
+                });
+  } catch (...) {
+    attention_.set(Attention::kPosted);
+    throw;
+  }
+}
+
+void Loop::stop(std::uint32_t how) noexcept {
+  stopping_.fetch_add(1, std::memory_order_relaxed);
+  if (attention_.set(how)) wakeup_.wake();
+  stopping_.fetch_sub(1, std::memory_order_release);
+}
+
+void Loop::post(Task&& task, Priority priority) {
+  posts_.push(std::move(task), Node::valid(priority), [this](std::size_t level) {
+    if (attention_.set(Attention::posted(level))) wakeup_.wake();
+  });
+}
+
+TimePoint Loop::other_time() const noexcept {
+  return options_.time != nullptr ? options_.time->now() : boot_time();
+}
+
+void Loop::read_time() const noexcept {
+  time_ = real_time();
+  time_known_ = true;
+}
+
+TimePoint Loop::now() const noexcept { return running_ ? iteration_time() : real_time(); }
+
+}  // namespace event_cpp::detail

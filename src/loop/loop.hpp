@@ -1,0 +1,389 @@
+// The loop: from the kernel's answer to the callback.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <iosfwd>
+#include <memory>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#include "base/outcome.hpp"
+#include "event/detail/callable.hpp"
+#include "event/detail/node.hpp"
+#include "event/error.hpp"
+#include "event/options.hpp"
+#include "event/stats.hpp"
+#include "loop/active_queue.hpp"
+#include "loop/alarm_queue.hpp"
+#include "loop/attention.hpp"
+#include "loop/fd_table.hpp"
+#include "loop/hook_lists.hpp"
+#include "loop/post_queue.hpp"
+#include "loop/processes.hpp"
+#include "loop/signals.hpp"
+#include "loop/timer_queue.hpp"
+#include "loop/waker.hpp"
+#include "poller/poller.hpp"
+#include "sys/fork_count.hpp"
+
+namespace event_cpp {
+class Base;
+}  // namespace event_cpp
+
+namespace event_cpp::detail {
+
+// What a base does. Its public face, Base and Event, says what each call promises.
+//
+// One iteration: look() asks the kernel and makes active what is ready, due or posted; no user code
+// runs there, so nothing that is looked at can go away. Then run_level() runs the callbacks. What
+// is all alone in the kernel's answer is run by turn() at once.
+class Loop {
+ public:
+  Loop(Base& base, const Options& options);
+  ~Loop();  // requires: close()
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+
+  // loop.cpp: running
+  std::size_t run(RunMode mode);
+  bool running() const noexcept { return running_; }
+  void stop(std::uint32_t how) noexcept;
+  void post(Task&& task, Priority priority);
+
+  // Before the destructor: lets go of every event, and from then on nothing can be attached,
+  // activated or run. Posting still works, for drop(): destroys what users gave, and returns
+  // whether there was anything. Their destructors may call whatever the base has.
+  void close() noexcept;
+  bool drop() noexcept;
+  bool closing() const noexcept { return closing_; }
+
+  // For running inside another loop.
+  int fd() noexcept;
+  std::optional<Duration> next_timeout() noexcept;
+
+  // fork.cpp
+  std::error_code after_fork() noexcept;
+
+  // observe.cpp: what can be seen of it
+  Stats stats() const noexcept;
+  std::error_code on_slow(Duration budget, std::shared_ptr<SlowReport> report);
+  void dump(std::ostream& out);
+
+  // watch.cpp: what events ask for
+  Outcome attach(Node& node, Duration first, Duration timeout) noexcept;
+  Outcome attach_to(Node& node, int fd, Events events, Duration timeout) noexcept;
+  Outcome attach_at(Node& node, TimePoint deadline) noexcept;
+  Outcome attach_ticker_at(Node& node, TimePoint first, Duration period) noexcept;
+  bool detach(Node& node) noexcept;  // requires: node.in_use(), and no alarm
+  Outcome rearm(Node& node, Duration timeout) noexcept;
+  Outcome rearm_at(Node& node, TimePoint deadline) noexcept;
+  Outcome assign(Node& node, int fd, Events events) noexcept;
+  Outcome modify(Node& node, Events events) noexcept;
+  void release(Node& node) noexcept;
+  void activate(Node& node, Events fired) noexcept;
+  void set_keeps_alive(Node& node, bool on) noexcept;
+  void set_priority(Node& node, Priority priority) noexcept;
+  std::optional<TimePoint> deadline(const Node& node) const noexcept;
+  void reserve(std::size_t descriptors, std::size_t timers);
+
+  // alarms.cpp
+  Outcome attach_alarm(Node& node, WallTime when) noexcept;
+  bool detach_alarm(Node& node) noexcept {
+    assert_thread();
+    return detach_slowly(node);
+  }
+
+  Hooks& hooks() noexcept {
+    assert_thread();
+    return hooks_;
+  }
+  Base& base() const noexcept { return base_; }
+
+  // For the callback that is running, of an event of this priority: nothing of a user's ran.
+  void uncount_callback(Priority priority = Priority::high) noexcept {
+    --stats_.callbacks[static_cast<std::size_t>(priority)];
+  }
+  TimePoint now() const noexcept;
+  std::size_t size() const noexcept;
+  Backend backend() const noexcept { return poller_->kind(); }
+
+ private:
+  static constexpr std::size_t kPriorities = 3;
+
+  // Memory that a burst took is given back every so many iterations, and when dispatch() returns:
+  // rarely enough that a load which needs it all the time does not notice. So much is kept in any
+  // case, of each table.
+  static constexpr std::uint64_t kGiveBackEvery = 64;
+  static constexpr std::size_t kKeptBytes = 256 * 1024;
+
+  // How often a clock is looked at while it is waited for, if nothing tells of its changes.
+  static constexpr Duration kLookAtClock = std::chrono::seconds(1);
+
+  static const NodeOps kWakeupOps;
+  static const NodeOps kBlockedSignalsOps;
+  static const NodeOps kClockOps;
+
+  // How callbacks are timed, while they are.
+  struct Timing {
+    Duration budget = Duration::max();
+    std::shared_ptr<SlowReport> report;
+    CallbackTime longest;
+    TimePoint mark;  // when the last callback ended
+  };
+
+  // loop.cpp: steps of run()
+  class Running;
+  bool alive() const noexcept;
+  bool anything_active() const noexcept;
+  void rest() noexcept;
+  void turn(bool block);
+  void turn_with_hooks(bool block);
+  [[gnu::cold, gnu::noinline]] void give_back_memory() noexcept;
+  void look(bool block);
+  void ask(bool block);
+  Node* take_only() noexcept;
+  void collect();
+  void wait_otherwise(bool block);
+  TimePoint next_timer() const noexcept;
+  TimePoint next_timer_exactly() noexcept;
+  TimePoint next_on_source(TimePoint time) noexcept;
+  void wait_on_source(bool block);
+  [[noreturn, gnu::cold, gnu::noinline]] void fail_to_wait(int error);
+  [[noreturn, gnu::cold, gnu::noinline]] void fail_to_flush(int error);
+  void collect_ready();
+  void collect_source(const ReadyEvent& report);
+  void collect_due();
+  void collect_asked();
+  void collect_signals();
+  void collect_posted();
+  void count_late(TimePoint due, TimePoint now) noexcept;
+  void tick(Node& node) noexcept;
+
+  // dispatch.cpp: steps of run()
+  void run_active();
+  void run_only(Node& node);
+  void run_levels(std::uint32_t high, std::uint32_t middle, std::uint32_t low);
+  void run_level(std::size_t level, std::uint32_t slots);
+  void run_in_slices(std::size_t level, std::uint32_t slots);
+  bool run_slice(std::size_t level, std::uint32_t slots);
+  bool run_slice_timed(std::size_t level, std::uint32_t slots);
+  std::uint32_t run_posted(std::size_t level, std::uint32_t most);
+  void fire(Node& node);
+  void restart_timeout(Node& node) noexcept;
+  void restart_timeout_slowly(Node& node) noexcept;
+  void end_one_shot(Node& node) noexcept;
+  void look_above(std::size_t level);
+
+  // What the loop's own events do.
+  static void on_wakeup(Node& node, Events fired);
+  static void on_blocked_signals(Node& node, Events fired);
+  static void on_clock(Node& node, Events fired);
+
+  // alarms.cpp: steps of look()
+  WallTime wall_time() const noexcept;
+  int watch_clock(ClockWatch& watch, TimerFd::Of clock) noexcept;
+  int watch_wall(Alarms& alarms) noexcept;
+  Duration until_alarm() const noexcept;
+  TimePoint wake_for_alarm() noexcept;
+  void wait_on_boottime(bool block);
+  void collect_alarms();
+
+  // loop.cpp: a step of close()
+  void let_go_of_all() noexcept;
+
+  // fork.cpp
+  bool is_ours() const noexcept { return !forked_since(forks_); }
+  Outcome have_own_kernel() noexcept {
+    if (is_ours()) [[likely]]
+      return {};
+    return Outcome::of_errno(restart_after_fork().value());
+  }
+  int register_internal(Node& node, int fd) noexcept;
+  int reopen_internals() noexcept;
+  void detach_after_fork() noexcept;
+  void forget_other_threads() noexcept;
+  std::error_code restart_after_fork() noexcept;
+
+  // observe.cpp: steps of run() and dump()
+  CallbackTime begin_timed(const Node* node, Priority priority) const noexcept;
+  void end_timed(CallbackTime& measured);
+  std::string describe(const Node& node) const;
+  void list_timed(const TimerQueue& queue, std::vector<const Node*>& nodes) const;
+
+  // watch.cpp: steps of the calls above
+  Outcome attach_timer(Node& node, TimePoint deadline, Duration timeout) noexcept;
+  Outcome attach_overdue(Node& node, Duration first, Duration timeout) noexcept;
+  Outcome attach_at_slowly(Node& node, TimePoint deadline, Duration timeout) noexcept;
+  static Duration timeout_after_deadline(const Node& node) noexcept;
+  Outcome attach_watch(Node& node, bool timed, TimePoint deadline, Duration timeout) noexcept;
+  Errc check_watch(const Node& node) const noexcept;
+  void begin_watch(Node& node, Duration timeout) noexcept;
+  Outcome move_deadline(Node& node, TimePoint deadline, Duration timeout) noexcept;
+  Outcome modify_attached(Node& node) noexcept;
+  void assert_same_file(const Node& node) noexcept;
+  void call_off_timeout(Node& node) noexcept;
+  void call_off(Node& node, Events reasons) noexcept;
+  int add_signal(Node& node) noexcept;
+  void remove_signal(Node& node) noexcept;
+  int watch_blocked_signals() noexcept;
+  bool detach_slowly(Node& node) noexcept;
+  void forget_active(Node& node) noexcept;
+
+  TimePoint real_time() const noexcept {
+    if (options_.time == nullptr && boottime_ == nullptr) [[likely]]
+      return std::chrono::steady_clock::now();
+    return other_time();
+  }
+  TimePoint other_time() const noexcept;
+  // Read when it is first asked for: an iteration that needs no time does not pay for it.
+  TimePoint iteration_time() const noexcept {
+    if (!time_known_) [[unlikely]]
+      read_time();
+    return time_;
+  }
+  void read_time() const noexcept;
+
+  void assert_thread() const noexcept {
+    assert((!running_ || thread_ == std::this_thread::get_id()) &&
+           "a base and its events belong to the thread that runs it");
+  }
+
+  // Requires: `by` is not negative; a sum that is too late is TimePoint::max().
+  static TimePoint later(TimePoint from, Duration by) noexcept {
+    Duration::rep sum = 0;
+    const bool too_late = __builtin_add_overflow(from.time_since_epoch().count(), by.count(), &sum);
+    return too_late ? TimePoint::max() : TimePoint(Duration(sum));
+  }
+
+  // Zero if `to` is not after `from`; the wall clock may be before 1970, and then the difference
+  // too much for a number.
+  static Duration between(TimePoint from, TimePoint to) noexcept {
+    if (to <= from) return Duration::zero();
+    Duration::rep time = 0;
+    const bool too_much = __builtin_sub_overflow(to.time_since_epoch().count(),
+                                                 from.time_since_epoch().count(), &time);
+    return too_much ? Duration::max() : Duration(time);
+  }
+
+  // Errors: throws std::system_error.
+  void wait_in_kernel(TimePoint deadline, bool block) {
+    ++stats_.waits;
+    block = block && attention_.fall_asleep();
+    const int error = poller_->wait(deadline, block, batch_);
+    if (block) attention_.wake_up();
+    if (error != 0) [[unlikely]]
+      fail_to_wait(error);
+  }
+
+  // Errors: throws std::bad_alloc, and nothing changes.
+  void make_active(Node& node, Events fired) {
+    if (node.active == Node::kNowhere) [[likely]]
+      queue(node.priority).push(node);
+    node.fired = static_cast<std::uint8_t>(static_cast<Events>(node.fired) | fired);
+  }
+
+  void count_attached(const Node& node, bool attached) noexcept {
+    const std::size_t change = attached ? 1 : static_cast<std::size_t>(-1);
+    attached_[static_cast<std::size_t>(node.priority)] += change;
+    if (node.keeps_alive) keeping_alive_ += change;
+  }
+
+  // Of an event that has more than a time.
+  static constexpr Events kBesideTime = FdTable::kConditions | Events::signal;
+
+  // Detached, as far as the timers and the counts go; the descriptor's registration is remembered.
+  void end_watch(Node& node) noexcept {
+    node.attached = false;
+    count_attached(node, false);
+    if (node.timer_form != TimerForm::none) timers_of(node).remove(node);
+    if (any(node.events & Events::signal)) remove_signal(node);
+    if (node.linked || node.stale) table_.fired(node);
+  }
+  // The same, shorter, where it has nothing of that.
+  void end_timer(Node& node) noexcept {
+    count_attached(node, false);
+    node.attached = false;
+    timers_.remove(node);
+  }
+
+  // The active queues begin at the front again: not while a batch runs, which counts their slots.
+  // Returns whether nothing is active.
+  bool rewind() noexcept {
+    if ((active_[0].end() | active_[1].end() | active_[2].end()) == 0) [[likely]]
+      return true;
+    bool nothing_active = true;
+    for (ActiveQueue& queue : active_) {
+      if (!queue.rewind()) nothing_active = false;
+    }
+    return nothing_active;
+  }
+
+  ActiveQueue& queue(Priority priority) noexcept {
+    return active_[static_cast<std::size_t>(priority)];
+  }
+
+  static bool is_ticker(const Node& node) noexcept {
+    return any(node.events & Events::persist) &&
+           !any(node.events & (FdTable::kConditions | Events::signal));
+  }
+
+  TimerQueue& timers_of(const Node& node) noexcept {
+    return node.kind() == NodeKind::alarm ? alarms_->queue : timers_;
+  }
+  const TimerQueue& timers_of(const Node& node) const noexcept {
+    return node.kind() == NodeKind::alarm ? alarms_->queue : timers_;
+  }
+
+  std::uint64_t callbacks() const noexcept {
+    return stats_.callbacks[0] + stats_.callbacks[1] + stats_.callbacks[2];
+  }
+
+  Base& base_;
+  const Options options_;
+  const std::unique_ptr<Poller> poller_;
+  const Events supported_;
+  ReadyBatch batch_;
+  FdTable table_;
+  TimerQueue timers_;
+  std::array<ActiveQueue, kPriorities> active_;
+
+  std::array<std::size_t, kPriorities> attached_{};  // events, by priority
+  std::size_t keeping_alive_ = 0;                    // how many of them keep dispatch() running
+  std::size_t reserved_ = 0;                         // the most that reserve() was asked for
+  std::size_t until_look_ = 0;  // callbacks below the highest priority before the next one
+  bool running_ = false;
+  bool closing_ = false;             // and then running_ too, so that nobody can run it
+  bool embedded_ = false;            // somebody waits for fd() while nobody runs this
+  bool monotonic_;                   // no other clock is waited for than the kernel's monotonic one
+  mutable bool time_known_ = false;  // time_ is this iteration's
+  mutable TimePoint time_{};
+  std::thread::id thread_;  // that runs it
+  std::uint32_t forks_;     // as counted when the kernel side was made
+
+  // Counted as they come: the rest of Stats is put together when it is asked for.
+  Stats stats_;
+  std::unique_ptr<Timing> timing_;  // none: callbacks are not timed
+
+  Hooks hooks_;
+  std::unique_ptr<Alarms> alarms_;        // once there was one
+  std::unique_ptr<ClockWatch> boottime_;  // none: timeouts count by another clock
+
+  // Shared with other threads and signal handlers.
+  Attention attention_;
+  std::atomic<std::uint32_t> stopping_{0};  // stop() calls that are under way
+  Waker wakeup_;
+  Node wakeup_node_;
+  Signals signals_;
+  Node blocked_signals_node_;
+  Processes processes_;
+  PostQueue posts_;  // its destructor waits for posters, which use what is above
+};
+
+}  // namespace event_cpp::detail
