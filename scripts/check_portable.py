@@ -61,8 +61,8 @@ def main():
     platform = platform_of(system)
     faults = []
     if len(sys.argv) > 2:
-        chosen = [ROOT / "src" / "backend" / f"{name}.cpp"
-                  for name in [*platform.backends, *platform.parts]]
+        chosen = [ROOT / "src" / f"{name}.cpp" for name in platform.parts]
+        chosen += [ROOT / "src" / "poller" / f"{name}.cpp" for name in platform.backends]
     else:
         faults = list(wrong_includes())
         chosen = shared()
