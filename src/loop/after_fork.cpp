@@ -13,9 +13,8 @@ void Loop::detach_after_fork() noexcept {
 
 // Those that were in stop() or post() do not exist here.
 void Loop::forget_other_threads() noexcept {
-  stopping_.store(0, std::memory_order_relaxed);
-  attention_.wake_up();
-  posts_.after_fork([this](std::size_t level) { attention_.set(Attention::posted(level)); });
+  waker_.forget_other_threads();
+  posts_.after_fork([this](std::size_t level) { attention().set(Attention::posted(level)); });
 }
 
 // What after_fork() would have done. A debug build says who forgot it.
@@ -48,8 +47,8 @@ int Loop::reopen_internals() noexcept {
     if (node->linked) table_.forget(*node);
   }
   int error = poller_->reinit();
-  if (error == 0) error = wakeup_.reopen();
-  if (error == 0) error = register_internal(wakeup_node_, wakeup_.fd());
+  if (error == 0) error = waker_.reopen();
+  if (error == 0) error = register_internal(wakeup_node_, waker_.fd());
   if (error == 0 && !signals_.empty()) error = watch_blocked_signals();
   if (error == 0) {
     error = processes_.watch_again([this](Node& node) { activate(node, Events::signal); });

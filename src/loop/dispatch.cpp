@@ -56,7 +56,7 @@ bool Loop::run_slice(std::size_t level, std::uint32_t slots) {
   ActiveQueue& active = active_[level];
   std::uint64_t& callbacks = stats_.callbacks[level];
   for (; slots > 0; --slots) {
-    if (attention_.test(Attention::kStopNow)) return false;
+    if (attention().test(Attention::kStopNow)) return false;
     Node* const slot = active.pop();
     if (ActiveQueue::is_node(slot)) [[likely]] {
       ++callbacks;
@@ -100,7 +100,7 @@ std::uint32_t Loop::run_posted(std::size_t level, std::uint32_t most) {
     ++callbacks;
     ++ran;
     posts_.run(static_cast<Priority>(level));
-  } while (ran < most && !attention_.test(Attention::kStopNow) && active.pop_posted());
+  } while (ran < most && !attention().test(Attention::kStopNow) && active.pop_posted());
   return ran;
 }
 
@@ -109,8 +109,8 @@ std::uint32_t Loop::run_posted(std::size_t level, std::uint32_t most) {
 void Loop::look_above(std::size_t level) {
   std::size_t above = 0;
   for (std::size_t i = 0; i < level; ++i) above += attached_[i];
-  const bool posted = attention_.test(Attention::posted_above(level));
-  if ((above > 0 || posted) && !attention_.test(Attention::kStops)) {
+  const bool posted = attention().test(Attention::posted_above(level));
+  if ((above > 0 || posted) && !attention().test(Attention::kStops)) {
     look(false);  // the queues do not begin at the front again: their slots are counted
     run_levels(active_[0].slots(), level > 1 ? active_[1].slots() : 0, 0);
   }

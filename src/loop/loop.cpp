@@ -28,17 +28,17 @@ Loop::Loop(Base& base, const Options& options)
       supported_(poller_->supported()),
       batch_(poller_->kernel_entry()),
       table_(*poller_),
-      wakeup_(*poller_),
-      wakeup_node_(&kWakeupOps, this, wakeup_.fd(),
+      waker_(*poller_),
+      wakeup_node_(&kWakeupOps, this, waker_.fd(),
                    Events::read | Events::persist | (supported_ & Events::edge), Priority::high),
-      signals_(attention_, wakeup_, *poller_),
+      signals_(waker_, *poller_),
       blocked_signals_node_(&kBlockedSignalsOps, this, -1, Events::read | Events::persist,
                             Priority::high),
       processes_(*poller_) {
   monotonic_ = options_.time == nullptr && options_.clock != Clock::boottime;
   count_forks();
   forks_ = fork_count();
-  if (const int error = register_internal(wakeup_node_, wakeup_.fd()); error != 0) {
+  if (const int error = register_internal(wakeup_node_, waker_.fd()); error != 0) {
     throw std::system_error(error, std::system_category(), "wake-up");
   }
   if (options_.timing) timing_ = std::make_unique<Timing>();
@@ -48,11 +48,6 @@ Loop::Loop(Base& base, const Options& options)
     if (error == ENOTSUP) throw std::system_error(Errc::unsupported, "Clock::boottime");
     if (error != 0) throw std::system_error(error, std::system_category(), "Clock::boottime");
   }
-}
-
-Loop::~Loop() {
-  // A stop() that ended the last dispatch() may still be on its way out in another thread.
-  while (stopping_.load(std::memory_order_acquire) != 0) std::this_thread::yield();
 }
 
 void Loop::close() noexcept {
@@ -101,7 +96,7 @@ void Loop::on_wakeup(Node& node, Events) {
   Loop& loop = *node.loop;
   loop.uncount_callback();
   ++loop.stats_.wakeups;
-  if (!any(node.events & Events::edge)) loop.wakeup_.drain();
+  if (!any(node.events & Events::edge)) loop.waker_.drain();
 }
 
 void Loop::on_blocked_signals(Node& node, Events) {
@@ -116,13 +111,13 @@ class Loop::Running {
     loop.running_ = true;
     loop.thread_ = std::this_thread::get_id();
     loop.time_known_ = false;
-    if (loop.embedded_) loop.attention_.wake_up();
+    if (loop.embedded_) loop.attention().wake_up();
   }
   ~Running() {
     loop_.running_ = false;
     // A thread that was cancelled in its wait leaves the loop asleep.
-    if (loop_.attention_.is_asleep()) [[unlikely]]
-      loop_.attention_.wake_up();
+    if (loop_.attention().is_asleep()) [[unlikely]]
+      loop_.attention().wake_up();
     if (loop_.embedded_) loop_.rest();
   }
   Running(const Running&) = delete;
@@ -142,9 +137,9 @@ std::size_t Loop::run(RunMode mode) {
   const bool once = any(mode & RunMode::once);
 
   // After a stop that came before this call, only what an earlier call left active is run.
-  if (attention_.test(kStops)) run_active();
+  if (attention().test(kStops)) run_active();
   const auto goes_on = [&] { return keep_alive || nonblock || alive(); };
-  while (!attention_.test(kStops) && goes_on()) {
+  while (!attention().test(kStops) && goes_on()) {
     if (stats_.iterations % kGiveBackEvery == 0) [[unlikely]]
       give_back_memory();
     if (hooks_.empty()) {
@@ -158,15 +153,15 @@ std::size_t Loop::run(RunMode mode) {
     const bool ran = callbacks() != before;
     if (once && ran) break;
     // A look that has only learned of signals that were blocked is not what the caller waits for.
-    if (nonblock && (ran || !attention_.test(Attention::kSignalled))) break;
+    if (nonblock && (ran || !attention().test(Attention::kSignalled))) break;
   }
-  if (attention_.test(kStops)) attention_.clear(kStops);
+  if (attention().test(kStops)) attention().clear(kStops);
   if (mode == RunMode::forever) give_back_memory();
   return static_cast<std::size_t>(callbacks() - before);
 }
 
 bool Loop::alive() const noexcept {
-  return keeping_alive_ > 0 || attention_.test(Attention::kPosted) || anything_active() ||
+  return keeping_alive_ > 0 || attention().test(Attention::kPosted) || anything_active() ||
          hooks_.any(Hook::When::idle);
 }
 
@@ -182,7 +177,7 @@ void Loop::rest() noexcept {
   if (boottime_ != nullptr) static_cast<void>(boottime_->wake_at(next_timer()));
   poller_->refresh_fd();
   const bool busy = anything_active() || !batch_.taken() || poller_->has_always_ready();
-  if (busy || !attention_.fall_asleep()) wakeup_.wake();
+  if (busy || !attention().fall_asleep()) waker_.wake();
 }
 
 int Loop::fd() noexcept {
@@ -198,7 +193,7 @@ int Loop::fd() noexcept {
 }
 
 std::optional<Duration> Loop::next_timeout() noexcept {
-  if (anything_active() || !batch_.taken() || attention_.test(kWants) ||
+  if (anything_active() || !batch_.taken() || attention().test(kWants) ||
       hooks_.any(Hook::When::idle) || poller_->has_always_ready()) {
     return Duration::zero();
   }
@@ -226,11 +221,11 @@ void Loop::turn_with_hooks(bool block) {
   hooks_.run(Hook::When::after_wait);
   if (anything_active()) {
     run_active();
-  } else if (!attention_.test(kStops)) {
+  } else if (!attention().test(kStops)) {
     stats_.callbacks[kPriorities - 1] += hooks_.run(Hook::When::idle);
     // While there is such a hook look() did not wait.
     if (block && options_.time != nullptr && hooks_.any(Hook::When::idle) && !anything_active() &&
-        !attention_.test(kWants)) {
+        !attention().test(kWants)) {
       const TimePoint next = next_on_source(options_.time->now());
       if (next != TimePoint::max()) static_cast<void>(options_.time->skip_to(next));
     }
@@ -281,7 +276,7 @@ inline void Loop::ask(bool block) {
 inline Node* Loop::take_only() noexcept {
   constexpr std::uint32_t kElse = Attention::kSignalled | Attention::kPosted | Attention::kStopNow;
   if (batch_.size() != 1 || batch_.expired || !monotonic_ || timing_ != nullptr ||
-      attention_.test(kElse)) {
+      attention().test(kElse)) {
     return nullptr;
   }
   const ReadyEvent& ready = *batch_.ready();
@@ -300,7 +295,7 @@ void Loop::collect() {
     if (!batch_.taken()) collect_ready();
     if (batch_.expired && !timers_.empty()) collect_due();
     if (!monotonic_ && alarms_ != nullptr) collect_alarms();
-    if (attention_.test(Attention::kSignalled | Attention::kPosted)) collect_asked();
+    if (attention().test(Attention::kSignalled | Attention::kPosted)) collect_asked();
   } catch (const std::bad_alloc&) {
     // An active queue is full and cannot grow. What it holds runs now, and the rest is taken by the
     // next iteration: then nothing is lost, and there is nothing to report.
@@ -346,7 +341,7 @@ void Loop::fail_to_wait(int error) {
       error == EMFILE  ? "waiting for events: RLIMIT_NOFILE is less than what is watched"
       : error == EBADF ? "waiting for events: a descriptor of the base's own was closed"
                        : "waiting for events";
-  if (error == EBADF) wakeup_.give_up();
+  if (error == EBADF) waker_.give_up();
   throw std::system_error(error, std::system_category(), what);
 }
 
@@ -357,7 +352,7 @@ void Loop::wait_on_source(bool block) {
   const TimePoint next = next_on_source(time);
   const bool deadline = next != TimePoint::max();
   wait_in_kernel(TimePoint::max(), block && !deadline);
-  if (block && deadline && next > time && batch_.size() == 0 && !attention_.test(kWants) &&
+  if (block && deadline && next > time && batch_.size() == 0 && !attention().test(kWants) &&
       !options_.time->skip_to(next)) {
     Duration left = options_.time->sleep_until(next);
     const bool passes = left != Duration::max();
@@ -439,8 +434,8 @@ void Loop::tick(Node& node) noexcept {
 }
 
 void Loop::collect_asked() {
-  if (attention_.test(Attention::kSignalled)) collect_signals();
-  if (attention_.test(Attention::kPosted)) collect_posted();
+  if (attention().test(Attention::kSignalled)) collect_signals();
+  if (attention().test(Attention::kPosted)) collect_posted();
 }
 
 void Loop::collect_signals() {
@@ -452,7 +447,7 @@ void Loop::collect_signals() {
 
 void Loop::collect_posted() {
   // Before the queue is taken: a post that comes in between asks again.
-  attention_.clear(Attention::kPosted);
+  attention().clear(Attention::kPosted);
   try {
     posts_.take([this](Priority p) { queue(p).reserve(1); },
                 [this](Priority p, std::size_t count) {
@@ -460,21 +455,14 @@ void Loop::collect_posted() {
                   stats_.posts += count;
                 });
   } catch (...) {
-    attention_.set(Attention::kPosted);
+    attention().set(Attention::kPosted);
     throw;
   }
 }
 
-void Loop::stop(std::uint32_t how) noexcept {
-  stopping_.fetch_add(1, std::memory_order_relaxed);
-  if (attention_.set(how)) wakeup_.wake();
-  stopping_.fetch_sub(1, std::memory_order_release);
-}
-
 void Loop::post(Task&& task, Priority priority) {
-  posts_.push(std::move(task), Node::valid(priority), [this](std::size_t level) {
-    if (attention_.set(Attention::posted(level))) wakeup_.wake();
-  });
+  posts_.push(std::move(task), Node::valid(priority),
+              [this](std::size_t level) { waker_.request(Attention::posted(level)); });
 }
 
 TimePoint Loop::other_time() const noexcept {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
@@ -47,14 +46,14 @@ namespace event_cpp::detail {
 class Loop {
  public:
   Loop(Base& base, const Options& options);
-  ~Loop();  // requires: close()
+  ~Loop() = default;  // requires: close()
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
 
   // loop.cpp: running
   std::size_t run(RunMode mode);
   bool running() const noexcept { return running_; }
-  void stop(std::uint32_t how) noexcept;
+  void stop(std::uint32_t how) noexcept { waker_.stop(how); }
   void post(Task&& task, Priority priority);
 
   // Before the destructor: lets go of every event, and from then on nothing can be attached,
@@ -250,6 +249,9 @@ class Loop {
   }
   void read_time() const noexcept;
 
+  Attention& attention() noexcept { return waker_.attention(); }
+  const Attention& attention() const noexcept { return waker_.attention(); }
+
   void assert_thread() const noexcept {
     assert((!running_ || thread_ == std::this_thread::get_id()) &&
            "a base and its events belong to the thread that runs it");
@@ -275,9 +277,9 @@ class Loop {
   // Errors: throws std::system_error.
   void wait_in_kernel(TimePoint deadline, bool block) {
     ++stats_.waits;
-    block = block && attention_.fall_asleep();
+    block = block && attention().fall_asleep();
     const int error = poller_->wait(deadline, block, batch_);
-    if (block) attention_.wake_up();
+    if (block) attention().wake_up();
     if (error != 0) [[unlikely]]
       fail_to_wait(error);
   }
@@ -376,9 +378,7 @@ class Loop {
   std::unique_ptr<ClockWatch> boottime_;  // none: timeouts count by another clock
 
   // Shared with other threads and signal handlers.
-  Attention attention_;
-  std::atomic<std::uint32_t> stopping_{0};  // stop() calls that are under way
-  Waker wakeup_;
+  Waker waker_;
   Node wakeup_node_;
   Signals signals_;
   Node blocked_signals_node_;

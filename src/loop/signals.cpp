@@ -15,9 +15,7 @@
 
 namespace event_cpp::detail {
 
-inline void Signals::wake_loop() noexcept {
-  if (attention_.set(Attention::kSignalled)) wakeup_.wake();
-}
+inline void Signals::wake_loop() noexcept { waker_.request(Attention::kSignalled); }
 
 [[gnu::always_inline]] inline bool Signals::note(int signo) noexcept {
   if (!is_interested_in(signo)) return false;
@@ -286,7 +284,7 @@ void Signals::after_fork() noexcept {
 
 void Signals::take_blocked() noexcept {
   // What a handler has noted was reported here as well, while it was pending.
-  if (!attention_.test(Attention::kSignalled)) take_pending();
+  if (!waker_.attention().test(Attention::kSignalled)) take_pending();
 }
 
 void Signals::take_pending() noexcept {

@@ -26,8 +26,7 @@ namespace event_cpp::detail {
 // Thread-safety: belongs to the loop's thread; what the handler calls, to any.
 class Signals {
  public:
-  Signals(Attention& attention, const Waker& wakeup, Poller& backend) noexcept
-      : attention_(attention), wakeup_(wakeup), blocked_(backend) {}
+  Signals(Waker& waker, Poller& poller) noexcept : waker_(waker), blocked_(poller) {}
   ~Signals();
   Signals(const Signals&) = delete;
   Signals& operator=(const Signals&) = delete;
@@ -120,7 +119,7 @@ class Signals {
   }
   // A signal that comes in between sets kSignalled again.
   Set take() noexcept {
-    attention_.clear(Attention::kSignalled);
+    waker_.attention().clear(Attention::kSignalled);
     const std::uint64_t low = came_[0].exchange(0);
     return {low, came_[1].exchange(0)};
   }
@@ -128,8 +127,7 @@ class Signals {
   void note(Set came) noexcept;
   void wake_loop() noexcept;
 
-  Attention& attention_;
-  const Waker& wakeup_;
+  Waker& waker_;
   std::vector<Node*> nodes_;  // in the order of attaching
   PendingSignals blocked_;
   AtomicSet interesting_{};  // signals with an event
