@@ -57,16 +57,10 @@ void Loop::on_clock(Node& node, Events) {
   watch.armed = TimePoint::max();
 }
 
-WallTime Loop::wall_time() const noexcept {
-  return options_.time != nullptr
-             ? options_.time->wall()
-             : std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now());
-}
-
 // By the wall clock as it is set now. Requires: alarms_ != nullptr.
 Duration Loop::until_alarm() const noexcept {
   if (alarms_->queue.empty()) return Duration::max();
-  return between(from_wall(wall_time()), alarms_->queue.next());
+  return between(from_wall(clock_.wall()), alarms_->queue.next());
 }
 
 // Has the kernel wake the loop for the first alarm. Returns when the loop must look by itself, on
@@ -74,7 +68,7 @@ Duration Loop::until_alarm() const noexcept {
 TimePoint Loop::wake_for_alarm() noexcept {
   if (alarms_->queue.empty()) return TimePoint::max();
   if (alarms_->node.linked && alarms_->wake_at(alarms_->queue.next())) return TimePoint::max();
-  return later(real_time(), std::min(until_alarm(), kLookAtClock));
+  return later(clock_.now(), std::min(until_alarm(), kLookAtClock));
 }
 
 void Loop::wait_on_boottime(bool block) {
@@ -96,7 +90,7 @@ void Loop::wait_on_boottime(bool block) {
 void Loop::collect_alarms() {
   TimerQueue& queue = alarms_->queue;
   if (queue.empty()) return;
-  const TimePoint now = from_wall(wall_time());
+  const TimePoint now = from_wall(clock_.wall());
   while (Node* const node = queue.due(now)) {
     make_active(*node, Events::timeout);
     count_late(queue.next(), now);

@@ -76,7 +76,7 @@ void Loop::run_only(Node& node) {
 }
 
 bool Loop::run_slice_timed(std::size_t level, std::uint32_t slots) {
-  timing_->mark = real_time();
+  timing_->mark = clock_.now();
   for (; slots > 0; --slots) {
     Node* const next = active_[level].first();
     if (next == ActiveQueue::hole()) {
@@ -120,8 +120,8 @@ void Loop::look_above(std::size_t level) {
 // Of a persistent event, before its callback runs.
 [[gnu::noinline]] void Loop::restart_timeout(Node& node) noexcept {
   const bool waits_for_more = any(node.events & (FdTable::kConditions | Events::signal));
-  if (waits_for_more && time_known_) [[likely]] {
-    if (timers_.postpone_extended(node, later(time_, node.timeout))) [[likely]]
+  if (waits_for_more && clock_.knows_iteration()) [[likely]] {
+    if (timers_.postpone_extended(node, later(clock_.iteration(), node.timeout))) [[likely]]
       return;
   }
   restart_timeout_slowly(node);
@@ -136,7 +136,7 @@ void Loop::restart_timeout_slowly(Node& node) noexcept {
     if (!timers_.deadline(node)) timers_.remove(node);  // it has come
     return;
   }
-  timers_.set(node, later(iteration_time(), std::max(node.timeout, Duration::zero())));
+  timers_.set(node, later(clock_.iteration(), std::max(node.timeout, Duration::zero())));
 }
 
 // Before its callback runs, which may attach it again.

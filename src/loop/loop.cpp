@@ -24,6 +24,7 @@ Options checked(Options options) noexcept {
 Loop::Loop(Base& base, const Options& options)
     : base_(base),
       options_(checked(options)),
+      clock_(options_),
       poller_(choose_poller(options.backend)),
       supported_(poller_->supported()),
       batch_(poller_->kernel_entry()),
@@ -35,14 +36,14 @@ Loop::Loop(Base& base, const Options& options)
       blocked_signals_node_(&kBlockedSignalsOps, this, -1, Events::read | Events::persist,
                             Priority::high),
       processes_(*poller_) {
-  monotonic_ = options_.time == nullptr && options_.clock != Clock::boottime;
+  monotonic_ = clock_.is_monotonic();
   count_forks();
   forks_ = fork_count();
   if (const int error = register_internal(wakeup_node_, waker_.fd()); error != 0) {
     throw std::system_error(error, std::system_category(), "wake-up");
   }
   if (options_.timing) timing_ = std::make_unique<Timing>();
-  if (options_.clock == Clock::boottime && options_.time == nullptr) {
+  if (clock_.is_boottime()) {
     boottime_ = std::make_unique<ClockWatch>(kClockOps, *this);
     const int error = watch_clock(*boottime_, TimerFd::Of::boottime);
     if (error == ENOTSUP) throw std::system_error(Errc::unsupported, "Clock::boottime");
@@ -110,7 +111,7 @@ class Loop::Running {
   explicit Running(Loop& loop) noexcept : loop_(loop) {
     loop.running_ = true;
     loop.thread_ = std::this_thread::get_id();
-    loop.time_known_ = false;
+    loop.clock_.begin_iteration();
     if (loop.embedded_) loop.attention().wake_up();
   }
   ~Running() {
@@ -197,7 +198,7 @@ std::optional<Duration> Loop::next_timeout() noexcept {
       hooks_.any(Hook::When::idle) || poller_->has_always_ready()) {
     return Duration::zero();
   }
-  Duration left = timers_.empty() ? Duration::max() : between(real_time(), next_timer_exactly());
+  Duration left = timers_.empty() ? Duration::max() : between(clock_.now(), next_timer_exactly());
   if (alarms_ != nullptr && !alarms_->queue.empty()) {
     left = std::min(left, until_alarm());
     if (!alarms_->node.linked || !alarms_->is_armed_for(alarms_->queue.next())) {
@@ -257,7 +258,7 @@ inline void Loop::ask(bool block) {
     }
   }
   ++stats_.iterations;
-  time_known_ = false;
+  clock_.begin_iteration();
   if (const int error = table_.flush(); error != 0) [[unlikely]] {
     fail_to_flush(error);
   }
@@ -363,9 +364,9 @@ void Loop::wait_on_source(bool block) {
     }
   }
   batch_.expired = true;
-  // Callbacks may move a source: this is the iteration's time before they do.
-  time_ = options_.time->now();
-  time_known_ = true;
+  // Callbacks may move a source: this is the iteration's time before they do, and after the wait.
+  clock_.begin_iteration();
+  static_cast<void>(clock_.iteration());
 }
 
 inline void Loop::collect_ready() {
@@ -395,7 +396,7 @@ void Loop::collect_source(const ReadyEvent& report) {
 }
 
 void Loop::collect_due() {
-  const TimePoint now = iteration_time();
+  const TimePoint now = clock_.iteration();
   while (Node* const node = timers_.due(now)) {
     make_active(*node, Events::timeout);
     count_late(timers_.next(), now);
@@ -416,15 +417,16 @@ void Loop::count_late(TimePoint due, TimePoint now) noexcept {
 
 // Gives a ticker that is due its next deadline: on its schedule, and not in the past.
 void Loop::tick(Node& node) noexcept {
+  const TimePoint now = clock_.iteration();
   TimePoint next = later(timers_.next(), node.timeout);
   std::uint64_t skipped = 0;
-  if (next <= time_) {
+  if (next <= now) {
     // Unsigned: a first deadline may be further back than a Duration reaches.
     const auto period = static_cast<std::uint64_t>(node.timeout.count());
-    const auto behind = static_cast<std::uint64_t>(time_.time_since_epoch().count()) -
+    const auto behind = static_cast<std::uint64_t>(now.time_since_epoch().count()) -
                         static_cast<std::uint64_t>(next.time_since_epoch().count());
     skipped = behind / period + 1;
-    next = later(time_ - Duration(behind % period), node.timeout);
+    next = later(now - Duration(behind % period), node.timeout);
   }
   timers_.move_first(node, next);
   if (node.ops->add_missed == nullptr) return;
@@ -464,16 +466,5 @@ void Loop::post(Task&& task, Priority priority) {
   posts_.push(std::move(task), Node::valid(priority),
               [this](std::size_t level) { waker_.request(Attention::posted(level)); });
 }
-
-TimePoint Loop::other_time() const noexcept {
-  return options_.time != nullptr ? options_.time->now() : boot_time();
-}
-
-void Loop::read_time() const noexcept {
-  time_ = real_time();
-  time_known_ = true;
-}
-
-TimePoint Loop::now() const noexcept { return running_ ? iteration_time() : real_time(); }
 
 }  // namespace event_cpp::detail

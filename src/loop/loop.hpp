@@ -22,6 +22,7 @@
 #include "loop/active_queue.hpp"
 #include "loop/alarm_queue.hpp"
 #include "loop/attention.hpp"
+#include "loop/clock.hpp"
 #include "loop/fd_table.hpp"
 #include "loop/hook_lists.hpp"
 #include "loop/post_queue.hpp"
@@ -109,7 +110,7 @@ class Loop {
   void uncount_callback(Priority priority = Priority::high) noexcept {
     --stats_.callbacks[static_cast<std::size_t>(priority)];
   }
-  TimePoint now() const noexcept;
+  TimePoint now() const noexcept { return running_ ? clock_.iteration() : clock_.now(); }
   std::size_t size() const noexcept;
   Backend backend() const noexcept { return poller_->kind(); }
 
@@ -186,7 +187,6 @@ class Loop {
   static void on_clock(Node& node, Events fired);
 
   // alarms.cpp: steps of look()
-  WallTime wall_time() const noexcept;
   int watch_clock(ClockWatch& watch, TimerFd::Of clock) noexcept;
   int watch_wall(Alarms& alarms) noexcept;
   Duration until_alarm() const noexcept;
@@ -235,43 +235,12 @@ class Loop {
   bool detach_slowly(Node& node) noexcept;
   void forget_active(Node& node) noexcept;
 
-  TimePoint real_time() const noexcept {
-    if (options_.time == nullptr && boottime_ == nullptr) [[likely]]
-      return std::chrono::steady_clock::now();
-    return other_time();
-  }
-  TimePoint other_time() const noexcept;
-  // Read when it is first asked for: an iteration that needs no time does not pay for it.
-  TimePoint iteration_time() const noexcept {
-    if (!time_known_) [[unlikely]]
-      read_time();
-    return time_;
-  }
-  void read_time() const noexcept;
-
   Attention& attention() noexcept { return waker_.attention(); }
   const Attention& attention() const noexcept { return waker_.attention(); }
 
   void assert_thread() const noexcept {
     assert((!running_ || thread_ == std::this_thread::get_id()) &&
            "a base and its events belong to the thread that runs it");
-  }
-
-  // Requires: `by` is not negative; a sum that is too late is TimePoint::max().
-  static TimePoint later(TimePoint from, Duration by) noexcept {
-    Duration::rep sum = 0;
-    const bool too_late = __builtin_add_overflow(from.time_since_epoch().count(), by.count(), &sum);
-    return too_late ? TimePoint::max() : TimePoint(Duration(sum));
-  }
-
-  // Zero if `to` is not after `from`; the wall clock may be before 1970, and then the difference
-  // too much for a number.
-  static Duration between(TimePoint from, TimePoint to) noexcept {
-    if (to <= from) return Duration::zero();
-    Duration::rep time = 0;
-    const bool too_much = __builtin_sub_overflow(to.time_since_epoch().count(),
-                                                 from.time_since_epoch().count(), &time);
-    return too_much ? Duration::max() : Duration(time);
   }
 
   // Errors: throws std::system_error.
@@ -349,6 +318,7 @@ class Loop {
 
   Base& base_;
   const Options options_;
+  LoopClock clock_;
   const std::unique_ptr<Poller> poller_;
   const Events supported_;
   ReadyBatch batch_;
@@ -361,11 +331,9 @@ class Loop {
   std::size_t reserved_ = 0;                         // the most that reserve() was asked for
   std::size_t until_look_ = 0;  // callbacks below the highest priority before the next one
   bool running_ = false;
-  bool closing_ = false;             // and then running_ too, so that nobody can run it
-  bool embedded_ = false;            // somebody waits for fd() while nobody runs this
-  bool monotonic_;                   // no other clock is waited for than the kernel's monotonic one
-  mutable bool time_known_ = false;  // time_ is this iteration's
-  mutable TimePoint time_{};
+  bool closing_ = false;    // and then running_ too, so that nobody can run it
+  bool embedded_ = false;   // somebody waits for fd() while nobody runs this
+  bool monotonic_;          // no other clock is waited for than the kernel's monotonic one
   std::thread::id thread_;  // that runs it
   std::uint32_t forks_;     // as counted when the kernel side was made
 

@@ -100,13 +100,13 @@ CallbackTime Loop::begin_timed(const Node* node, Priority priority) const noexce
 }
 
 void Loop::end_timed(CallbackTime& measured) {
-  timing_->mark = real_time();
+  timing_->mark = clock_.now();
   measured.took = timing_->mark - measured.began;
   if (measured.took > timing_->longest.took) timing_->longest = measured;
   if (measured.took <= timing_->budget || timing_->report == nullptr) return;
   const std::shared_ptr<SlowReport> report = timing_->report;  // it may replace itself
   (*report)(measured);
-  timing_->mark = real_time();
+  timing_->mark = clock_.now();
 }
 
 std::string Loop::describe(const Node& node) const {
@@ -117,7 +117,7 @@ std::string Loop::describe(const Node& node) const {
   text += any(node.events & Events::persist) ? ", persist, " : ", one-shot, ";
   text += kPriorityNames[static_cast<std::size_t>(node.priority)];
   if (const std::optional<TimePoint> at = deadline(node)) {
-    const TimePoint now = node.kind() == NodeKind::alarm ? from_wall(wall_time()) : real_time();
+    const TimePoint now = node.kind() == NodeKind::alarm ? from_wall(clock_.wall()) : clock_.now();
     text += *at > now ? ", due in " + seconds(between(now, *at)) : ", due now";
   }
   if (!node.keeps_alive) text += ", not keeping alive";

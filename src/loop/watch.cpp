@@ -36,14 +36,14 @@ Outcome Loop::attach(Node& node, Duration first, Duration timeout) noexcept {
     begin_watch(node, timeout);
     return {};
   }
-  const TimePoint deadline = later(real_time(), first);
+  const TimePoint deadline = later(clock_.now(), first);
   return more ? attach_watch(node, true, deadline, timeout) : attach_timer(node, deadline, timeout);
 }
 
 // A time below zero has passed.
 [[gnu::cold, gnu::noinline]] Outcome Loop::attach_overdue(Node& node, Duration first,
                                                           Duration timeout) noexcept {
-  const TimePoint deadline = later(real_time(), std::max(first, Duration::zero()));
+  const TimePoint deadline = later(clock_.now(), std::max(first, Duration::zero()));
   return attach_at_slowly(node, deadline, std::max(timeout, Duration::zero()));
 }
 
@@ -204,7 +204,7 @@ Outcome Loop::rearm(Node& node, Duration timeout) noexcept {
   const bool timed = timeout != Duration::zero() || any(node.events & Events::timeout);
   if (timed) {
     timeout = std::max(timeout, Duration::zero());
-    return move_deadline(node, later(real_time(), timeout), timeout);
+    return move_deadline(node, later(clock_.now(), timeout), timeout);
   }
   if (!any(node.events & (kOnFile | Events::signal))) [[unlikely]]
     return Outcome(Errc::nothing_to_wait_for);

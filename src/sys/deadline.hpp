@@ -36,4 +36,21 @@ static_assert(to_poll_milliseconds(Duration(1'000'000)) == 1);
 static_assert(to_poll_milliseconds(Duration::max()) == INT_MAX);
 static_assert(to_timespec(Duration(1'000'000'001)).tv_nsec == 1);
 
+// Requires: `by` is not negative; a sum that is too late is TimePoint::max().
+inline TimePoint later(TimePoint from, Duration by) noexcept {
+  Duration::rep sum = 0;
+  const bool too_late = __builtin_add_overflow(from.time_since_epoch().count(), by.count(), &sum);
+  return too_late ? TimePoint::max() : TimePoint(Duration(sum));
+}
+
+// Zero if `to` is not after `from`; the wall clock may be before 1970, and then the difference too
+// much for a number.
+inline Duration between(TimePoint from, TimePoint to) noexcept {
+  if (to <= from) return Duration::zero();
+  Duration::rep time = 0;
+  const bool too_much =
+      __builtin_sub_overflow(to.time_since_epoch().count(), from.time_since_epoch().count(), &time);
+  return too_much ? Duration::max() : Duration(time);
+}
+
 }  // namespace event_cpp::detail
