@@ -37,7 +37,7 @@ std::error_code Loop::after_fork() noexcept {
   if (error == 0) error = table_.register_all();
   if (error != 0) return {error, std::system_category()};
   forks_ = fork_count();
-  if (embedded_ && !running_) rest();
+  if (embedded_ && !running_) arm_embedded();
   return {};
 }
 

@@ -92,7 +92,7 @@ void Loop::collect_alarms() {
   if (queue.empty()) return;
   const TimePoint now = from_wall(clock_.wall());
   while (Node* const node = queue.due(now)) {
-    make_active(*node, Events::timeout);
+    dispatcher_.make_active(*node, Events::timeout);
     count_late(queue.next(), now);
     queue.pop(*node);
   }

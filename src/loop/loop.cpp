@@ -35,14 +35,15 @@ Loop::Loop(Base& base, const Options& options)
       signals_(waker_, *poller_),
       blocked_signals_node_(&kBlockedSignalsOps, this, -1, Events::read | Events::persist,
                             Priority::high),
-      processes_(*poller_) {
+      processes_(*poller_),
+      dispatcher_(*this, options_.slice, waker_, clock_, posts_) {
   monotonic_ = clock_.is_monotonic();
   count_forks();
   forks_ = fork_count();
   if (const int error = register_internal(wakeup_node_, waker_.fd()); error != 0) {
     throw std::system_error(error, std::system_category(), "wake-up");
   }
-  if (options_.timing) timing_ = std::make_unique<Timing>();
+  if (options_.timing) static_cast<void>(dispatcher_.time_callbacks());
   if (clock_.is_boottime()) {
     boottime_ = std::make_unique<ClockWatch>(kClockOps, *this);
     const int error = watch_clock(*boottime_, TimerFd::Of::boottime);
@@ -70,7 +71,7 @@ void Loop::let_go_of_all() noexcept {
     node.attached = false;
     node.fired = 0;
   };
-  for (ActiveQueue& queue : active_) queue.clear(let_go);
+  dispatcher_.clear(let_go);
   table_.clear(let_go);
   signals_.clear(let_go);
   processes_.clear(let_go);
@@ -81,9 +82,8 @@ void Loop::let_go_of_all() noexcept {
 }
 
 bool Loop::drop() noexcept {
-  const bool reports = timing_ != nullptr;
-  timing_.reset();
-  return posts_.drop_all() || reports;
+  const bool had_timer = dispatcher_.drop_timer();
+  return posts_.drop_all() || had_timer;
 }
 
 const NodeOps Loop::kWakeupOps{&Loop::on_wakeup, nullptr, NodeKind::internal, nullptr};
@@ -119,7 +119,7 @@ class Loop::Running {
     // A thread that was cancelled in its wait leaves the loop asleep.
     if (loop_.attention().is_asleep()) [[unlikely]]
       loop_.attention().wake_up();
-    if (loop_.embedded_) loop_.rest();
+    if (loop_.embedded_) loop_.arm_embedded();
   }
   Running(const Running&) = delete;
   Running& operator=(const Running&) = delete;
@@ -132,52 +132,48 @@ std::size_t Loop::run(RunMode mode) {
   assert_thread();
   if (running_) throw std::system_error(Errc::reentered);
   const Running running(*this);
-  const std::uint64_t before = callbacks();
+  const std::uint64_t before = dispatcher_.total();
   const bool keep_alive = any(mode & RunMode::keep_alive);
   const bool nonblock = any(mode & RunMode::nonblock);
   const bool once = any(mode & RunMode::once);
 
   // After a stop that came before this call, only what an earlier call left active is run.
-  if (attention().test(kStops)) run_active();
+  if (attention().test(kStops)) dispatcher_.run_active();
   const auto goes_on = [&] { return keep_alive || nonblock || alive(); };
   while (!attention().test(kStops) && goes_on()) {
     if (stats_.iterations % kGiveBackEvery == 0) [[unlikely]]
       give_back_memory();
     if (hooks_.empty()) {
-      turn(!nonblock);
+      run_once(!nonblock);
     } else {
       hooks_.run(Hook::When::before_wait);
       if (!goes_on()) break;
-      turn_with_hooks(!nonblock);
+      run_once_with_hooks(!nonblock);
     }
     if (!once && !nonblock) continue;
-    const bool ran = callbacks() != before;
+    const bool ran = dispatcher_.total() != before;
     if (once && ran) break;
     // A look that has only learned of signals that were blocked is not what the caller waits for.
     if (nonblock && (ran || !attention().test(Attention::kSignalled))) break;
   }
   if (attention().test(kStops)) attention().clear(kStops);
   if (mode == RunMode::forever) give_back_memory();
-  return static_cast<std::size_t>(callbacks() - before);
+  return static_cast<std::size_t>(dispatcher_.total() - before);
 }
 
 bool Loop::alive() const noexcept {
-  return keeping_alive_ > 0 || attention().test(Attention::kPosted) || anything_active() ||
-         hooks_.any(Hook::When::idle);
-}
-
-bool Loop::anything_active() const noexcept {
-  return !active_[0].empty() || !active_[1].empty() || !active_[2].empty();
+  return keeping_alive_ > 0 || attention().test(Attention::kPosted) ||
+         dispatcher_.anything_active() || hooks_.any(Hook::When::idle);
 }
 
 // While somebody else waits for fd(): whatever is wanted of the loop must show there.
-void Loop::rest() noexcept {
+void Loop::arm_embedded() noexcept {
   if (!is_ours()) return;
   table_.flush();
   if (alarms_ != nullptr) static_cast<void>(wake_for_alarm());
   if (boottime_ != nullptr) static_cast<void>(boottime_->wake_at(next_timer()));
   poller_->refresh_fd();
-  const bool busy = anything_active() || !batch_.taken() || poller_->has_always_ready();
+  const bool busy = dispatcher_.anything_active() || !batch_.taken() || poller_->has_always_ready();
   if (busy || !attention().fall_asleep()) waker_.wake();
 }
 
@@ -188,13 +184,13 @@ int Loop::fd() noexcept {
   if (fd >= 0 && !embedded_) {
     embedded_ = true;
     table_.disable_lazy_removal();
-    if (!running_) rest();
+    if (!running_) arm_embedded();
   }
   return fd;
 }
 
 std::optional<Duration> Loop::next_timeout() noexcept {
-  if (anything_active() || !batch_.taken() || attention().test(kWants) ||
+  if (dispatcher_.anything_active() || !batch_.taken() || attention().test(kWants) ||
       hooks_.any(Hook::When::idle) || poller_->has_always_ready()) {
     return Duration::zero();
   }
@@ -210,23 +206,21 @@ std::optional<Duration> Loop::next_timeout() noexcept {
 
 void Loop::give_back_memory() noexcept {
   posts_.shrink(kKeptBytes / sizeof(Task));
-  for (ActiveQueue& queue : active_) {
-    queue.shrink(std::max(reserved_, kKeptBytes / sizeof(Node*)));
-  }
+  dispatcher_.shrink(std::max(reserved_, kKeptBytes / sizeof(Node*)));
   table_.shrink(std::max(reserved_, kKeptBytes / sizeof(Node*)));
   timers_.shrink(std::max(reserved_, kKeptBytes / TimerQueue::kBytesPerTimer));
 }
 
-void Loop::turn_with_hooks(bool block) {
-  look(rewind() && block && !hooks_.any(Hook::When::idle));
+void Loop::run_once_with_hooks(bool block) {
+  poll_and_collect(dispatcher_.rewind() && block && !hooks_.any(Hook::When::idle));
   hooks_.run(Hook::When::after_wait);
-  if (anything_active()) {
-    run_active();
+  if (dispatcher_.anything_active()) {
+    dispatcher_.run_active();
   } else if (!attention().test(kStops)) {
-    stats_.callbacks[kPriorities - 1] += hooks_.run(Hook::When::idle);
-    // While there is such a hook look() did not wait.
-    if (block && options_.time != nullptr && hooks_.any(Hook::When::idle) && !anything_active() &&
-        !attention().test(kWants)) {
+    dispatcher_.count(Priority::low, hooks_.run(Hook::When::idle));
+    // While there is such a hook poll_and_collect() did not wait.
+    if (block && options_.time != nullptr && hooks_.any(Hook::When::idle) &&
+        !dispatcher_.anything_active() && !attention().test(kWants)) {
       const TimePoint next = next_on_source(options_.time->now());
       if (next != TimePoint::max()) static_cast<void>(options_.time->skip_to(next));
     }
@@ -234,24 +228,24 @@ void Loop::turn_with_hooks(bool block) {
 }
 
 // One iteration, without hooks.
-inline void Loop::turn(bool block) {
-  const bool nothing_active = rewind();
-  ask(block && nothing_active);
+inline void Loop::run_once(bool block) {
+  const bool nothing_active = dispatcher_.rewind();
+  poll(block && nothing_active);
   if (Node* const only = nothing_active ? take_only() : nullptr; only != nullptr) {
-    run_only(*only);
+    dispatcher_.run_only(*only);
   } else {
     collect();
-    run_active();
+    dispatcher_.run_active();
   }
 }
 
-void Loop::look(bool block) {
-  ask(block);
+void Loop::poll_and_collect(bool block) {
+  poll(block);
   collect();
 }
 
-// Asks the kernel. Requires: nothing is active if it is to wait.
-inline void Loop::ask(bool block) {
+// Updates what the kernel watches, and waits. Requires: nothing is active if it is to wait.
+inline void Loop::poll(bool block) {
   if (!is_ours()) [[unlikely]] {
     if (const std::error_code error = restart_after_fork()) {
       throw std::system_error(error, "event::Base::after_fork");
@@ -271,12 +265,12 @@ inline void Loop::ask(bool block) {
   }
 }
 
-// The node that the kernel's answer is for, if there is just one and nothing else is to be looked
-// at: then it need not queue. A server that is not busy has a single event in each answer, and a
-// turn of its loop is a third shorter so.
+// The node that the poller reported, if it is a single one with nothing else pending: then it need
+// not queue. A server that is not busy has one event in each batch, and its iteration is a third
+// shorter so: row "ring A=1" of bench/costs.txt.
 inline Node* Loop::take_only() noexcept {
   constexpr std::uint32_t kElse = Attention::kSignalled | Attention::kPosted | Attention::kStopNow;
-  if (batch_.size() != 1 || batch_.expired || !monotonic_ || timing_ != nullptr ||
+  if (batch_.size() != 1 || batch_.expired || !monotonic_ || dispatcher_.times_callbacks() ||
       attention().test(kElse)) {
     return nullptr;
   }
@@ -300,7 +294,7 @@ void Loop::collect() {
   } catch (const std::bad_alloc&) {
     // An active queue is full and cannot grow. What it holds runs now, and the rest is taken by the
     // next iteration: then nothing is lost, and there is nothing to report.
-    if (!anything_active()) throw;
+    if (!dispatcher_.anything_active()) throw;
   }
 }
 
@@ -374,7 +368,7 @@ inline void Loop::collect_ready() {
     if constexpr (kSourcesAreReported) {
       if (ready.is_of_source()) return collect_source(ready);
     }
-    table_.report(ready, [this](Node& node, Events what) { make_active(node, what); });
+    table_.report(ready, [this](Node& node, Events what) { dispatcher_.make_active(node, what); });
   });
 }
 
@@ -390,7 +384,7 @@ void Loop::collect_source(const ReadyEvent& report) {
       break;
     case Source::process:
       processes_.for_each_on(report.ident(),
-                             [this](Node& node) { make_active(node, Events::signal); });
+                             [this](Node& node) { dispatcher_.make_active(node, Events::signal); });
       break;
   }
 }
@@ -398,7 +392,7 @@ void Loop::collect_source(const ReadyEvent& report) {
 void Loop::collect_due() {
   const TimePoint now = clock_.iteration();
   while (Node* const node = timers_.due(now)) {
-    make_active(*node, Events::timeout);
+    dispatcher_.make_active(*node, Events::timeout);
     count_late(timers_.next(), now);
     if (!any(node->events & Events::persist)) {
       timers_.remove(*node);
@@ -435,6 +429,13 @@ void Loop::tick(Node& node) noexcept {
   node.ops->add_missed(node, skipped, any(fired & Node::kTicked));
 }
 
+bool Loop::may_become_active_above(std::size_t level) const noexcept {
+  std::size_t attached = 0;
+  for (std::size_t i = 0; i < level; ++i) attached += attached_[i];
+  const bool posted = attention().test(Attention::posted_above(level));
+  return (attached > 0 || posted) && !attention().test(kStops);
+}
+
 void Loop::collect_asked() {
   if (attention().test(Attention::kSignalled)) collect_signals();
   if (attention().test(Attention::kPosted)) collect_posted();
@@ -442,7 +443,7 @@ void Loop::collect_asked() {
 
 void Loop::collect_signals() {
   signals_.collect([this](Node& node) {
-    make_active(node, Events::signal);
+    dispatcher_.make_active(node, Events::signal);
     ++stats_.signals;
   });
 }
@@ -451,9 +452,9 @@ void Loop::collect_posted() {
   // Before the queue is taken: a post that comes in between asks again.
   attention().clear(Attention::kPosted);
   try {
-    posts_.take([this](Priority p) { queue(p).reserve(1); },
+    posts_.take([this](Priority p) { dispatcher_.make_room(p); },
                 [this](Priority p, std::size_t count) {
-                  queue(p).push_posted(count);
+                  dispatcher_.push_posted(p, count);
                   stats_.posts += count;
                 });
   } catch (...) {

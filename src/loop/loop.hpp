@@ -19,10 +19,10 @@
 #include "event/error.hpp"
 #include "event/options.hpp"
 #include "event/stats.hpp"
-#include "loop/active_queue.hpp"
 #include "loop/alarm_queue.hpp"
 #include "loop/attention.hpp"
 #include "loop/clock.hpp"
+#include "loop/dispatcher.hpp"
 #include "loop/fd_table.hpp"
 #include "loop/hook_lists.hpp"
 #include "loop/post_queue.hpp"
@@ -41,9 +41,10 @@ namespace event_cpp::detail {
 
 // What a base does. Its public face, Base and Event, says what each call promises.
 //
-// One iteration: look() asks the kernel and makes active what is ready, due or posted; no user code
-// runs there, so nothing that is looked at can go away. Then run_level() runs the callbacks. What
-// is all alone in the kernel's answer is run by turn() at once.
+// One iteration, run_once(): poll() updates what the kernel watches and waits; collect() makes
+// active what is ready, due or posted. No user code runs there, so that no event can go away. Then
+// the dispatcher runs the callbacks. A single ready event, with nothing else pending, runs without
+// queueing.
 class Loop {
  public:
   Loop(Base& base, const Options& options);
@@ -93,7 +94,19 @@ class Loop {
   std::optional<TimePoint> deadline(const Node& node) const noexcept;
   void reserve(std::size_t descriptors, std::size_t timers);
 
-  // alarms.cpp
+  // What the dispatcher asks for. Before a callback of an event runs: its watch is ended, or its
+  // timeout starts anew.
+  void prepare_to_fire(Node& node) noexcept {
+    if (!any(node.events & Events::persist)) {
+      if (node.attached) end_watch(node);
+    } else if (node.timer_form != TimerForm::none) {
+      restart_timeout(node);
+    }
+  }
+  bool may_become_active_above(std::size_t level) const noexcept;
+  void poll_between_slices() { poll_and_collect(false); }
+
+  // alarm_queue.cpp
   Outcome attach_alarm(Node& node, WallTime when) noexcept;
   bool detach_alarm(Node& node) noexcept {
     assert_thread();
@@ -108,14 +121,14 @@ class Loop {
 
   // For the callback that is running, of an event of this priority: nothing of a user's ran.
   void uncount_callback(Priority priority = Priority::high) noexcept {
-    --stats_.callbacks[static_cast<std::size_t>(priority)];
+    dispatcher_.uncount(priority);
   }
   TimePoint now() const noexcept { return running_ ? clock_.iteration() : clock_.now(); }
   std::size_t size() const noexcept;
   Backend backend() const noexcept { return poller_->kind(); }
 
  private:
-  static constexpr std::size_t kPriorities = 3;
+  static constexpr std::size_t kPriorities = Dispatcher::kPriorities;
 
   // Memory that a burst took is given back every so many iterations, and when dispatch() returns:
   // rarely enough that a load which needs it all the time does not notice. So much is kept in any
@@ -130,24 +143,15 @@ class Loop {
   static const NodeOps kBlockedSignalsOps;
   static const NodeOps kClockOps;
 
-  // How callbacks are timed, while they are.
-  struct Timing {
-    Duration budget = Duration::max();
-    std::shared_ptr<SlowReport> report;
-    CallbackTime longest;
-    TimePoint mark;  // when the last callback ended
-  };
-
   // loop.cpp: steps of run()
   class Running;
   bool alive() const noexcept;
-  bool anything_active() const noexcept;
-  void rest() noexcept;
-  void turn(bool block);
-  void turn_with_hooks(bool block);
+  void arm_embedded() noexcept;
+  void run_once(bool block);
+  void run_once_with_hooks(bool block);
   [[gnu::cold, gnu::noinline]] void give_back_memory() noexcept;
-  void look(bool block);
-  void ask(bool block);
+  void poll_and_collect(bool block);
+  void poll(bool block);
   Node* take_only() noexcept;
   void collect();
   void wait_otherwise(bool block);
@@ -165,21 +169,6 @@ class Loop {
   void collect_posted();
   void count_late(TimePoint due, TimePoint now) noexcept;
   void tick(Node& node) noexcept;
-
-  // dispatch.cpp: steps of run()
-  void run_active();
-  void run_only(Node& node);
-  void run_levels(std::uint32_t high, std::uint32_t middle, std::uint32_t low);
-  void run_level(std::size_t level, std::uint32_t slots);
-  void run_in_slices(std::size_t level, std::uint32_t slots);
-  bool run_slice(std::size_t level, std::uint32_t slots);
-  bool run_slice_timed(std::size_t level, std::uint32_t slots);
-  std::uint32_t run_posted(std::size_t level, std::uint32_t most);
-  void fire(Node& node);
-  void restart_timeout(Node& node) noexcept;
-  void restart_timeout_slowly(Node& node) noexcept;
-  void end_one_shot(Node& node) noexcept;
-  void look_above(std::size_t level);
 
   // What the loop's own events do.
   static void on_wakeup(Node& node, Events fired);
@@ -210,13 +199,13 @@ class Loop {
   void forget_other_threads() noexcept;
   std::error_code restart_after_fork() noexcept;
 
-  // observe.cpp: steps of run() and dump()
-  CallbackTime begin_timed(const Node* node, Priority priority) const noexcept;
-  void end_timed(CallbackTime& measured);
+  // observe.cpp: steps of dump()
   std::string describe(const Node& node) const;
   void list_timed(const TimerQueue& queue, std::vector<const Node*>& nodes) const;
 
   // watch.cpp: steps of the calls above
+  void restart_timeout(Node& node) noexcept;
+  void restart_timeout_slowly(Node& node) noexcept;
   Outcome attach_timer(Node& node, TimePoint deadline, Duration timeout) noexcept;
   Outcome attach_overdue(Node& node, Duration first, Duration timeout) noexcept;
   Outcome attach_at_slowly(Node& node, TimePoint deadline, Duration timeout) noexcept;
@@ -228,12 +217,10 @@ class Loop {
   Outcome modify_attached(Node& node) noexcept;
   void assert_same_file(const Node& node) noexcept;
   void call_off_timeout(Node& node) noexcept;
-  void call_off(Node& node, Events reasons) noexcept;
   int add_signal(Node& node) noexcept;
   void remove_signal(Node& node) noexcept;
   int watch_blocked_signals() noexcept;
   bool detach_slowly(Node& node) noexcept;
-  void forget_active(Node& node) noexcept;
 
   Attention& attention() noexcept { return waker_.attention(); }
   const Attention& attention() const noexcept { return waker_.attention(); }
@@ -251,13 +238,6 @@ class Loop {
     if (block) attention().wake_up();
     if (error != 0) [[unlikely]]
       fail_to_wait(error);
-  }
-
-  // Errors: throws std::bad_alloc, and nothing changes.
-  void make_active(Node& node, Events fired) {
-    if (node.active == Node::kNowhere) [[likely]]
-      queue(node.priority).push(node);
-    node.fired = static_cast<std::uint8_t>(static_cast<Events>(node.fired) | fired);
   }
 
   void count_attached(const Node& node, bool attached) noexcept {
@@ -284,22 +264,6 @@ class Loop {
     timers_.remove(node);
   }
 
-  // The active queues begin at the front again: not while a batch runs, which counts their slots.
-  // Returns whether nothing is active.
-  bool rewind() noexcept {
-    if ((active_[0].end() | active_[1].end() | active_[2].end()) == 0) [[likely]]
-      return true;
-    bool nothing_active = true;
-    for (ActiveQueue& queue : active_) {
-      if (!queue.rewind()) nothing_active = false;
-    }
-    return nothing_active;
-  }
-
-  ActiveQueue& queue(Priority priority) noexcept {
-    return active_[static_cast<std::size_t>(priority)];
-  }
-
   static bool is_ticker(const Node& node) noexcept {
     return any(node.events & Events::persist) &&
            !any(node.events & (FdTable::kConditions | Events::signal));
@@ -312,10 +276,6 @@ class Loop {
     return node.kind() == NodeKind::alarm ? alarms_->queue : timers_;
   }
 
-  std::uint64_t callbacks() const noexcept {
-    return stats_.callbacks[0] + stats_.callbacks[1] + stats_.callbacks[2];
-  }
-
   Base& base_;
   const Options options_;
   LoopClock clock_;
@@ -324,12 +284,10 @@ class Loop {
   ReadyBatch batch_;
   FdTable table_;
   TimerQueue timers_;
-  std::array<ActiveQueue, kPriorities> active_;
 
   std::array<std::size_t, kPriorities> attached_{};  // events, by priority
   std::size_t keeping_alive_ = 0;                    // how many of them keep dispatch() running
   std::size_t reserved_ = 0;                         // the most that reserve() was asked for
-  std::size_t until_look_ = 0;  // callbacks below the highest priority before the next one
   bool running_ = false;
   bool closing_ = false;    // and then running_ too, so that nobody can run it
   bool embedded_ = false;   // somebody waits for fd() while nobody runs this
@@ -339,7 +297,6 @@ class Loop {
 
   // Counted as they come: the rest of Stats is put together when it is asked for.
   Stats stats_;
-  std::unique_ptr<Timing> timing_;  // none: callbacks are not timed
 
   Hooks hooks_;
   std::unique_ptr<Alarms> alarms_;        // once there was one
@@ -352,6 +309,7 @@ class Loop {
   Node blocked_signals_node_;
   Processes processes_;
   PostQueue posts_;  // its destructor waits for posters, which use what is above
+  Dispatcher dispatcher_;
 };
 
 }  // namespace event_cpp::detail

@@ -73,40 +73,17 @@ Stats Loop::stats() const noexcept {
   Stats stats = stats_;
   stats.registrations = table_.told_kernel();
   stats.attached = size();
-  for (const ActiveQueue& queue : active_) stats.active += queue.size();
-  if (timing_ != nullptr) stats.longest = timing_->longest;
+  stats.callbacks = dispatcher_.callbacks();
+  stats.active = dispatcher_.active_count();
+  stats.longest = dispatcher_.longest();
   return stats;
 }
 
 std::error_code Loop::on_slow(Duration budget, std::shared_ptr<SlowReport> report) {
   assert_thread();
   if (budget < Duration::zero()) return std::make_error_code(std::errc::invalid_argument);
-  if (timing_ == nullptr) timing_ = std::make_unique<Timing>();
-  timing_->budget = budget;
-  timing_->report = std::move(report);
+  dispatcher_.time_callbacks().report_beyond(budget, std::move(report));
   return {};
-}
-
-CallbackTime Loop::begin_timed(const Node* node, Priority priority) const noexcept {
-  CallbackTime measured;
-  measured.began = timing_->mark;
-  measured.priority = priority;
-  if (node == ActiveQueue::posted()) return measured;
-  measured.event = node;
-  measured.fd = node->fd();
-  measured.events = node->events & ~Node::kOnProcess;
-  measured.fired = static_cast<Events>(node->fired) & ~Node::kTicked;
-  return measured;
-}
-
-void Loop::end_timed(CallbackTime& measured) {
-  timing_->mark = clock_.now();
-  measured.took = timing_->mark - measured.began;
-  if (measured.took > timing_->longest.took) timing_->longest = measured;
-  if (measured.took <= timing_->budget || timing_->report == nullptr) return;
-  const std::shared_ptr<SlowReport> report = timing_->report;  // it may replace itself
-  (*report)(measured);
-  timing_->mark = clock_.now();
 }
 
 std::string Loop::describe(const Node& node) const {
@@ -134,11 +111,9 @@ void Loop::list_timed(const TimerQueue& queue, std::vector<const Node*>& nodes) 
     const bool only_timed = !any(node.events & kOther) && !node.linked;
     if (node.attached && only_timed && node.kind() == of_queue) nodes.push_back(&node);
   };
-  for (const ActiveQueue& active : active_) {
-    active.for_each([&](const Node& node) {
-      if (!deadline(node)) list(node);
-    });
-  }
+  dispatcher_.for_each([&](const Node& node) {
+    if (!deadline(node)) list(node);
+  });
   const auto due = static_cast<std::ptrdiff_t>(nodes.size());
   queue.for_each(list);
   std::sort(nodes.begin() + due, nodes.end(),

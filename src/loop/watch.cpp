@@ -191,7 +191,7 @@ bool Loop::detach(Node& node) noexcept {
 
 bool Loop::detach_slowly(Node& node) noexcept {
   if (!is_ours()) detach_after_fork();
-  if (node.active != Node::kNowhere) forget_active(node);
+  if (node.active != Node::kNowhere) dispatcher_.remove(node);
   const bool attached = node.attached;
   if (attached) end_watch(node);
   if (node.linked) table_.detached(node);  // also of a one-shot that fired and is remembered
@@ -235,13 +235,7 @@ inline Outcome Loop::move_deadline(Node& node, TimePoint deadline, Duration time
 inline void Loop::call_off_timeout(Node& node) noexcept {
   if (node.active == Node::kNowhere) [[likely]]
     return;
-  call_off(node, Events::timeout | Node::kTicked);
-}
-
-// What was due for these reasons alone does not run any more. Requires: it is active.
-void Loop::call_off(Node& node, Events reasons) noexcept {
-  node.fired = static_cast<std::uint8_t>(static_cast<Events>(node.fired) & ~reasons);
-  if (node.fired == 0) forget_active(node);
+  dispatcher_.call_off(node, Events::timeout | Node::kTicked);
 }
 
 Outcome Loop::modify(Node& node, Events events) noexcept {
@@ -257,7 +251,7 @@ Outcome Loop::modify(Node& node, Events events) noexcept {
   }
   // What it asks for no more may have been reported already.
   if (node.active != Node::kNowhere) {
-    call_off(node, before & ~node.events & kOnFile);
+    dispatcher_.call_off(node, before & ~node.events & kOnFile);
   }
   return {};
 }
@@ -284,7 +278,7 @@ Outcome Loop::assign(Node& node, int fd, Events events) noexcept {
 void Loop::release(Node& node) noexcept {
   assert_thread();
   if (!is_ours()) detach_after_fork();
-  if (node.active != Node::kNowhere) forget_active(node);
+  if (node.active != Node::kNowhere) dispatcher_.remove(node);
   if (node.attached) end_watch(node);
   if (node.linked) table_.forget(node);
 }
@@ -293,8 +287,7 @@ void Loop::activate(Node& node, Events fired) noexcept {
   assert_thread();
   fired &= kAllConditions;
   if (!any(fired) || closing_) return;
-  if (node.active == Node::kNowhere) queue(node.priority).push_from_spare(node);
-  node.fired = static_cast<std::uint8_t>(static_cast<Events>(node.fired) | fired);
+  dispatcher_.activate(node, fired);
 }
 
 void Loop::set_keeps_alive(Node& node, bool on) noexcept {
@@ -321,7 +314,7 @@ void Loop::reserve(std::size_t descriptors, std::size_t timers) {
   table_.reserve(descriptors);
   poller_->reserve(descriptors);
   timers_.reserve(descriptors + timers);
-  for (ActiveQueue& queue : active_) queue.reserve(descriptors + timers);
+  dispatcher_.reserve(descriptors + timers);
   // One more than can be ready, so that it is never full: then it would grow.
   if (batch_.taken() && batch_.capacity() <= descriptors && !batch_.resize(descriptors + 1)) {
     throw std::bad_alloc();
@@ -330,12 +323,26 @@ void Loop::reserve(std::size_t descriptors, std::size_t timers) {
 
 std::size_t Loop::size() const noexcept { return attached_[0] + attached_[1] + attached_[2]; }
 
-// Requires: it is active.
-void Loop::forget_active(Node& node) noexcept {
-  ActiveQueue& active = queue(ActiveQueue::priority_of(node));
-  active.remove(node);
-  if (!running_) static_cast<void>(active.rewind());  // nobody counts on its slots
-  node.fired = 0;
+// Of a persistent event, before its callback runs.
+[[gnu::noinline]] void Loop::restart_timeout(Node& node) noexcept {
+  const bool waits_for_more = any(node.events & (FdTable::kConditions | Events::signal));
+  if (waits_for_more && clock_.knows_iteration()) [[likely]] {
+    if (timers_.postpone_extended(node, later(clock_.iteration(), node.timeout))) [[likely]]
+      return;
+  }
+  restart_timeout_slowly(node);
+}
+
+void Loop::restart_timeout_slowly(Node& node) noexcept {
+  const bool ticks = is_ticker(node);
+  // A ticker that is due has got its next deadline when that was found; not so an event that was
+  // due before modify() made it one.
+  if (ticks && node.timeout > Duration::zero() && timers_.deadline(node)) return;
+  if (node.timeout == Node::kAbsolute && (!ticks || node.linked)) {
+    if (!timers_.deadline(node)) timers_.remove(node);  // it has come
+    return;
+  }
+  timers_.set(node, later(clock_.iteration(), std::max(node.timeout, Duration::zero())));
 }
 
 }  // namespace event_cpp::detail
