@@ -23,8 +23,8 @@ void Dispatcher::run_levels(std::uint32_t high, std::uint32_t middle, std::uint3
 }
 
 // Everything is as it shall be after the callback before it runs: it may do anything to the event.
-inline void Dispatcher::fire(Node& node) {
-  loop_.prepare_to_fire(node);
+[[gnu::always_inline]] inline void Dispatcher::fire(Loop& loop, Node& node) {
+  loop.prepare_to_fire(node);
   const auto fired = static_cast<Events>(node.fired);
   node.fired = 0;
   node.ops->call(node, fired);
@@ -53,12 +53,15 @@ void Dispatcher::run_in_slices(std::size_t level, std::uint32_t slots) {
 bool Dispatcher::run_slice(std::size_t level, std::uint32_t slots) {
   ActiveQueue& active = active_[level];
   std::uint64_t& callbacks = callbacks_[level];
+  // In registers: a callback may change any member, for all that the compiler knows.
+  Loop& loop = loop_;
+  const Attention& attention = attention_;
   for (; slots > 0; --slots) {
-    if (attention_.test(Attention::kStopNow)) return false;
+    if (attention.test(Attention::kStopNow)) return false;
     Node* const slot = active.pop();
     if (ActiveQueue::is_node(slot)) [[likely]] {
       ++callbacks;
-      fire(*slot);
+      fire(loop, *slot);
     } else if (slot == ActiveQueue::posted()) {
       slots -= run_posted(level, slots) - 1;
     }
@@ -69,7 +72,7 @@ bool Dispatcher::run_slice(std::size_t level, std::uint32_t slots) {
 
 void Dispatcher::run_only(Node& node) {
   ++callbacks_[index(node.priority)];
-  fire(node);
+  fire(loop_, node);
 }
 
 bool Dispatcher::run_slice_timed(std::size_t level, std::uint32_t slots) {

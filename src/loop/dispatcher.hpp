@@ -128,7 +128,7 @@ class Dispatcher {
     node.fired = static_cast<std::uint8_t>(static_cast<Events>(node.fired) | fired);
   }
 
-  void fire(Node& node);
+  static void fire(Loop& loop, Node& node);
   void run_levels(std::uint32_t high, std::uint32_t middle, std::uint32_t low);
   void run_level(std::size_t level, std::uint32_t slots);
   void run_in_slices(std::size_t level, std::uint32_t slots);
