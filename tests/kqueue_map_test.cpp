@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cerrno>
 #include <ostream>
 
 #include "support/printing.hpp"
@@ -10,6 +11,7 @@
 namespace event_cpp::test {
 namespace {
 
+using detail::EndMeans;
 using detail::from_kqueue;
 using detail::KqueueConstants;
 using detail::KqueueWatch;
@@ -24,6 +26,8 @@ struct System {
 
 void PrintTo(const System& system, std::ostream* out) { *out << system.name; }
 
+constexpr Events kHangUp = ReadyEvent::kHangupMeans | ReadyEvent::kHangup;
+
 // From <sys/event.h> of each.
 constexpr System kSystems[] = {
     {"FreeBSD", {-1, -2, false, 0, 0x8000, 0}}, {"DragonFly", {-1, -2, true, -8, 0x8000, 2}},
@@ -35,18 +39,20 @@ class KqueueMap : public testing::TestWithParam<System> {
  protected:
   const KqueueConstants& system() const { return GetParam().constants; }
   Events socket(std::int64_t filter, std::uint32_t flags, std::uint32_t fflags = 0) const {
-    return from_kqueue(system(), filter, flags, fflags, true);
+    return from_kqueue(system(), filter, flags, fflags, EndMeans::direction);
   }
-  Events pipe(std::int64_t filter, std::uint32_t flags) const {
-    return from_kqueue(system(), filter, flags, 0, false);
+  Events file(EndMeans end, std::int64_t filter, std::uint32_t flags) const {
+    return from_kqueue(system(), filter, flags, 0, end);
   }
 };
 
 TEST_P(KqueueMap, ComparesFiltersAndDoesNotTestTheirBits) {
   EXPECT_EQ(socket(system().read, 0), Events::read);
   EXPECT_EQ(socket(system().write, 0), Events::write);
-  EXPECT_EQ(pipe(system().read, 0), Events::read);
-  EXPECT_EQ(pipe(system().write, 0), Events::write);
+  for (const EndMeans end : {EndMeans::hang_up, EndMeans::error, EndMeans::either}) {
+    EXPECT_EQ(file(end, system().read, 0), Events::read);
+    EXPECT_EQ(file(end, system().write, 0), Events::write);
+  }
 }
 
 TEST_P(KqueueMap, TakesNoOtherFilterForOneOfThem) {
@@ -70,17 +76,34 @@ TEST_P(KqueueMap, EndsEachDirectionOfASocketByItself) {
   EXPECT_EQ(socket(system().write, system().eof), Events::write);
 }
 
+TEST_P(KqueueMap, EndsBothDirectionsOfASocketByAnError) {
+  for (const std::int64_t filter : {system().read, system().write}) {
+    EXPECT_EQ(socket(filter, system().eof, ECONNRESET), kHangUp | Events::error);
+  }
+}
+
+TEST_P(KqueueMap, TakesNoParameterForAnErrorWithoutAnEnd) {
+  EXPECT_EQ(socket(system().read, 0, ECONNRESET), Events::read);
+  EXPECT_EQ(socket(system().write, 0, ECONNRESET), Events::write);
+}
+
 TEST_P(KqueueMap, EndsAnythingElseAsAWhole) {
-  EXPECT_EQ(pipe(system().read, system().eof), ReadyEvent::kHangupMeans);
-  EXPECT_EQ(pipe(system().write, system().eof), ReadyEvent::kHangupMeans);
+  for (const std::int64_t filter : {system().read, system().write}) {
+    EXPECT_EQ(file(EndMeans::hang_up, filter, system().eof), kHangUp);
+    EXPECT_EQ(file(EndMeans::error, filter, system().eof), Events::error);
+  }
+}
+
+TEST_P(KqueueMap, TellsByTheFilterWhichEndOfAPipeForBothDirectionsHasGone) {
+  EXPECT_EQ(file(EndMeans::either, system().read, system().eof), kHangUp);
+  EXPECT_EQ(file(EndMeans::either, system().write, system().eof), Events::error);
 }
 
 TEST_P(KqueueMap, TellsOfUrgentDataWhereTheSystemDoes) {
   if (!system().has_except) GTEST_SKIP() << "this system does not";
   EXPECT_EQ(socket(system().except, 0, system().oob), Events::urgent);
   EXPECT_EQ(socket(system().except, 0, 0), Events::none);
-  EXPECT_EQ(socket(system().except, system().eof, 0),
-            ReadyEvent::kHangupMeans | ReadyEvent::kHangup);
+  EXPECT_EQ(socket(system().except, system().eof, 0), kHangUp);
 }
 
 INSTANTIATE_TEST_SUITE_P(, KqueueMap, testing::ValuesIn(kSystems),
@@ -105,10 +128,19 @@ TEST(WhatKqueueIsAskedFor, IsTheEndAloneForWhoWaitsForNothingElseToRead) {
   EXPECT_EQ(to_kqueue(Events::closed | Events::read).by[kReadAt], Watching::level);
 }
 
+TEST(WhatKqueueIsAskedFor, IsAnErrorAloneForWhoHasNoOtherFilterThatShowsIt) {
+  EXPECT_EQ(to_kqueue(Events::error).by[kReadAt], Watching::error);
+  EXPECT_EQ(to_kqueue(Events::error | Events::urgent).by[kReadAt], Watching::error);
+  for (const Events other : {Events::read, Events::write, Events::closed}) {
+    EXPECT_EQ(to_kqueue(Events::error | other), to_kqueue(other));
+  }
+}
+
 TEST(WhatKqueueIsAskedFor, AreChangesForAnEdge) {
   EXPECT_EQ(to_kqueue(Events::read | Events::edge).by[kReadAt], Watching::edge);
   EXPECT_EQ(to_kqueue(Events::write | Events::edge).by[kWriteAt], Watching::edge);
   EXPECT_EQ(to_kqueue(Events::closed | Events::edge).by[kReadAt], Watching::end_edge);
+  EXPECT_EQ(to_kqueue(Events::error | Events::edge).by[kReadAt], Watching::end_edge);
   EXPECT_EQ(to_kqueue(Events::edge), KqueueWatch{});
 }
 

@@ -189,6 +189,25 @@ TEST_F(Kqueue, TellsTheEndOfEachDirectionOfASocket) {
   for (const struct kevent& each : found) EXPECT_NE(each.flags & EV_EOF, 0);
 }
 
+TEST_F(Kqueue, TellsTheErrorOfASocketWithTheEnd) {
+  const Fd refused = refused_connection();
+  EXPECT_EQ(tell({change(refused.get(), EVFILT_READ, EV_ADD),
+                  change(refused.get(), EVFILT_WRITE, EV_ADD)}),
+            0);
+  const Changes found = look();
+  ASSERT_EQ(found.size(), 2U);
+  for (const struct kevent& each : found) {
+    EXPECT_NE(each.flags & EV_EOF, 0);
+    EXPECT_NE(each.fflags, 0U);
+  }
+  Sockets ended = socket_pair();
+  EXPECT_EQ(tell(change(ended.ours.get(), EVFILT_READ, EV_ADD)), 0);
+  ended.theirs.close();
+  for (const struct kevent& each : look()) {
+    EXPECT_EQ(each.fflags != 0, static_cast<int>(each.ident) == refused.get());
+  }
+}
+
 TEST_F(Kqueue, TellsTheEndAndNotWhatIsReadBeforeItWithAHighLowWaterMark) {
   Sockets sockets = socket_pair();
   EXPECT_EQ(tell(change(sockets.ours.get(), EVFILT_READ, EV_ADD | EV_CLEAR, NOTE_LOWAT, INT32_MAX)),

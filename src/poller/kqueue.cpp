@@ -1,4 +1,5 @@
 // kqueue(2), of the BSDs and macOS.
+#include <fcntl.h>
 #include <sys/event.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -28,6 +29,19 @@ constexpr bool means_unsupported(int error) noexcept {
          error == EPERM;
 }
 
+EndMeans end_means(int fd, mode_t mode) noexcept {
+  if (S_ISSOCK(mode)) return EndMeans::direction;
+  if (!S_ISFIFO(mode)) return EndMeans::hang_up;
+  switch (::fcntl(fd, F_GETFL) & O_ACCMODE) {
+    case O_RDONLY:
+      return EndMeans::hang_up;
+    case O_WRONLY:
+      return EndMeans::error;
+    default:
+      return EndMeans::either;
+  }
+}
+
 // A knote, which is one filter on one descriptor, goes when its number is closed, whatever
 // duplicates there are: so none is left behind, and that a knote is gone tells that the number
 // stands for another file. That is why one that nobody needs is switched off and kept.
@@ -36,8 +50,8 @@ class Kqueue final : public Poller {
   Backend kind() const noexcept override { return Backend::kqueue; }
   std::size_t kernel_entry() const noexcept override { return sizeof(struct kevent); }
   Events supported() const noexcept override {
-    return Events::read | Events::write | Events::closed | Events::edge |
-           (kKqueueConstants.has_except ? Events::urgent : Events::none);
+    const Events missing = kKqueueConstants.has_except ? Events::none : Events::urgent;
+    return (kConditions & ~missing) | Events::edge;
   }
 
   int update(Change change, int fd, std::uint32_t generation, Events wanted) noexcept override {
@@ -135,7 +149,7 @@ class Kqueue final : public Poller {
   struct Entry {
     Knotes knotes;
     bool is_registered = false;
-    bool is_socket = false;
+    EndMeans end = EndMeans::hang_up;
     std::uint16_t place = 0;  // of its report in the batch, if that is its
   };
   static_assert(sizeof(Entry) == 12);
@@ -173,7 +187,7 @@ class Kqueue final : public Poller {
     entry->is_registered = false;
     if (AlwaysReady::is_such(status.st_mode)) return EPERM;
     entry->knotes.generation = generation;
-    entry->is_socket = S_ISSOCK(status.st_mode);
+    entry->end = end_means(fd, status.st_mode);
     const int error = change_now(fd, *entry, to_kqueue(wanted, entry->knotes.told));
     entry->is_registered = error == 0;
     return S_ISCHR(status.st_mode) && means_unsupported(error) ? EPERM : error;
@@ -219,10 +233,11 @@ class Kqueue final : public Poller {
     return outcome.no_reader ? watch_broken_pipe(fd, entry, to, before) : 0;
   }
 
-  // Its end shows on the read filter just as well.
+  // That nobody reads shows on the read filter just as well.
   int watch_broken_pipe(int fd, Entry& entry, KqueueWatch to, const KqueueWatch& before) noexcept {
     to.by[KqueueWatch::kRead] = to.by[KqueueWatch::kWrite];
     to.by[KqueueWatch::kWrite] = Watching::none;
+    if (entry.end == EndMeans::either) entry.end = EndMeans::error;
     const bool was_registered = std::exchange(entry.is_registered, false);
     const int error = change_now(fd, entry, to);
     entry.is_registered = was_registered;
@@ -277,13 +292,13 @@ class Kqueue final : public Poller {
                                0, report.udata));
       return false;
     }
-    const bool ended = (report.flags & EV_EOF) != 0;
-    if (how == Watching::end || how == Watching::end_edge) {
-      if (!ended) return false;
-      if (how == Watching::end) look_again(fd, *entry, filter);
-    }
     const Events what =
-        from_kqueue(kKqueueConstants, report.filter, report.flags, report.fflags, entry->is_socket);
+        from_kqueue(kKqueueConstants, report.filter, report.flags, report.fflags, entry->end);
+    if (reports_end_alone(how)) {
+      const bool is_error = any(what & Events::error);
+      if (how == Watching::error ? !is_error : (report.flags & EV_EOF) == 0) return false;
+      if (!reports_changes(how)) look_again(fd, *entry, filter);
+    }
     ready = {what, fd, generation};
     return any(what);
   }

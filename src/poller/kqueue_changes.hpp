@@ -55,7 +55,7 @@ struct Knotes {
     constexpr std::int64_t kMoreThanThereIs = INT32_MAX;
     unsigned fflags = 0;
     std::int64_t data = 0;
-    if (how == Watching::end || how == Watching::end_edge) {
+    if (reports_end_alone(how)) {
       fflags = NOTE_LOWAT;
       data = kMoreThanThereIs;
     }

@@ -29,6 +29,15 @@ enum class Watching : std::uint8_t {
   edge,      // reports changes
   end,       // reports the end alone, as long as it lasts, and not what can be read before it
   end_edge,  // reports that it has come
+  error,     // reports an error alone, as long as it lasts: an end that is one
+};
+
+// What EV_EOF says of a kind of file.
+enum class EndMeans : std::uint8_t {
+  direction,  // of a socket: this direction has ended, or both by an error, which is told
+  hang_up,    //
+  error,      // of the writing end of a pipe: nobody reads
+  either,     // of a pipe for both directions: one or the other, by the filter
 };
 
 // By filter.
@@ -49,8 +58,10 @@ constexpr bool reports_changes(Watching how) noexcept {
   return how == Watching::edge || how == Watching::end_edge;
 }
 
+constexpr bool reports_end_alone(Watching how) noexcept { return how >= Watching::end; }
+
 // What filters must do to report `wanted`. Which end of a descriptor has hung up shows on the read
-// filter, so that one is there for who waits for `closed`.
+// filter, so that one is there for who waits for `closed`. An error shows on each.
 constexpr KqueueWatch to_kqueue(Events wanted) noexcept {
   const bool edge = any(wanted & Events::edge);
   const Watching how = edge ? Watching::edge : Watching::level;
@@ -61,6 +72,10 @@ constexpr KqueueWatch to_kqueue(Events wanted) noexcept {
   if (any(wanted & Events::read)) watch.by[KqueueWatch::kRead] = how;
   if (any(wanted & Events::write)) watch.by[KqueueWatch::kWrite] = how;
   if (any(wanted & Events::urgent)) watch.by[KqueueWatch::kExcept] = how;
+  const bool shows_errors = is_active(watch.by[KqueueWatch::kRead]) || any(wanted & Events::write);
+  if (any(wanted & Events::error) && !shows_errors) {
+    watch.by[KqueueWatch::kRead] = edge ? Watching::end_edge : Watching::error;
+  }
   return watch;
 }
 
@@ -86,18 +101,25 @@ constexpr bool only_switches_off(const KqueueWatch& from, const KqueueWatch& to)
   return switches;
 }
 
-// What a report says. A socket ends in each direction by itself; all else hangs up as a whole.
+// What a report says. `end` is what EV_EOF means on this file.
 constexpr Events from_kqueue(const KqueueConstants& system, std::int64_t filter,
-                             std::uint32_t flags, std::uint32_t fflags, bool is_socket) noexcept {
+                             std::uint32_t flags, std::uint32_t fflags, EndMeans end) noexcept {
+  constexpr Events kHangUp = ReadyEvent::kHangupMeans | ReadyEvent::kHangup;
   const bool ended = (flags & system.eof) != 0;
   if (system.has_except && filter == system.except) {
     const Events urgent = (fflags & system.oob) != 0 ? Events::urgent : Events::none;
-    return ended ? urgent | ReadyEvent::kHangupMeans | ReadyEvent::kHangup : urgent;
+    return ended ? urgent | kHangUp : urgent;
   }
   if (filter != system.read && filter != system.write) return Events::none;
-  if (ended && !is_socket) return ReadyEvent::kHangupMeans;
-  if (filter == system.write) return Events::write;
-  return ended ? Events::read | Events::closed : Events::read;
+  const Events ready = filter == system.write ? Events::write : Events::read;
+  if (!ended) return ready;
+  if (end == EndMeans::direction) {
+    if (fflags != 0) return kHangUp | Events::error;  // the error of the socket
+    return filter == system.write ? ready : ready | Events::closed;
+  }
+  const bool is_error =
+      end == EndMeans::error || (end == EndMeans::either && filter == system.write);
+  return is_error ? Events::error : kHangUp;
 }
 
 }  // namespace event_cpp::detail

@@ -146,21 +146,25 @@ std::int64_t bytes_in(int fd) {
   return ::ioctl(fd, FIONREAD, &bytes) == 0 ? bytes : 0;
 }
 
+// With an end there is the error of the socket: which one cannot be asked for without clearing it.
+constexpr unsigned kSomeError = ECONNRESET;
+
 Look look_at_socket(int fd, const Key& key, const Knote& knote, short bits) {
   const bool stream = option_of(fd, SO_TYPE) == SOCK_STREAM && option_of(fd, SO_ACCEPTCONN) == 0;
   const bool error = (bits & POLLERR) != 0;
   const bool ended = (bits & POLLRDHUP) != 0;
   Look look;
-  if (error) look.fflags = ECONNRESET;
   if (key.filter == EVFILT_WRITE) {
     const bool hung_up = (bits & POLLHUP) != 0;
     const bool unconnected = stream && hung_up && !ended;
     look.eof = stream && (error || (hung_up && ended));
     look.data = 1;
     look.ready = look.eof || error || ((bits & POLLOUT) != 0 && !unconnected);
+    look.fflags = look.eof && error ? kSomeError : 0;
     return look;
   }
   look.eof = stream && (error || ended);
+  look.fflags = look.eof && error ? kSomeError : 0;
   look.data = bytes_in(fd);
   const bool enough =
       (knote.fflags & NOTE_LOWAT) != 0 ? look.data >= knote.data : (bits & POLLIN) != 0;
