@@ -89,6 +89,11 @@ class Kqueue final : public Poller {
     return 0;
   }
 
+  int give_up(int error) noexcept override {
+    if (error == EBADF) calls_.give_up();
+    return error;
+  }
+
   int watch(Source source, int ident) noexcept override { return sources_.watch(source, ident); }
 
   void unwatch(Source source, int ident) noexcept override {

@@ -5,10 +5,12 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstddef>
 #include <system_error>
 
+#include "base/no_cancellation.hpp"
 #include "event/time.hpp"
 #include "poller/kernel_queue.hpp"
 #include "poller/kqueue_changes.hpp"
@@ -28,7 +30,7 @@ class KqueueCalls {
     }
   }
   ~KqueueCalls() {
-    if (is_lost_) static_cast<void>(queue_.release());
+    release_lost();
     close_kqueue(queue_, forks_);
   }
   KqueueCalls(const KqueueCalls&) = delete;
@@ -37,11 +39,16 @@ class KqueueCalls {
   // In the child of a fork: a queue of its own, and no change waits for it. Returns 0 or an errno.
   int reopen() noexcept {
     change_count_ = 0;
-    is_lost_ = false;
+    release_lost();
     return reopen_kqueue(queue_, forks_);
   }
 
-  int fd() const noexcept { return queue_.get(); }
+  // -1 once it was given up.
+  int fd() const noexcept { return is_lost_.load(std::memory_order_relaxed) ? -1 : queue_.get(); }
+
+  // The queue was closed behind the library's back: the number may be another file's, so that it is
+  // neither used nor closed from now on, until reopen().
+  void give_up() noexcept { is_lost_.store(true, std::memory_order_relaxed); }
 
   // For the next call that is made anyway. Errors are of knotes that went with their descriptor.
   void queue(const struct kevent& change) noexcept {
@@ -81,12 +88,13 @@ class KqueueCalls {
     return 0;
   }
 
-  // Takes what is ready, or waits for it. Errors of changes come instead of what is ready. Returns
-  // how many, or -1, and then errno says why.
-  int take(TimePoint deadline, bool block, struct kevent* entries, std::size_t room) noexcept {
+  // Takes what is ready; if nothing is, and `block`, waits for it, which a cancellation of the
+  // thread may unwind. Errors of changes come instead of what is ready. Returns how many, or -1,
+  // and then errno says why.
+  int take(TimePoint deadline, bool block, struct kevent* entries, std::size_t room) {
     int count = 0;
     do {
-      count = take_or_sleep(deadline, block, entries, room);
+      count = block ? sleep(deadline, entries, room) : take_now(entries, room);
     } while (count > 0 && (entries[count - 1].flags & EV_ERROR) != 0);
     return count;
   }
@@ -101,27 +109,36 @@ class KqueueCalls {
   }
 
  private:
-  // kevent(2) with what is queued, which is done even if the call is interrupted.
-  int take_or_sleep(TimePoint deadline, bool block, struct kevent* entries,
-                    std::size_t room) noexcept {
+  int sleep(TimePoint deadline, struct kevent* entries, std::size_t room) {
     constexpr Duration kLongest = std::chrono::hours(24 * 7);  // some systems refuse years
-    timespec timeout{};
-    if (block && deadline != TimePoint::max()) {
-      timeout = to_timespec(std::min(time_left(deadline), kLongest));
-    }
-    const bool for_ever = block && deadline == TimePoint::max();
-    const int count =
-        ::kevent(fd(), changes_.data(), static_cast<KqueueCount>(change_count_), entries,
-                 static_cast<KqueueCount>(room), for_ever ? nullptr : &timeout);
+    if (deadline == TimePoint::max()) return take_within(nullptr, entries, room);
+    const timespec timeout = to_timespec(std::min(time_left(deadline), kLongest));
+    return take_within(&timeout, entries, room);
+  }
+
+  int take_now(struct kevent* entries, std::size_t room) noexcept {
+    const NoCancellation now;
+    const timespec timeout{};
+    return take_within(&timeout, entries, room);
+  }
+
+  // kevent(2) with what is queued, which is done even if the call is interrupted. If it is unwound
+  // they are queued still: doing them again does no harm.
+  int take_within(const timespec* timeout, struct kevent* entries, std::size_t room) {
+    const int count = ::kevent(fd(), changes_.data(), static_cast<KqueueCount>(change_count_),
+                               entries, static_cast<KqueueCount>(room), timeout);
     if (count >= 0 || errno == EINTR) change_count_ = 0;
-    // Somebody else has closed it: its number is not ours to close.
-    if (count < 0 && errno == EBADF) is_lost_ = true;
     return count;
+  }
+
+  // Not closed if it is not ours any more.
+  void release_lost() noexcept {
+    if (is_lost_.exchange(false, std::memory_order_relaxed)) static_cast<void>(queue_.release());
   }
 
   UniqueFd queue_;
   std::uint32_t forks_ = 0;  // as counted when it was made
-  bool is_lost_ = false;
+  std::atomic<bool> is_lost_{false};
   std::array<struct kevent, kMostQueued + KqueueChanges::kMost> changes_;
   std::size_t change_count_ = 0;  // queued ones
 };

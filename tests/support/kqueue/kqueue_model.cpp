@@ -209,7 +209,16 @@ int watch_in(int set, int fd, std::uint32_t bits, std::uint64_t data) {
   return errno == EEXIST ? 0 : errno;
 }
 
-int make_set() { return static_cast<int>(::syscall(SYS_epoll_create1, EPOLL_CLOEXEC)); }
+// What the model has just opened for itself: no standard stream, as a kernel would not take one.
+int own(long opened) {
+  const int fd = static_cast<int>(opened);
+  if (fd < 0 || fd > 2) return fd;
+  const long moved = ::syscall(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 3);
+  close_now(fd);
+  return static_cast<int>(moved);
+}
+
+int make_set() { return own(::syscall(SYS_epoll_create1, EPOLL_CLOEXEC)); }
 
 bool is_pending(int signo) {
   sigset_t pending;
@@ -221,7 +230,7 @@ class Queue {
  public:
   Queue() {
     front_ = static_cast<int>(::syscall(SYS_epoll_create1, 0));
-    ready_ = static_cast<int>(::syscall(SYS_eventfd2, 0, EFD_NONBLOCK | EFD_CLOEXEC));
+    ready_ = own(::syscall(SYS_eventfd2, 0, EFD_NONBLOCK | EFD_CLOEXEC));
     for (int& set : sets_) set = make_set();
     works_ = sets_[0] >= 0 && sets_[1] >= 0 && sets_[2] >= 0 && front_ >= 0 && ready_ >= 0 &&
              watch_in(front_, ready_, EPOLLIN, 0) == 0;
@@ -325,11 +334,11 @@ class Queue {
       case EVFILT_SIGNAL:
         return attach_signal(key, knote);
       case EVFILT_PROC:
-        knote.source = static_cast<int>(::syscall(SYS_pidfd_open, key.ident, 0));
+        knote.source = own(::syscall(SYS_pidfd_open, key.ident, 0));
         break;
       case EVFILT_TIMER:
         knote.flags |= EV_CLEAR;
-        knote.source = ::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+        knote.source = own(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
         if (knote.source >= 0) start_timer(knote);
         break;
       default:
@@ -368,7 +377,7 @@ class Queue {
     ::sigemptyset(&signals);
     if (::sigaddset(&signals, signo) != 0) return EINVAL;
     knote.flags |= EV_CLEAR;
-    knote.source = ::signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
+    knote.source = own(::signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC));
     if (knote.source < 0) return errno;
     const int error = watch_in(front_, knote.source, EPOLLIN | EPOLLET, packed(key));
     listen(&knote);
