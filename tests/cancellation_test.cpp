@@ -9,7 +9,7 @@
 #include "support/every_backend.hpp"
 
 // The C library of Linux unwinds the stack of a cancelled thread; elsewhere only handlers run.
-#if defined(__GLIBC__) && !EVENT_HAVE_KQUEUE
+#if defined(__GLIBC__)
 
 namespace event_cpp::test {
 namespace {

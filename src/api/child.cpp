@@ -8,6 +8,7 @@
 #include <mutex>
 #include <utility>
 
+#include "base/no_cancellation.hpp"
 #include "base/resource_exhausted.hpp"
 #include "base/text.hpp"
 #include "event/error.hpp"
@@ -25,12 +26,23 @@ std::error_code system_error(int error) noexcept { return {error, std::system_ca
 // Whether the process is a child of this one that nobody has reaped; `changed` if there is a status
 // of it to be had, of the kinds given.
 std::error_code look_at_child(pid_t pid, int kinds, bool& changed) noexcept {
+  const detail::NoCancellation whole;
   siginfo_t info{};
   while (::waitid(P_PID, static_cast<id_t>(pid), &info, kinds | WNOHANG | WNOWAIT) != 0) {
     if (errno != EINTR) return system_error(errno);
   }
   changed = info.si_pid == pid;
   return {};
+}
+
+// waitpid(2) that does not wait.
+pid_t take_status(pid_t pid, int options, int& status) noexcept {
+  const detail::NoCancellation whole;
+  pid_t reaped = 0;
+  do {
+    reaped = ::waitpid(pid, &status, WNOHANG | options);
+  } while (reaped < 0 && errno == EINTR);
+  return reaped;
 }
 
 // A child that ends while SIGCHLD is ignored is reaped by the kernel: then nothing of it is left.
@@ -174,10 +186,7 @@ void Child::let_go() noexcept {
 // changed, or this one has ended and a debugger that is not its parent has not looked at it yet.
 bool Child::reap(int& status) noexcept {
   const int stops = report_ == Report::stops ? WUNTRACED | WCONTINUED : 0;
-  pid_t reaped = 0;
-  do {
-    reaped = ::waitpid(pid_, &status, WNOHANG | stops);
-  } while (reaped < 0 && errno == EINTR);
+  const pid_t reaped = take_status(pid_, stops, status);
   if (reaped == 0) {
     // The parent gets SIGCHLD when the debugger lets go. Until then a descriptor would stay ready,
     // but for edges; and a backend that watches the process has reported its end.

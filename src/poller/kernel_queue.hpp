@@ -10,6 +10,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "base/no_cancellation.hpp"
 #include "base/unique_fd.hpp"
 #include "sys/fork_count.hpp"
 
@@ -58,6 +59,7 @@ using KqueueCount = decltype(count_of(&::kevent));
 // kevent(2) that does not wait. Returns -1, and then errno says why.
 inline int tell_kqueue(int queue, const struct kevent* changes, std::size_t change_count,
                        struct kevent* results, std::size_t room) noexcept {
+  const NoCancellation whole;
   const timespec now{};
   int count = 0;
   do {

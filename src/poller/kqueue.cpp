@@ -75,7 +75,7 @@ class Kqueue final : public Poller {
     return 0;
   }
 
-  int wait(TimePoint deadline, bool block, ReadyBatch& batch) noexcept override {
+  int wait(TimePoint deadline, bool block, ReadyBatch& batch) override {
     batch.start();
     batch.expired = deadline != TimePoint::max();
     block = block && !has_always_ready();

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <csignal>
 
+#include "base/no_cancellation.hpp"
 #include "poller/pending_signals.hpp"
 
 namespace event_cpp::detail {
@@ -15,6 +16,7 @@ constexpr int kMostSignals = 128;  // more than any system has
 // sigwait() could wait for ever.
 #if EVENT_HAVE_SIGTIMEDWAIT
 int take_pending(const sigset_t& watched) noexcept {
+  const NoCancellation whole;
   const timespec now{};
   int signo = 0;
   do {

@@ -537,17 +537,20 @@ World& world() {
   return *made;
 }
 
-// No signal handler of this thread runs meanwhile: it may want the lock too.
+// No signal handler of this thread runs meanwhile: it may want the lock too. Nor is the thread
+// cancelled, but while it sleeps.
 class Lock {
  public:
   Lock() {
     sigset_t all;
     ::sigfillset(&all);
     ::pthread_sigmask(SIG_SETMASK, &all, &mask_);
+    ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state_);
     world().mutex.lock();
   }
   ~Lock() {
     world().mutex.unlock();
+    ::pthread_setcancelstate(cancel_state_, nullptr);
     ::pthread_sigmask(SIG_SETMASK, &mask_, nullptr);
   }
   Lock(const Lock&) = delete;
@@ -555,16 +558,29 @@ class Lock {
 
   // Sleeps until one is readable, with the lock given back, and interrupted by signals.
   int sleep(Queue::Sources sources, const timespec* timeout) {
-    world().mutex.unlock();
-    const int result = ::ppoll(sources.data(), sources.size(), timeout, &mask_);
-    const int error = errno;
-    world().mutex.lock();
-    errno = error;
-    return result;
+    const Given given(*this);
+    return ::ppoll(sources.data(), sources.size(), timeout, &mask_);
   }
 
  private:
+  // The lock is given back while this lives, which a cancellation may end.
+  struct Given {
+    explicit Given(const Lock& lock) {
+      world().mutex.unlock();
+      ::pthread_setcancelstate(lock.cancel_state_, nullptr);
+    }
+    ~Given() {
+      const int error = errno;
+      ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, nullptr);
+      world().mutex.lock();
+      errno = error;
+    }
+    Given(const Given&) = delete;
+    Given& operator=(const Given&) = delete;
+  };
+
   sigset_t mask_;
+  int cancel_state_;
 };
 
 Queue* queue_at(int fd) {
