@@ -1,6 +1,7 @@
 // pthread_cancel(3) of threads that are in the library.
 #include <gtest/gtest.h>
 #include <pthread.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <memory>
@@ -98,6 +99,36 @@ TEST_P(CancellationTest, WaitsForACallThatMayNotThrow) {
   Options options = real_time();
   pthread_t thread{};
   ASSERT_EQ(::pthread_create(&thread, nullptr, &use_everything, &options), 0);
+  void* result = nullptr;
+  ASSERT_EQ(::pthread_join(thread, &result), 0);
+  EXPECT_EQ(result, PTHREAD_CANCELED);
+}
+
+// A thread that is cancelled between two calls that a Child makes in functions that must not throw.
+void* wait_for_child(void* options) {
+  bool told = false;
+  {
+    Base base(*static_cast<const Options*>(options));
+    const pid_t pid = ::fork();
+    if (pid == 0) ::_exit(0);
+    Child child(base, pid, [&] { told = true; });
+    ::pthread_cancel(::pthread_self());
+    child.attach();
+    int state = 0;
+    ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+    Hook hook(base, Hook::When::after_wait,
+              [&] { ::pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &state); });
+    base.dispatch();
+  }
+  EXPECT_TRUE(told);
+  ::pthread_testcancel();
+  return nullptr;
+}
+
+TEST_P(CancellationTest, LeavesAChildItsStatus) {
+  Options options = real_time();
+  pthread_t thread{};
+  ASSERT_EQ(::pthread_create(&thread, nullptr, &wait_for_child, &options), 0);
   void* result = nullptr;
   ASSERT_EQ(::pthread_join(thread, &result), 0);
   EXPECT_EQ(result, PTHREAD_CANCELED);

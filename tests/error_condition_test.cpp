@@ -28,6 +28,31 @@ TEST_P(ErrorConditionTest, FiresForARefusedConnectionAlone) {
   EXPECT_EQ(recorder.fired, Fired{Events::error});
 }
 
+TEST_P(ErrorConditionTest, FiresAgainWhileTheErrorLasts) {
+  Base base(options());
+  const Fd refused = refused_connection();
+  Event event(base, refused.get(), Events::error | Events::persist, recorder.note_fired());
+  event.attach();
+
+  for (int i = 0; i < 3; ++i) base.loop(RunMode::nonblock);
+
+  EXPECT_EQ(recorder.fired, (Fired{Events::error, Events::error, Events::error}));
+}
+
+TEST_P(ErrorConditionTest, FiresForAnErrorThatComesAfterAnEndThatIsNone) {
+  Base base(options());
+  Sockets pair = tcp_pair();
+  Event event(base, pair.ours.get(), Events::error, recorder.note_fired());
+  event.attach();
+  end_writing(pair.theirs);
+  base.loop(RunMode::nonblock);
+
+  reset(std::move(pair.theirs));
+  run(base);
+
+  EXPECT_EQ(recorder.fired, Fired{Events::error});
+}
+
 TEST_P(ErrorConditionTest, DoesNotFireForAnEndThatIsNoError) {
   Base base(watched());
   Sockets pair = socket_pair();
