@@ -90,6 +90,9 @@ void* use_everything(void* options) {
     alarm.attach(std::chrono::system_clock::now() + std::chrono::hours(1));
     Signal signal(base, SIGUSR1, Never());
     signal.attach();
+    const Pipe pipe = make_pipe();
+    Event event(base, pipe.reader.get(), Events::read, Never());
+    event.attach();
   }
   ::pthread_testcancel();
   return nullptr;

@@ -733,6 +733,7 @@ int kqueue_model_open(void) {
 
 int kqueue_model_kevent(int fd, const struct kevent* changes, int change_count,
                         struct kevent* events, int room, const struct timespec* timeout) {
+  if (room > 0) ::pthread_testcancel();
   Lock lock;
   Queue* const queue = queue_at(fd);
   if (queue == nullptr) {
