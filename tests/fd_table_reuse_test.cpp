@@ -57,7 +57,7 @@ TEST_F(TableOfReusedNumbers, TakesBackTheNewFileWhenOnlyLostNodesAreLeft) {
 }
 
 TEST_F(TableOfReusedNumbers, TellsALostNodeNothingOfARegistrationThatIsKept) {
-  backend.keeps = true;
+  backend.prefer_lazy_removal(true);
   Node& old = attached(fd, kReads);
   backend.open_at(fd);
   loop.release(attached(fd, kReads));

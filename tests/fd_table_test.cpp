@@ -164,7 +164,7 @@ TEST_F(Table, TakesBackWhatWasDetachedByHandBeforeTheNextWait) {
 // On a kernel that is best left alone when nobody wants what it was asked for.
 class TableThatKeeps : public Table {
  protected:
-  TableThatKeeps() { backend.keeps = true; }
+  TableThatKeeps() { backend.prefer_lazy_removal(true); }
 };
 
 TEST_F(TableThatKeeps, TellsTheKernelNothingOfADetachThatNobodyNotices) {

@@ -28,7 +28,6 @@
 namespace event_cpp::test {
 namespace {
 
-using detail::Change;
 using detail::ReadyBatch;
 using detail::ReadyEvent;
 using detail::Source;
@@ -43,11 +42,12 @@ void take_pending(int signo) {
 
 class KqueueBackend : public testing::Test {
  protected:
-  KqueueBackend() : kqueue(detail::make_poller(Backend::kqueue)), batch(kqueue->kernel_entry()) {}
+  KqueueBackend()
+      : kqueue(detail::make_poller(Backend::kqueue)), batch(kqueue->traits().kernel_entry) {}
 
-  int add(int fd, Events wanted) { return kqueue->update(Change::add, fd, 1, wanted); }
-  int modify(int fd, Events wanted) { return kqueue->update(Change::modify, fd, 1, wanted); }
-  int remove(int fd) { return kqueue->update(Change::remove, fd, 1, Events::none); }
+  int add(int fd, Events wanted) { return kqueue->add(fd, 1, wanted); }
+  int modify(int fd, Events wanted) { return kqueue->modify(fd, 1, wanted, false); }
+  int remove(int fd) { return kqueue->remove(fd); }
 
   // What one look reports.
   std::vector<ReadyEvent> look() {
@@ -150,7 +150,7 @@ TEST_F(KqueueBackend, SleepsOnATerminalThatNobodyWantsToWriteToAnyMore) {
   ASSERT_EQ(add(terminal.get(), Events::write), 0);
   ASSERT_EQ(look().size(), 1U);
 
-  EXPECT_EQ(kqueue->modify_lazily(terminal.get(), 1, Events::none), 0);
+  EXPECT_EQ(kqueue->modify(terminal.get(), 1, Events::none, true), 0);
 
   EXPECT_EQ(look().size(), 0U);
   EXPECT_EQ(modify(terminal.get(), Events::write), 0);
@@ -174,7 +174,7 @@ TEST_F(KqueueBackend, TellsWhatIsNotWantedAnyMoreWithTheNextWait) {
   ASSERT_EQ(look().size(), 1U);
   const CountingCall calls(Call::kevent);
 
-  EXPECT_EQ(kqueue->modify_lazily(pipe.reader.get(), 1, Events::none), 0);
+  EXPECT_EQ(kqueue->modify(pipe.reader.get(), 1, Events::none, true), 0);
   EXPECT_EQ(calls.count(), 0U);
   EXPECT_EQ(look().size(), 0U);
   EXPECT_EQ(calls.count(), 1U);
@@ -390,12 +390,12 @@ TEST_F(KqueueBackend, EndsAWaitAtAnyWakeUpSinceTheLastOne) {
 TEST_F(KqueueBackend, TellsAWakeUpFromDescriptorZero) {
   EXPECT_TRUE(succeeds_in_child([] {
     const auto fresh = detail::make_poller(Backend::kqueue);
-    ReadyBatch reports(fresh->kernel_entry());
+    ReadyBatch reports(fresh->traits().kernel_entry);
     const Pipe pipe = readable_pipe();
     ASSERT_EQ(::dup2(pipe.reader.get(), 0), 0);
     ASSERT_EQ(fresh->watch(Source::wakeup, 0), 0);
     fresh->wake();
-    ASSERT_EQ(fresh->update(Change::add, 0, 1, Events::read), 0);
+    ASSERT_EQ(fresh->add(0, 1, Events::read), 0);
 
     ASSERT_EQ(fresh->wait(TimePoint::max(), false, reports), 0);
 
@@ -487,22 +487,21 @@ TEST_F(KqueueBackend, HoldsWhatTheKernelTellsOnceUntilTheNextWait) {
   ASSERT_EQ(kqueue->watch(Source::signal, SIGUSR1), 0);
   ASSERT_EQ(kqueue->watch(Source::process, process.pid()), 0);
   ASSERT_EQ(kqueue->watch(Source::process, detached.pid()), 0);
-  EXPECT_FALSE(kqueue->has_always_ready());
+  EXPECT_FALSE(kqueue->refresh_fd());
   raise_for_process(SIGUSR1);
   process.end_now();
   detached.end_now();
 
-  kqueue->refresh_fd();
+  EXPECT_TRUE(kqueue->refresh_fd());
   kqueue->unwatch(Source::process, detached.pid());
 
-  EXPECT_TRUE(kqueue->has_always_ready());
   EXPECT_EQ(kqueue->wait(TimePoint::max(), true, batch), 0) << "it does not sleep";
   std::vector<ReadyEvent> reports;
   batch.take([&](const ReadyEvent& ready) { reports.push_back(ready); });
   ASSERT_EQ(reports.size(), 2U);
   EXPECT_EQ(reports[0].source(), Source::signal);
   EXPECT_EQ(reports[1].ident(), process.pid());
-  EXPECT_FALSE(kqueue->has_always_ready());
+  EXPECT_FALSE(kqueue->refresh_fd());
   EXPECT_EQ(look().size(), 0U);
 }
 

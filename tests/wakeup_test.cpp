@@ -97,11 +97,11 @@ TEST(Wakeup, ClosesItsDescriptor) {
 TEST(Wakeup, ShowsEachWakeToAWatchForEdges) {
   for (const Backend kind : detail::compiled_pollers()) {
     const auto backend = detail::make_poller(kind);
-    if (!any(backend->supported() & Events::edge)) continue;
+    if (!any(backend->traits().supported & Events::edge)) continue;
     SCOPED_TRACE(to_string(kind));
     const Wakeup wakeup;
-    detail::ReadyBatch batch(backend->kernel_entry());
-    ASSERT_EQ(backend->update(detail::Change::add, wakeup.fd(), 1, Events::read | Events::edge), 0);
+    detail::ReadyBatch batch(backend->traits().kernel_entry);
+    ASSERT_EQ(backend->add(wakeup.fd(), 1, Events::read | Events::edge), 0);
 
     const auto reports = [&] {
       EXPECT_EQ(backend->wait(TimePoint::max(), false, batch), 0);

@@ -8,10 +8,10 @@
 namespace event_cpp::detail {
 namespace {
 
-// The descriptor is closed, or its number stands for a file that the kernel does not watch for us.
+// The fd is closed, or stands for a file that the kernel does not watch for us.
 constexpr bool means_gone(int error) noexcept { return error == EBADF || error == ENOENT; }
 
-// Numbers below this need two kilobytes of table for where its pages are.
+// Fds below this need two kilobytes of table for where its pages are.
 constexpr int kFar = 65'536;
 
 }  // namespace
@@ -20,8 +20,8 @@ int FdTable::add_slowly(Node& node) noexcept {
   const int fd = node.descriptor;
   Entry* entry = entries_.find(static_cast<std::size_t>(fd));
   if (entry == nullptr && fd >= kFar) {
-    // A wild number must not make a huge table. The kernel says ENOENT if it is open.
-    const int error = update(Change::modify, fd, Entry{}, Events::none);
+    // A wild fd must not make a huge table. The kernel says ENOENT if it is open.
+    const int error = kernel_.modify(fd, 0, Events::none, kNow);
     if (error != 0 && error != ENOENT) return error;
   }
   try {
@@ -44,7 +44,7 @@ int FdTable::add_slowly(Node& node) noexcept {
 
 int FdTable::check_still_same_file(const Node& node) noexcept {
   const Entry& entry = entries_[static_cast<std::size_t>(node.descriptor)];
-  return poller_.update(Change::modify, node.descriptor, entry.generation, entry.registered);
+  return kernel_.modify(node.descriptor, entry.generation, entry.registered, kNow);
 }
 
 int FdTable::interest_changed(Node& node) noexcept {
@@ -185,32 +185,20 @@ bool FdTable::covers(Events registered, Events interest) noexcept {
          !any(interest & ~registered);
 }
 
-int FdTable::update(Change change, int fd, const Entry& entry, Events interest) noexcept {
-  ++told_kernel_;
-  return poller_.update(change, fd, entry.generation, interest);
-}
-
-// Has a registration report something else.
-int FdTable::modify(int fd, Entry& entry, Events interest) noexcept {
+// Has a registration report something else. `may_defer` as in Poller::modify().
+int FdTable::modify(int fd, Entry& entry, Events interest, bool may_defer) noexcept {
   int error = 0;
   if (!any((entry.registered | interest) & Events::exclusive)) {
-    error = update(Change::modify, fd, entry, interest);
+    error = kernel_.modify(fd, entry.generation, interest, may_defer);
   } else {
     // One that is exclusive cannot be modified, nor can one become so.
-    error = update(Change::remove, fd, entry, Events::none);
+    error = kernel_.remove(fd);
     if (error != 0) return error;
-    error = update(Change::add, fd, entry, interest);
-    if (error != 0 && update(Change::add, fd, entry, entry.registered) != 0) invalidate(fd, entry);
+    error = kernel_.add(fd, entry.generation, interest);
+    if (error != 0 && kernel_.add(fd, entry.generation, entry.registered) != 0) {
+      invalidate(fd, entry);
+    }
   }
-  if (error == 0) entry.registered = interest;
-  return error;
-}
-
-// The same before a wait, which may do it on the way.
-int FdTable::modify_lazily(int fd, Entry& entry, Events interest) noexcept {
-  if (any((entry.registered | interest) & Events::exclusive)) return modify(fd, entry, interest);
-  ++told_kernel_;
-  const int error = poller_.modify_lazily(fd, entry.generation, interest);
   if (error == 0) entry.registered = interest;
   return error;
 }
@@ -219,7 +207,7 @@ int FdTable::modify_lazily(int fd, Entry& entry, Events interest) noexcept {
 int FdTable::register_with(int fd, Entry& entry, const Node& added) noexcept {
   const bool is_for_another = entry.state == State::kept && !added.linked;
   if (entry.is_registered() && (!is_for_another || expects_same_file_)) {
-    const int error = modify(fd, entry, interest_of(entry, &added));
+    const int error = modify(fd, entry, interest_of(entry, &added), kNow);
     if (error == 0) entry.state = State::active;
     if (!means_gone(error)) return error;
     expects_same_file_ = expects_same_file_ && !is_for_another;
@@ -234,14 +222,14 @@ int FdTable::register_with(int fd, Entry& entry, const Node& added) noexcept {
 int FdTable::register_new(int fd, Entry& entry, Events interest) noexcept {
   Entry fresh = entry;
   begin_generation(fresh);
-  int error = update(Change::add, fd, fresh, interest);
+  int error = kernel_.add(fd, fresh.generation, interest);
   // The same file still: it was kept, or came back with dup2() after it was thought to be gone.
   if (error == EEXIST) {
     expects_same_file_ = true;
-    error = update(Change::modify, fd, fresh, interest);
+    error = kernel_.modify(fd, fresh.generation, interest, kNow);
     if (error == EINVAL) {  // one of the two is exclusive
-      error = update(Change::remove, fd, fresh, Events::none);
-      if (error == 0) error = update(Change::add, fd, fresh, interest);
+      error = kernel_.remove(fd);
+      if (error == 0) error = kernel_.add(fd, fresh.generation, interest);
     }
   }
   if (error != 0) return error;
@@ -253,10 +241,12 @@ int FdTable::register_new(int fd, Entry& entry, Events interest) noexcept {
 }
 
 // Whether a registration that nobody is interested in may stay until it reports something. One that
-// is exclusive takes wake-ups away from other bases.
+// is exclusive takes wake-ups away from other bases; one of a file that is always ready would
+// report at once.
 bool FdTable::may_keep(const Entry& entry) const noexcept {
   return removes_lazily_ && !entry.hung_up && !entry.errored &&
-         !any(entry.registered & Events::exclusive) && poller_.prefers_lazy_removal();
+         !any(entry.registered & Events::exclusive) && poller_.traits().prefers_lazy_removal &&
+         !kernel_.has_files();
 }
 
 void FdTable::keep(Entry& entry) noexcept {
@@ -275,7 +265,7 @@ void FdTable::disable_lazy_removal() noexcept {
 // Ends the registration. What is left of it if the fd was closed but has a duplicate shows when it
 // is reported.
 void FdTable::deregister(int fd, Entry& entry) noexcept {
-  static_cast<void>(update(Change::remove, fd, entry, Events::none));
+  static_cast<void>(kernel_.remove(fd));
   drop(entry);
 }
 
@@ -299,8 +289,8 @@ void FdTable::invalidate(int fd, Entry& entry) noexcept {
 }
 
 void FdTable::report_of_none(const ReadyEvent& ready, Entry& entry) noexcept {
-  if (ready.generation == ReadyEvent::kOwn) {
-    poller_.take_own();
+  if (ready.generation == ReadyEvent::kDeadline) {
+    batch_->expired = true;
   } else if (entry.state == State::kept) {
     report_unasked(ready, entry);
   } else {
@@ -368,7 +358,7 @@ int FdTable::reconcile(int fd, Entry& entry) noexcept {
   entry.unasked = entry.hung_up = entry.errored = false;
   if (interest == entry.registered) return 0;
   const Events more = interest & ~entry.registered & kConditions;
-  const int error = modify_lazily(fd, entry, interest);
+  const int error = modify(fd, entry, interest, kBeforeNextWait);
   if (means_gone(error)) {
     invalidate(fd, entry);
   } else if (error != 0 && !any(interest)) {
@@ -390,9 +380,9 @@ int FdTable::repair() noexcept {
     if (!entry.is_registered() || first_error != 0) return;
     if (entry.state == State::kept) return drop(entry);
     const int fd = static_cast<int>(number);
-    int error = update(Change::modify, fd, entry, entry.registered & ~Events::exclusive);
+    int error = kernel_.modify(fd, entry.generation, entry.registered & ~Events::exclusive, kNow);
     if (error == EINVAL && any(entry.registered & Events::exclusive)) error = 0;  // it is there
-    if (error == 0) error = update(Change::add, fd, entry, entry.registered);
+    if (error == 0) error = kernel_.add(fd, entry.generation, entry.registered);
     if (error == 0 || error == EEXIST) return;
     if (!is_resource_exhausted(error)) {
       invalidate(fd, entry);  // as in register_all()
@@ -407,11 +397,12 @@ int FdTable::repair() noexcept {
 
 int FdTable::register_all() noexcept {
   int first_error = 0;
+  kernel_.forget_files();
   entries_.for_each([&](std::size_t number, Entry& entry) {
     if (!entry.is_registered()) return;
     if (entry.state == State::kept) return drop(entry);
     const int fd = static_cast<int>(number);
-    const int error = update(Change::add, fd, entry, entry.registered);
+    const int error = kernel_.add(fd, entry.generation, entry.registered);
     if (error == 0 || error == EEXIST) return;
     // What the kernel does not watch here is not the file that it watched before: the fd was
     // closed, and may be the new kernel side's own now.

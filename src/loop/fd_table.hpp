@@ -1,4 +1,4 @@
-// The descriptor table: which events watch which descriptor, and what the kernel was told of it.
+// The fd table: which events watch which fd, and what the kernel has registered of it.
 #pragma once
 
 #include <cstddef>
@@ -8,6 +8,7 @@
 #include "base/grow_array.hpp"
 #include "base/paged_array.hpp"
 #include "event/detail/node.hpp"
+#include "loop/poller_and_files.hpp"
 #include "poller/poller.hpp"
 
 namespace event_cpp::detail {
@@ -51,9 +52,9 @@ class FdTable {
   static constexpr Events kOptions = Events::edge | Events::exclusive;
 
   // Errors: throws std::bad_alloc.
-  explicit FdTable(Poller& backend) : poller_(backend) {
+  explicit FdTable(Poller& poller) : poller_(poller), kernel_(poller) {
     dirty_.reserve(kDirtyRoom);
-    entries_.make(0);  // where reports of the backend's own are looked up
+    entries_.make(0);  // where reports of a deadline are looked up
   }
   FdTable(const FdTable&) = delete;
   FdTable& operator=(const FdTable&) = delete;
@@ -131,18 +132,28 @@ class FdTable {
   // of the loop's own was closed behind its back.
   int flush() noexcept { return dirty_.empty() && !needs_repair_ ? 0 : flush_slowly(); }
 
+  // As Poller::wait(), and reports files that are always ready.
+  int wait(TimePoint deadline, bool block, ReadyBatch& batch) {
+    batch_ = &batch;
+    return kernel_.wait(deadline, block, batch);
+  }
+
+  // Whether a file that is always ready is watched for that.
+  bool has_always_ready() const noexcept { return kernel_.is_any_file_ready(); }
+
   // Registers everything with a kernel side that knows nothing yet. Returns 0 or an errno; then it
   // may be called again.
   int register_all() noexcept;
 
-  // How many system calls have told the kernel something.
-  std::uint64_t told_kernel() const noexcept { return told_kernel_; }
+  // How many system calls have changed registrations.
+  std::uint64_t registration_calls() const noexcept { return kernel_.calls(); }
 
   // Makes room for so many fds, with two events each, and some that are taken by others.
   // Errors: throws std::bad_alloc.
-  void reserve(std::size_t descriptors) {
-    entries_.reserve(descriptors + PagedArray<Entry>::kPageSize);
-    links_.reserve(2 * descriptors);
+  void reserve(std::size_t fds) {
+    entries_.reserve(fds + PagedArray<Entry>::kPageSize);
+    links_.reserve(2 * fds);
+    poller_.reserve(fds);
   }
 
   // Frees what many events on few fds took, once there are none.
@@ -215,6 +226,10 @@ class FdTable {
 
   static constexpr std::size_t kDirtyRoom = 128;  // there from the start
 
+  // For modify(): whether the change may be made by the next wait.
+  static constexpr bool kNow = false;
+  static constexpr bool kBeforeNextWait = true;
+
   template <class F>
   void for_each_node(const Entry& entry, F&& f) {
     if (!entry.head.is_list()) {
@@ -261,9 +276,7 @@ class FdTable {
     if (++entry.generation == ReadyEvent::kSource) entry.generation = 0;
   }
   static bool covers(Events registered, Events interest) noexcept;
-  int update(Change change, int fd, const Entry& entry, Events interest) noexcept;
-  int modify(int fd, Entry& entry, Events interest) noexcept;
-  int modify_lazily(int fd, Entry& entry, Events interest) noexcept;
+  int modify(int fd, Entry& entry, Events interest, bool may_defer) noexcept;
   int register_with(int fd, Entry& entry, const Node& added) noexcept;
   int register_new(int fd, Entry& entry, Events interest) noexcept;
   bool may_keep(const Entry& entry) const noexcept;
@@ -279,6 +292,8 @@ class FdTable {
   int repair() noexcept;
 
   Poller& poller_;
+  PollerAndFiles kernel_;
+  ReadyBatch* batch_ = nullptr;  // of the last wait
   PagedArray<Entry> entries_;
   RecordPool<Link> links_;
   GrowArray<int> dirty_;
@@ -286,7 +301,6 @@ class FdTable {
   bool removes_lazily_ = true;
   bool expects_same_file_ = false;  // of a kept fd, for another event: which guess was right last
   bool internal_lost_ = false;      // a descriptor of the loop's own was closed behind its back
-  std::uint64_t told_kernel_ = 0;
 };
 
 }  // namespace event_cpp::detail

@@ -26,8 +26,8 @@ Loop::Loop(Base& base, const Options& options)
       options_(checked(options)),
       clock_(options_),
       poller_(choose_poller(options.backend)),
-      supported_(poller_->supported()),
-      batch_(poller_->kernel_entry()),
+      supported_(poller_->traits().supported),
+      batch_(poller_->traits().kernel_entry),
       table_(*poller_),
       waker_(*poller_),
       wakeup_node_(&kWakeupOps, this, waker_.fd(),
@@ -172,8 +172,8 @@ void Loop::arm_embedded() noexcept {
   table_.flush();
   if (alarms_ != nullptr) static_cast<void>(wake_for_alarm());
   if (boottime_ != nullptr) static_cast<void>(boottime_->wake_at(next_timer()));
-  poller_->refresh_fd();
-  const bool busy = dispatcher_.anything_active() || !batch_.taken() || poller_->has_always_ready();
+  const bool hidden = poller_->refresh_fd() || table_.has_always_ready();
+  const bool busy = dispatcher_.anything_active() || !batch_.taken() || hidden;
   if (busy || !attention().fall_asleep()) waker_.wake();
 }
 
@@ -191,7 +191,7 @@ int Loop::fd() noexcept {
 
 std::optional<Duration> Loop::next_timeout() noexcept {
   if (dispatcher_.anything_active() || !batch_.taken() || attention().test(kWants) ||
-      hooks_.any(Hook::When::idle) || poller_->has_always_ready()) {
+      hooks_.any(Hook::When::idle) || table_.has_always_ready()) {
     return Duration::zero();
   }
   Duration left = timers_.empty() ? Duration::max() : between(clock_.now(), next_timer_exactly());
@@ -331,12 +331,14 @@ void Loop::fail_to_flush(int error) {
 }
 
 void Loop::fail_to_wait(int error) {
-  error = poller_->give_up(error);
   const char* const what =
       error == EMFILE  ? "waiting for events: RLIMIT_NOFILE is less than what is watched"
       : error == EBADF ? "waiting for events: a descriptor of the base's own was closed"
                        : "waiting for events";
-  if (error == EBADF) waker_.give_up();
+  if (error == EBADF) {
+    poller_->abandon_fds();
+    waker_.give_up();
+  }
   throw std::system_error(error, std::system_category(), what);
 }
 

@@ -125,7 +125,7 @@ class Loop {
   }
   TimePoint now() const noexcept { return running_ ? clock_.iteration() : clock_.now(); }
   std::size_t size() const noexcept;
-  Backend backend() const noexcept { return poller_->kind(); }
+  Backend backend() const noexcept { return poller_->traits().kind; }
 
  private:
   static constexpr std::size_t kPriorities = Dispatcher::kPriorities;
@@ -234,7 +234,7 @@ class Loop {
   void wait_in_kernel(TimePoint deadline, bool block) {
     ++stats_.waits;
     block = block && attention().fall_asleep();
-    const int error = poller_->wait(deadline, block, batch_);
+    const int error = table_.wait(deadline, block, batch_);
     if (block) attention().wake_up();
     if (error != 0) [[unlikely]]
       fail_to_wait(error);

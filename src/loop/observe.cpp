@@ -71,7 +71,7 @@ std::string subject(const Node& node) {
 Stats Loop::stats() const noexcept {
   assert_thread();
   Stats stats = stats_;
-  stats.registrations = table_.told_kernel();
+  stats.registrations = table_.registration_calls();
   stats.attached = size();
   stats.callbacks = dispatcher_.callbacks();
   stats.active = dispatcher_.active_count();

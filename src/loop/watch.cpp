@@ -312,7 +312,6 @@ std::optional<TimePoint> Loop::deadline(const Node& node) const noexcept {
 void Loop::reserve(std::size_t descriptors, std::size_t timers) {
   reserved_ = std::max(reserved_, 2 * (descriptors + timers));
   table_.reserve(descriptors);
-  poller_->reserve(descriptors);
   timers_.reserve(descriptors + timers);
   dispatcher_.reserve(descriptors + timers);
   // One more than can be ready, so that it is never full: then it would grow.

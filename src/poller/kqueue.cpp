@@ -12,7 +12,6 @@
 #include <system_error>
 
 #include "base/paged_array.hpp"
-#include "poller/always_ready.hpp"
 #include "poller/kernel_queue.hpp"
 #include "poller/kqueue_calls.hpp"
 #include "poller/kqueue_changes.hpp"
@@ -22,6 +21,11 @@
 
 namespace event_cpp::detail {
 namespace {
+
+// The types of files that are always ready everywhere, though some kernels can wait for them.
+bool is_always_ready(mode_t mode) noexcept {
+  return S_ISREG(mode) || S_ISDIR(mode) || S_ISBLK(mode);
+}
 
 // Says that a filter is not for this kind of file; poll(2) then calls it ready.
 constexpr bool means_unsupported(int error) noexcept {
@@ -47,52 +51,58 @@ EndMeans end_means(int fd, mode_t mode) noexcept {
 // stands for another file. That is why one that nobody needs is switched off and kept.
 class Kqueue final : public Poller {
  public:
-  Backend kind() const noexcept override { return Backend::kqueue; }
-  std::size_t kernel_entry() const noexcept override { return sizeof(struct kevent); }
-  Events supported() const noexcept override {
-    const Events missing = kKqueueConstants.has_except ? Events::none : Events::urgent;
-    return (kConditions & ~missing) | Events::edge;
+  Kqueue()
+      : Poller({.kind = Backend::kqueue,
+                .supported = Events::read | Events::write | Events::closed | Events::edge |
+                             (kKqueueConstants.has_except ? Events::urgent : Events::none),
+                .kernel_entry = sizeof(struct kevent)}) {}
+
+  int add(int fd, std::uint32_t generation, Events interest) noexcept override {
+    return detached_ ? 0 : add_now(fd, generation, interest);
   }
 
-  int update(Change change, int fd, std::uint32_t generation, Events wanted) noexcept override {
+  int modify(int fd, std::uint32_t generation, Events interest, bool may_defer) noexcept override {
     if (detached_) return 0;
-    const int error = tell(change, fd, generation, wanted);
-    if (error != EPERM && always_.empty()) return error;
-    return always_.update(error, change, fd, generation, wanted);
+    Entry* const entry = find_registered(fd);
+    if (entry == nullptr) return error_of_unknown(fd);
+    const KqueueWatch watch = to_kqueue(interest, entry->knotes.told);
+    if (may_defer && !is_shown_ && only_switches_off(entry->knotes.told, watch)) {
+      switch_off(fd, *entry, watch);
+      return 0;
+    }
+    entry->knotes.generation = generation;
+    return change_now(fd, *entry, watch);
   }
 
-  // With the next wait, if it does.
-  int modify_lazily(int fd, std::uint32_t generation, Events wanted) noexcept override {
-    Entry* const entry = detached_ ? nullptr : entries_.find(static_cast<std::size_t>(fd));
-    if (entry == nullptr || !entry->is_registered || is_shown_) {
-      return update(Change::modify, fd, generation, wanted);
+  // The fd is likely to be closed next, which does the same.
+  int remove(int fd) noexcept override {
+    if (detached_) return 0;
+    Entry* const entry = find_registered(fd);
+    if (entry == nullptr) return error_of_unknown(fd);
+    for (std::size_t filter = 0; filter < KqueueWatch::kFilters; ++filter) {
+      if (entry->knotes.told.by[filter] == Watching::none) continue;
+      calls_.queue(entry->knotes.change(fd, filter, EV_DELETE));
     }
-    const KqueueWatch watch = to_kqueue(wanted, entry->knotes.told);
-    if (!only_switches_off(entry->knotes.told, watch)) {
-      return update(Change::modify, fd, generation, wanted);
-    }
-    switch_off(fd, *entry, watch);
+    entry->knotes.told = {};
+    entry->is_registered = false;
+    if (is_shown_) calls_.flush();
     return 0;
   }
 
   int wait(TimePoint deadline, bool block, ReadyBatch& batch) override {
     batch.start();
     batch.expired = deadline != TimePoint::max();
-    block = block && !has_always_ready();
+    block = block && !sources_.holds_any();
     if (sources_.holds_any()) sources_.report_held(batch);
     auto* const entries = reinterpret_cast<struct kevent*>(batch.kernel_entries());
     const std::size_t room = batch.capacity() - batch.size();
     const int count = calls_.take(deadline, block, entries, room);
     if (count < 0) return errno == EINTR ? 0 : errno;
     translate(entries, count, batch);
-    if (!always_.empty()) always_.report(batch);
     return 0;
   }
 
-  int give_up(int error) noexcept override {
-    if (error == EBADF) calls_.give_up();
-    return error;
-  }
+  void abandon_fds() noexcept override { calls_.give_up(); }
 
   int watch(Source source, int ident) noexcept override { return sources_.watch(source, ident); }
 
@@ -107,7 +117,6 @@ class Kqueue final : public Poller {
   void detach_after_fork() noexcept override { detached_ = true; }
 
   int reinit() noexcept override {
-    always_.clear();
     entries_.for_each([](std::size_t, Entry& entry) { entry = Entry{}; });
     sources_.clear();
     if (const int error = calls_.reopen(); error != 0) return error;
@@ -123,8 +132,8 @@ class Kqueue final : public Poller {
 
   // The kernel looks again at what was ready only when it is asked, and calls the queue readable
   // until then. What it gives but once it is to give again.
-  void refresh_fd() noexcept override {
-    if (!is_shown_) return;
+  bool refresh_fd() noexcept override {
+    if (!is_shown_) return false;
     std::array<struct kevent, 64> found;
     const int count = calls_.take(TimePoint::max(), false, found.data(), found.size());
     for (int i = 0; i < count; ++i) {
@@ -140,14 +149,11 @@ class Kqueue final : public Poller {
       if (reports_changes(entry.knotes.told.by[filter])) look_again(ready.fd, entry, filter);
     }
     calls_.flush();
+    return sources_.holds_any();
   }
 
-  bool has_always_ready() const noexcept override {
-    return always_.is_any_ready() || sources_.holds_any();
-  }
-
-  void reserve(std::size_t descriptors) override {
-    entries_.reserve(descriptors + PagedArray<Entry>::kPageSize);
+  void reserve(std::size_t count) override {
+    entries_.reserve(count + PagedArray<Entry>::kPageSize);
   }
 
  private:
@@ -155,28 +161,23 @@ class Kqueue final : public Poller {
     Knotes knotes;
     bool is_registered = false;
     EndMeans end = EndMeans::hang_up;
-    std::uint16_t place = 0;  // of its report in the batch, if that is its
+    std::uint16_t place = 0;  // of its report in the batch, if any
   };
   static_assert(sizeof(Entry) == 12);
 
-  // --- update() ---
+  // --- Registrations ---
 
-  int tell(Change change, int fd, std::uint32_t generation, Events wanted) noexcept {
+  Entry* find_registered(int fd) noexcept {
     Entry* const entry = entries_.find(static_cast<std::size_t>(fd));
-    if (change == Change::add) return add(fd, generation, wanted);
-    if (entry == nullptr || !entry->is_registered) return error_of_unknown(fd);
-    if (change == Change::modify) return modify(fd, *entry, generation, wanted);
-    remove(fd, *entry);
-    return 0;
+    return entry != nullptr && entry->is_registered ? entry : nullptr;
   }
 
   static int error_of_unknown(int fd) noexcept {
     struct stat status {};
-    if (::fstat(fd, &status) != 0) return errno;
-    return AlwaysReady::is_such(status.st_mode) || S_ISCHR(status.st_mode) ? EPERM : ENOENT;
+    return ::fstat(fd, &status) != 0 ? errno : ENOENT;
   }
 
-  int add(int fd, std::uint32_t generation, Events wanted) noexcept {
+  int add_now(int fd, std::uint32_t generation, Events interest) noexcept {
     struct stat status {};
     if (::fstat(fd, &status) != 0) return errno;
     Entry* entry = nullptr;
@@ -190,28 +191,12 @@ class Kqueue final : public Poller {
       if (error != ENOENT) return error == 0 ? EEXIST : error;
     }
     entry->is_registered = false;
-    if (AlwaysReady::is_such(status.st_mode)) return EPERM;
+    if (is_always_ready(status.st_mode)) return EPERM;
     entry->knotes.generation = generation;
     entry->end = end_means(fd, status.st_mode);
-    const int error = change_now(fd, *entry, to_kqueue(wanted, entry->knotes.told));
+    const int error = change_now(fd, *entry, to_kqueue(interest, entry->knotes.told));
     entry->is_registered = error == 0;
     return S_ISCHR(status.st_mode) && means_unsupported(error) ? EPERM : error;
-  }
-
-  int modify(int fd, Entry& entry, std::uint32_t generation, Events wanted) noexcept {
-    entry.knotes.generation = generation;
-    return change_now(fd, entry, to_kqueue(wanted, entry.knotes.told));
-  }
-
-  // The descriptor is likely to be closed next, which does the same.
-  void remove(int fd, Entry& entry) noexcept {
-    for (std::size_t filter = 0; filter < KqueueWatch::kFilters; ++filter) {
-      if (entry.knotes.told.by[filter] == Watching::none) continue;
-      calls_.queue(entry.knotes.change(fd, filter, EV_DELETE));
-    }
-    entry.knotes.told = {};
-    entry.is_registered = false;
-    if (is_shown_) calls_.flush();
   }
 
   void switch_off(int fd, Entry& entry, const KqueueWatch& to) noexcept {
@@ -317,8 +302,7 @@ class Kqueue final : public Poller {
   KqueueCalls calls_;
   KqueueSources sources_{calls_};
   bool detached_ = false;
-  bool is_shown_ = false;  // somebody has asked for fd(): nothing is put off
-  AlwaysReady always_;
+  bool is_shown_ = false;      // fd() was called: nothing is deferred
   PagedArray<Entry> entries_;  // by descriptor
 };
 

@@ -1,4 +1,4 @@
-// The interface to a kernel: which descriptors to watch, and a wait that says which are ready.
+// The interface to a kernel: which fds to watch, and a wait that reports which are ready.
 #pragma once
 
 #include <array>
@@ -16,15 +16,15 @@
 
 namespace event_cpp::detail {
 
-// What some kernels can watch beside descriptors, without one for each: see Poller::watch().
+// What some kernels can watch without an fd: see Poller::watch().
 enum class Source : std::uint8_t {
   wakeup,   // Poller::wake() was called
   signal,   // a signal was sent to this process, whether or not it is blocked
   process,  // a process has ended
 };
 
-// What a backend reports of one descriptor: conditions in the kernel's own numbers, which are given
-// their meaning where they are read.
+// What a poller reports of one fd. The bits are numbered as epoll_ctl(2) numbers them, because
+// epoll_wait(2) writes these objects in place; they are translated once, by what().
 class ReadyEvent {
  public:
   // What a hang-up and an error are to those who ask for it. The kernel reports both in any case.
@@ -33,13 +33,13 @@ class ReadyEvent {
 
   // Beside the conditions, for the constructor:
   static constexpr Events kHangup{0x4000};
-  static constexpr Events kGone{0x8000};  // the descriptor is not open any more
+  static constexpr Events kGone{0x8000};  // the fd is closed, or stands for another file
 
-  // The generation of a report that is of no descriptor of a user's but of the backend's own; fd is
-  // then zero. See Poller::take_own().
-  static constexpr std::uint32_t kOwn = 0xffffffff;
+  // The generation of a report that says that a deadline has passed, where a kernel reports that as
+  // it reports an fd; fd is then zero. The loop sets ReadyBatch::expired when it takes it.
+  static constexpr std::uint32_t kDeadline = 0xffffffff;
 
-  // The generation of a report of a Source; fd is then zero. Generations of descriptors are lower.
+  // The generation of a report of a Source; fd is then zero. Generations of fds are lower.
   static constexpr std::uint32_t kSource = 0xfffffffe;
 
   static ReadyEvent of(Source source, int ident) noexcept {
@@ -53,8 +53,8 @@ class ReadyEvent {
   int ident() const noexcept { return static_cast<int>(bits >> kIdentShift); }
 
   ReadyEvent() = default;
-  constexpr ReadyEvent(Events what, int descriptor, std::uint32_t registration) noexcept
-      : bits(to_bits(what)), fd(descriptor), generation(registration) {}
+  constexpr ReadyEvent(Events what, int reported, std::uint32_t registration) noexcept
+      : bits(to_bits(what)), fd(reported), generation(registration) {}
 
   // The conditions that hold for an event that asks for `asked`, among others: an error is `error`
   // to those who ask for that, and readable and writable to those who do not.
@@ -69,7 +69,7 @@ class ReadyEvent {
   bool is_error() const noexcept { return (bits & kErr) != 0; }
   bool is_gone() const noexcept { return (bits & kNotOpen) != 0; }
 
-  // What holds, as epoll_ctl(2) numbers it, and kNotOpen.
+  // The bits: epoll's, and kNotOpen.
   static constexpr std::uint32_t kIn = 0x1;
   static constexpr std::uint32_t kPri = 0x2;
   static constexpr std::uint32_t kOut = 0x4;
@@ -80,7 +80,8 @@ class ReadyEvent {
 
   std::uint32_t bits;
   int fd;
-  std::uint32_t generation;  // as given to update(): tells an old registration from a new one
+  std::uint32_t
+      generation;  // as given to add() or modify(): tells an old registration from a new one
 
  private:
   static constexpr std::uint32_t kIdentShift = 2;  // leaves more bits than any process id has
@@ -182,59 +183,88 @@ class ReadyBatch {
   std::unique_ptr<std::byte[]> kernel_entries_;
 };
 
-// Whether a backend of this build watches sources; where none does, nothing is spent on them.
+// Whether a poller of this build watches sources; where none does, nothing is spent on them.
 inline constexpr bool kSourcesAreReported = EVENT_HAVE_KQUEUE;
 
-enum class Change : std::uint8_t { add, modify, remove };
+// What is constant of a poller.
+struct PollerTraits {
+  Backend kind;
 
-// One kernel's way to wait. It translates, holds no policy, and never calls a user.
+  // The conditions of an fd, and the options, that can be asked for.
+  Events supported;
+
+  // The size of what the kernel writes per report, if it writes to ReadyBatch::kernel_entries().
+  std::size_t kernel_entry = 0;
+
+  // Whether a registration that nobody is interested in is best left alone until it reports
+  // something: removing it costs a system call, and leaving it nothing.
+  bool prefers_lazy_removal = false;
+};
+
+// One kernel's way to wait. A poller translates; it holds no policy, and never calls a user.
 //
-// update() and wait() return 0 or the errno of the system call that failed, and then have changed
-// nothing. Everything belongs to the loop's thread.
+// A poller must implement the functions that are pure. The others are for what some kernels can do.
+// Functions that return int return 0 or the errno of the system call that failed, and then have
+// changed nothing. Everything belongs to the loop's thread.
 class Poller {
  public:
-  // What can be true of a descriptor.
+  // What can be true of an fd.
   static constexpr Events kConditions =
       Events::read | Events::write | Events::closed | Events::urgent | Events::error;
 
   virtual ~Poller() = default;
 
-  virtual Backend kind() const noexcept = 0;
+  const PollerTraits& traits() const noexcept { return traits_; }
 
-  // For the loop's ReadyBatch.
-  virtual std::size_t kernel_entry() const noexcept = 0;
+  // --- Registrations ---
+  //
+  // `generation` is returned with each report. `interest` is a set of what is supported, and of
+  // edge, which every poller takes: it at least silences a hang-up that stays. If it is empty, the
+  // registration reports nothing but a hang-up or an error.
+  //
+  // Errors: EBADF: the fd is not open. ENOENT from modify() and remove(): it is not registered, or
+  // stands for another file now. EEXIST from add(): it is registered. EINVAL from modify(): it is
+  // registered as exclusive, which only remove() ends. EPERM: the kernel cannot wait for this file,
+  // which is always ready; the loop reports it itself (PollerAndFiles).
 
-  // The conditions of a descriptor, and the options, that can be asked for.
-  virtual Events supported() const noexcept = 0;
+  virtual int add(int fd, std::uint32_t generation, Events interest) noexcept = 0;
 
-  // Registers a descriptor, changes what is wanted of it, or takes it back. `wanted` is a set of
-  // what is supported, and of edge, which everywhere silences a hang-up that stays; none, with add
-  // or modify, keeps a registration that reports nothing but a hang-up. Errors: EBADF: not open.
-  // ENOENT: modify or remove, and this number is not registered, or now stands for another file
-  // than the one that is. EEXIST: add, and it is registered. EINVAL: modify, and it is registered
-  // as exclusive, which only removing it ends.
-  virtual int update(Change change, int fd, std::uint32_t generation, Events wanted) noexcept = 0;
+  // `may_defer`: nobody waits for an error, so the change may be made by the next wait().
+  virtual int modify(int fd, std::uint32_t generation, Events interest,
+                     bool may_defer) noexcept = 0;
 
-  // The same as modify, where nobody waits for an error: it may be told late, or never.
-  virtual int modify_lazily(int fd, std::uint32_t generation, Events wanted) noexcept {
-    return update(Change::modify, fd, generation, wanted);
-  }
+  virtual int remove(int fd) noexcept = 0;
 
-  // Reports what is ready; if nothing is, and `block`, waits for it until `deadline` has passed on
-  // the monotonic clock: never shorter, TimePoint::max() is for ever. A signal may end it early. It
-  // throws nothing but the unwinding of a thread that is cancelled, with an empty batch.
-  // Requires: batch.taken().
+  // Makes room for so many registrations. Errors: throws std::bad_alloc.
+  virtual void reserve(std::size_t count) { static_cast<void>(count); }
+
+  // --- Waiting ---
+
+  // Fills the batch with what is ready. If nothing is, and `block`, waits until `deadline` has
+  // passed on the monotonic clock: never shorter; TimePoint::max() is for ever. A signal may end it
+  // early. Sets batch.expired if the deadline may have passed. Throws nothing but the unwinding of
+  // a thread that is cancelled, with an empty batch. Returns EBADF if an fd of its own was closed
+  // behind its back, as by closefrom(3). Requires: batch.taken().
   virtual int wait(TimePoint deadline, bool block, ReadyBatch& batch) = 0;
 
-  // After an error of wait(). Returns EBADF if a descriptor of the backend's own was closed behind
-  // its back, as by closefrom(3): then it is left open, as it may be a user's now, and a leak does
-  // less harm. Else returns the error.
-  virtual int give_up(int error) noexcept { return error; }
+  // An fd, always the same, that is readable when wait() would report something; -1: none. The loop
+  // is then run inside another one.
+  virtual int fd() noexcept { return -1; }
 
-  // Begins to watch a source: a signal or a process by its number, the wake-up by zero. Each is
-  // reported once when it happens, a process once and for all. Watching it again changes nothing;
-  // reinit() ends it. Returns 0 or an errno: ENOTSUP if this kernel cannot watch it, so that a
-  // descriptor must do; ESRCH if the process has ended already, or is about to.
+  // Called before somebody waits for fd(): makes it show what is ready now, and nothing that only
+  // was. Returns whether wait() would report something that fd() does not show.
+  virtual bool refresh_fd() noexcept { return false; }
+
+  // An fd of the loop's own was closed behind its back, and so perhaps the poller's: leaves these
+  // open from now on. They may be a user's now, and a leak does less harm.
+  virtual void abandon_fds() noexcept {}
+
+  // --- Sources: what kernels with kqueue(2) watch without an fd ---
+
+  // Begins to watch a signal or a process by its number, or the wake-up by zero. Each is reported
+  // once when it happens, a process once and for all. Watching it again changes nothing; reinit()
+  // ends it. Errors: ENOTSUP: this kernel cannot watch it, so an fd must do. ESRCH: the process has
+  // ended, or is about to.
   virtual int watch(Source source, int ident) noexcept {
     static_cast<void>(source);
     static_cast<void>(ident);
@@ -245,49 +275,34 @@ class Poller {
     static_cast<void>(ident);
   }
 
-  // Has the wait that is under way, or the next one, report Source::wakeup, which is watched. Does
-  // nothing in the child of a fork until reinit(). Thread-safety: any thread, and any signal
+  // Makes the wait that is under way, or the next one, report Source::wakeup, which is watched.
+  // Does nothing in the child of a fork until reinit(). Thread-safety: any thread, and any signal
   // handler; keeps errno.
   virtual void wake() const noexcept {}
 
-  // Takes a report of the last wait() with the generation ReadyEvent::kOwn, before the loop asks
-  // whether the batch says that a deadline has passed.
-  virtual void take_own() noexcept {}
+  // --- Repair: where a kernel may report registrations that cannot be named any more ---
 
-  // Whether a registration that nobody wants is best left alone until it reports something: taking
-  // it back costs a system call, and leaving it nothing.
-  virtual bool prefers_lazy_removal() const noexcept { return false; }
-
-  // Repairs a kernel set that reports registrations nobody knows of. Between the two calls update()
-  // with add tells the new set, all else goes to the old one; `keep` says which of them stays.
+  // Between the two calls add() goes to a new kernel set, everything else to the old one. `keep`:
+  // the new one stays, else the old one.
   virtual int begin_rebuild() noexcept { return 0; }
   virtual void end_rebuild(bool keep) noexcept { static_cast<void>(keep); }
 
-  // In the child of a fork: lets go of what is shared with the parent. update() then says yes, and
-  // does nothing that the parent could notice.
+  // --- In the child of a fork ---
+
+  // Lets go of what is shared with the parent. Changes of registrations then succeed without an
+  // effect that the parent could notice.
   virtual void detach_after_fork() noexcept {}
 
-  // Then: a kernel side of this process's own, in which everything is to be added anew: EEXIST says
-  // that something was kept. Returns 0 or an errno, and then may be called again.
+  // Then makes a kernel side of this process's own. The loop adds everything anew; EEXIST says that
+  // something was kept. After an error it may be called again.
   virtual int reinit() noexcept { return 0; }
 
-  // A descriptor, always the same, that is readable when wait() would report something that
-  // has_always_ready() does not tell of; -1: none.
-  virtual int fd() noexcept { return -1; }
-
-  // Before somebody waits for fd(): has it show what is, and nothing that only was.
-  virtual void refresh_fd() noexcept {}
-
-  // Whether something is always ready, and the kernel need not say so.
-  virtual bool has_always_ready() const noexcept { return false; }
-
-  // Makes room to watch so many descriptors. Errors: throws std::bad_alloc.
-  virtual void reserve(std::size_t descriptors) { static_cast<void>(descriptors); }
-
  protected:
-  Poller() = default;
+  explicit Poller(const PollerTraits& traits) noexcept : traits_(traits) {}
   Poller(const Poller&) = delete;
   Poller& operator=(const Poller&) = delete;
+
+  PollerTraits traits_;
 };
 
 // The backends of this build, best first.

@@ -7,7 +7,6 @@
 
 namespace event_cpp::test {
 
-using detail::Change;
 using detail::ReadyEvent;
 
 int FakePoller::open() {
@@ -67,9 +66,9 @@ Events FakePoller::ready(int fd) const {
 }
 
 Events FakePoller::to_report(const Registration& registration, const State& state) const {
-  if (any(registration.wanted & Events::edge) && registration.reported) return Events::none;
+  if (any(registration.interest & Events::edge) && registration.reported) return Events::none;
   if (state.hung_up) return ReadyEvent::kHangupMeans | ReadyEvent::kHangup;
-  return state.ready & registration.wanted & detail::FdTable::kConditions;
+  return state.ready & registration.interest & detail::FdTable::kConditions;
 }
 
 std::vector<FakePoller::Report> FakePoller::reports() {
@@ -86,30 +85,36 @@ std::vector<FakePoller::Report> FakePoller::reports() {
 std::optional<Events> FakePoller::registered(int fd) const {
   if (!is_open(fd)) return std::nullopt;
   const auto found = set_.find({fd, file_at(fd)});
-  return found != set_.end() ? std::optional(found->second.wanted) : std::nullopt;
+  return found != set_.end() ? std::optional(found->second.interest) : std::nullopt;
 }
 
-int FakePoller::update(Change change, int fd, std::uint32_t generation, Events wanted) noexcept {
+int FakePoller::add(int fd, std::uint32_t generation, Events interest) noexcept {
   ++updates;
-  if (change != Change::remove && failure_.countdown > 0 && --failure_.countdown == 0) {
-    return failure_.error;
-  }
+  if (const int error = next_failure(); error != 0) return error;
   if (!is_open(fd)) return EBADF;
-  Set& set = old_set_ && change != Change::add ? *old_set_ : set_;
-  const std::pair key(fd, file_at(fd));
-  const bool known = set.count(key) != 0;
-  if (change == Change::add && known) return EEXIST;
-  if (change != Change::add && !known) return ENOENT;
-  const auto is_exclusive = [&](Events what) { return any(what & Events::exclusive); };
-  if (change == Change::modify && (is_exclusive(wanted) || is_exclusive(set[key].wanted))) {
-    return EINVAL;
-  }
-  if (change == Change::remove) {
-    set.erase(key);
-  } else {
-    set[key] = {generation, wanted, false};
-  }
+  const auto [position, added] = set_.insert({{fd, file_at(fd)}, {generation, interest, false}});
+  return added ? 0 : EEXIST;
+}
+
+int FakePoller::modify(int fd, std::uint32_t generation, Events interest, bool) noexcept {
+  ++updates;
+  if (const int error = next_failure(); error != 0) return error;
+  if (!is_open(fd)) return EBADF;
+  const auto found = named().find({fd, file_at(fd)});
+  if (found == named().end()) return ENOENT;
+  if (any((interest | found->second.interest) & Events::exclusive)) return EINVAL;
+  found->second = {generation, interest, false};
   return 0;
+}
+
+int FakePoller::remove(int fd) noexcept {
+  ++updates;
+  if (!is_open(fd)) return EBADF;
+  return named().erase({fd, file_at(fd)}) == 1 ? 0 : ENOENT;
+}
+
+int FakePoller::next_failure() noexcept {
+  return failure_.countdown > 0 && --failure_.countdown == 0 ? failure_.error : 0;
 }
 
 int FakePoller::wait(TimePoint, bool, detail::ReadyBatch& batch) noexcept {

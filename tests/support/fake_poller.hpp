@@ -19,6 +19,10 @@ namespace event_cpp::test {
 // reporting as long as the file is open under another, and cannot be named meanwhile.
 class FakePoller final : public detail::Poller {
  public:
+  FakePoller()
+      : Poller({.kind = Backend::epoll,
+                .supported = detail::FdTable::kConditions | detail::FdTable::kOptions}) {}
+
   using File = std::size_t;  // no two files are the same, ever
 
   struct Report {
@@ -52,23 +56,19 @@ class FakePoller final : public detail::Poller {
   void fail_rebuild(int error) { rebuild_error_ = error; }
   void succeed() { failure_ = {}; }
 
+  void prefer_lazy_removal(bool prefers) { traits_.prefers_lazy_removal = prefers; }
+
   // As in the child of a fork: nothing is registered.
   void start_anew() { set_.clear(); }
 
-  Backend kind() const noexcept override { return Backend::epoll; }
-  std::size_t kernel_entry() const noexcept override { return 0; }
-  Events supported() const noexcept override {
-    return detail::FdTable::kConditions | detail::FdTable::kOptions;
-  }
-  int update(detail::Change change, int fd, std::uint32_t generation,
-             Events wanted) noexcept override;
+  int add(int fd, std::uint32_t generation, Events interest) noexcept override;
+  int modify(int fd, std::uint32_t generation, Events interest, bool may_defer) noexcept override;
+  int remove(int fd) noexcept override;
   int wait(TimePoint deadline, bool block, detail::ReadyBatch& batch) noexcept override;
-  bool prefers_lazy_removal() const noexcept override { return keeps; }
   int begin_rebuild() noexcept override;
   void end_rebuild(bool keep) noexcept override;
 
-  bool keeps = false;        // what prefers_lazy_removal() says
-  std::size_t updates = 0;   // calls of update()
+  std::size_t updates = 0;   // calls of add(), modify() and remove()
   std::size_t rebuilds = 0;  // rebuilds that were begun
 
  private:
@@ -79,7 +79,7 @@ class FakePoller final : public detail::Poller {
   };
   struct Registration {
     std::uint32_t generation;
-    Events wanted;
+    Events interest;
     bool reported;  // since something last changed
   };
   using Set = std::map<std::pair<int, File>, Registration>;
@@ -91,6 +91,10 @@ class FakePoller final : public detail::Poller {
   static void forget(Set& set, File file);
   void show_change(File file);
   Events to_report(const Registration& registration, const State& state) const;
+
+  // The set whose registrations modify() and remove() change.
+  Set& named() noexcept { return old_set_ ? *old_set_ : set_; }
+  int next_failure() noexcept;
 
   std::map<int, File> files_by_number_;
   std::map<File, State> states_;

@@ -24,7 +24,7 @@ constexpr std::size_t kWatches = 12;
 }  // namespace
 
 FdScript::FdScript(Random& random, bool keeps) : random_(random) {
-  loop_.backend.keeps = keeps;
+  loop_.backend.prefer_lazy_removal(keeps);
   for (std::size_t i = 0; i < kWatches; ++i) {
     watches_.push_back({Node(&kNoOps, nullptr, 0, Events::read, Priority::middle)});
   }
