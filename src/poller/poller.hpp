@@ -168,7 +168,8 @@ class ReadyBatch {
   bool taken() const noexcept { return taken_ == size_; }
   void take_all() noexcept { taken_ = size_; }
 
-  // False: no deadline that was given to a wait has passed. True: one may have.
+  // False: no deadline that was given to a wait has passed. True: one may have. Set by wait(), and
+  // by the loop when it takes a report of a deadline; still there when the next wait begins.
   bool expired = false;
 
  private:

@@ -89,17 +89,13 @@ std::optional<Events> FakePoller::registered(int fd) const {
 }
 
 int FakePoller::add(int fd, std::uint32_t generation, Events interest) noexcept {
-  ++updates;
-  if (const int error = next_failure(); error != 0) return error;
-  if (!is_open(fd)) return EBADF;
+  if (const int error = begin_update(fd, true); error != 0) return error;
   const auto [position, added] = set_.insert({{fd, file_at(fd)}, {generation, interest, false}});
   return added ? 0 : EEXIST;
 }
 
 int FakePoller::modify(int fd, std::uint32_t generation, Events interest, bool) noexcept {
-  ++updates;
-  if (const int error = next_failure(); error != 0) return error;
-  if (!is_open(fd)) return EBADF;
+  if (const int error = begin_update(fd, true); error != 0) return error;
   const auto found = named().find({fd, file_at(fd)});
   if (found == named().end()) return ENOENT;
   if (any((interest | found->second.interest) & Events::exclusive)) return EINVAL;
@@ -108,22 +104,14 @@ int FakePoller::modify(int fd, std::uint32_t generation, Events interest, bool) 
 }
 
 int FakePoller::remove(int fd) noexcept {
-  ++updates;
-  if (!is_open(fd)) return EBADF;
+  if (const int error = begin_update(fd, false); error != 0) return error;
   return named().erase({fd, file_at(fd)}) == 1 ? 0 : ENOENT;
 }
 
-int FakePoller::next_failure() noexcept {
-  return failure_.countdown > 0 && --failure_.countdown == 0 ? failure_.error : 0;
-}
-
-int FakePoller::wait(TimePoint, bool, detail::ReadyBatch& batch) noexcept {
-  batch.start();
-  for (const Report& report : reports()) {
-    if (!batch.full()) batch.push(report.ready);
-  }
-  batch.finish(batch.size());
-  return 0;
+int FakePoller::begin_update(int fd, bool may_fail) noexcept {
+  ++updates;
+  if (may_fail && failure_.countdown > 0 && --failure_.countdown == 0) return failure_.error;
+  return is_open(fd) ? 0 : EBADF;
 }
 
 int FakePoller::begin_rebuild() noexcept {

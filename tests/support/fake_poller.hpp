@@ -2,6 +2,7 @@
 // is registered, as epoll(7) keeps it.
 #pragma once
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -19,9 +20,7 @@ namespace event_cpp::test {
 // reporting as long as the file is open under another, and cannot be named meanwhile.
 class FakePoller final : public detail::Poller {
  public:
-  FakePoller()
-      : Poller({.kind = Backend::epoll,
-                .supported = detail::FdTable::kConditions | detail::FdTable::kOptions}) {}
+  FakePoller() : Poller({.kind = Backend::epoll, .supported = Events::none}) {}
 
   using File = std::size_t;  // no two files are the same, ever
 
@@ -64,7 +63,7 @@ class FakePoller final : public detail::Poller {
   int add(int fd, std::uint32_t generation, Events interest) noexcept override;
   int modify(int fd, std::uint32_t generation, Events interest, bool may_defer) noexcept override;
   int remove(int fd) noexcept override;
-  int wait(TimePoint deadline, bool block, detail::ReadyBatch& batch) noexcept override;
+  int wait(TimePoint, bool, detail::ReadyBatch&) override { return ENOSYS; }  // see reports()
   int begin_rebuild() noexcept override;
   void end_rebuild(bool keep) noexcept override;
 
@@ -94,7 +93,7 @@ class FakePoller final : public detail::Poller {
 
   // The set whose registrations modify() and remove() change.
   Set& named() noexcept { return old_set_ ? *old_set_ : set_; }
-  int next_failure() noexcept;
+  int begin_update(int fd, bool may_fail) noexcept;
 
   std::map<int, File> files_by_number_;
   std::map<File, State> states_;
