@@ -63,8 +63,8 @@ class EVENT_API Base {
 
   // Ends dispatch() after the callbacks that are active now; what they activate or post is kept for
   // the next call. stop() before dispatch() makes the next dispatch() return without polling.
-  // Thread-safety: any thread, and any signal handler. Cost: an atomic operation, and a system call
-  // if the base sleeps.
+  // Thread-safety: any thread, and any signal handler but on Backend::none. Cost: an atomic
+  // operation, and a system call if the base sleeps.
   void stop() noexcept;
 
   // The same, but after the callback that is running now; the rest stays active.
@@ -151,8 +151,9 @@ class EVENT_API Base {
   //   - loop() has left something to be run
   // It does not cover timeouts, files that are always ready, and what is activated from outside:
   // next_timeout() does. It belongs to the base: only wait for it, and only for readability.
-  // Returns -1 on poll, which has no such descriptor, and if no descriptor is left. On epoll a base
-  // can be inside a base inside another loop, no deeper. Cost: system calls the first time.
+  // Returns -1 on poll and none, which have no such descriptor, and if no descriptor is left. On
+  // epoll a base can be inside a base inside another loop, no deeper. Cost: system calls the first
+  // time.
   int fd() noexcept;
 
   // How long another loop may sleep at most before it calls loop(RunMode::nonblock): zero if

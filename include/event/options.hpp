@@ -9,7 +9,24 @@
 namespace event_cpp {
 
 // The kernel interface that reports readiness. Not every platform has every one: Base::backends().
-enum class Backend : std::uint8_t { automatic, epoll, kqueue, poll };
+enum class Backend : std::uint8_t {
+  automatic,
+  epoll,
+  kqueue,
+  poll,
+
+  // No kernel interface, on every platform: the base holds no descriptor, and makes a system call
+  // only to block. For simulation, and for threads that only run timers and posted functions.
+  //   - timers, alarms, hooks, posted functions and Event::activate() work as on the others
+  //   - attaching a descriptor, a signal or a running child process is Errc::unsupported, as is
+  //     Clock::boottime
+  //   - without a TimeSource it sleeps until the first deadline, a post or a stop
+  //   - post() and stop() are for any thread, but not for signal handlers
+  //   - an alarm without a TimeSource polls the wall clock once a second
+  // Only Options::backend chooses it: not `automatic`, nor EVENT_BACKEND. Base::backends() does not
+  // list it.
+  none
+};
 
 // What clock timeouts count by.
 enum class Clock : std::uint8_t {
@@ -20,7 +37,7 @@ enum class Clock : std::uint8_t {
 struct Options {
   // `automatic` takes the best that works here; the environment variable EVENT_BACKEND, set to the
   // name of a backend, overrides `automatic` and nothing else. Ignored in set-user-ID programs.
-  // A value that is none of these is Errc::unsupported.
+  // EVENT_BACKEND=none is an error. A value that is none of Backend's is Errc::unsupported.
   Backend backend = Backend::automatic;
 
   // After this many middle and low callbacks the kernel is polled again, so that a high event can

@@ -32,6 +32,7 @@ Outcome Loop::attach_alarm(Node& node, WallTime when) noexcept {
 
 // Opens the clock's descriptor and watches it, anew if it was.
 int Loop::watch_clock(ClockWatch& watch, TimerFd::Of clock) noexcept {
+  if (!has_kernel_side()) return ENOTSUP;
   if (watch.node.linked) table_.forget(watch.node);
   watch.node.events |= supported_ & Events::edge;
   watch.armed = TimePoint::max();

@@ -225,6 +225,9 @@ class Loop {
   Attention& attention() noexcept { return waker_.attention(); }
   const Attention& attention() const noexcept { return waker_.attention(); }
 
+  // False with Backend::none: no descriptor, no signal and no process can be watched.
+  bool has_kernel_side() const noexcept { return any(supported_); }
+
   void assert_thread() const noexcept {
     assert((!running_ || thread_ == std::this_thread::get_id()) &&
            "a base and its events belong to the thread that runs it");

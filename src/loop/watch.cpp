@@ -107,7 +107,9 @@ inline Duration Loop::timeout_after_deadline(const Node& node) noexcept {
 
 // Whether what it asks for makes sense, and this backend can do it: what is wrong, or kNothing.
 inline Errc Loop::check_watch(const Node& node) const noexcept {
-  if (!any(node.events & kOnFile)) return kNothing;
+  if (!any(node.events & kOnFile)) {
+    return has_kernel_side() || !any(node.events & Events::signal) ? kNothing : Errc::unsupported;
+  }
   if (any(node.events & Events::signal)) return Errc::unsupported;
   if (node.fd() < 0) return Errc::descriptor_missing;
   const Events asked = node.events & (kOnFile | FdTable::kOptions);

@@ -35,6 +35,7 @@ struct BackendName {
   std::string_view text;
 };
 
+// What EVENT_BACKEND may be. Not "none": a program that watches descriptors would fail with it.
 constexpr auto kNames = std::to_array<BackendName>({
     {Backend::automatic, "automatic"},
     {Backend::epoll, "epoll"},
@@ -43,6 +44,7 @@ constexpr auto kNames = std::to_array<BackendName>({
 });
 
 std::string_view name_of(Backend kind) noexcept {
+  if (kind == Backend::none) return "none";
   for (const BackendName& name : kNames) {
     if (name.kind == kind) return name.text;
   }
@@ -71,6 +73,7 @@ std::vector<Backend> compiled_pollers() {
 }
 
 std::unique_ptr<Poller> make_poller(Backend kind) {
+  if (kind == Backend::none) return make_none();
   for (const Entry& entry : kCompiled) {
     if (entry.kind == kind) return entry.make();
   }

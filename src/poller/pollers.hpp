@@ -11,5 +11,6 @@ namespace event_cpp::detail {
 std::unique_ptr<Poller> make_epoll();
 std::unique_ptr<Poller> make_kqueue();
 std::unique_ptr<Poller> make_poll();
+std::unique_ptr<Poller> make_none();
 
 }  // namespace event_cpp::detail

@@ -18,6 +18,8 @@ inline std::string to_string(Backend backend) {
       return "kqueue";
     case Backend::poll:
       return "poll";
+    case Backend::none:
+      return "none";
   }
   return "unknown";
 }
