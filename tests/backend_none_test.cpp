@@ -41,7 +41,7 @@ TEST_F(BackendNoneTest, IsRefusedAsTheValueOfTheEnvironmentVariable) {
   const std::string kept = before != nullptr ? before : "";
   ::setenv("EVENT_BACKEND", "none", 1);
   EXPECT_EQ(thrown_by([] { const Base base; }), std::errc::invalid_argument);
-  ::setenv("EVENT_BACKEND", kept.c_str(), 1);
+  before != nullptr ? ::setenv("EVENT_BACKEND", kept.c_str(), 1) : ::unsetenv("EVENT_BACKEND");
 }
 
 TEST_F(BackendNoneTest, OpensNoDescriptor) {

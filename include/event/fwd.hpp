@@ -18,6 +18,7 @@ class Child;
 class Event;
 class Hook;
 class ManualTime;
+class Order;
 class Signal;
 class Ticker;
 class Timer;

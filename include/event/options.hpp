@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "event/detail/export.hpp"
 #include "event/time.hpp"
 
 namespace event_cpp {
@@ -34,6 +35,16 @@ enum class Clock : std::uint8_t {
   boottime    // goes on: CLOCK_BOOTTIME, where there is one. See clock_gettime(2)
 };
 
+// Picks what runs next, where the order is open: see Options::order.
+class EVENT_API Order {
+ public:
+  virtual ~Order() = default;
+
+  // Returns a number less than `n`, which is at least 2; a larger one counts modulo `n`. Must not
+  // use the base. What it throws leaves dispatch(), and everything stays active.
+  virtual std::uint32_t pick(std::uint32_t n) = 0;
+};
+
 struct Options {
   // `automatic` takes the best that works here; the environment variable EVENT_BACKEND, set to the
   // name of a backend, overrides `automatic` and nothing else. Ignored in set-user-ID programs.
@@ -50,6 +61,16 @@ struct Options {
 
   // Where the base reads the time; nullptr is the clock below. Must outlive the base.
   TimeSource* time = nullptr;
+
+  // For simulation: what is active at once runs in the order that this picks, so that another seed
+  // shows another order that a program must be ready for. nullptr: in the order that
+  // Base::dispatch() names. Must outlive the base. With it, of those rules these hold:
+  //   - priorities
+  //   - timers fire in the order of their deadlines: an iteration takes those of one deadline, and
+  //     picks among them; likewise alarms
+  //   - posted functions run in order among themselves; those taken in one iteration run in a row,
+  //     which counts as one
+  Order* order = nullptr;
 
   // What the timeouts of this base count by, without a source of time. A timer on boottime that was
   // due while the machine slept fires as soon as it is awake. Errc::unsupported where the system

@@ -45,6 +45,23 @@ void ActiveQueue::push_from_spare(Node& node) noexcept {
   place(node);
 }
 
+void ActiveQueue::reorder(Order& order) {
+  // Holes are no choice.
+  Node** end = head_;
+  for (Node** slot = head_; slot != slots_ + tail_; ++slot) {
+    if (*slot != hole()) move_to(end++, *slot);
+  }
+  tail_ = static_cast<std::uint32_t>(end - slots_);
+  holes_ = 0;
+  for (Node** slot = head_; end - slot > 1; ++slot) {
+    const auto left = static_cast<std::uint32_t>(end - slot);
+    Node** const picked = slot + order.pick(left) % left;
+    Node* const first = *slot;
+    move_to(slot, *picked);
+    move_to(picked, first);
+  }
+}
+
 void ActiveQueue::move_to_front() noexcept {
   const std::uint32_t count = used();
   for (std::uint32_t i = 0; i < count; ++i) {

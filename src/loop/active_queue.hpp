@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "event/detail/node.hpp"
+#include "event/options.hpp"
 
 namespace event_cpp::detail {
 
@@ -126,6 +127,9 @@ class alignas(32) ActiveQueue {
     return true;
   }
 
+  // Puts what waits into the order that is picked. If `order` throws, all of it still waits.
+  void reorder(Order& order);
+
   // Frees what was made for a burst, but for room for `most` pushes. Does nothing unless the queue
   // begins at the front.
   void shrink(std::size_t most) noexcept;
@@ -173,6 +177,11 @@ class alignas(32) ActiveQueue {
   void push_growing(Node& node);
   void make_room(std::size_t more);
   void move_to_front() noexcept;
+  void move_to(Node** slot, Node* waiting) noexcept {
+    *slot = waiting;
+    if (!is_node(waiting)) return;
+    waiting->active = static_cast<std::uint32_t>(slot - slots_) * 4 + waiting->active % 4;
+  }
 
   Node** slots_ = nullptr;
   Node** head_ = nullptr;

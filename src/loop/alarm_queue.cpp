@@ -92,7 +92,8 @@ void Loop::collect_alarms() {
   TimerQueue& queue = alarms_->queue;
   if (queue.empty()) return;
   const TimePoint now = from_wall(clock_.wall());
-  while (Node* const node = queue.due(now)) {
+  const TimePoint until = due_until(queue, now);
+  while (Node* const node = queue.due(until)) {
     dispatcher_.make_active(*node, Events::timeout);
     count_late(queue.next(), now);
     queue.pop(*node);

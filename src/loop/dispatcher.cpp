@@ -108,9 +108,15 @@ std::uint32_t Dispatcher::run_posted(std::size_t level, std::uint32_t most) {
 void Dispatcher::poll_above(std::size_t level) {
   if (loop_.may_become_active_above(level)) {
     loop_.poll_between_slices();  // the queues do not begin at the front: their slots are counted
+    if (order_ != nullptr) pick_order(level);
     run_levels(active_[0].slots(), level > 1 ? active_[1].slots() : 0, 0);
   }
   until_poll_ = slice_;  // whatever ran above, this priority gets its slice
+}
+
+// Of what waits in the highest `levels` queues. Requires: nobody counts on their slots.
+void Dispatcher::pick_order(std::size_t levels) {
+  for (std::size_t level = 0; level < levels; ++level) active_[level].reorder(*order_);
 }
 
 }  // namespace event_cpp::detail

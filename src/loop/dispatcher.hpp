@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "event/detail/node.hpp"
+#include "event/options.hpp"
 #include "event/stats.hpp"
 #include "loop/active_queue.hpp"
 #include "loop/callback_timer.hpp"
@@ -26,9 +27,14 @@ class Dispatcher {
  public:
   static constexpr std::size_t kPriorities = 3;
 
-  Dispatcher(Loop& loop, std::size_t slice, const Waker& waker, const LoopClock& clock,
+  Dispatcher(Loop& loop, const Options& options, const Waker& waker, const LoopClock& clock,
              PostQueue& posts) noexcept
-      : loop_(loop), slice_(slice), attention_(waker.attention()), clock_(clock), posts_(posts) {}
+      : loop_(loop),
+        slice_(options.slice),
+        order_(options.order),
+        attention_(waker.attention()),
+        clock_(clock),
+        posts_(posts) {}
   Dispatcher(const Dispatcher&) = delete;
   Dispatcher& operator=(const Dispatcher&) = delete;
 
@@ -136,11 +142,13 @@ class Dispatcher {
   bool run_slice_timed(std::size_t level, std::uint32_t slots);
   std::uint32_t run_posted(std::size_t level, std::uint32_t most);
   void poll_above(std::size_t level);
+  [[gnu::cold, gnu::noinline]] void pick_order(std::size_t levels);
 
   Loop& loop_;
   std::array<ActiveQueue, kPriorities> active_;
   std::array<std::uint64_t, kPriorities> callbacks_{};
   const std::size_t slice_;
+  Order* const order_;          // null: first in, first out
   std::size_t until_poll_ = 0;  // callbacks below the highest priority before the next one
   const Attention& attention_;
   const LoopClock& clock_;

@@ -36,7 +36,7 @@ Loop::Loop(Base& base, const Options& options)
       blocked_signals_node_(&kBlockedSignalsOps, this, -1, Events::read | Events::persist,
                             Priority::high),
       processes_(*poller_),
-      dispatcher_(*this, options_.slice, waker_, clock_, posts_) {
+      dispatcher_(*this, options_, waker_, clock_, posts_) {
   monotonic_ = clock_.is_monotonic();
   count_forks();
   forks_ = fork_count();
@@ -393,7 +393,8 @@ void Loop::collect_source(const ReadyEvent& report) {
 
 void Loop::collect_due() {
   const TimePoint now = clock_.iteration();
-  while (Node* const node = timers_.due(now)) {
+  const TimePoint until = due_until(timers_, now);
+  while (Node* const node = timers_.due(until)) {
     dispatcher_.make_active(*node, Events::timeout);
     count_late(timers_.next(), now);
     if (!any(node->events & Events::persist)) {

@@ -167,6 +167,12 @@ class Loop {
   void collect_asked();
   void collect_signals();
   void collect_posted();
+  // With a source of order an iteration takes the deadlines of one time: these are picked among.
+  TimePoint due_until(TimerQueue& queue, TimePoint now) const noexcept {
+    if (options_.order == nullptr || queue.due(now) == nullptr) [[likely]]
+      return now;
+    return queue.next();
+  }
   void count_late(TimePoint due, TimePoint now) noexcept;
   void tick(Node& node) noexcept;
 
