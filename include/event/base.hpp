@@ -12,12 +12,20 @@
 #include "event/detail/callable.hpp"
 #include "event/detail/callback.hpp"
 #include "event/detail/export.hpp"
+#include "event/detail/floors.hpp"
 #include "event/detail/owned.hpp"
 #include "event/event_class.hpp"
 #include "event/options.hpp"
 #include "event/stats.hpp"
 
 namespace event_cpp {
+
+namespace detail {
+
+// For the floors above the core, and not for users: what they keep for this base.
+Floors& floors_of(Base& base) noexcept;
+
+}  // namespace detail
 
 // Waits for events and runs their callbacks, in the thread that calls dispatch() or loop().
 //
@@ -179,6 +187,7 @@ class EVENT_API Base {
 
  private:
   friend detail::Loop* detail::loop_of(Base& base) noexcept;
+  friend detail::Floors& detail::floors_of(Base& base) noexcept;
 
   void on_slow(Duration budget, std::shared_ptr<detail::SlowReport> report);
 
@@ -187,6 +196,9 @@ class EVENT_API Base {
   std::unique_ptr<detail::Loop> loop_;
   detail::OwnedEvents owned_;          // its events detach from loop_
   std::unique_ptr<Event> stop_timer_;  // of stop_after(), once it was called
+  detail::Floors floors_;
 };
+
+inline detail::Floors& detail::floors_of(Base& base) noexcept { return base.floors_; }
 
 }  // namespace event_cpp

@@ -1,5 +1,6 @@
 #include "event/base.hpp"
 
+#include <cassert>
 #include <system_error>
 #include <utility>
 
@@ -10,11 +11,13 @@ namespace event_cpp {
 
 Base::Base(Options options) : loop_(std::make_unique<detail::Loop>(*this, options)) {}
 
-// What users gave is destroyed while the base is still whole: their destructors may use it, and
-// give it more.
+// The upper floors go first, while the base still works. Then nothing can be attached any more, and
+// what users gave is destroyed: their destructors may use the base, and give it more.
 Base::~Base() {
+  assert(!running() && "a base must not be destroyed in a callback");
+  floors_.drop();
   loop_->close();
-  while (owned_.drop() || loop_->drop()) {
+  while (owned_.drop() || loop_->drop() || floors_.drop()) {
   }
 }
 
