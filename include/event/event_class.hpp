@@ -1,6 +1,7 @@
 // Event: one watch on a descriptor, a time, or both, and the callback to run.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <system_error>
 #include <type_traits>
@@ -174,6 +175,34 @@ class EVENT_API Event {
   void set_priority(Priority priority) noexcept;
 
  protected:
+  // For a class that is an event: `kFunction` is called instead of a callback, and none is stored.
+  // It gets the event, to be cast to the class that it is.
+  //
+  //   class Stream : public Event {
+  //    public:
+  //     Stream(Base& base, int fd) : Event(base, fd, Events::read, Calls<&Stream::ready>()) {}
+  //    private:
+  //     static void ready(Event& event, Events fired) { static_cast<Stream&>(event).read(fired); }
+  //   };
+  //
+  // Such an event may be activate()d without ever being attached, and destroyed by its function.
+  // Its destructor closes a descriptor after detach(). Cost: no allocation, and one indirect call
+  // each time it fires.
+  template <void (*kFunction)(Event& event, Events fired)>
+  struct Calls {};
+
+  template <void (*kFunction)(Event&, Events)>
+  Event(Base& base, int fd, Events events, Calls<kFunction> /*function*/,
+        Priority priority = Priority::middle) noexcept
+      : node_(&kFunctionOps<kFunction>, detail::loop_of(base), fd, events, priority) {}
+
+  // The bytes that a callback would be stored in, for an event that was made with Calls: kRoom of
+  // them, aligned for a pointer. Nothing is in it, and nothing of it is destroyed.
+  static constexpr std::size_t kRoom = sizeof(detail::Storage);
+  void* room() noexcept { return node_.callable.bytes; }
+
+  // What follows is for the library's own classes.
+
   // For a class with a table of operations of its own.
   template <class F>
   Event(Base& base, int fd, Events events, F&& callback, Priority priority,
@@ -209,6 +238,11 @@ class EVENT_API Event {
   static constexpr detail::NodeOps kOps = ops_for<F>(&call<Self, F>);
 
  private:
+  template <void (*kFunction)(Event&, Events)>
+  static constexpr detail::NodeOps kFunctionOps{
+      [](detail::Node& node, Events fired) { kFunction(of(node), fired); }, nullptr,
+      detail::NodeKind::event, nullptr};
+
   detail::Node node_;
 };
 
