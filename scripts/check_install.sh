@@ -29,10 +29,13 @@ install_and_move() {
   ! grep -rIl "$source" "$prefix" || fail "the files above name the source folder"
 }
 
-# compile_header COMPILER STANDARD HEADER
+# compile_header COMPILER STANDARD HEADER: with the short name of the namespace, and without.
 compile_header() {
-  "$1" -std="$2" -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wundef -Werror \
-    -fsyntax-only -I"$prefix/include" -include "$3" "$work/empty.cpp"
+  local option
+  for option in -UEVENT_CPP_NO_ALIAS -DEVENT_CPP_NO_ALIAS; do
+    "$1" -std="$2" -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wundef -Werror "$option" \
+      -fsyntax-only -I"$prefix/include" -include "$3" "$work/empty.cpp" || return
+  done
 }
 
 # All of them with the oldest standard, and what includes all of them with a newer one.

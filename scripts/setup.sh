@@ -13,6 +13,7 @@ build    ninja                              ninja-build
 build    /usr/include/CLI/CLI.hpp           libcli11-dev
 test     pkg-config                         pkg-config
 test     /usr/include/glib-2.0/glib.h       libglib2.0-dev
+test     /usr/include/event2/event.h        libevent-dev
 test     python3                            python3
 test     objcopy                            binutils
 test     nc.openbsd                         netcat-openbsd
