@@ -1,7 +1,9 @@
 // What allocates memory and what does not, and what happens if there is none.
 #include <array>
 #include <cerrno>
+#include <coroutine>
 #include <deque>
+#include <exception>
 #include <utility>
 
 #include "support/every_backend.hpp"
@@ -337,6 +339,55 @@ TEST_P(Allocating, APostForWhichThereIsNoSlotRunsOnceThereIsOne) {
   base.dispatch();
 
   EXPECT_EQ(posted, 1);
+}
+
+// A coroutine that stops at its end, so that its handle can be resumed once.
+struct Resumed {
+  struct promise_type {
+    Resumed get_return_object() {
+      return {std::coroutine_handle<promise_type>::from_promise(*this)};
+    }
+    std::suspend_always initial_suspend() noexcept { return {}; }
+    std::suspend_always final_suspend() noexcept { return {}; }
+    void return_void() noexcept {}
+    void unhandled_exception() noexcept { std::terminate(); }
+  };
+  std::coroutine_handle<promise_type> handle;
+};
+Resumed increment(int& count) {
+  ++count;
+  co_return;
+}
+
+TEST_P(Allocating, APostedCoroutineHandleOrPairOfPointersAllocatesNothing) {
+  struct Pair {
+    void (*function)(void*);
+    void* argument;
+    void operator()() const { function(argument); }
+  };
+  constexpr int kPosts = 100;
+  Base base(options());
+  int resumed = 0;
+  int called = 0;
+  const Pair pair{[](void* count) { ++*static_cast<int*>(count); }, &called};
+  for (int round = 0; round < 10; ++round) {  // the queues grow to the size of a round
+    for (int i = 0; i < 2 * kPosts; ++i) base.post([] {});
+    base.dispatch();
+  }
+  std::deque<Resumed> coroutines;
+  for (int i = 0; i < kPosts; ++i) coroutines.push_back(increment(resumed));
+
+  EXPECT_EQ(allocated_by([&] {
+              for (const Resumed& coroutine : coroutines) {
+                base.post(std::coroutine_handle<>(coroutine.handle));
+                base.post(pair);
+              }
+            }),
+            0U);
+  base.dispatch();
+  EXPECT_EQ(resumed, kPosts);
+  EXPECT_EQ(called, kPosts);
+  for (const Resumed& coroutine : coroutines) coroutine.handle.destroy();
 }
 
 // activate() cannot report an error.
