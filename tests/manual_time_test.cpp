@@ -243,6 +243,49 @@ TEST_P(EveryBackend, SaysExactlyHowLongUntilADeadlineThatWasMovedLater) {
   EXPECT_EQ(base.next_timeout(), 1h);
 }
 
+// A source that says what the base asks of it.
+struct WatchedTime : ManualTime {
+  bool skip_to(TimePoint time) noexcept override {
+    ++asked_to_wait;
+    return ManualTime::skip_to(time);
+  }
+  Duration sleep_until(TimePoint time) const noexcept override {
+    ++asked_to_wait;
+    return ManualTime::sleep_until(time);
+  }
+  mutable int asked_to_wait = 0;
+};
+
+TEST_P(EveryBackend, NeverWaitsInNonblockAndSaysExactlyWhenToCallItAgain) {
+  WatchedTime watched_time;
+  Options chosen = options();
+  chosen.time = &watched_time;
+  Base base(chosen);
+  Ticker ticker(base, recorder.note(1));
+  Timer timer(base, recorder.note(2));
+  Alarm alarm(base, recorder.note(3));
+  Hook idle(base, Hook::When::before_wait, [] {});
+  const TimePoint start = watched_time.now();
+  ticker.attach(3ns);
+  timer.attach(7ns);
+  alarm.attach(watched_time.wall() + 8ns);
+
+  std::vector<Duration> fired_at;
+  while (watched_time.now() < start + 9ns) {
+    const std::optional<Duration> left = base.next_timeout();
+    ASSERT_TRUE(left.has_value());
+    watched_time.advance(*left - 1ns);
+    EXPECT_EQ(base.loop(RunMode::nonblock), 0U) << "one nanosecond too early";
+    watched_time.advance(1ns);
+    EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
+    fired_at.push_back(watched_time.now() - start);
+  }
+
+  EXPECT_EQ(fired_at, (std::vector<Duration>{3ns, 6ns, 7ns, 8ns, 9ns}));
+  EXPECT_EQ(recorder.order, (Order{1, 1, 2, 3, 1}));
+  EXPECT_EQ(watched_time.asked_to_wait, 0);
+}
+
 INSTANTIATE_TEST_SUITE_P(, AdvanceOnlyTest, testing::ValuesIn(usable_backends()),
                          [](const auto& chosen) { return to_string(chosen.param); });
 
