@@ -119,7 +119,7 @@ constexpr Events from_kqueue(const KqueueConstants& system, std::int64_t filter,
   }
   const bool is_error =
       end == EndMeans::error || (end == EndMeans::either && filter == system.write);
-  return is_error ? Events::error : kHangUp;
+  return is_error ? Events::write | Events::error : kHangUp;  // full or not: a write fails at once
 }
 
 }  // namespace event_cpp::detail
