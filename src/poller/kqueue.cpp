@@ -18,6 +18,7 @@
 #include "poller/kqueue_map.hpp"
 #include "poller/kqueue_sources.hpp"
 #include "poller/pollers.hpp"
+#include "sys/open_for_use.hpp"
 
 namespace event_cpp::detail {
 namespace {
@@ -191,7 +192,7 @@ class Kqueue final : public Poller {
       if (error != ENOENT) return error == 0 ? EEXIST : error;
     }
     entry->is_registered = false;
-    if (is_always_ready(status.st_mode)) return EPERM;
+    if (is_always_ready(status.st_mode)) return is_open_for_use(fd) ? EPERM : EBADF;
     entry->knotes.generation = generation;
     entry->end = end_means(fd, status.st_mode);
     const int error = change_now(fd, *entry, to_kqueue(interest, entry->knotes.told));
