@@ -79,6 +79,7 @@ TEST_P(CancellationTest, LeavesABaseThatAnotherThreadCanRun) {
 
 // What a cancelled thread does in functions that must not throw.
 void* use_everything(void* options) {
+  const Pipe pipe = make_pipe();  // outlives it all: close(2) is a cancellation point
   ::pthread_cancel(::pthread_self());  // at the next cancellation point
   {
     Base base(*static_cast<const Options*>(options));
@@ -90,7 +91,6 @@ void* use_everything(void* options) {
     alarm.attach(std::chrono::system_clock::now() + std::chrono::hours(1));
     Signal signal(base, SIGUSR1, Never());
     signal.attach();
-    const Pipe pipe = make_pipe();
     Event event(base, pipe.reader.get(), Events::read, Never());
     event.attach();
   }
