@@ -48,9 +48,15 @@ TEST_P(ForkPostTest, LeavesTheChildABaseThatCanBePostedTo) {
   EXPECT_TRUE(succeeds_in_child([&] {
     base.after_fork();
     base.post([&] { ++ran; });
-    std::thread poster([&] { base.post([&] { base.stop(); }); });
+    const auto post_stop = [&] { base.post([&] { base.stop(); }); };
+    std::thread poster;
+    if (EVENT_HAS_TSAN) {  // it starts no thread in a child of a process that had several
+      post_stop();
+    } else {
+      poster = std::thread(post_stop);
+    }
     base.loop(RunMode::keep_alive);
-    poster.join();
+    if (poster.joinable()) poster.join();
     EXPECT_EQ(ran, 2);
   }));
   EXPECT_TRUE(succeeds_in_child([&] {
