@@ -50,6 +50,8 @@ constexpr Duration to_duration(std::chrono::duration<Rep, Period> time) noexcept
 
 }  // namespace detail
 
+// Both classes below exist to convert implicitly. NOLINTBEGIN(google-explicit-constructor)
+
 // How the calls of this library take a duration: any std::chrono::duration converts to it. One that
 // is too long for a Duration, as std::chrono::hours::max() is, becomes Duration::max(), which means
 // "never"; one that is too far below zero becomes Duration::min(), a time that has passed.
@@ -82,6 +84,8 @@ class AnyTimePoint {
  private:
   Exact value_;
 };
+
+// NOLINTEND(google-explicit-constructor)
 
 // How the calls of this library take a deadline of the base's clock.
 using AnyDeadline = AnyTimePoint<std::chrono::steady_clock>;
