@@ -308,7 +308,7 @@ TEST_P(TiedTimers, AreCountedAndSeen) {
 }
 
 TEST_P(TiedTimers, MayBeRemoved) {
-  for (const int i : {1, 2, 5, 9}) queue.remove(*made[i]);
+  for (const std::size_t i : {1U, 2U, 5U, 9U}) queue.remove(*made[i]);
 
   EXPECT_EQ(queue.size(), 5U);
   EXPECT_TRUE(queue.check_invariants());
@@ -327,7 +327,7 @@ TEST_P(TiedTimers, MayAllBeRemoved) {
 }
 
 TEST_P(TiedTimers, MayBeMovedLater) {
-  for (const int i : {1, 4, 9, 3}) queue.set(*made[i], at(15));
+  for (const std::size_t i : {1U, 4U, 9U, 3U}) queue.set(*made[i], at(15));
 
   EXPECT_EQ(pop_due(at(10)), (std::vector{made[2], made[5], made[6], made[7], made[8]}));
   EXPECT_TRUE(queue.check_invariants());
@@ -550,13 +550,13 @@ void expect_as_model(unsigned seed, std::size_t nodes, Duration::rep grid, int s
 
 TEST(TimerQueue, DoesWhatAModelDoes) {
   for (const unsigned seed : kSeeds) {
-    for (const std::size_t nodes : {12, 60, 600}) expect_as_model(seed, nodes, 1, 3000);
+    for (const std::size_t nodes : {12U, 60U, 600U}) expect_as_model(seed, nodes, 1, 3000);
   }
 }
 
 TEST(TimerQueue, DoesWhatAModelDoesIfManyDeadlinesAreEqual) {
   for (const unsigned seed : kSeeds) {
-    for (const std::size_t nodes : {2, 3, 6, 60, 300}) {
+    for (const std::size_t nodes : {2U, 3U, 6U, 60U, 300U}) {
       expect_as_model(seed, nodes, seed % 2 == 0 ? 10 : 40, 3000);
     }
   }
