@@ -134,7 +134,7 @@ class Loop {
   // rarely enough that a load which needs it all the time does not notice. So much is kept in any
   // case, of each table.
   static constexpr std::uint64_t kGiveBackEvery = 64;
-  static constexpr std::size_t kKeptBytes = 256 * 1024;
+  static constexpr std::size_t kKeptBytes = std::size_t{256} * 1024;
 
   // How often a clock is looked at while it is waited for, if nothing tells of its changes.
   static constexpr Duration kLookAtClock = std::chrono::seconds(1);
