@@ -1,8 +1,10 @@
 // What the library calls in a build that checks its use of descriptors, in the place of the
 // functions of the C library: symbols.txt gives them their names. Of descriptors
 // that it opened itself, it may use only those that it has not closed; of others it may only ask
-// whether they are ready, and what file they are.
+// whether they are ready, what file they are, and how they were opened.
+#include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
@@ -12,6 +14,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdarg>
 
 #include "closed/numbers.hpp"
 
@@ -62,6 +65,26 @@ int event_checked_eventfd(unsigned value, int flags) {
   return opened(::eventfd(value, flags), Owner::eventfd);
 }
 
+// Copies a descriptor of the library's own, or asks for the flags of any.
+int event_checked_fcntl(int fd, int command, ...) {
+  va_list arguments;
+  va_start(arguments, command);
+  const long argument = va_arg(arguments, long);
+  va_end(arguments);
+  const Owner is = event_cpp::closed::owner_of(fd);
+  if (command == F_DUPFD_CLOEXEC) {
+    if (is == Owner::unknown || is == Owner::poison) event_cpp::closed::fail("fcntl", fd);
+    const int copy = static_cast<int>(::syscall(SYS_fcntl, fd, command, argument));
+    return is == Owner::taken ? copy : opened(copy, is);
+  }
+  if (command != F_GETFL) event_cpp::closed::fail("fcntl", fd);
+  if (is == Owner::poison) {
+    errno = EBADF;
+    return -1;
+  }
+  return static_cast<int>(::syscall(SYS_fcntl, fd, command, argument));
+}
+
 // Asks whether a number still stands for a user's file, which may have been closed, and the number
 // the library's own for a while: it may be asked of any.
 int event_checked_fstat(int fd, struct stat* status) {
@@ -93,10 +116,18 @@ int event_checked_signalfd(int fd, const sigset_t* signals, int flags) {
   return opened(::signalfd(fd, signals, flags), Owner::signalfd);
 }
 
-// pidfd_open(2), the one call that the library makes by number.
-long event_checked_syscall(long number, pid_t pid, unsigned flags) {
-  if (number != SYS_pidfd_open) event_cpp::closed::fail("syscall", static_cast<int>(number));
-  return opened(static_cast<int>(::syscall(number, pid, flags)), Owner::process);
+// pidfd_open(2) and pidfd_send_signal(2), the two that the library makes by number. The former has
+// no third and fourth argument.
+long event_checked_syscall(long number, int first, unsigned second, siginfo_t* info,
+                           unsigned flags) {
+  if (number == SYS_pidfd_open) {
+    return opened(static_cast<int>(::syscall(number, first, second)), Owner::process);
+  }
+  if (number != SYS_pidfd_send_signal) {
+    event_cpp::closed::fail("syscall", static_cast<int>(number));
+  }
+  expect_own("pidfd_send_signal", first, Owner::process);
+  return ::syscall(number, first, second, info, flags);
 }
 
 int event_checked_timerfd_create(clockid_t clock, int flags) {

@@ -2,9 +2,11 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -22,9 +24,12 @@ int event_checked_epoll_create1(int flags);
 int event_checked_epoll_ctl(int set, int operation, int fd, epoll_event* event);
 int event_checked_epoll_wait(int set, epoll_event* events, int room, int timeout);
 int event_checked_eventfd(unsigned value, int flags);
+int event_checked_fcntl(int fd, int command, ...);
 int event_checked_fstat(int fd, struct stat* status);
 int event_checked_poll(pollfd* polled, nfds_t count, int timeout);
 ssize_t event_checked_read(int fd, void* into, std::size_t size);
+long event_checked_syscall(long number, int first, unsigned second, siginfo_t* info,
+                           unsigned flags);
 int event_checked_timerfd_create(clockid_t clock, int flags);
 int event_checked_timerfd_settime(int timer, int flags, const itimerspec* when, itimerspec* before);
 ssize_t event_checked_write(int fd, const void* from, std::size_t size);
@@ -94,6 +99,37 @@ TEST(CheckedCalls, EndWhenOneKindOfDescriptorIsTakenForAnother) {
   const int number = eventfd_of_the_library();
   const itimerspec when{};
   EXPECT_DEATH(event_checked_timerfd_settime(number, 0, &when, nullptr), "which is an eventfd");
+  event_checked_close(number);
+}
+
+TEST(CheckedCalls, TakeACopyOfTheLibrarysDescriptorForItsOwn) {
+  const int number = eventfd_of_the_library();
+  const int copy = event_checked_fcntl(number, F_DUPFD_CLOEXEC, 3L);
+  event_checked_close(number);
+  EXPECT_EQ(write_to(copy), ssize_t{sizeof(std::uint64_t)});
+  event_checked_close(copy);
+}
+
+TEST(CheckedCalls, EndWhenADescriptorIsCopiedOrChangedThatTheLibraryHasNot) {
+  const Pipe pipe = make_pipe();
+  const int program = pipe.reader.get();
+  EXPECT_DEATH(event_checked_fcntl(program, F_DUPFD_CLOEXEC, 3L), "fcntl\\(\\).*not the library's");
+  EXPECT_DEATH(event_checked_fcntl(program, F_SETFL, 0L), "fcntl\\(\\).*not the library's");
+  EXPECT_DEATH(event_checked_fcntl(closed_eventfd(), F_DUPFD_CLOEXEC, 3L),
+               "fcntl\\(\\).*closed by the library");
+}
+
+TEST(CheckedCalls, AskForTheFlagsOfAnyDescriptor) {
+  const Pipe pipe = make_pipe();
+  EXPECT_GE(event_checked_fcntl(pipe.reader.get(), F_GETFL, 0L), 0);
+  EXPECT_EQ(event_checked_fcntl(closed_eventfd(), F_GETFL, 0L), -1);
+  EXPECT_EQ(errno, EBADF);
+}
+
+TEST(CheckedCalls, EndWhenASignalIsSentThroughSomethingElseThanAPidfd) {
+  const int number = eventfd_of_the_library();
+  EXPECT_DEATH(event_checked_syscall(SYS_pidfd_send_signal, number, 0, nullptr, 0),
+               "pidfd_send_signal\\(\\).*which is an eventfd");
   event_checked_close(number);
 }
 
