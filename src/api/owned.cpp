@@ -14,7 +14,11 @@ std::unique_ptr<OwnedEvent> OwnedEvent::take() noexcept {
 // What a callback captured may call after() again when it is destroyed.
 bool OwnedEvents::drop() noexcept {
   const bool any = first_ != nullptr;
-  while (first_ != nullptr) first_->take();
+  while (first_ != nullptr) {
+    const std::unique_ptr<OwnedEvent> owned(first_);
+    first_ = owned->next_;
+    if (first_ != nullptr) first_->previous_ = nullptr;
+  }
   return any;
 }
 
