@@ -79,7 +79,7 @@ TEST_P(CancellationTest, LeavesABaseThatAnotherThreadCanRun) {
 
 // What a cancelled thread does in functions that must not throw.
 void* use_everything(void* options) {
-  const Pipe pipe = make_pipe();  // outlives it all: close(2) is a cancellation point
+  const Pipe pipe = make_pipe();       // outlives it all: close(2) is a cancellation point
   ::pthread_cancel(::pthread_self());  // at the next cancellation point
   {
     Base base(*static_cast<const Options*>(options));

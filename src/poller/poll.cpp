@@ -1,5 +1,4 @@
 // poll(2), ppoll(2) where there is one: works everywhere, and costs time for every fd watched.
-#include <fcntl.h>
 
 #include <cerrno>
 #include <new>
@@ -9,21 +8,10 @@
 #include "poller/poll_calls.hpp"
 #include "poller/pollers.hpp"
 #include "sys/file_identity.hpp"
+#include "sys/open_for_use.hpp"
 
 namespace event_cpp::detail {
 namespace {
-
-#ifdef O_PATH
-constexpr int kNamesOnly = O_PATH;
-#else
-constexpr int kNamesOnly = 0;
-#endif
-
-// fstat(2) accepts an fd that only names a file (O_PATH), and poll(2) does not.
-bool is_open_for_use(int fd) noexcept {
-  const int flags = kNamesOnly != 0 ? ::fcntl(fd, F_GETFL) : 0;
-  return flags < 0 || (flags & kNamesOnly) == 0;  // an error is no proof
-}
 
 // The kernel keeps nothing between two calls, so this poller remembers which file an fd stood for.
 // An fd that was closed behind its back, and perhaps reused, is reported as gone.
