@@ -27,8 +27,9 @@ class Dispatcher {
  public:
   static constexpr std::size_t kPriorities = 3;
 
+  // Errors: throws std::bad_alloc.
   Dispatcher(Loop& loop, const Options& options, const Waker& waker, const LoopClock& clock,
-             PostQueue& posts) noexcept
+             PostQueue& posts)
       : loop_(loop),
         slice_(options.slice),
         order_(options.order),
@@ -85,7 +86,11 @@ class Dispatcher {
 
   // Runs what is active now; what its callbacks make active waits for the next iteration. What a
   // callback throws comes out of here.
-  void run_active() { run_levels(active_[0].slots(), active_[1].slots(), active_[2].slots()); }
+  void run_active() {
+    if (order_ != nullptr) [[unlikely]]
+      pick_order(kPriorities);
+    run_levels(active_[0].slots(), active_[1].slots(), active_[2].slots());
+  }
   // Runs a node that is not queued, with node.fired.
   void run_only(Node& node);
 

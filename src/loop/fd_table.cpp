@@ -44,7 +44,7 @@ int FdTable::add_slowly(Node& node) noexcept {
 
 int FdTable::check_still_same_file(const Node& node) noexcept {
   const Entry& entry = entries_[static_cast<std::size_t>(node.descriptor)];
-  return kernel_.modify(node.descriptor, entry.generation, entry.registered, kNow);
+  return kernel_.verify(node.descriptor, entry.generation, entry.registered);
 }
 
 int FdTable::interest_changed(Node& node) noexcept {

@@ -29,6 +29,12 @@ class PollerAndFiles {
     const int error = poller_.modify(fd, generation, interest, may_defer);
     return error == EPERM ? ENOENT : error;  // the registered file was another one
   }
+  // modify() to what is registered: says whether the fd is still the file that it was. Not counted.
+  int verify(int fd, std::uint32_t generation, Events registered) noexcept {
+    const int error = modify(fd, generation, registered, false);
+    --calls_;
+    return error;
+  }
   int remove(int fd) noexcept {
     ++calls_;
     if (!files_.empty() && is_file(fd)) return remove_file(fd);

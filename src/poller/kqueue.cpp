@@ -54,7 +54,8 @@ class Kqueue final : public Poller {
  public:
   Kqueue()
       : Poller({.kind = Backend::kqueue,
-                .supported = Events::read | Events::write | Events::closed | Events::edge |
+                .supported = Events::read | Events::write | Events::closed | Events::error |
+                             Events::edge |
                              (kKqueueConstants.has_except ? Events::urgent : Events::none),
                 .kernel_entry = sizeof(struct kevent)}) {}
 
