@@ -241,42 +241,6 @@ TEST_P(EveryBackend, StopsAtOnceAfterNoTime) {
   EXPECT_TRUE(ticker.attached());
 }
 
-TEST_P(EveryBackend, ForgetsATimeToStopWhenTheRunEndsOtherwise) {
-  Base base(options());
-  const TimePoint start = time.now();
-  Ticker ticker(base, [] {});
-  ticker.attach(1s);
-
-  base.stop_after(10s);
-  base.after(3s, [&] { base.stop(); });
-  run(base);
-  EXPECT_EQ(base.size(), 1U);
-  base.stop_after(20s);
-  run(base);
-  base.after(1s, [&] {
-    base.stop_after(5s);
-    base.stop();
-  });
-  run(base);
-  base.stop_after(7s);
-  run(base);
-
-  EXPECT_EQ(time.now(), start + 3s + 20s + 1s + 7s);
-}
-
-TEST_P(EveryBackend, ReplacesATimeToStopByALaterCall) {
-  Base base(options());
-  const TimePoint start = time.now();
-  Ticker ticker(base, [] {});
-  ticker.attach(1h);
-
-  base.stop_after(5s);
-  base.stop_after(30s);
-  run(base);
-
-  EXPECT_EQ(time.now(), start + 30s);
-}
-
 TEST_P(EveryBackend, NeverStopsEarlyOnTheMonotonicClock) {
   Base base(real_time());
   const TimePoint start = steady_now();
