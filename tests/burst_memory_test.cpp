@@ -38,7 +38,7 @@ std::size_t allocated_bytes() {
 
 // Some iterations in which hardly anything happens.
 void stay_quiet(Base& base) {
-  for (int i = 0; i < 200; ++i) base.loop(RunMode::nonblock);
+  for (int i = 0; i < 3'000; ++i) base.loop(RunMode::nonblock);
 }
 
 TEST_P(BurstMemoryTest, IsGivenBackAfterManyPosts) {

@@ -133,7 +133,7 @@ class Loop {
   // Memory that a burst took is given back every so many iterations, and when dispatch() returns:
   // rarely enough that a load which needs it all the time does not notice. So much is kept in any
   // case, of each table.
-  static constexpr std::uint64_t kGiveBackEvery = 64;
+  static constexpr std::uint64_t kGiveBackEvery = 1024;
   static constexpr std::size_t kKeptBytes = std::size_t{256} * 1024;
 
   // How often a clock is looked at while it is waited for, if nothing tells of its changes.
