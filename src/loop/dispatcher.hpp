@@ -25,7 +25,7 @@ namespace event_cpp::detail {
 // more urgent could have become active, and that runs first.
 class Dispatcher {
  public:
-  static constexpr std::size_t kPriorities = 3;
+  static constexpr std::size_t kPriorities = PostQueue::kPriorities;
 
   // Errors: throws std::bad_alloc.
   Dispatcher(Loop& loop, const Options& options, const Waker& waker, const LoopClock& clock,
