@@ -1,4 +1,4 @@
-# Headers, both libraries, the CMake package and the pkg-config file. Nothing that is installed
+# Headers, the libraries, the CMake package and the pkg-config files. Nothing that is installed
 # names the prefix: the tree may be moved.
 include(CMakePackageConfigHelpers)
 
@@ -6,7 +6,7 @@ set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/event)
 set(pkgconfig_dir ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
 install(DIRECTORY include/event DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN *.hpp)
-install(TARGETS event_static event_shared EXPORT event-targets)
+install(TARGETS event_static event_shared event_co_static event_co_shared EXPORT event-targets)
 
 install(EXPORT event-targets NAMESPACE event:: DESTINATION ${package_dir})
 write_basic_package_version_file(event-config-version.cmake COMPATIBILITY SameMinorVersion)
@@ -23,6 +23,14 @@ set(pc_includedir "\${prefix}")
 cmake_path(APPEND pc_includedir ${CMAKE_INSTALL_INCLUDEDIR})
 # A build with CMAKE_DEBUG_POSTFIX is installed beside one without.
 string(TOUPPER "${CMAKE_BUILD_TYPE}" config)
-set(pc_name event-cpp${CMAKE_${config}_POSTFIX})
-configure_file(cmake/event-cpp.pc.in ${pc_name}.pc @ONLY)
-install(FILES ${CMAKE_CURRENT_BINARY_DIR}/${pc_name}.pc DESTINATION ${pkgconfig_dir})
+# event_pkg_config(NAME DESCRIPTION [REQUIRED]...)
+function(event_pkg_config name description)
+  set(pc_name ${name}${CMAKE_${config}_POSTFIX})
+  set(pc_description ${description})
+  list(TRANSFORM ARGN APPEND "${CMAKE_${config}_POSTFIX}" OUTPUT_VARIABLE required)
+  list(JOIN required " " pc_requires)
+  configure_file(cmake/event-cpp.pc.in ${pc_name}.pc @ONLY)
+  install(FILES ${CMAKE_CURRENT_BINARY_DIR}/${pc_name}.pc DESTINATION ${pkgconfig_dir})
+endfunction()
+event_pkg_config(event-cpp "${PROJECT_DESCRIPTION}")
+event_pkg_config(event-cpp-co "Coroutines on event-cpp" event-cpp)

@@ -12,10 +12,11 @@ import re
 import sys
 
 # From the lowest floor to the highest.
-FLOORS = ["words", "base", "sys", "poller", "loop", "api"]
+FLOORS = ["words", "base", "sys", "poller", "loop", "api", "co"]
 
-# The public headers that lower floors speak with: values and plain data. All other public headers
-# declare what src/api implements, and are on its floor.
+# The public headers that lower floors speak with: values and plain data. Those of include/event/co,
+# and co.hpp, are on the floor of src/co; all other public headers declare what src/api implements,
+# and are on its floor.
 WORDS = {
     "include/event/" + name + ".hpp"
     for name in ["error", "event_mask", "fwd", "hook", "manual_time", "options", "stats", "time",
@@ -31,6 +32,9 @@ INCLUDE = re.compile(r'\s*#\s*include\s*(?:"(?P<own>[^"]+)"|<(?P<own_in_brackets
 def floor_of(path):
     """The number of the floor of a file, or None if it is on none."""
     if path.startswith("include/"):
+        upper = re.match(r"include/event/(\w+)[./]", path)
+        if upper and upper[1] in FLOORS[FLOORS.index("api") + 1:]:
+            return FLOORS.index(upper[1])
         return FLOORS.index("words" if path in WORDS else "api")
     folder = path.split("/")[1]
     return FLOORS.index(folder) if folder in FLOORS else None

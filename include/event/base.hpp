@@ -22,8 +22,14 @@ namespace event_cpp {
 
 namespace detail {
 
-// For the floors above the core, and not for users: what they keep for this base.
+// For the floors above the core, and not for users.
+
+// What they keep for this base.
 Floors& floors_of(Base& base) noexcept;
+// Options::order of the base; null if it has none.
+EVENT_API Order* order_of(Base& base) noexcept;
+// Whether dispatch() would go on: an event keeps the base alive, or something waits to run.
+EVENT_API bool has_work(Base& base) noexcept;
 
 }  // namespace detail
 

@@ -13,8 +13,9 @@ enum class Errc {
   nothing_to_wait_for,   // neither a condition nor a time
   descriptor_missing,    // a condition of a descriptor, and the descriptor is negative
   reentered,             // dispatch() or loop() called from a callback of the same base
-  unsupported            // the backend lacks an option that was asked for, or the options exclude
+  unsupported,           // the backend lacks an option that was asked for, or the options exclude
                          // each other
+  deadlock  // co::run(): the task has not ended, and nothing is left that could wake it
 };
 
 // The category of these codes, named "event".

@@ -96,6 +96,10 @@ void Base::on_slow(Duration budget, std::shared_ptr<detail::SlowReport> report) 
 
 void Base::dump(std::ostream& out) const { loop_->dump(out); }
 
+Order* detail::order_of(Base& base) noexcept { return loop_of(base)->order(); }
+
+bool detail::has_work(Base& base) noexcept { return loop_of(base)->alive(); }
+
 detail::Loop* detail::loop_of(Base& base) noexcept { return base.loop_.get(); }
 
 }  // namespace event_cpp

@@ -24,6 +24,8 @@ class Category final : public std::error_category {
       case Errc::unsupported:
         return "the backend or the system lacks what was asked for, or the options exclude each "
                "other: choose other options or another backend";
+      case Errc::deadlock:
+        return "the task waits, and nothing is left that could wake it";
     }
     return "unknown error";
   }

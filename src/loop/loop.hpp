@@ -55,6 +55,8 @@ class Loop {
   // loop.cpp: running
   std::size_t run(RunMode mode);
   bool running() const noexcept { return running_; }
+  bool alive() const noexcept;
+  Order* order() const noexcept { return options_.order; }
   void stop(std::uint32_t how) noexcept { waker_.stop(how); }
   void post(Task&& task, Priority priority);
 
@@ -145,7 +147,6 @@ class Loop {
 
   // loop.cpp: steps of run()
   class Running;
-  bool alive() const noexcept;
   void arm_embedded() noexcept;
   void run_once(bool block);
   void run_once_with_hooks(bool block);

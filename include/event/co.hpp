@@ -1,0 +1,13 @@
+// Coroutines: tasks, groups, cancellation, and what tasks can wait for. Target event::co.
+#pragma once
+
+#include "event/co/channel.hpp"
+#include "event/co/dump.hpp"
+#include "event/co/group.hpp"
+#include "event/co/run.hpp"
+#include "event/co/sync.hpp"
+#include "event/co/task.hpp"
+#include "event/co/threads.hpp"
+#include "event/co/timeout.hpp"
+#include "event/co/wait.hpp"
+#include "event/co/when.hpp"

@@ -1,0 +1,236 @@
+// Channel: a queue between tasks.
+#pragma once
+
+#include <coroutine>
+#include <cstddef>
+#include <deque>
+#include <new>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+#include "event/co/detail/wait_list.hpp"
+
+namespace event_cpp::co {
+
+// Values go from tasks that send to tasks that receive, first in, first out. So many as `capacity`
+// says are kept while nobody receives them; with a capacity of zero send() waits for a receiver.
+//
+//   co::Channel<int> numbers(16);
+//   co_await numbers.send(1);
+//   while (std::optional<int> n = co_await numbers.receive()) ...     (see docs/coroutines.md)
+//
+// Nothing is lost: a value that was handed to a task which is destroyed before it goes on is
+// received by the next one.
+//
+// Thread-safety: for the tasks of one base. Lifetime: destroying a channel closes it first.
+template <class T>
+class Channel {
+  static_assert(std::is_nothrow_move_constructible_v<T>, "a value must not be lost half-way");
+
+ public:
+  class Send;
+  class Receive;
+
+  explicit Channel(std::size_t capacity) noexcept : capacity_(capacity) {}
+  ~Channel() {
+    close();
+    while (Receive* const receive = served_.take_first()) receive->channel_ = nullptr;
+  }
+  Channel(const Channel&) = delete;
+  Channel& operator=(const Channel&) = delete;
+
+  // co_await: hands over a value; waits while the channel is full.
+  // Errors: throws std::errc::broken_pipe if the channel is closed, also meanwhile;
+  // std::errc::operation_canceled; std::bad_alloc. In each case nobody receives the value.
+  [[nodiscard]] Send send(T value, unsigned line = __builtin_LINE()) {
+    return Send(*this, std::move(value), line);
+  }
+
+  // co_await: returns the next value; waits while there is none. Returns nothing if the channel is
+  // closed and empty. Errors: throws std::errc::operation_canceled.
+  [[nodiscard]] Receive receive(unsigned line = __builtin_LINE()) noexcept {
+    return Receive(*this, line);
+  }
+
+  // No value is sent any more. What the channel has can still be received. Tasks that wait go on:
+  // those that send with an error, those that receive without a value. May be called repeatedly.
+  void close() noexcept {
+    closed_ = true;
+    while (Send* const send = senders_.take_first()) send->fail();
+    while (Receive* const receive = receivers_.take_first()) receive->wake_empty();
+  }
+
+  bool closed() const noexcept { return closed_; }
+  std::size_t size() const noexcept { return values_.size(); }
+  std::size_t capacity() const noexcept { return capacity_; }
+
+ private:
+  // The task that it was handed to is gone. Without memory the value is, too.
+  void put_back(T&& value) noexcept {
+    if (Receive* const receive = receivers_.take_first()) {
+      receive->deliver(std::move(value));
+      return;
+    }
+    try {
+      values_.push_front(std::move(value));
+    } catch (const std::bad_alloc&) {
+    }
+  }
+
+  // There is room for one more.
+  void admit_sender() {
+    if (values_.size() >= capacity_) return;
+    if (Send* const send = senders_.first()) {
+      values_.push_back(std::move(send->value_));
+      senders_.take_first();
+      send->succeed();
+    }
+  }
+
+  const std::size_t capacity_;
+  bool closed_ = false;
+  std::deque<T> values_;
+  detail::WaitList<Send> senders_;
+  detail::WaitList<Receive> receivers_;
+  detail::ServedList<Receive> served_;  // that have a value and have not gone on
+};
+
+template <class T>
+class Channel<T>::Send final : public detail::Wait {
+ public:
+  Send(Send&& other) noexcept
+      : Wait(std::move(other)), channel_(other.channel_), value_(std::move(other.value_)) {}
+  ~Send() = default;
+
+  template <detail::TaskPromise P>
+  bool await_suspend(std::coroutine_handle<P> task) {
+    detail::Chain& chain = task.promise().chain();
+    const bool may_go_on = chain.spend();
+    if (!may_go_on && chain.cancelled) {
+      begin_cancelled(chain, task.address());
+      return true;
+    }
+    if (sent()) {
+      if (may_go_on) return false;
+      begin_done(chain, task.address());
+      return true;
+    }
+    if (chain.cancelled) {
+      begin_cancelled(chain, task.address());
+      return true;
+    }
+    begin(chain, task.address());
+    channel_.senders_.add(chain);
+    return true;
+  }
+  void await_resume() const {
+    throw_if_cancelled();
+    if (failed_) detail::throw_broken_pipe();
+  }
+  Waiting waiting() const noexcept override { return describe("send"); }
+
+ private:
+  friend class Channel;
+  Send(Channel& channel, T&& value, unsigned line)
+      : Wait(line), channel_(channel), value_(std::move(value)) {}
+
+  // Returns false if it has to wait.
+  bool sent() {
+    if (channel_.closed_) {
+      failed_ = true;
+    } else if (Receive* const receive = channel_.receivers_.take_first()) {
+      receive->deliver(std::move(value_));
+    } else if (channel_.values_.size() < channel_.capacity_) {
+      channel_.values_.push_back(std::move(value_));
+    } else {
+      return false;
+    }
+    return true;
+  }
+  void succeed() noexcept { wake(); }
+  void fail() noexcept {
+    failed_ = true;
+    wake();
+  }
+  void withdraw() noexcept override {}
+
+  Channel& channel_;
+  T value_;
+  bool failed_ = false;
+};
+
+template <class T>
+class Channel<T>::Receive final : public detail::Wait {
+ public:
+  Receive(Receive&& other) noexcept : Wait(std::move(other)), channel_(other.channel_) {}
+  ~Receive() {
+    if (!value_.has_value() || channel_ == nullptr) return;
+    channel_->served_.remove(*this);
+    channel_->put_back(std::move(*value_));
+  }
+
+  template <detail::TaskPromise P>
+  bool await_suspend(std::coroutine_handle<P> task) {
+    detail::Chain& chain = task.promise().chain();
+    const bool may_go_on = chain.spend();
+    if (!may_go_on && chain.cancelled) {
+      begin_cancelled(chain, task.address());
+      return true;
+    }
+    if (received()) {
+      if (may_go_on) return false;
+      if (value_.has_value()) channel_->served_.add(*this);
+      begin_done(chain, task.address());
+      return true;
+    }
+    if (chain.cancelled) {
+      begin_cancelled(chain, task.address());
+      return true;
+    }
+    begin(chain, task.address());
+    channel_->receivers_.add(chain);
+    return true;
+  }
+  std::optional<T> await_resume() {
+    throw_if_cancelled();
+    if (value_.has_value() && channel_ != nullptr) channel_->served_.remove(*this);
+    return std::exchange(value_, std::nullopt);
+  }
+  Waiting waiting() const noexcept override { return describe("receive"); }
+
+ private:
+  friend class Channel;
+  Receive(Channel& channel, unsigned line) noexcept : Wait(line), channel_(&channel) {}
+
+  // Returns false if it has to wait.
+  bool received() {
+    Channel& channel = *channel_;
+    if (!channel.values_.empty()) {
+      value_.emplace(std::move(channel.values_.front()));
+      channel.values_.pop_front();
+      channel.admit_sender();
+    } else if (Send* const send = channel.senders_.take_first()) {
+      value_.emplace(std::move(send->value_));
+      send->succeed();
+    } else {
+      return channel.closed_;
+    }
+    return true;
+  }
+  void deliver(T&& value) noexcept {
+    value_.emplace(std::move(value));
+    channel_->served_.add(*this);
+    wake();
+  }
+  void wake_empty() noexcept { wake(); }
+  void withdraw() noexcept override {}
+
+  friend class detail::ServedList<Receive>;
+
+  Channel* channel_;  // null: gone
+  Receive* next_served_ = nullptr;
+  std::optional<T> value_;
+};
+
+}  // namespace event_cpp::co

@@ -1,0 +1,166 @@
+// TaskGroup: owns tasks that run beside each other.
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+#include "event/co/task.hpp"
+
+namespace event_cpp::co {
+
+namespace detail {
+
+// A task of a group.
+struct Child final : Pooled {
+  Child(Owner& owner, Scheduler& scheduler, Coroutine<void> its_coroutine) noexcept
+      : chain(owner, scheduler), coroutine(std::move(its_coroutine)) {}
+
+  static Child& of(Chain& chain) noexcept { return reinterpret_cast<Child&>(chain); }
+
+  Chain chain;  // first: a chain is converted to the child that it is part of
+  Coroutine<void> coroutine;
+  Child* previous = nullptr;
+  Child* next = nullptr;
+};
+
+template <class F, class... Args>
+concept TaskFunction = std::is_invocable_r_v<Task<>, F&, Args...>;
+
+// Keeps f and its arguments as long as the task runs that f(args...) returns.
+template <class F, class... Args>
+Task<> keep(F f, Args... args) {
+  Task<> task = std::invoke(f, std::move(args)...);
+  co_await std::move(task);
+}
+
+}  // namespace detail
+
+// Runs tasks beside each other and owns them: they end, one way or another, before the group does.
+// There is no other way to start a task beside its caller.
+//
+//   co::TaskGroup group(base);
+//   group.spawn(serve(connection));
+//   co_await group.join();
+//
+// What a task throws:
+//   - The first exception cancels the other tasks of the group, and join() throws it. If nobody is
+//     in join() in the next iteration, it leaves dispatch(), and join() throws it as well.
+//   - With `on_failure`, a failure ends only the task that failed: on_failure(exception) is called
+//     in the next iteration, and may spawn a new one. What it throws leaves dispatch().
+//   - std::errc::operation_canceled of a task that was cancelled is no failure.
+//
+// Thread-safety: belongs to the thread that runs its base. Lifetime: the group and the base may be
+// destroyed in either order. Either destroys the tasks where they wait, in the order in which they
+// were spawned. A group must not be destroyed by one of its tasks, which debug builds assert, nor
+// while one of them is on another base (see resume_on()), which ends the program.
+class EVENT_API TaskGroup : private detail::Owner {
+ public:
+  // `name` is for dump(): a string that outlives the group. Errors: throws std::bad_alloc.
+  explicit TaskGroup(Base& base, const char* name = "")
+      : TaskGroup(base, std::function<void(std::exception_ptr)>(), name) {}
+  TaskGroup(Base& base, std::function<void(std::exception_ptr)> on_failure, const char* name = "");
+  ~TaskGroup();
+  TaskGroup(const TaskGroup&) = delete;
+  TaskGroup& operator=(const TaskGroup&) = delete;
+
+  // Starts a task, which runs until its first wait before this returns. If the group was cancelled,
+  // the task starts cancelled. While the group or its base is being destroyed the task is destroyed
+  // instead.
+  // Errors: throws std::bad_alloc, and the task is destroyed; std::system_error,
+  // std::errc::invalid_argument, for a task that was moved from. Cost: two blocks of memory,
+  // reused.
+  void spawn(Task<> task);
+
+  // The same for the task that f(args...) returns. `f` and `args` live as long as the task: this is
+  // how to spawn a lambda that captures something.
+  template <class F, class... Args>
+  requires detail::TaskFunction<F, Args...>
+  void spawn(F f, Args... args) { spawn(detail::keep(std::move(f), std::move(args)...)); }
+
+  // Cancels all tasks of the group, also those that are spawned later, until join() has returned.
+  // Each wait of theirs fails with std::errc::operation_canceled in the next iteration or later,
+  // never in this call. Does nothing if no task is left. See TaskGroup in docs/coroutines.md.
+  void cancel() noexcept;
+
+  // co_await: waits until all tasks have ended. Then throws the first failure, if there is one that
+  // join() has not thrown before. If the task that waits here is cancelled, so are those of the
+  // group; it goes on when they have ended, and throws std::errc::operation_canceled.
+  // Errors: std::errc::device_or_resource_busy if another task is in join().
+  class Join;
+  [[nodiscard]] Join join(unsigned line = __builtin_LINE()) noexcept;
+
+  // Tasks that have not ended.
+  std::size_t size() const noexcept { return size_; }
+
+  const char* name() const noexcept { return name_; }
+
+ private:
+  friend class detail::Scheduler;
+  template <class F>
+  friend void for_each_group(Base& base, F&& f);
+  template <class F>
+  friend void for_each_wait(const TaskGroup& group, F&& f);
+
+  struct InList : detail::Link {
+    explicit InList(TaskGroup& its_group) noexcept : group(its_group) {}
+    TaskGroup& group;
+  };
+
+  void* ended(detail::Chain& chain) noexcept override;
+  std::exception_ptr report(detail::Chain& chain) noexcept override;
+  bool failed(detail::Child& child) noexcept;
+  void reap(detail::Child& child) noexcept;
+  void drop(detail::Child& child) noexcept;
+  void drop_all() noexcept;
+  // The scheduler, and so the base, is being destroyed.
+  void abandon() noexcept;
+
+  detail::Scheduler* scheduler_;  // null: the base is gone
+  InList in_list_;
+  detail::Child* first_ = nullptr;
+  detail::Child* last_ = nullptr;
+  std::size_t size_ = 0;
+  Join* join_ = nullptr;      // who waits
+  std::exception_ptr error_;  // the first failure, until join() throws it
+  std::function<void(std::exception_ptr)> on_failure_;
+  const char* name_;
+  bool cancelled_ = false;
+  bool closing_ = false;
+};
+
+class TaskGroup::Join final : public detail::Wait {
+ public:
+  Join(Join&&) noexcept = default;
+  ~Join() {
+    if (group_.join_ == this) group_.join_ = nullptr;
+  }
+
+  bool await_ready() const noexcept { return false; }
+  template <detail::TaskPromise P>
+  bool await_suspend(std::coroutine_handle<P> task) {
+    return wait(task.promise().chain(), task.address());
+  }
+  void await_resume();
+
+  // Of Operation.
+  void cancel() noexcept override;
+  Waiting waiting() const noexcept override { return describe("join"); }
+
+ private:
+  friend class TaskGroup;
+  Join(TaskGroup& group, unsigned line) noexcept : Wait(line), group_(group) {}
+  bool wait(detail::Chain& chain, void* frame);
+  void withdraw() noexcept override {}
+
+  TaskGroup& group_;
+  bool was_cancelled_ = false;
+};
+
+inline TaskGroup::Join TaskGroup::join(unsigned line) noexcept { return Join(*this, line); }
+
+}  // namespace event_cpp::co

@@ -1,0 +1,49 @@
+// run(): for main() and tests.
+#pragma once
+
+#include <utility>
+
+#include "event/co/task.hpp"
+
+namespace event_cpp::co {
+
+namespace detail {
+
+// The task that run() runs.
+class EVENT_API Root final : private Owner {
+ public:
+  explicit Root(Base& base);
+  ~Root();
+  Root(const Root&) = delete;
+  Root& operator=(const Root&) = delete;
+
+  Chain& chain() noexcept { return chain_; }
+  // Runs the base until the task has ended.
+  void wait();
+
+ private:
+  void* ended(Chain& chain) noexcept override;
+
+  Base& base_;
+  Chain chain_;
+  bool ended_ = false;
+};
+
+}  // namespace detail
+
+// Starts the task and runs the base until it has ended. Returns its value or throws its exception.
+// Other events of the base run meanwhile. When this leaves for another reason, the task is
+// destroyed where it waits:
+//   - Errc::deadlock: the task has not ended, and nothing is left that could wake it
+//   - std::errc::operation_canceled: Base::stop() or stop_now() was called
+//   - what Base::dispatch() throws
+// Errors: also std::bad_alloc.
+template <class T>
+T run(Base& base, Task<T> task) {
+  detail::Root root(base);
+  auto coroutine = std::move(task).release();
+  if (coroutine.start(root.chain(), detail::Scheduler::end_of(root.chain()))) root.wait();
+  return coroutine.promise().take();
+}
+
+}  // namespace event_cpp::co

@@ -1,0 +1,156 @@
+// resume_on() and blocking(): tasks and other threads.
+#pragma once
+
+#include <concepts>
+#include <coroutine>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+#include "event/co/task.hpp"
+
+namespace event_cpp::co {
+
+namespace detail {
+
+class EVENT_API ResumeOn final : public Wait {
+ public:
+  ResumeOn(Base& to, unsigned line) noexcept : Wait(line), to_(to) {}
+  ResumeOn(ResumeOn&&) noexcept = default;
+  ~ResumeOn() = default;
+  template <TaskPromise P>
+  bool await_suspend(std::coroutine_handle<P> task) {
+    return begin_move(task.promise().chain(), task.address());
+  }
+  void await_resume() const;
+  Waiting waiting() const noexcept override { return describe("resume_on"); }
+
+ private:
+  friend class Away;
+  bool begin_move(Chain& chain, void* frame);
+  void withdraw() noexcept override {}
+
+  Base& to_;
+  bool failed_ = false;  // there was no memory for it
+};
+
+class BlockingWait;
+
+// A function on its way through the thread pool.
+class EVENT_API Job {
+ public:
+  Job() = default;
+  Job(const Job&) = delete;
+  Job& operator=(const Job&) = delete;
+  virtual ~Job() = default;
+
+  virtual void run() noexcept = 0;  // in a thread of the pool
+
+  // For the base's thread alone.
+  Scheduler* scheduler = nullptr;
+  BlockingWait* wait = nullptr;  // null: nobody waits any more
+};
+
+class EVENT_API BlockingWait : public Wait {
+ public:
+  Waiting waiting() const noexcept override { return describe("blocking"); }
+  void job_ended() noexcept { resume(); }
+
+ protected:
+  using Wait::Wait;
+  BlockingWait(BlockingWait&&) noexcept = default;
+  ~BlockingWait();
+
+  // Returns false if it ran at once.
+  bool begin_job(Chain& chain, void* frame, std::shared_ptr<Job> job);
+
+ private:
+  void withdraw() noexcept override;
+
+  std::shared_ptr<Job> job_;
+};
+
+template <class F>
+class Blocking final : public BlockingWait {
+ public:
+  using R = std::invoke_result_t<F&>;
+
+  Blocking(F f, unsigned line) : BlockingWait(line), f_(std::move(f)) {}
+  Blocking(Blocking&& other) noexcept : BlockingWait(std::move(other)), f_(std::move(other.f_)) {}
+
+  template <TaskPromise P>
+  bool await_suspend(std::coroutine_handle<P> task) {
+    auto job = std::make_shared<Call>(std::move(f_));
+    call_ = job.get();
+    return begin_job(task.promise().chain(), task.address(), std::move(job));
+  }
+  R await_resume() {
+    throw_if_cancelled();
+    return call_->take();
+  }
+
+ private:
+  struct Call final : Job {
+    explicit Call(F&& f) : function(std::move(f)) {}
+    void run() noexcept override {
+      try {
+        if constexpr (std::is_void_v<R>) {
+          function();
+        } else {
+          result.emplace(function());
+        }
+      } catch (...) {
+        error = std::current_exception();
+      }
+    }
+    R take() {
+      if (error != nullptr) std::rethrow_exception(error);
+      if constexpr (!std::is_void_v<R>) return std::move(*result);
+    }
+
+    F function;
+    std::conditional_t<std::is_void_v<R>, char,
+                       std::optional<std::conditional_t<std::is_void_v<R>, char, R>>>
+        result{};
+    std::exception_ptr error;
+  };
+
+  F f_;
+  Call* call_ = nullptr;  // owned by the base class
+};
+
+}  // namespace detail
+
+// Goes on in the thread of another base, in an iteration of it. The task stays the group's that it
+// was spawned in: its end and its failure are told there. A task that is cancelled before it leaves
+// stays here, and throws std::errc::operation_canceled; one that is cancelled while it is away is
+// told there. Does nothing on the base where the task is.
+//
+// Lifetime: the other base must run until the task has left it, or has ended. Destroying that base
+// while the task is there ends the program (std::terminate), and so does destroying the group, or
+// whatever else owns the task, while it is away: join() first. The task's own base does not leave
+// dispatch() meanwhile.
+// Errors: throws std::errc::operation_canceled, std::bad_alloc. Cost: an allocation for a task that
+// leaves its own base, and a post.
+[[nodiscard]] inline detail::ResumeOn resume_on(Base& to,
+                                                unsigned line = __builtin_LINE()) noexcept {
+  return {to, line};
+}
+
+// Calls f() in another thread, and goes on here with its result or its exception. For what blocks:
+// files, name resolution, long computations. Each base has a pool of up to 16 threads, started as
+// they are needed; more calls wait for their turn. The threads block all signals.
+//
+// A wait that is cancelled leaves f() alone: its result is destroyed when it comes. Destroying the
+// base waits for the calls that run, and drops those that have not begun. On Backend::none f() runs
+// here and at once, so that a simulation has no threads.
+// Errors: throws what f() throws; std::errc::operation_canceled; std::bad_alloc; the system's own
+// if no thread can be started.
+template <std::invocable F>
+[[nodiscard]] auto blocking(F f, unsigned line = __builtin_LINE()) {
+  return detail::Blocking<F>(std::move(f), line);
+}
+
+}  // namespace event_cpp::co

@@ -1,0 +1,152 @@
+// with_timeout(), try_with_timeout(), shield(): a task with a cancellation of its own.
+#pragma once
+
+#include <coroutine>
+#include <memory>
+#include <optional>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+#include "event/co/detail/awaitable.hpp"
+#include "event/co/wait.hpp"
+
+namespace event_cpp::co {
+
+namespace detail {
+
+// Runs one task as a chain of its own, so that it can be cancelled by itself.
+class EVENT_API Scope final : public Owner, public Pooled {
+ public:
+  Scope(Chain& outer, Wait& wait, bool shielded) noexcept;
+  ~Scope();
+  Scope(const Scope&) = delete;
+  Scope& operator=(const Scope&) = delete;
+
+  // Cancels the task when `limit` has passed. Errors: throws std::system_error, ENOMEM.
+  void set_limit(Duration limit);
+  void clear_limit() noexcept;
+  bool timed_out() const noexcept { return timed_out_; }
+  Chain& chain() noexcept { return chain_; }
+  const Chain& chain() const noexcept { return chain_; }
+
+ private:
+  class Limit : public Event {
+   public:
+    Limit(Base& base, Scope& scope) noexcept
+        : Event(base, -1, Events::timeout, Calls<&Limit::expire>()) {
+      ::new (room()) Scope*(&scope);
+    }
+
+   private:
+    static void expire(Event& event, Events fired);
+  };
+
+  void* ended(Chain& chain) noexcept override;
+
+  Chain chain_;
+  Wait& wait_;
+  Limit limit_;
+  bool timed_out_ = false;
+};
+
+EVENT_API bool is_cancellation(const std::exception_ptr& error) noexcept;
+[[noreturn]] EVENT_API void throw_timed_out();
+
+enum class Scoped : std::uint8_t { timeout, try_timeout, shield };
+
+template <class T, Scoped kKind>
+class ScopeWait final : public Wait {
+ public:
+  using Result = std::conditional_t<kKind == Scoped::try_timeout, std::optional<Value<T>>, T>;
+
+  ScopeWait(Task<T> task, Duration limit, unsigned line) noexcept
+      : Wait(line), limit_(limit), coroutine_(std::move(task).release()) {}
+  ScopeWait(ScopeWait&&) noexcept = default;
+  ~ScopeWait() { coroutine_.reset(); }  // before the scope, whose chain it is
+
+  template <TaskPromise P>
+  bool await_suspend(std::coroutine_handle<P> task) {
+    scope_ = std::make_unique<Scope>(task.promise().chain(), *this, kKind == Scoped::shield);
+    Chain& inner = scope_->chain();
+    if (!coroutine_.start(inner, Scheduler::end_of(inner))) return false;
+    if (kKind != Scoped::shield) scope_->set_limit(limit_);
+    begin(task.promise().chain(), task.address());
+    return true;
+  }
+  Result await_resume() {
+    if constexpr (kKind != Scoped::shield) {
+      scope_->clear_limit();
+      if (expired()) {
+        if constexpr (kKind == Scoped::timeout) throw_timed_out();
+        if constexpr (kKind == Scoped::try_timeout) return std::nullopt;
+      }
+    }
+    return take<Result>(coroutine_.promise());
+  }
+
+  // Of Operation.
+  void cancel() noexcept override {
+    if constexpr (kKind != Scoped::shield) {
+      outer_cancelled_ = true;
+      scope_->chain().cancel();
+    }
+  }
+  Waiting waiting() const noexcept override {
+    return describe(kKind == Scoped::shield ? "shield" : "with_timeout");
+  }
+  void for_each_branch(void (*visit)(void*, const Chain&), void* context) const override {
+    visit(context, scope_->chain());
+  }
+
+ private:
+  // The task's value wins over a timeout, and a cancellation from outside does.
+  bool expired() const noexcept {
+    return scope_->timed_out() && !outer_cancelled_ && coroutine_.promise().failed() &&
+           is_cancellation(coroutine_.promise().error());
+  }
+  void withdraw() noexcept override {}
+
+  Duration limit_;
+  std::unique_ptr<Scope> scope_;
+  Coroutine<T> coroutine_;
+  bool outer_cancelled_ = false;
+};
+
+}  // namespace detail
+
+// Each of these takes a task, or anything else that a task can await.
+
+// Waits for the task, and cancels it when `limit` has passed, counted from now. Goes on when the
+// task has ended. Returns its value, also if it came together with the limit, or throws what it
+// throws; but throws std::errc::timed_out instead of the std::errc::operation_canceled that the
+// limit has caused. A limit that is not positive lets the task run to its first wait.
+// Errors: also ENOMEM, std::bad_alloc. Cost: one more block of memory, reused, and a timer.
+template <detail::Awaitable A>
+[[nodiscard]] auto with_timeout(AnyDuration limit, A&& awaitable,
+                                unsigned line = __builtin_LINE()) {
+  using T = detail::Awaited<A>;
+  return detail::ScopeWait<T, detail::Scoped::timeout>(detail::as_task(std::forward<A>(awaitable)),
+                                                       limit, line);
+}
+
+// The same, but returns nothing (std::nullopt) instead of throwing std::errc::timed_out. For a task
+// without a value the result is a std::optional<std::monostate>.
+template <detail::Awaitable A>
+[[nodiscard]] auto try_with_timeout(AnyDuration limit, A&& awaitable,
+                                    unsigned line = __builtin_LINE()) {
+  using T = detail::Awaited<A>;
+  return detail::ScopeWait<T, detail::Scoped::try_timeout>(
+      detail::as_task(std::forward<A>(awaitable)), limit, line);
+}
+
+// Waits for a task that is not cancelled when this one is. For clean-up that has to wait, which
+// should have a limit of its own: shield(with_timeout(1s, goodbye())).
+template <detail::Awaitable A>
+[[nodiscard]] auto shield(A&& awaitable, unsigned line = __builtin_LINE()) {
+  using T = detail::Awaited<A>;
+  return detail::ScopeWait<T, detail::Scoped::shield>(detail::as_task(std::forward<A>(awaitable)),
+                                                      Duration::max(), line);
+}
+
+}  // namespace event_cpp::co

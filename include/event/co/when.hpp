@@ -1,0 +1,234 @@
+// when_all() and when_any(): several tasks at once.
+#pragma once
+
+#include <array>
+#include <coroutine>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <tuple>
+#include <utility>
+
+#include "event/co/timeout.hpp"
+
+namespace event_cpp::co {
+
+namespace detail {
+
+// So many tasks, each a chain of its own, that one wait is for.
+class EVENT_API Branches : public Owner {
+ public:
+  enum class Until : std::uint8_t { all, any };
+  static constexpr std::size_t kNone = static_cast<std::size_t>(-1);
+
+  Branches(Until until, Wait& wait) noexcept : wait_(wait), until_(until) {}
+
+  // Branch i has ended while it was started; all are started.
+  void ended_at_once(std::size_t i, bool failed) noexcept;
+  // Returns false if none is left.
+  bool all_started() noexcept;
+  void cancel_all() noexcept;
+
+  // The first one that decided: that ended, or for `all` that failed.
+  std::size_t first() const noexcept { return first_; }
+
+ protected:
+  ~Branches() = default;
+  void set_chains(Chain* chains, std::size_t count) noexcept {
+    chains_ = chains;
+    left_ = count_ = count;
+  }
+
+ private:
+  void* ended(Chain& chain) noexcept override;
+  virtual bool failed(std::size_t i) const noexcept = 0;
+  void decide(std::size_t i, bool failed) noexcept;
+
+  Chain* chains_ = nullptr;
+  Wait& wait_;
+  std::size_t count_ = 0;
+  std::size_t left_ = 0;  // that have not ended
+  std::size_t first_ = kNone;
+  Until until_;
+  bool starting_ = true;
+};
+
+template <class... T>
+class BranchesOf final : public Branches, public Pooled {
+ public:
+  BranchesOf(Until until, Wait& wait, Chain& outer, std::tuple<Coroutine<T>...>& coroutines)
+      : BranchesOf(until, wait, outer, coroutines, std::index_sequence_for<T...>()) {}
+  ~BranchesOf() {
+    for (const Chain& chain : chains) {
+      if (chain.away) std::terminate();  // see resume_on()
+    }
+  }
+
+  bool start() {
+    start_each(std::index_sequence_for<T...>());
+    return all_started();
+  }
+
+  std::array<Chain, sizeof...(T)> chains;
+
+ private:
+  template <std::size_t... I>
+  BranchesOf(Until until, Wait& wait, Chain& outer, std::tuple<Coroutine<T>...>& coroutines,
+             std::index_sequence<I...>)
+      : Branches(until, wait),
+        chains{((void)I, Chain(*this, *outer.scheduler))...},
+        coroutines_(coroutines) {
+    for (Chain& chain : chains) chain.cancelled = outer.cancelled;
+    set_chains(chains.data(), chains.size());
+  }
+
+  template <std::size_t... I>
+  void start_each(std::index_sequence<I...>) {
+    (start_one(std::get<I>(coroutines_), I), ...);
+  }
+  template <class U>
+  void start_one(Coroutine<U>& coroutine, std::size_t i) {
+    if (coroutine.start(chains[i], Scheduler::end_of(chains[i]))) return;
+    ended_at_once(i, coroutine.promise().failed());
+  }
+
+  template <std::size_t... I>
+  bool failed_at(std::size_t i, std::index_sequence<I...>) const noexcept {
+    return ((I == i && std::get<I>(coroutines_).promise().failed()) || ...);
+  }
+  bool failed(std::size_t i) const noexcept override {
+    return failed_at(i, std::index_sequence_for<T...>());
+  }
+
+  std::tuple<Coroutine<T>...>& coroutines_;
+};
+
+// Of when_all() and when_any().
+template <Branches::Until kUntil, class... T>
+class BranchesWait : public Wait {
+ public:
+  BranchesWait(unsigned line, Task<T>... tasks) noexcept
+      : Wait(line), coroutines_(std::move(tasks).release()...) {}
+  BranchesWait(BranchesWait&&) noexcept = default;
+
+  template <TaskPromise P>
+  bool await_suspend(std::coroutine_handle<P> task) {
+    Chain& outer = task.promise().chain();
+    branches_ = std::make_unique<BranchesOf<T...>>(kUntil, *this, outer, coroutines_);
+    if (!branches_->start()) return false;
+    begin(outer, task.address());
+    return true;
+  }
+
+  // Of Operation.
+  void cancel() noexcept override {
+    outer_cancelled_ = true;
+    branches_->cancel_all();
+  }
+  Waiting waiting() const noexcept override {
+    return describe(kUntil == Branches::Until::all ? "when_all" : "when_any");
+  }
+  void for_each_branch(void (*visit)(void*, const Chain&), void* context) const override {
+    for (const Chain& chain : branches_->chains) {
+      if (chain.pending != nullptr || chain.linked()) visit(context, chain);
+    }
+  }
+
+ protected:
+  ~BranchesWait() {
+    std::apply([](auto&... coroutine) { (coroutine.reset(), ...); }, coroutines_);
+  }
+
+  // Throws what the task of the first branch threw, if it did.
+  template <std::size_t... I>
+  void throw_first(std::index_sequence<I...>) {
+    const std::size_t first = branches_->first();
+    ((I == first && std::get<I>(coroutines_).promise().failed()
+          ? std::rethrow_exception(std::get<I>(coroutines_).promise().error())
+          : void()),
+     ...);
+  }
+  bool outer_cancelled() const noexcept { return outer_cancelled_; }
+
+  std::tuple<Coroutine<T>...> coroutines_;
+  std::unique_ptr<BranchesOf<T...>> branches_;
+
+ private:
+  void withdraw() noexcept override {}
+
+  bool outer_cancelled_ = false;
+};
+
+template <class... T>
+class WhenAll final : public BranchesWait<Branches::Until::all, T...> {
+ public:
+  using BranchesWait<Branches::Until::all, T...>::BranchesWait;
+  std::tuple<Value<T>...> await_resume() { return results(std::index_sequence_for<T...>()); }
+
+ private:
+  template <std::size_t... I>
+  std::tuple<Value<T>...> results(std::index_sequence<I...> all) {
+    this->throw_first(all);
+    return {take<Value<T>>(std::get<I>(this->coroutines_).promise())...};
+  }
+};
+
+}  // namespace detail
+
+// What when_any() returns: which task ended first, and the value of every one that had ended well.
+template <class... T>
+struct Any {
+  std::size_t first = 0;
+  std::tuple<std::optional<detail::Value<T>>...> values;
+};
+
+namespace detail {
+
+template <class... T>
+class WhenAny final : public BranchesWait<Branches::Until::any, T...> {
+ public:
+  using BranchesWait<Branches::Until::any, T...>::BranchesWait;
+  Any<T...> await_resume() { return results(std::index_sequence_for<T...>()); }
+
+ private:
+  template <std::size_t... I>
+  Any<T...> results(std::index_sequence<I...> all) {
+    this->throw_first(all);
+    Any<T...> any{this->branches_->first(), {}};
+    (take_value(std::get<I>(any.values), std::get<I>(this->coroutines_).promise()), ...);
+    return any;
+  }
+  template <class U>
+  void take_value(std::optional<Value<U>>& value, Promise<U>& promise) {
+    if (!promise.failed()) {
+      value.emplace(take<Value<U>>(promise));
+    } else if (!is_cancellation(promise.error())) {
+      std::rethrow_exception(promise.error());
+    }
+  }
+};
+
+}  // namespace detail
+
+// Both start all tasks, in order, and go on when all have ended. They take tasks, or anything else
+// that a task can await. If the task that waits here is cancelled, so are the others.
+// Errors: also std::bad_alloc. Cost: one more block of memory, reused.
+
+// Returns a tuple of the values, std::monostate for a task without one. If one fails the others are
+// cancelled, and the first failure is thrown.
+template <detail::Awaitable... A>
+requires(sizeof...(A) > 0) [[nodiscard]] auto when_all(A&&... awaitables) {
+  return detail::WhenAll<detail::Awaited<A>...>(0U,
+                                                detail::as_task(std::forward<A>(awaitables))...);
+}
+
+// When one task has ended the others are cancelled. Returns which one was first, and the values of
+// all that ended well: more than one may. If the first one failed its exception is thrown, and so
+// is that of another which failed otherwise than by being cancelled.
+template <detail::Awaitable... A>
+requires(sizeof...(A) > 0) [[nodiscard]] auto when_any(A&&... awaitables) {
+  return detail::WhenAny<detail::Awaited<A>...>(0U,
+                                                detail::as_task(std::forward<A>(awaitables))...);
+}
+
+}  // namespace event_cpp::co

@@ -1,0 +1,132 @@
+#include "co/blocking_pool.hpp"
+
+#include <csignal>
+#include <utility>
+
+#include "co/post_surely.hpp"
+
+namespace event_cpp::co::detail {
+namespace {
+
+// Threads that are started meanwhile have all signals blocked.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() noexcept {
+    sigset_t all;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+ private:
+  sigset_t before_{};
+};
+
+}  // namespace
+
+BlockingPool::~BlockingPool() {
+  std::list<std::shared_ptr<Job>> dropped;
+  {
+    const std::lock_guard lock(mutex_);
+    ends_ = true;
+    dropped.swap(jobs_);
+  }
+  changed_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+void BlockingPool::add(std::shared_ptr<Job> job) {
+  std::unique_lock lock(mutex_);
+  jobs_.push_back(std::move(job));
+  if (idle_ >= jobs_.size() || threads_.size() == kMostThreads) {
+    lock.unlock();
+    changed_.notify_one();
+    return;
+  }
+  try {
+    start_thread();
+  } catch (...) {
+    if (threads_.empty()) {
+      jobs_.pop_back();
+      throw;
+    }
+  }
+}
+
+void BlockingPool::start_thread() {
+  threads_.reserve(threads_.size() + 1);
+  const SignalsBlocked blocked;
+  threads_.emplace_back([this] { serve(); });
+}
+
+void BlockingPool::serve() noexcept {
+  for (;;) {
+    std::list<std::shared_ptr<Job>> job;
+    {
+      std::unique_lock lock(mutex_);
+      ++idle_;
+      changed_.wait(lock, [this] { return ends_ || !jobs_.empty(); });
+      --idle_;
+      if (ends_) return;
+      job.splice(job.begin(), jobs_, jobs_.begin());
+    }
+    job.front()->run();
+    {
+      const std::lock_guard lock(mutex_);
+      done_.splice(done_.end(), job);
+    }
+    post_surely(base_, [this] { tell_one(); });
+  }
+}
+
+// In the base's thread, so that what the function captured and returned is destroyed there.
+void BlockingPool::tell_one() {
+  std::list<std::shared_ptr<Job>> done;
+  {
+    const std::lock_guard lock(mutex_);
+    done.splice(done.begin(), done_, done_.begin());
+  }
+  Job& job = *done.front();
+  job.scheduler->let_go();
+  if (job.wait != nullptr) job.wait->job_ended();
+}
+
+BlockingPool& Scheduler::pool() {
+  if (pool_ == nullptr) pool_ = std::make_unique<BlockingPool>(base_);
+  return *pool_;
+}
+
+BlockingWait::~BlockingWait() {
+  if (job_ != nullptr) job_->wait = nullptr;
+}
+
+void BlockingWait::withdraw() noexcept { job_->wait = nullptr; }
+
+bool BlockingWait::begin_job(Chain& chain, void* frame, std::shared_ptr<Job> job) {
+  if (chain.cancelled) {
+    begin_cancelled(chain, frame);
+    return true;
+  }
+  job_ = std::move(job);
+  Scheduler& scheduler = *chain.scheduler;
+  if (scheduler.base().backend() == Backend::none) {
+    job_->run();
+    return false;
+  }
+  scheduler.hold();
+  job_->scheduler = &scheduler;
+  job_->wait = this;
+  try {
+    scheduler.pool().add(job_);
+  } catch (...) {
+    job_->wait = nullptr;
+    scheduler.let_go();
+    throw;
+  }
+  begin(chain, frame);
+  return true;
+}
+
+}  // namespace event_cpp::co::detail

@@ -1,0 +1,143 @@
+#include "event/co/group.hpp"
+
+#include <system_error>
+
+#include "event/co/timeout.hpp"
+
+namespace event_cpp::co {
+
+using detail::Chain;
+using detail::Child;
+
+TaskGroup::TaskGroup(Base& base, std::function<void(std::exception_ptr)> on_failure,
+                     const char* name)
+    : scheduler_(&detail::Scheduler::of(base)),
+      in_list_(*this),
+      on_failure_(std::move(on_failure)),
+      name_(name) {
+  scheduler_->groups().push_back(in_list_);
+}
+
+TaskGroup::~TaskGroup() {
+  closing_ = true;
+  drop_all();
+}
+
+void TaskGroup::abandon() noexcept {
+  closing_ = true;
+  in_list_.unlink();
+  drop_all();
+  scheduler_ = nullptr;
+}
+
+// What a destructor of a task spawns meanwhile is refused.
+void TaskGroup::drop_all() noexcept {
+  while (first_ != nullptr) {
+    Child& child = *first_;
+    if (child.chain.away) std::terminate();  // see resume_on()
+    if (child.chain.linked() && child.chain.turn == detail::Turn::report) {
+      reap(child);
+      scheduler_->adopt(child.chain);
+      continue;
+    }
+    assert(!child.chain.running() && "a group must not be destroyed by one of its tasks");
+    drop(child);
+  }
+}
+
+void TaskGroup::spawn(Task<> task) {
+  if (closing_) return;
+  std::unique_ptr<Child> child(new Child(*this, *scheduler_, std::move(task).release()));
+  child->chain.cancelled = cancelled_;
+  if (!child->coroutine) detail::throw_no_task();
+  Child& started = *child.release();
+  started.previous = last_;
+  (last_ != nullptr ? last_->next : first_) = &started;
+  last_ = &started;
+  ++size_;
+  if (started.coroutine.start(started.chain, detail::Scheduler::end_of(started.chain))) return;
+  if (failed(started)) return;
+  drop(started);
+  if (size_ == 0 && join_ != nullptr) join_->wake();
+}
+
+void* TaskGroup::ended(Chain& chain) noexcept {
+  Child& child = Child::of(chain);
+  if (failed(child)) return nullptr;
+  drop(child);
+  if (size_ > 0 || join_ == nullptr) return nullptr;
+  return join_->finish();
+}
+
+// If the task failed: keeps it until its turn comes to be reported, and returns true.
+bool TaskGroup::failed(Child& child) noexcept {
+  const std::exception_ptr& error = child.coroutine.promise().error();
+  if (error == nullptr || (child.chain.cancelled && detail::is_cancellation(error))) return false;
+  scheduler_->queue(child.chain, detail::Turn::report);
+  if (on_failure_ == nullptr && error_ == nullptr) {
+    error_ = error;
+    cancel();
+  }
+  return true;
+}
+
+std::exception_ptr TaskGroup::report(Chain& chain) noexcept {
+  Child& child = Child::of(chain);
+  const std::exception_ptr error = child.coroutine.promise().error();
+  drop(child);
+  std::exception_ptr leaves;
+  if (on_failure_ != nullptr) {
+    try {
+      on_failure_(error);
+    } catch (...) {
+      leaves = std::current_exception();
+    }
+  } else if (join_ == nullptr && error == error_) {
+    leaves = error;
+  }
+  if (size_ == 0 && join_ != nullptr) join_->wake();
+  return leaves;
+}
+
+void TaskGroup::cancel() noexcept {
+  if (size_ == 0) return;
+  cancelled_ = true;
+  for (Child* child = first_; child != nullptr; child = child->next) child->chain.cancel();
+}
+
+void TaskGroup::reap(Child& child) noexcept {
+  (child.previous != nullptr ? child.previous->next : first_) = child.next;
+  (child.next != nullptr ? child.next->previous : last_) = child.previous;
+  --size_;
+}
+
+void TaskGroup::drop(Child& child) noexcept {
+  reap(child);
+  delete &child;
+}
+
+bool TaskGroup::Join::wait(Chain& chain, void* frame) {
+  if (group_.size_ == 0) return false;
+  if (group_.join_ != nullptr) {
+    throw std::system_error(std::make_error_code(std::errc::device_or_resource_busy),
+                            "event::co::TaskGroup::join: another task is in join()");
+  }
+  group_.join_ = this;
+  begin(chain, frame);
+  if (chain.cancelled) cancel();
+  return true;
+}
+
+void TaskGroup::Join::cancel() noexcept {
+  was_cancelled_ = true;
+  group_.cancel();
+}
+
+void TaskGroup::Join::await_resume() {
+  if (group_.join_ == this) group_.join_ = nullptr;
+  group_.cancelled_ = false;
+  if (group_.error_ != nullptr) std::rethrow_exception(std::exchange(group_.error_, nullptr));
+  if (was_cancelled_) detail::throw_cancelled();
+}
+
+}  // namespace event_cpp::co

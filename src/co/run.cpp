@@ -1,0 +1,31 @@
+#include "event/co/run.hpp"
+
+#include <system_error>
+
+#include "event/error.hpp"
+
+namespace event_cpp::co::detail {
+
+Root::Root(Base& base) : base_(base), chain_(*this, Scheduler::of(base)) {}
+
+Root::~Root() {
+  if (chain_.away) std::terminate();  // see resume_on()
+}
+
+void* Root::ended(Chain& /*chain*/) noexcept {
+  ended_ = true;
+  base_.stop();
+  return nullptr;
+}
+
+void Root::wait() {
+  base_.loop(RunMode::forever);
+  if (ended_) return;
+  if (event_cpp::detail::has_work(base_)) {
+    throw std::system_error(std::make_error_code(std::errc::operation_canceled),
+                            "event::co::run: the base was stopped");
+  }
+  throw std::system_error(Errc::deadlock, "event::co::run");
+}
+
+}  // namespace event_cpp::co::detail

@@ -1,0 +1,128 @@
+// Task and run(): values, exceptions, and depth.
+#include <memory>
+#include <stdexcept>
+#include <string>
+
+#include "co/support.hpp"
+
+namespace event_cpp::test {
+namespace {
+
+using co::Task;
+
+class TaskTest : public EveryBackendCo {};
+
+Task<int> doubled(int n) {
+  co_await co::sleep(1s);
+  co_return 2 * n;
+}
+
+Task<int> doubled_at_once(int n) { co_return 2 * n; }
+
+Task<std::unique_ptr<std::string>> move_only() {
+  co_await co::yield();
+  co_return std::make_unique<std::string>("moved");
+}
+
+Task<int&> reference(int& n) {
+  co_await co::yield();
+  co_return n;
+}
+
+TEST_P(TaskTest, GivesItsValueToWhoAwaitsIt) {
+  Base base(options());
+  const auto sum = []() -> Task<int> {
+    const int first = co_await doubled(1);
+    const int second = co_await doubled_at_once(first);
+    co_return first + second;
+  };
+  const TimePoint began = time.now();
+  EXPECT_EQ(run_task(base, sum()), 6);
+  EXPECT_EQ(time.now() - began, 1s);
+
+  EXPECT_EQ(*run_task(base, move_only()), "moved");
+  int n = 0;
+  EXPECT_EQ(&run_task(base, reference(n)), &n);
+}
+
+TEST_P(TaskTest, DoesNothingBeforeItIsAwaited) {
+  bool ran = false;
+  const auto task = [](bool& flag) -> Task<> {
+    flag = true;
+    co_return;
+  };
+  { const Task<> dropped = task(ran); }
+  EXPECT_FALSE(ran);
+}
+
+TEST_P(TaskTest, ThrowsWhatItsCoroutineThrows) {
+  Base base(options());
+  const auto fails = [](bool waits) -> Task<> {
+    if (waits) co_await co::yield();
+    throw std::runtime_error("failed");
+  };
+  EXPECT_THROW(run_task(base, fails(true)), std::runtime_error);
+  EXPECT_THROW(run_task(base, fails(false)), std::runtime_error);
+}
+
+TEST_P(TaskTest, ThatWasMovedFromCannotBeAwaited) {
+  Base base(options());
+  const auto awaits_twice = []() -> Task<> {
+    Task<int> task = doubled_at_once(1);
+    const int n = co_await std::move(task);
+    EXPECT_EQ(n, 2);
+    co_await std::move(task);  // NOLINT(bugprone-use-after-move): what is tested
+  };
+  EXPECT_EQ(run_task(base, error_of(awaits_twice())), std::errc::invalid_argument);
+}
+
+TEST_P(TaskTest, RunThrowsDeadlockIfNothingCanWakeIt) {
+  Base base(options());
+  int destroyed = 0;
+  const auto waits = [](int& counter) -> Task<> {
+    const CountsDestruction local(counter);
+    co::Notification nobody;
+    co_await nobody.wait();
+  };
+  try {
+    run_task(base, waits(destroyed));
+    FAIL() << "it cannot have ended";
+  } catch (const std::system_error& error) {
+    EXPECT_EQ(error.code(), Errc::deadlock);
+  }
+  EXPECT_EQ(destroyed, 1);
+}
+
+TEST_P(TaskTest, LoopsOverMillionsOfAwaits) {
+  Base base(options());
+  const auto child = []() -> Task<int> { co_return 1; };
+  const auto loops = [child]() -> Task<int> {
+    int sum = 0;
+    for (int i = 0; i < 2'000'000; ++i) {
+      const int one = co_await child();
+      sum += one;
+    }
+    co_return sum;
+  };
+  EXPECT_EQ(run_task(base, loops()), 2'000'000);
+}
+
+Task<int> nested(int depth) {
+  if (depth == 0) {
+    co_await co::yield();
+    co_return 0;
+  }
+  const int below = co_await nested(depth - 1);
+  co_return below + 1;
+}
+
+TEST_P(TaskTest, MayBeNestedFiveThousandDeep) {
+  Base base(options());
+  EXPECT_EQ(run_task(base, nested(5'000)), 5'000);
+}
+
+INSTANTIATE_TEST_SUITE_P(, TaskTest, testing::ValuesIn(usable_backends()),
+                         [](const auto& chosen) { return to_string(chosen.param); });
+
+}  // namespace
+}  // namespace event_cpp::test
