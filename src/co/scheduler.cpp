@@ -3,6 +3,7 @@
 
 #include "co/away.hpp"
 #include "co/blocking_pool.hpp"
+#include "event/co/detail/wait_list.hpp"
 #include "event/co/group.hpp"
 #include "event/co/wait.hpp"
 
