@@ -1,6 +1,5 @@
 #include "loop/signals.hpp"
 
-#include <pthread.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -42,7 +41,7 @@ class SignalHandlers {
 
   // A base gets its first event on a signal. Returns 0 or an errno, and then has changed nothing.
   int add(Signals& signals, int signo) noexcept {
-    if (signo < 1 || signo > Signals::kMost) return EINVAL;
+    if (signo < 1 || signo > kMostSignals) return EINVAL;
     const std::lock_guard lock(lock_);
     begin_process();
     link(signals);
@@ -67,7 +66,7 @@ class SignalHandlers {
     begin_process();
     if (signals.linked_) return;
     link(signals);
-    for (int signo = 1; signo <= Signals::kMost; ++signo) {
+    for (int signo = 1; signo <= kMostSignals; ++signo) {
       if (signals.is_interested_in(signo)) static_cast<void>(count_base(signo));
     }
   }
@@ -147,14 +146,8 @@ class SignalHandlers {
     by_default.sa_handler = SIG_DFL;
     struct sigaction ours {};
     static_cast<void>(::sigaction(signo, &by_default, &ours));
-    static_cast<void>(
-        ::raise(signo));  // blocked while its handler runs, so it comes when let through
-    sigset_t one;
-    sigset_t before;
-    ::sigemptyset(&one);
-    ::sigaddset(&one, signo);
-    ::pthread_sigmask(SIG_UNBLOCK, &one, &before);
-    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    static_cast<void>(::raise(signo));  // it is blocked while its handler runs
+    let_through(signo);
     static_cast<void>(::sigaction(signo, &ours, nullptr));
   }
 
@@ -234,11 +227,11 @@ class SignalHandlers {
 
   ForkSafeLock lock_;
   std::atomic<Signals*> first_{nullptr};
-  std::atomic<std::uint32_t> running_{0};                  // handlers
-  std::atomic<pid_t> process_{0};                          // whose signals the bases are told of
-  std::uint32_t forks_ = 0;                                // in that process; guarded by lock_
-  std::array<std::size_t, Signals::kMost> bases_{};        // guarded by lock_
-  std::array<struct sigaction, Signals::kMost> former_{};  // written with lock_
+  std::atomic<std::uint32_t> running_{0};                // handlers
+  std::atomic<pid_t> process_{0};                        // whose signals the bases are told of
+  std::uint32_t forks_ = 0;                              // in that process; guarded by lock_
+  std::array<std::size_t, kMostSignals> bases_{};        // guarded by lock_
+  std::array<struct sigaction, kMostSignals> former_{};  // written with lock_
 };
 
 Signals::~Signals() {

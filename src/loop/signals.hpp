@@ -11,6 +11,7 @@
 #include "loop/attention.hpp"
 #include "loop/waker.hpp"
 #include "poller/pending_signals.hpp"
+#include "sys/let_through.hpp"
 
 namespace event_cpp::detail {
 
@@ -90,7 +91,6 @@ class Signals {
  private:
   friend class SignalHandlers;
 
-  static constexpr int kMost = 128;  // more than any system has; numbers begin with 1
   static constexpr unsigned kWordBits = 64;
 
   // Two words and no array: it stays in registers.
@@ -110,7 +110,7 @@ class Signals {
     return std::uint64_t{1} << static_cast<unsigned>(signo - 1) % kWordBits;
   }
 
-  using AtomicSet = std::array<std::atomic<std::uint64_t>, kMost / kWordBits>;
+  using AtomicSet = std::array<std::atomic<std::uint64_t>, kMostSignals / kWordBits>;
   static_assert(std::atomic<std::uint64_t>::is_always_lock_free, "signal handlers use it");
 
   bool has_event_on(int signo) const noexcept;

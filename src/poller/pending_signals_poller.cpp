@@ -1,16 +1,13 @@
 // By the backend itself, where it is kqueue(2).
-#include <pthread.h>
-
 #include <cerrno>
 #include <csignal>
 
 #include "base/no_cancellation.hpp"
 #include "poller/pending_signals.hpp"
+#include "sys/let_through.hpp"
 
 namespace event_cpp::detail {
 namespace {
-
-constexpr int kMostSignals = 128;  // more than any system has
 
 // Takes one, if it is still there: what is pending may be on its way to another thread, so that
 // sigwait() could wait for ever.
@@ -35,15 +32,8 @@ int take_pending(const sigset_t& watched) noexcept {
   for (int signo = 1; signo <= kMostSignals; ++signo) {
     if (::sigismember(&watched, signo) != 1 || !is_pending(signo)) continue;
     struct sigaction action {};
-    const bool is_handled =
-        ::sigaction(signo, nullptr, &action) == 0 && action.sa_handler != SIG_DFL;
-    if (!is_handled) continue;
-    sigset_t one;
-    sigset_t before;
-    ::sigemptyset(&one);
-    ::sigaddset(&one, signo);
-    ::pthread_sigmask(SIG_UNBLOCK, &one, &before);
-    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    const bool known = ::sigaction(signo, nullptr, &action) == 0;
+    if (known && action.sa_handler != SIG_DFL) let_through(signo);
   }
   return 0;
 }

@@ -1,10 +1,16 @@
 // Wakes a loop that sleeps in the kernel: a descriptor that becomes readable.
 #pragma once
 
+#include <unistd.h>
+
 #include <atomic>
+#include <cerrno>
+#include <cstddef>
 #include <cstdint>
+#include <system_error>
 
 #include "base/unique_fd.hpp"
+#include "sys/fork_count.hpp"
 
 namespace event_cpp::detail {
 
@@ -13,8 +19,12 @@ namespace event_cpp::detail {
 class Wakeup {
  public:
   // Errors: throws std::system_error with the system's own code.
-  Wakeup();
-  ~Wakeup();
+  Wakeup() {
+    if (const int error = reopen(); error != 0) {
+      throw std::system_error(error, std::system_category(), "wake-up");
+    }
+  }
+  ~Wakeup() { release_lost(); }
 
   // In the child of a fork: a descriptor of its own. Returns 0 or an errno, and then changes
   // nothing.
@@ -35,6 +45,20 @@ class Wakeup {
   void give_up() noexcept { lost_.store(true, std::memory_order_relaxed); }
 
  private:
+  void write(const UniqueFd& to, const void* bytes, std::size_t size) const noexcept {
+    if (forked_since(forks_) || lost_.load(std::memory_order_relaxed)) return;
+    const NoCancellation now;
+    const int saved = errno;
+    while (::write(to.get(), bytes, size) < 0) {
+      if (errno == EAGAIN) {
+        drain();  // full: with room, a watch for edges sees this wake-up too
+      } else if (errno != EINTR) {
+        break;
+      }
+    }
+    errno = saved;
+  }
+
   // Not closed if they are not ours any more.
   void release_lost() noexcept {
     if (!lost_.exchange(false, std::memory_order_relaxed)) return;

@@ -3,7 +3,6 @@
 
 #include <array>
 #include <cerrno>
-#include <system_error>
 
 #include "sys/fork_count.hpp"
 #include "sys/wakeup.hpp"
@@ -19,14 +18,6 @@ bool set_flags(int fd) noexcept {
 }
 
 }  // namespace
-
-Wakeup::Wakeup() {
-  if (const int error = reopen(); error != 0) {
-    throw std::system_error(error, std::system_category(), "pipe");
-  }
-}
-
-Wakeup::~Wakeup() { release_lost(); }
 
 int Wakeup::reopen() noexcept {
   std::array<int, 2> ends{};
@@ -45,19 +36,8 @@ int Wakeup::reopen() noexcept {
 }
 
 void Wakeup::wake() const noexcept {
-  if (forked_since(forks_) || lost_.load(std::memory_order_relaxed)) return;
-  const NoCancellation now;
-  const int saved = errno;
   const char byte = 0;
-  for (;;) {
-    if (::write(writer_.get(), &byte, 1) >= 0) break;
-    if (errno == EAGAIN) {
-      drain();  // full: make room, so that a watch for edges sees this wake-up too
-    } else if (errno != EINTR) {
-      break;
-    }
-  }
-  errno = saved;
+  write(writer_, &byte, 1);
 }
 
 void Wakeup::drain() const noexcept {
