@@ -27,9 +27,14 @@ void fill(ReadyBatch& batch, std::size_t count) {
 }
 void fill_up(ReadyBatch& batch) { fill(batch, batch.capacity()); }
 
+template <class F>
+void take(ReadyBatch& batch, F f) {
+  for (ReadyBatch::Taking report(batch); !report.at_end(); ++report) f(*report);
+}
+
 std::vector<int> taken_from(ReadyBatch& batch) {
   std::vector<int> fds;
-  batch.take([&](const ReadyEvent& report) { fds.push_back(report.fd); });
+  take(batch, [&](const ReadyEvent& report) { fds.push_back(report.fd); });
   return fds;
 }
 
@@ -41,7 +46,7 @@ TEST(ReadyBatch, IsEmptyAtFirst) {
   EXPECT_TRUE(batch.taken());
   EXPECT_FALSE(batch.full());
   EXPECT_FALSE(batch.expired);
-  batch.take([](const ReadyEvent&) { FAIL(); });
+  take(batch, [](const ReadyEvent&) { FAIL(); });
 }
 
 TEST(ReadyBatch, GivesEachReportOnceInOrder) {
@@ -58,10 +63,10 @@ TEST(ReadyBatch, GivesAReportAgainThatCouldNotBeTaken) {
   ReadyBatch batch(kEntry);
   fill(batch, 4);
 
-  EXPECT_THROW(batch.take([](const ReadyEvent& report) {
+  const auto fail_at_2 = [](const ReadyEvent& report) {
     if (report.fd == 2) throw 1;
-  }),
-               int);
+  };
+  EXPECT_THROW(take(batch, fail_at_2), int);
 
   EXPECT_FALSE(batch.taken());
   EXPECT_EQ(taken_from(batch), (std::vector{2, 3}));
@@ -105,7 +110,7 @@ TEST(ReadyBatch, DoublesItsRoomAfterItWasFullUpToALimit) {
     fill_up(batch);
     ASSERT_TRUE(batch.full());
 
-    batch.take(kIgnore);
+    take(batch, kIgnore);
     batch.start();
 
     ASSERT_EQ(batch.size(), 0U);
@@ -120,7 +125,7 @@ TEST(ReadyBatch, AllocatesNothingOnceItHasAllTheRoomItMayHave) {
   fill_up(batch);
   const CountingNew calls;
 
-  batch.take(kIgnore);
+  take(batch, kIgnore);
   batch.start();
 
   EXPECT_EQ(calls.count(), 0U);
@@ -129,7 +134,7 @@ TEST(ReadyBatch, AllocatesNothingOnceItHasAllTheRoomItMayHave) {
 TEST(ReadyBatch, KeepsItsRoomIfItWasNotFull) {
   ReadyBatch batch(kEntry);
   fill(batch, batch.capacity() - 1);
-  batch.take(kIgnore);
+  take(batch, kIgnore);
 
   batch.start();
 
@@ -141,7 +146,7 @@ TEST(ReadyBatch, HasRoomForTheKernelsEntriesTooWheneverItGrows) {
   for (int i = 0; i < 8; ++i) {
     std::memset(batch.kernel_entries(), 0xff, batch.capacity() * kEntry);
     fill_up(batch);
-    batch.take(kIgnore);
+    take(batch, kIgnore);
     batch.start();
   }
   EXPECT_EQ(batch.capacity(), 4096U);
@@ -179,7 +184,7 @@ TEST(ReadyBatch, StartsAnewWithTheRoomItHasIfThereIsNoMemoryForMore) {
   fill_up(batch);
   {
     const FailingNew now;
-    batch.take(kIgnore);
+    take(batch, kIgnore);
     batch.start();
   }
   EXPECT_EQ(batch.capacity(), 64U);

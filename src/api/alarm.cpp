@@ -11,10 +11,12 @@ void Alarm::attach(AnyTimePoint<std::chrono::system_clock> when) & {
 }
 
 std::error_code Alarm::try_attach(AnyTimePoint<std::chrono::system_clock> when) & noexcept {
-  return node().loop->attach_alarm(node(), when).code();
+  return node().loop->watches().attach_alarm(node(), when).code();
 }
 
-bool Alarm::detach() noexcept { return node().in_use() && node().loop->detach_alarm(node()); }
+bool Alarm::detach() noexcept {
+  return node().in_use() && node().loop->watches().detach_alarm(node());
+}
 
 std::optional<WallTime> Alarm::deadline() const noexcept {
   const std::optional<TimePoint> at = Event::deadline();

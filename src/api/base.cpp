@@ -55,7 +55,7 @@ TimePoint Base::now() const noexcept { return loop_->now(); }
 
 bool Base::running() const noexcept { return loop_->running(); }
 
-std::size_t Base::size() const noexcept { return loop_->size(); }
+std::size_t Base::size() const noexcept { return loop_->watches().size(); }
 
 Backend Base::backend() const noexcept { return loop_->backend(); }
 
@@ -73,7 +73,7 @@ std::vector<Backend> Base::backends() {
 }
 
 void Base::reserve(std::size_t descriptors, std::size_t timers) {
-  loop_->reserve(descriptors, timers);
+  loop_->watches().reserve(descriptors, timers);
 }
 
 void Base::after_fork() {
@@ -94,9 +94,9 @@ void Base::on_slow(Duration budget, std::shared_ptr<detail::SlowReport> report) 
   }
 }
 
-void Base::dump(std::ostream& out) const { loop_->dump(out); }
+void Base::dump(std::ostream& out) const { loop_->watches().dump(out); }
 
-Order* detail::order_of(Base& base) noexcept { return loop_of(base)->order(); }
+Order* detail::order_of(Base& base) noexcept { return loop_of(base)->watches().order(); }
 
 bool detail::has_work(Base& base) noexcept { return loop_of(base)->alive(); }
 

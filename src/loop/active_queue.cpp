@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <exception>
 #include <new>
+#include <utility>
 
 namespace event_cpp::detail {
 
@@ -31,18 +32,20 @@ void ActiveQueue::shrink(std::size_t most) noexcept {
   limit_ = static_cast<std::uint32_t>(limit);
 }
 
-void ActiveQueue::push_growing(Node& node) {
+void ActiveQueue::push_growing(Node& node, Events fired) {
   make_room(1);
-  push(node);
+  push(node, fired);
 }
 
-void ActiveQueue::push_from_spare(Node& node) noexcept {
+void ActiveQueue::push_from_spare(Node& node, Events fired) noexcept {
   try {
-    if (tail_ >= limit_) make_room(1);
+    push(node, fired);
   } catch (const std::bad_alloc&) {
     if (tail_ == limit_ + kSpare) std::terminate();  // there is nowhere to put it
+    const std::uint32_t limit = std::exchange(limit_, tail_ + 1);
+    push(node, fired);
+    limit_ = limit;
   }
-  place(node);
 }
 
 void ActiveQueue::reorder(Order& order) {

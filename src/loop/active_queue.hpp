@@ -34,16 +34,20 @@ class alignas(32) ActiveQueue {
   // How many slots there are, holes included: what is pushed later is behind them.
   std::uint32_t slots() const noexcept { return used() + in_rows_; }
 
-  // Errors: throws std::bad_alloc, and nothing changes; not if the queue is empty.
-  // Requires: the node is in no queue.
-  void push(Node& node) {
-    if (tail_ >= limit_) [[unlikely]]
-      return push_growing(node);
-    place(node);
+  // Has the node run, and be told of `fired`; only that if it waits already. Errors: throws
+  // std::bad_alloc, and nothing changes; not if the queue is empty.
+  void push(Node& node, Events fired = Events::none) {
+    if (node.active == Node::kNowhere) [[likely]] {
+      if (tail_ >= limit_) [[unlikely]]
+        return push_growing(node, fired);
+      slots_[tail_] = &node;
+      node.active = tail_++ * 4 + static_cast<std::uint32_t>(node.priority);
+    }
+    node.fired = static_cast<std::uint8_t>(static_cast<Events>(node.fired) | fired);
   }
 
   // The same, without memory out of slots kept for it: for callers that cannot report an error.
-  void push_from_spare(Node& node) noexcept;
+  void push_from_spare(Node& node, Events fired = Events::none) noexcept;
 
   // A row of so many functions. Requires: room for one more push was made.
   void push_posted(std::size_t count) noexcept {
@@ -162,10 +166,6 @@ class alignas(32) ActiveQueue {
     head_ = slots_;
     tail_ = holes_ = 0;
   }
-  void place(Node& node) noexcept {
-    slots_[tail_] = &node;
-    node.active = tail_++ * 4 + static_cast<std::uint32_t>(node.priority);
-  }
 
   static Node* row(std::size_t count) noexcept {
     return reinterpret_cast<Node*>(std::uintptr_t{2} * count + 1);
@@ -174,7 +174,7 @@ class alignas(32) ActiveQueue {
     return is_node(slot) ? 0 : reinterpret_cast<std::uintptr_t>(slot) / 2;
   }
 
-  void push_growing(Node& node);
+  void push_growing(Node& node, Events fired);
   void make_room(std::size_t more);
   void move_to_front() noexcept;
   void move_to(Node** slot, Node* waiting) noexcept {

@@ -26,6 +26,9 @@ class Attention {
   }
   static constexpr std::uint32_t kPosted = 32 | 64 | 128;
 
+  // Whatever asks for a poll, and with it for no wait.
+  static constexpr std::uint32_t kWants = kStops | kPosted | kSignalled;
+
   static_assert(std::atomic<std::uint32_t>::is_always_lock_free, "signal handlers use it");
 
   // Returns true if the caller is to wake the loop.

@@ -16,11 +16,13 @@ class LoopClock {
  public:
   explicit LoopClock(const Options& options) noexcept
       : source_(options.time),
-        is_boottime_(options.time == nullptr && options.clock == Clock::boottime) {}
+        is_boottime_(options.time == nullptr && options.clock == Clock::boottime),
+        is_monotonic_(options.time == nullptr && !is_boottime_) {}
 
   // True for the monotonic clock of the kernel: the one that pollers wait by.
-  bool is_monotonic() const noexcept { return source_ == nullptr && !is_boottime_; }
+  bool is_monotonic() const noexcept { return is_monotonic_; }
   bool is_boottime() const noexcept { return is_boottime_; }
+  bool is_source() const noexcept { return source_ != nullptr; }
 
   TimePoint now() const noexcept {
     if (is_monotonic()) [[likely]]
@@ -46,6 +48,7 @@ class LoopClock {
  private:
   TimeSource* const source_;
   const bool is_boottime_;
+  const bool is_monotonic_;
   mutable bool knows_iteration_ = false;
   mutable TimePoint iteration_{};
 };

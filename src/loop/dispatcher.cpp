@@ -6,28 +6,20 @@
 
 namespace event_cpp::detail {
 
-void Dispatcher::remove(Node& node) noexcept {
-  ActiveQueue& active = queue(ActiveQueue::priority_of(node));
-  active.remove(node);
-  if (!loop_.running()) static_cast<void>(active.rewind());  // nobody counts on its slots
-  node.fired = 0;
-}
-
-// So many slots of each priority.
-void Dispatcher::run_levels(std::uint32_t high, std::uint32_t middle, std::uint32_t low) {
+void Dispatcher::run_active(std::size_t levels) {
+  ActiveQueues& active = watches_.active();
+  if (order_ != nullptr) [[unlikely]] {
+    for (std::size_t level = 0; level < levels; ++level) active[level].reorder(*order_);
+  }
+  // Counted before any of them runs.
   static_assert(kPriorities == 3);
+  const std::uint32_t high = active[0].slots();
+  const std::uint32_t middle = levels > 1 ? active[1].slots() : 0;
+  const std::uint32_t low = levels > 2 ? active[2].slots() : 0;
   if (high > 0) run_level(0, high);
   until_poll_ = slice_;
   if (middle > 0) run_level(1, middle);
   if (low > 0) run_level(2, low);
-}
-
-// Everything is as it shall be after the callback before it runs: it may do anything to the event.
-[[gnu::always_inline]] inline void Dispatcher::fire(Loop& loop, Node& node) {
-  loop.prepare_to_fire(node);
-  const auto fired = static_cast<Events>(node.fired);
-  node.fired = 0;
-  node.ops->call(node, fired);
 }
 
 inline void Dispatcher::run_level(std::size_t level, std::uint32_t slots) {
@@ -51,17 +43,18 @@ void Dispatcher::run_in_slices(std::size_t level, std::uint32_t slots) {
 
 // Returns false if stop_now() ended it.
 bool Dispatcher::run_slice(std::size_t level, std::uint32_t slots) {
-  ActiveQueue& active = active_[level];
+  ActiveQueue& active = watches_.active()[level];
   std::uint64_t& callbacks = callbacks_[level];
   // In registers: a callback may change any member, for all that the compiler knows.
-  Loop& loop = loop_;
-  const Attention& attention = attention_;
+  Watches& watches = watches_;
+  const Attention& attention = watches.kernel().attention();
   for (; slots > 0; --slots) {
     if (attention.test(Attention::kStopNow)) return false;
     Node* const slot = active.pop();
     if (ActiveQueue::is_node(slot)) [[likely]] {
       ++callbacks;
-      fire(loop, *slot);
+      const Events fired = watches.take_fired(*slot);
+      slot->ops->call(*slot, fired);
     } else if (slot == ActiveQueue::posted()) {
       slots -= run_posted(level, slots) - 1;
     }
@@ -70,17 +63,14 @@ bool Dispatcher::run_slice(std::size_t level, std::uint32_t slots) {
   return true;
 }
 
-void Dispatcher::run_only(Node& node) {
-  ++callbacks_[index(node.priority)];
-  fire(loop_, node);
-}
-
+// The same while callbacks are timed: that costs nothing where they are not.
 bool Dispatcher::run_slice_timed(std::size_t level, std::uint32_t slots) {
+  ActiveQueue& active = watches_.active()[level];
   timer_->start();
   for (; slots > 0; --slots) {
-    Node* const next = active_[level].first();
+    Node* const next = active.first();
     if (next == ActiveQueue::hole()) {
-      active_[level].pop_hole();
+      active.pop_hole();
       continue;
     }
     const bool internal = ActiveQueue::is_node(next) && next->kind() == NodeKind::internal;
@@ -93,30 +83,22 @@ bool Dispatcher::run_slice_timed(std::size_t level, std::uint32_t slots) {
 
 // Runs the function that was popped, and up to `most` with those of its row. Returns how many.
 std::uint32_t Dispatcher::run_posted(std::size_t level, std::uint32_t most) {
-  ActiveQueue& active = active_[level];
+  ActiveQueue& active = watches_.active()[level];
   std::uint64_t& callbacks = callbacks_[level];
   std::uint32_t ran = 0;
   do {
     ++callbacks;
     ++ran;
     posts_.run(static_cast<Priority>(level));
-  } while (ran < most && !attention_.test(Attention::kStopNow) && active.pop_posted());
+  } while (ran < most && !watches_.kernel().attention().test(Attention::kStopNow) &&
+           active.pop_posted());
   return ran;
 }
 
-// A slice has run.
+// A slice has run. The queues do not begin at the front meanwhile: their slots are counted.
 void Dispatcher::poll_above(std::size_t level) {
-  if (loop_.may_become_active_above(level)) {
-    loop_.poll_between_slices();  // the queues do not begin at the front: their slots are counted
-    if (order_ != nullptr) pick_order(level);
-    run_levels(active_[0].slots(), level > 1 ? active_[1].slots() : 0, 0);
-  }
+  if (loop_.poll_above(level)) run_active(level);
   until_poll_ = slice_;  // whatever ran above, this priority gets its slice
-}
-
-// Of what waits in the highest `levels` queues. Requires: nobody counts on their slots.
-void Dispatcher::pick_order(std::size_t levels) {
-  for (std::size_t level = 0; level < levels; ++level) active_[level].reorder(*order_);
 }
 
 }  // namespace event_cpp::detail

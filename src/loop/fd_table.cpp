@@ -16,7 +16,8 @@ constexpr int kFar = 65'536;
 
 }  // namespace
 
-int FdTable::add_slowly(Node& node) noexcept {
+int FdTable::add(Node& node) noexcept {
+  if (still_watches(node)) return 0;
   const int fd = node.descriptor;
   Entry* entry = entries_.find(static_cast<std::size_t>(fd));
   if (entry == nullptr && fd >= kFar) {
@@ -32,10 +33,18 @@ int FdTable::add_slowly(Node& node) noexcept {
   }
   const bool same_file = node.linked && entry->is_current();
   if (!same_file || !covers(entry->registered, interest_of(*entry, &node))) {
-    if (const int error = register_with(fd, *entry, node); error != 0) return error;
+    int error = extend_registration(fd, *entry, node);
+    if (error == ENOENT) {
+      const std::uint32_t generation = next_generation(*entry);
+      const Events interest = interest_of(*entry, &node);
+      error = kernel_.add(fd, generation, interest);
+      if (error == EEXIST) error = replace_registration(fd, generation, interest);
+      if (error == 0) begin_registration(*entry, generation, interest);
+    }
+    if (error != 0) return error;
   }
   if (node.linked) {
-    if (!entry->head.is_list()) return 0;
+    if (node.attached || !entry->head.is_list()) return 0;
     unlink(*entry, node);  // and to the end: events fire in the order they were attached
   }
   append(*entry, node);
@@ -51,7 +60,7 @@ int FdTable::interest_changed(Node& node) noexcept {
   if (node.stale) return EBADF;
   Entry& entry = entries_[static_cast<std::size_t>(node.descriptor)];
   // A hang-up ended the registration while nobody was interested.
-  if (!entry.is_registered()) return register_with(node.descriptor, entry, node);
+  if (!entry.is_registered()) return add(node);
   try {
     if (dirty_.size() == dirty_.capacity()) dirty_.reserve(2 * dirty_.size());
   } catch (const std::bad_alloc&) {
@@ -203,41 +212,35 @@ int FdTable::modify(int fd, Entry& entry, Events interest, bool may_defer) noexc
   return error;
 }
 
-// Has the kernel watch for `added` too.
-int FdTable::register_with(int fd, Entry& entry, const Node& added) noexcept {
+// Has the registration report what `added` asks for too. ENOENT: there is none of this file.
+int FdTable::extend_registration(int fd, Entry& entry, const Node& added) noexcept {
   const bool is_for_another = entry.state == State::kept && !added.linked;
-  if (entry.is_registered() && (!is_for_another || expects_same_file_)) {
-    const int error = modify(fd, entry, interest_of(entry, &added), kNow);
-    if (error == 0) entry.state = State::active;
-    if (!means_gone(error)) return error;
-    expects_same_file_ = expects_same_file_ && !is_for_another;
-    invalidate(fd, entry);  // closed behind our back, and the fd reused if ENOENT
-    if (error == EBADF) return error;
-  }
-  const int error = register_new(fd, entry, interest_of(entry, &added));
-  if (error == 0 && is_for_another) unlink_detached(entry);
+  if (!entry.is_registered() || (is_for_another && !expects_same_file_)) return ENOENT;
+  const int error = modify(fd, entry, interest_of(entry, &added), kNow);
+  if (error == 0) entry.state = State::active;
+  if (!means_gone(error)) return error;
+  expects_same_file_ = expects_same_file_ && !is_for_another;
+  invalidate(fd, entry);  // closed behind our back, and the fd reused if ENOENT
   return error;
 }
 
-int FdTable::register_new(int fd, Entry& entry, Events interest) noexcept {
-  Entry fresh = entry;
-  begin_generation(fresh);
-  int error = kernel_.add(fd, fresh.generation, interest);
-  // The same file still: it was kept, or came back with dup2() after it was thought to be gone.
-  if (error == EEXIST) {
-    expects_same_file_ = true;
-    error = kernel_.modify(fd, fresh.generation, interest, kNow);
-    if (error == EINVAL) {  // one of the two is exclusive
-      error = kernel_.remove(fd);
-      if (error == 0) error = kernel_.add(fd, fresh.generation, interest);
-    }
+// The same file still: it was kept, or came back with dup2() after it was thought to be gone.
+int FdTable::replace_registration(int fd, std::uint32_t generation, Events interest) noexcept {
+  expects_same_file_ = true;
+  int error = kernel_.modify(fd, generation, interest, kNow);
+  if (error == EINVAL) {  // one of the two is exclusive
+    error = kernel_.remove(fd);
+    if (error == 0) error = kernel_.add(fd, generation, interest);
   }
-  if (error != 0) return error;
-  entry.generation = fresh.generation;
+  return error;
+}
+
+void FdTable::begin_registration(Entry& entry, std::uint32_t generation, Events interest) noexcept {
+  if (entry.state == State::kept) unlink_detached(entry);  // they are of another file
+  entry.generation = generation;
   entry.registered = interest;
   entry.state = State::active;
   entry.unasked = entry.hung_up = entry.errored = false;
-  return 0;
 }
 
 // Whether a registration that nobody is interested in may stay until it reports something. One that
@@ -245,13 +248,13 @@ int FdTable::register_new(int fd, Entry& entry, Events interest) noexcept {
 // report at once.
 bool FdTable::may_keep(const Entry& entry) const noexcept {
   return removes_lazily_ && !entry.hung_up && !entry.errored &&
-         !any(entry.registered & Events::exclusive) && poller_.traits().prefers_lazy_removal &&
-         !kernel_.has_files();
+         !any(entry.registered & Events::exclusive) &&
+         kernel_.poller().traits().prefers_lazy_removal && !kernel_.has_files();
 }
 
 void FdTable::keep(Entry& entry) noexcept {
   entry.state = State::kept;
-  if (!has_live_node(entry)) begin_generation(entry);
+  if (!has_live_node(entry)) entry.generation = next_generation(entry);
 }
 
 void FdTable::disable_lazy_removal() noexcept {
@@ -271,7 +274,7 @@ void FdTable::deregister(int fd, Entry& entry) noexcept {
 
 // The kernel has no registration any more, or none that counts.
 void FdTable::drop(Entry& entry) noexcept {
-  begin_generation(entry);  // what is reported from now on is of no registration of ours
+  entry.generation = next_generation(entry);  // of no report from now on
   entry.state = State::none;
   entry.unasked = entry.hung_up = entry.errored = false;
   entry.registered = Events::none;
@@ -290,7 +293,7 @@ void FdTable::invalidate(int fd, Entry& entry) noexcept {
 
 void FdTable::report_of_none(const ReadyEvent& ready, Entry& entry) noexcept {
   if (ready.generation == ReadyEvent::kDeadline) {
-    batch_->expired = true;
+    batch_.expired = true;
   } else if (entry.state == State::kept) {
     report_unasked(ready, entry);
   } else {
@@ -374,7 +377,7 @@ int FdTable::reconcile(int fd, Entry& entry) noexcept {
 // will not have a new set, the old one is as good as it was, and the next flush tries again.
 int FdTable::repair() noexcept {
   removes_lazily_ = false;
-  int first_error = poller_.begin_rebuild();
+  int first_error = kernel_.poller().begin_rebuild();
   if (first_error != 0) return first_error;
   entries_.for_each([&](std::size_t number, Entry& entry) {
     if (!entry.is_registered() || first_error != 0) return;
@@ -391,7 +394,7 @@ int FdTable::repair() noexcept {
     }
   });
   needs_repair_ = first_error != 0;
-  poller_.end_rebuild(first_error == 0);
+  kernel_.poller().end_rebuild(first_error == 0);
   return first_error;
 }
 

@@ -52,7 +52,7 @@ class FdTable {
   static constexpr Events kOptions = Events::edge | Events::exclusive;
 
   // Errors: throws std::bad_alloc.
-  explicit FdTable(Poller& poller) : poller_(poller), kernel_(poller) {
+  FdTable(PollerAndFiles& kernel, ReadyBatch& batch) : kernel_(kernel), batch_(batch) {
     dirty_.reserve(kDirtyRoom);
     entries_.make(0);  // where reports of a deadline are looked up
   }
@@ -60,10 +60,20 @@ class FdTable {
   FdTable& operator=(const FdTable&) = delete;
 
   // Watches node.descriptor for what node.events asks; the caller then sets node.attached.
-  // A node that is still linked stands for the same open file as before.
+  // A node that is still linked stands for the same open file as before. It becomes the last one on
+  // its fd, unless it is attached already.
   // Returns 0 or an errno, and then has changed nothing. Cost: one system call, none if the kernel
   // still watches for it, three if the fd was closed and reused while it was watched.
-  int add(Node& node) noexcept { return still_watches(node) ? 0 : add_slowly(node); }
+  int add(Node& node) noexcept;
+
+  // The same for a node of the loop's own, on a new fd; -1: the poller does without one.
+  int add_internal(Node& node, int fd) noexcept {
+    node.descriptor = fd;
+    if (fd < 0) return 0;
+    const int error = add(node);
+    node.attached = error == 0;
+    return error;
+  }
 
   // Whether the kernel still reports all that a detached node is interested in, so that add() has
   // nothing to do: the node is linked, and alone on its fd.
@@ -132,28 +142,16 @@ class FdTable {
   // of the loop's own was closed behind its back.
   int flush() noexcept { return dirty_.empty() && !needs_repair_ ? 0 : flush_slowly(); }
 
-  // As Poller::wait(), and reports files that are always ready.
-  int wait(TimePoint deadline, bool block, ReadyBatch& batch) {
-    batch_ = &batch;
-    return kernel_.wait(deadline, block, batch);
-  }
-
-  // Whether a file that is always ready is watched for that.
-  bool has_always_ready() const noexcept { return kernel_.is_any_file_ready(); }
-
   // Registers everything with a kernel side that knows nothing yet. Returns 0 or an errno; then it
   // may be called again.
   int register_all() noexcept;
-
-  // How many system calls have changed registrations.
-  std::uint64_t registration_calls() const noexcept { return kernel_.calls(); }
 
   // Makes room for so many fds, with two events each, and some that are taken by others.
   // Errors: throws std::bad_alloc.
   void reserve(std::size_t fds) {
     entries_.reserve(fds + PagedArray<Entry>::kPageSize);
     links_.reserve(2 * fds);
-    poller_.reserve(fds);
+    kernel_.poller().reserve(fds);
   }
 
   // Frees what many events on few fds took, once there are none.
@@ -262,7 +260,6 @@ class FdTable {
   }
 
   // The nodes of an fd.
-  int add_slowly(Node& node) noexcept;
   void make_room_for(const Node& node, const Entry& entry);
   void append(Entry& entry, Node& node) noexcept;
   void unlink(Entry& entry, Node& node) noexcept;
@@ -272,13 +269,14 @@ class FdTable {
   Events interest_of(const Entry& entry, const Node* also = nullptr) noexcept;
 
   // The registration of an fd.
-  static void begin_generation(Entry& entry) noexcept {
-    if (++entry.generation == ReadyEvent::kSource) entry.generation = 0;
+  static std::uint32_t next_generation(const Entry& entry) noexcept {
+    return entry.generation + 1 != ReadyEvent::kSource ? entry.generation + 1 : 0;
   }
   static bool covers(Events registered, Events interest) noexcept;
   int modify(int fd, Entry& entry, Events interest, bool may_defer) noexcept;
-  int register_with(int fd, Entry& entry, const Node& added) noexcept;
-  int register_new(int fd, Entry& entry, Events interest) noexcept;
+  int extend_registration(int fd, Entry& entry, const Node& added) noexcept;
+  int replace_registration(int fd, std::uint32_t generation, Events interest) noexcept;
+  void begin_registration(Entry& entry, std::uint32_t generation, Events interest) noexcept;
   bool may_keep(const Entry& entry) const noexcept;
   void keep(Entry& entry) noexcept;
   void deregister(int fd, Entry& entry) noexcept;
@@ -291,9 +289,8 @@ class FdTable {
   int reconcile(int fd, Entry& entry) noexcept;
   int repair() noexcept;
 
-  Poller& poller_;
-  PollerAndFiles kernel_;
-  ReadyBatch* batch_ = nullptr;  // of the last wait
+  PollerAndFiles& kernel_;
+  ReadyBatch& batch_;  // of the last wait
   PagedArray<Entry> entries_;
   RecordPool<Link> links_;
   GrowArray<int> dirty_;

@@ -1,4 +1,4 @@
-// What can be seen of a loop: counters, slow callbacks, and a list of its events.
+// What can be seen of events: counters, and a list.
 #include <algorithm>
 #include <array>
 #include <ostream>
@@ -7,8 +7,7 @@
 #include <vector>
 
 #include "base/text.hpp"
-#include "event/error.hpp"
-#include "loop/loop.hpp"
+#include "loop/watches.hpp"
 
 namespace event_cpp::detail {
 namespace {
@@ -68,25 +67,14 @@ std::string subject(const Node& node) {
 
 }  // namespace
 
-Stats Loop::stats() const noexcept {
-  assert_thread();
+Stats Watches::stats() const noexcept {
   Stats stats = stats_;
-  stats.registrations = table_.registration_calls();
   stats.attached = size();
-  stats.callbacks = dispatcher_.callbacks();
-  stats.active = dispatcher_.active_count();
-  stats.longest = dispatcher_.longest();
+  stats.active = active_.size();
   return stats;
 }
 
-std::error_code Loop::on_slow(Duration budget, std::shared_ptr<SlowReport> report) {
-  assert_thread();
-  if (budget < Duration::zero()) return std::make_error_code(std::errc::invalid_argument);
-  dispatcher_.time_callbacks().report_beyond(budget, std::move(report));
-  return {};
-}
-
-std::string Loop::describe(const Node& node) const {
+std::string Watches::describe(const Node& node) const {
   std::string text = subject(node);
   for (const Name& name : kOptionNames) {
     if (any(node.events & name.bit)) text += name.text;
@@ -104,14 +92,13 @@ std::string Loop::describe(const Node& node) const {
 
 // Appends what waits for nothing but a deadline of this queue. Those that are due have left it, and
 // come first.
-void Loop::list_timed(const TimerQueue& queue, std::vector<const Node*>& nodes) const {
+void Watches::list_timed(const TimerQueue& queue, std::vector<const Node*>& nodes) const {
   const NodeKind of_queue = &queue == &timers_ ? NodeKind::event : NodeKind::alarm;
   const auto list = [&](const Node& node) {
-    constexpr Events kOther = FdTable::kConditions | Events::signal;
-    const bool only_timed = !any(node.events & kOther) && !node.linked;
+    const bool only_timed = !any(node.events & kBesideTime) && !node.linked;
     if (node.attached && only_timed && node.kind() == of_queue) nodes.push_back(&node);
   };
-  dispatcher_.for_each([&](const Node& node) {
+  active_.for_each([&](const Node& node) {
     if (!deadline(node)) list(node);
   });
   const auto due = static_cast<std::ptrdiff_t>(nodes.size());
@@ -120,8 +107,8 @@ void Loop::list_timed(const TimerQueue& queue, std::vector<const Node*>& nodes) 
             [&](const Node* a, const Node* b) { return queue.deadline(*a) < queue.deadline(*b); });
 }
 
-void Loop::dump(std::ostream& out) {
-  assert_thread();
+void Watches::dump(std::ostream& out) {
+  thread_.assert_here();
   std::vector<const Node*> nodes;
   table_.for_each_attached([&](const Node& node) {
     if (node.kind() != NodeKind::internal) nodes.push_back(&node);

@@ -52,13 +52,13 @@ int PollerAndFiles::remove_file(int fd) noexcept {
   return is_same ? 0 : ENOENT;
 }
 
-bool PollerAndFiles::is_any_file_ready() const noexcept {
+bool PollerAndFiles::is_any_ready() const noexcept {
   return std::any_of(files_.begin(), files_.end(),
                      [](const File& file) { return any(file.interest & kAlwaysTrue); });
 }
 
 int PollerAndFiles::wait_with_files(TimePoint deadline, bool block, ReadyBatch& batch) {
-  const int error = poller_.wait(deadline, block && !is_any_file_ready(), batch);
+  const int error = poller_.wait(deadline, block && !is_any_ready(), batch);
   if (error == 0) report_files(batch);
   return error;
 }

@@ -17,6 +17,8 @@ class PollerAndFiles {
  public:
   explicit PollerAndFiles(Poller& poller) noexcept : poller_(poller) {}
 
+  Poller& poller() const noexcept { return poller_; }
+
   // As in Poller, but never EPERM.
   int add(int fd, std::uint32_t generation, Events interest) noexcept {
     ++calls_;
@@ -50,7 +52,7 @@ class PollerAndFiles {
   bool has_files() const noexcept { return !files_.empty(); }
 
   // Whether a wait would report one of the files.
-  bool is_any_file_ready() const noexcept;
+  bool is_any_ready() const noexcept;
 
   // After a fork, before everything is added anew.
   void forget_files() noexcept { files_.clear(); }

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <bit>
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
@@ -16,14 +17,6 @@
 
 namespace event_cpp::detail {
 namespace {
-
-// What the kernel keeps for an fd, in the order of a ReadyEvent.
-epoll_data_t to_user_data(int fd, std::uint32_t generation) noexcept {
-  const std::array<std::uint32_t, 2> words{static_cast<std::uint32_t>(fd), generation};
-  epoll_data_t data;
-  std::memcpy(&data, words.data(), sizeof data);
-  return data;
-}
 
 // Where the kernel's entry has the layout of a ReadyEvent, it writes into the batch in place.
 constexpr bool kInPlace =
@@ -47,14 +40,14 @@ constexpr std::uint32_t to_epoll(Events interest) noexcept {
   return bits;
 }
 
-// epoll_ctl(2); reports of `fd` are of `reported`. Returns 0 or an errno.
-int control(const UniqueFd& set, int operation, int fd, std::uint32_t bits, int reported = 0,
-            std::uint32_t generation = 0) noexcept {
-  epoll_event event{};
-  event.events = bits;
-  event.data = to_user_data(reported, generation);
-  return ::epoll_ctl(set.get(), operation, fd, &event) == 0 ? 0 : errno;
+// What epoll_ctl(2) is given, and what the kernel keeps for an fd in the order of a ReadyEvent:
+// reports of it are of `reported`.
+epoll_event request(std::uint32_t bits, int reported, std::uint32_t generation) noexcept {
+  const std::array<std::uint32_t, 2> words{static_cast<std::uint32_t>(reported), generation};
+  return {.events = bits, .data = std::bit_cast<epoll_data_t>(words)};
 }
+
+int error_of(int result) noexcept { return result == 0 ? 0 : errno; }
 
 class Epoll final : public Poller {
  public:
@@ -71,14 +64,20 @@ class Epoll final : public Poller {
   }
 
   int add(int fd, std::uint32_t generation, Events interest) noexcept override {
-    return set_ ? control(set_, EPOLL_CTL_ADD, fd, to_epoll(interest), fd, generation) : 0;
+    if (!set_) return 0;
+    epoll_event event = request(to_epoll(interest), fd, generation);
+    return error_of(::epoll_ctl(set_.get(), EPOLL_CTL_ADD, fd, &event));
   }
 
   int modify(int fd, std::uint32_t generation, Events interest, bool) noexcept override {
-    return set_ ? control(named(), EPOLL_CTL_MOD, fd, to_epoll(interest), fd, generation) : 0;
+    if (!set_) return 0;
+    epoll_event event = request(to_epoll(interest), fd, generation);
+    return error_of(::epoll_ctl(named().get(), EPOLL_CTL_MOD, fd, &event));
   }
 
-  int remove(int fd) noexcept override { return set_ ? control(named(), EPOLL_CTL_DEL, fd, 0) : 0; }
+  int remove(int fd) noexcept override {
+    return set_ ? error_of(::epoll_ctl(named().get(), EPOLL_CTL_DEL, fd, nullptr)) : 0;
+  }
 
   int wait(TimePoint deadline, bool block, ReadyBatch& batch) override {
     if (batch.expired) timer_.forget();  // the last wait may have reported it
@@ -177,11 +176,13 @@ class Epoll final : public Poller {
   }
 
   int show_in_shell(const UniqueFd& set) noexcept {
-    return control(shell_, EPOLL_CTL_ADD, set.get(), EPOLLIN);
+    epoll_event event = request(EPOLLIN, 0, 0);
+    return error_of(::epoll_ctl(shell_.get(), EPOLL_CTL_ADD, set.get(), &event));
   }
 
   int watch_timer(const UniqueFd& set) noexcept {
-    return control(set, EPOLL_CTL_ADD, timer_.fd(), EPOLLIN | EPOLLET, 0, ReadyEvent::kDeadline);
+    epoll_event event = request(EPOLLIN | EPOLLET, 0, ReadyEvent::kDeadline);
+    return error_of(::epoll_ctl(set.get(), EPOLL_CTL_ADD, timer_.fd(), &event));
   }
 
   UniqueFd set_;

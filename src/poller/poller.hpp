@@ -148,23 +148,36 @@ class ReadyBatch {
   // Room for capacity() of the kernel's own entries.
   std::byte* kernel_entries() noexcept { return kernel_entries_.get(); }
 
-  // Calls f(report) for each report that was not taken yet. If f throws, that one comes again.
-  // After a full batch there is room for a larger one.
-  template <class F>
-  [[gnu::always_inline]] void take(F f) {  // once, and a base does nothing as often
-    const ReadyEvent* const begin = ready_.get();
-    const ReadyEvent* const end = begin + size_;
-    const ReadyEvent* next = begin + taken_;
-    try {
-      for (; next != end; ++next) f(*next);
-    } catch (...) {
-      taken_ = static_cast<std::size_t>(next - begin);
-      throw;
+  // Goes over the reports that were not taken yet, from the first one on. Those before the one that
+  // it stands at when it is destroyed are taken: if what is done with one throws, that one comes
+  // again. After a full batch there is room for a larger one.
+  class Taking {
+   public:
+    explicit Taking(ReadyBatch& batch) noexcept
+        : batch_(batch),
+          next_(batch.ready_.get() + batch.taken_),
+          end_(batch.ready_.get() + batch.size_) {}
+    ~Taking() {
+      if (!at_end()) [[unlikely]] {
+        batch_.taken_ = batch_.size_ - static_cast<std::size_t>(end_ - next_);
+        return;
+      }
+      batch_.take_all();
+      if (batch_.full() && batch_.capacity_ < kLargest) [[unlikely]]
+        batch_.resize(2 * batch_.capacity_);
     }
-    taken_ = size_;
-    if (full() && capacity_ < kLargest) [[unlikely]]
-      resize(2 * capacity_);
-  }
+    Taking(const Taking&) = delete;
+    Taking& operator=(const Taking&) = delete;
+
+    bool at_end() const noexcept { return next_ == end_; }
+    const ReadyEvent& operator*() const noexcept { return *next_; }
+    void operator++() noexcept { ++next_; }
+
+   private:
+    ReadyBatch& batch_;
+    const ReadyEvent* next_;
+    const ReadyEvent* const end_;
+  };
   bool taken() const noexcept { return taken_ == size_; }
   void take_all() noexcept { taken_ = size_; }
 

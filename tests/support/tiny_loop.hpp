@@ -44,7 +44,9 @@ class TinyLoop {
   std::size_t updates_of(const std::function<void()>& what);
 
   FakePoller backend;
-  detail::FdTable table{backend};
+  detail::PollerAndFiles kernel{backend};
+  detail::ReadyBatch batch{0};
+  detail::FdTable table{kernel, batch};
   int flush_error = 0;  // of the last iteration
 
  private:
