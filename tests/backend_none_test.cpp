@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "support/every_backend.hpp"
+#include "support/process.hpp"
 
 namespace event_cpp::test {
 namespace {
@@ -217,8 +218,8 @@ TEST_F(BackendNoneTest, IsStoppedByAnotherThreadBeforeADeadline) {
   Base base(real_time());
   Timer timer(base, Never());
   timer.attach(1h);
-  std::thread other([&] {
-    std::this_thread::sleep_for(2ms);
+  std::thread other([&, loop = this_thread()] {
+    await_sleep_of(loop);
     base.stop();
   });
   EXPECT_EQ(run(base), 0U);

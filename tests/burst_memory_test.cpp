@@ -1,10 +1,6 @@
 // Memory that a burst took, and that is given back.
 #include <gtest/gtest.h>
 
-#if defined(__GLIBC__)
-#include <malloc.h>
-#endif
-
 #include <cstddef>
 #include <deque>
 #include <memory>
@@ -14,7 +10,7 @@
 #include "base/paged_array.hpp"
 #include "loop/active_queue.hpp"
 #include "support/every_backend.hpp"
-#include "support/sanitizers.hpp"
+#include "support/process.hpp"
 
 namespace event_cpp::test {
 namespace {
@@ -25,16 +21,6 @@ INSTANTIATE_TEST_SUITE_P(, BurstMemoryTest, testing::ValuesIn(usable_backends())
                          [](const auto& chosen) { return to_string(chosen.param); });
 
 constexpr std::size_t kMegabyte = 1024 * 1024;
-
-// Zero if it is not known.
-std::size_t allocated_bytes() {
-#if defined(__GLIBC__) && !EVENT_HAS_ASAN && !EVENT_HAS_TSAN
-  const struct mallinfo2 info = ::mallinfo2();
-  return info.uordblks + info.hblkhd;
-#else
-  return 0;
-#endif
-}
 
 // Some iterations in which hardly anything happens.
 void stay_quiet(Base& base) {

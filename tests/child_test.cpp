@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "support/children.hpp"
+#include "support/process.hpp"
 
 namespace event_cpp::test {
 namespace {
@@ -95,8 +96,8 @@ TEST_P(Children, WakeABaseThatSleeps) {
     Told statuses;
     Child child(base, process.pid(), note(statuses));
     child.attach();
-    std::thread other([&] {
-      std::this_thread::sleep_for(20ms);  // asleep, and not merely late, by then
+    std::thread other([&, loop = this_thread()] {
+      await_sleep_of(loop);
       process.end();
     });
 

@@ -394,7 +394,7 @@ TEST_P(FailingEpoll, ARepairThatFailsHalfwayLosesNothing) {
     Event first(base, pipes[0].reader.get(), Events::read, note);
     Event second(base, pipes[1].reader.get(), Events::read, note);
     Event third(base, pipes[2].reader.get(), Events::read, note);
-    for (Event* const event : {&first, &second, &third}) event->attach(1s);  // the bound
+    for (Event* const event : {&first, &second, &third}) event->attach(1h);
     const StaleRegistration stale(base);
 
     const FailingCall failing(Call::epoll_ctl, ENOMEM, n);
@@ -418,17 +418,15 @@ TEST_P(FailingEpoll, ARepairThatFailsHalfwayKeepsTheWakeUp) {
     const StaleRegistration stale(base);
     bool woken = false;
     Timer bound(base, [&] { base.stop(); });
-    bound.attach(1s);
+    bound.attach(20s);
     std::size_t failures = 0;
     {
       const FailingCall failing(Call::epoll_ctl, ENOMEM, n);
       for (int i = 0; i < 5; ++i) thrown_by([&] { base.loop(RunMode::nonblock); });
       failures = failing.failures();
     }
-    const TimePoint start = steady_now();
-    std::thread poster([&] {
-      while (steady_now() < start + kLongEnough)
-        std::this_thread::yield();  // the base sleeps by then
+    std::thread poster([&, loop = this_thread()] {
+      await_sleep_of(loop);
       base.post([&] { woken = bound.detach(); });
     });
     base.dispatch();

@@ -4,7 +4,6 @@
 #include <memory>
 
 #include "support/every_backend.hpp"
-#include "support/process.hpp"
 
 namespace event_cpp::test {
 namespace {
@@ -261,11 +260,10 @@ TEST_P(EveryBackend, UsesNoProcessorWhileNobodyWantsWhatIsReady) {
   Event event(base, pipe.reader.get(), Events::read, recorder.note_fired());
   event.attach();
   base.stop_after(300ms);
-  const Duration before = processor_time();
 
   run(base, RunMode::keep_alive);
 
-  EXPECT_LT(processor_time() - before, 150ms);
+  EXPECT_LE(base.stats().waits, 5U) << "it sleeps in one of them";
 }
 
 TEST_P(EveryBackend, SleepsWhenTheDirectionThatIsReadyIsNotWantedAnyMore) {

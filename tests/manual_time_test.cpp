@@ -2,6 +2,7 @@
 #include <thread>
 
 #include "support/every_backend.hpp"
+#include "support/process.hpp"
 
 namespace event_cpp::test {
 namespace {
@@ -163,8 +164,8 @@ TEST_P(AdvanceOnlyTest, WaitsForDescriptorsWhileTheTimeStands) {
   const TimePoint start = frozen.now();
   event.attach(1ns);
 
-  std::thread peer([&] {
-    std::this_thread::sleep_for(2ms);
+  std::thread peer([&, loop = this_thread()] {
+    await_sleep_of(loop);
     write_bytes(pipe.writer);
   });
   EXPECT_EQ(run(base), 1U);

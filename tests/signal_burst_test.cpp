@@ -179,16 +179,16 @@ TEST_P(Signals, WakeABaseThatSleepsForLong) {
   Base base(real_time());
   Signal signal(base, SIGUSR1, recorder.note(1));
   signal.attach(1h);
-  const auto after_a_while = [&](auto&& raise) {
-    std::this_thread::sleep_for(20ms);  // asleep, and not merely late, by then
+  const auto while_it_sleeps = [loop = this_thread()](auto&& raise) {
+    await_sleep_of(loop);
     raise();
   };
   // To the thread that sleeps, and to one that does not run the base.
   std::thread other = thread_without_signals(
-      [&, loop = ::pthread_self()] { after_a_while([&] { ::pthread_kill(loop, SIGUSR1); }); });
+      [&, loop = ::pthread_self()] { while_it_sleeps([&] { ::pthread_kill(loop, SIGUSR1); }); });
   EXPECT_EQ(run(base, RunMode::once), 1U);
   other.join();
-  other = std::thread([&] { after_a_while([] { ::pthread_kill(::pthread_self(), SIGUSR1); }); });
+  other = std::thread([&] { while_it_sleeps([] { ::pthread_kill(::pthread_self(), SIGUSR1); }); });
   EXPECT_EQ(run(base, RunMode::once), 1U);
   other.join();
 

@@ -10,6 +10,7 @@
 
 #include "support/every_backend.hpp"
 #include "support/failing_call.hpp"
+#include "support/process.hpp"
 
 namespace event_cpp::test {
 namespace {
@@ -107,10 +108,10 @@ TEST_P(EveryBackend, CountsTheWakeUpsOfOtherThreads) {
   std::uint64_t ran = 0;
   std::atomic<bool> asleep = false;
   Hook hook(base, Hook::When::before_wait, [&] { asleep = true; });
-  std::thread waker([&] {
+  std::thread waker([&, loop = this_thread()] {
     for (std::uint64_t i = 0; i < kRounds; ++i) {
       while (!asleep) std::this_thread::yield();
-      std::this_thread::sleep_for(5ms);  // nearly always it sleeps by then
+      await_sleep_of(loop);
       asleep = false;
       base.post([&] {
         if (++ran == kRounds) base.stop();

@@ -2,13 +2,22 @@
 #include "support/process.hpp"
 
 #include <dirent.h>
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 #include <sys/resource.h>
-#include <time.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#endif
 #include <unistd.h>
 
 #include <array>
+#include <chrono>
 #include <cstdlib>
 #include <fstream>
+#include <thread>
+
+#include "support/sanitizers.hpp"
 
 #if EVENT_CHECK_DESCRIPTORS
 #include "closed/numbers.hpp"
@@ -62,13 +71,6 @@ std::size_t raise_descriptor_limit() {
   return limit.rlim_cur;
 }
 
-std::size_t resident_bytes() {
-  std::ifstream statm("/proc/self/statm");
-  std::size_t total = 0, resident = 0;
-  statm >> total >> resident;
-  return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-}
-
 long voluntary_context_switches() {
   rusage usage{};
 #if defined(RUSAGE_THREAD)
@@ -79,10 +81,40 @@ long voluntary_context_switches() {
   return usage.ru_nvcsw;
 }
 
-Duration processor_time() {
-  timespec time{};
-  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+std::size_t allocated_bytes() {
+#if defined(__GLIBC__) && !EVENT_HAS_ASAN && !EVENT_HAS_TSAN
+  const struct mallinfo2 info = ::mallinfo2();
+  return info.uordblks + info.hblkhd;
+#else
+  return 0;
+#endif
 }
+
+#if defined(__linux__)
+
+pid_t this_thread() { return static_cast<pid_t>(::syscall(SYS_gettid)); }
+
+void await_sleep_of(pid_t thread) {
+  const std::string path = "/proc/self/task/" + std::to_string(thread) + "/stat";
+  const auto bound = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (std::chrono::steady_clock::now() < bound) {
+    std::ifstream stat(path);
+    std::string line;
+    std::getline(stat, line);
+    // The state comes after the name, which is in brackets.
+    const std::size_t end = line.rfind(')');
+    if (end != std::string::npos && line.compare(end, 3, ") S") == 0) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
+#else
+
+pid_t this_thread() { return ::getpid(); }
+
+// A thread that is not asleep by then makes a test see less, and does not make it fail.
+void await_sleep_of(pid_t) { std::this_thread::sleep_for(std::chrono::milliseconds(20)); }
+
+#endif
 
 }  // namespace event_cpp::test

@@ -1,11 +1,11 @@
-// What the system knows of this process: open descriptors, memory, time on a processor.
+// What the system knows of this process: open descriptors, memory, threads.
 #pragma once
+
+#include <sys/types.h>
 
 #include <cstddef>
 #include <set>
 #include <string>
-
-#include "event/time.hpp"
 
 namespace event_cpp::test {
 
@@ -19,10 +19,15 @@ int new_descriptor(const std::set<int>& before, const std::string& what);
 // Allows this process as many descriptors as the system will let it have; returns how many.
 std::size_t raise_descriptor_limit();
 
-std::size_t resident_bytes();
+long voluntary_context_switches();  // of the calling thread
 
-// Of the calling thread.
-long voluntary_context_switches();
-Duration processor_time();
+// Bytes that operator new and malloc() have handed out and that were not given back; zero if the
+// allocator does not tell.
+std::size_t allocated_bytes();
+
+pid_t this_thread();
+
+// Returns once that thread of this process sleeps in the kernel.
+void await_sleep_of(pid_t thread);
 
 }  // namespace event_cpp::test
