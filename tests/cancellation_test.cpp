@@ -148,13 +148,13 @@ TEST_P(CancellationTest, OfAThreadThatPostsLosesNoWakeUp) {
     ::pthread_testcancel();
     return nullptr;
   };
+  pthread_t thread{};
   Hook hook(base, Hook::When::before_wait, [&, posted = false]() mutable {
     if (std::exchange(posted, true)) return;
-    pthread_t thread{};
     ASSERT_EQ(::pthread_create(&thread, nullptr, post, &base), 0);
-    ::pthread_detach(thread);
   });
   run(base);
+  ::pthread_join(thread, nullptr);  // it may still use the base
 }
 
 }  // namespace

@@ -51,8 +51,9 @@ TEST_P(OnBoottime, FiresTimersInOrderAndNeverEarly) {
     recorder.order.push_back(1);
   });
 
-  second.attach(20ms);
-  first.attach(5ms);
+  const TimePoint now = base.now();
+  second.attach_at(now + 20ms);
+  first.attach_at(now + 5ms);
   EXPECT_EQ(run(base), 2U);
 
   EXPECT_EQ(recorder.order, (Order{1, 2}));
@@ -61,13 +62,16 @@ TEST_P(OnBoottime, FiresTimersInOrderAndNeverEarly) {
 TEST_P(OnBoottime, SleepsUntilADeadlineAndServesDescriptorsMeanwhile) {
   Base base(on_boottime());
   const Pipe pipe = make_pipe();
-  Event readable(base, pipe.reader.get(), Events::read, recorder.note(1));
   Timer writing(base, [&] { write_bytes(pipe.writer); });
   Timer last(base, recorder.note(2));
+  Event readable(base, pipe.reader.get(), Events::read, [&] {
+    recorder.order.push_back(1);
+    last.rearm(20ms);
+  });
 
   readable.attach();
   writing.attach(1ms);
-  last.attach(50ms);
+  last.attach(1h);
   run(base);
 
   EXPECT_EQ(recorder.order, (Order{1, 2}));

@@ -134,10 +134,12 @@ TEST_P(Embedded, IsReadableWhenAnAlarmOfTheRealClockIsDue) {
   const int fd = base.fd();
   first.attach();
   alarm.attach(std::chrono::system_clock::now() + 10ms);
-  EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
+  EXPECT_GE(base.loop(RunMode::nonblock), 1U);
 
-  EXPECT_TRUE(is_readable(fd, kGenerous));
-  while (recorder.order.empty()) base.loop(RunMode::nonblock);
+  while (recorder.order.empty()) {  // on a machine that stood still it has fired already
+    ASSERT_TRUE(is_readable(fd, kGenerous));
+    base.loop(RunMode::nonblock);
+  }
   EXPECT_EQ(recorder.order, Order{1});
 }
 
@@ -248,8 +250,10 @@ TEST_P(Embedded, IsReadableWhenATimerOnBoottimeIsDue) {
   timer.attach(10ms);
   base.loop(RunMode::nonblock);
 
-  EXPECT_TRUE(is_readable(fd, kGenerous));
-  while (timer.attached()) base.loop(RunMode::nonblock);
+  while (timer.attached()) {  // on a machine that stood still it has fired already
+    ASSERT_TRUE(is_readable(fd, kGenerous));
+    base.loop(RunMode::nonblock);
+  }
   EXPECT_EQ(recorder.order, Order{1});
 }
 

@@ -134,18 +134,21 @@ TEST_P(EchoServerOnEveryBackend, SurvivesResetsWhileItReceivesAndWhileItSends) {
 }
 
 TEST_P(EchoServerOnEveryBackend, ClosesAnIdleClientAndNotAnActiveOne) {
-  const auto server = start({"--idle", "1500ms"});
+  const auto server = start({"--idle", "3s"});
   const auto begin = std::chrono::steady_clock::now();
   const TcpClient idle(server->port());
   const TcpClient active(server->port());
 
-  while (!idle.readable_within(20ms)) {
+  for (auto last = begin; !idle.readable_within(20ms);) {
+    const auto now = std::chrono::steady_clock::now();
+    if (now - last > 2s) GTEST_SKIP() << "this machine is too slow to keep a client active";
+    last = now;
     ASSERT_TRUE(active.echoes("tick")) << "the active client was closed";
-    ASSERT_LT(std::chrono::steady_clock::now() - begin, kPatience);
+    ASSERT_LT(now - begin, kPatience);
   }
 
   EXPECT_EQ(idle.receive_all(), "");
-  EXPECT_GE(std::chrono::steady_clock::now() - begin, 1500ms);
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, 3s);
   EXPECT_TRUE(active.echoes("tick"));
   const std::string statistics = server->stop().value_or("");
   EXPECT_NE(statistics.find("errors 0, idle closes 1\n"), std::string::npos) << statistics;
@@ -172,17 +175,18 @@ TEST_P(EchoServerOnEveryBackend, WaitsWithoutSpinningWhileItHasNoDescriptorForAN
   ASSERT_TRUE(server->process().wait_for_error("new connections wait"));
 
   // The only way to see that something does not happen is to give it time to happen.
+  const auto begin = std::chrono::steady_clock::now();
   const std::size_t reports_before = server->process().errors().size();
   const auto cpu_before = server->process().cpu_time();
-  const auto begin = std::chrono::steady_clock::now();
   while (std::chrono::steady_clock::now() - begin < 2s) {
     ASSERT_TRUE(clients.front()->echoes("hello"));
     clients.back()->readable_within(50ms);
   }
-  const auto time = std::chrono::steady_clock::now() - begin;
-  EXPECT_LT(server->process().cpu_time() - cpu_before, time / 5);
+  const auto cpu = server->process().cpu_time() - cpu_before;
   const std::string reports = server->process().errors().substr(reports_before);
-  EXPECT_LE(std::ranges::count(reports, '\n'), time / 1s + 1);
+  const auto time = std::chrono::steady_clock::now() - begin;
+  EXPECT_LT(cpu, time / 5);
+  EXPECT_LE(std::ranges::count(reports, '\n'), time / 1s + 2) << "about one a second";
 
   // Each that leaves makes room for one that waits.
   for (auto& client : clients) {

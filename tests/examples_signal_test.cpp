@@ -187,7 +187,7 @@ TEST_P(SignalShutdownExample, ClosesConnectionsThatHaveAskedForNothing) {
 }
 
 TEST_P(SignalShutdownExample, AnswersEverythingThatItWasAskedBeforeItEnds) {
-  Server server = start("200ms");
+  Server server = start("500ms");
   const TcpClient idle(server.port());
   const TcpClient busy(server.port());
   for (const TcpClient* client : {&idle, &busy}) {

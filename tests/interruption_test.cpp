@@ -57,7 +57,6 @@ TEST_P(EveryBackend, IsNotEndedEarlyBySignalsWhileItWaitsForATimer) {
   EXPECT_EQ(run(base, RunMode::once), 1U);
 
   EXPECT_GE(steady_now() - start, 100ms);
-  EXPECT_LT(steady_now() - start, 10s);
   EXPECT_GT(interruptions, 0);
 }
 
@@ -66,12 +65,13 @@ TEST_P(EveryBackend, IsNotEndedEarlyBySignalsWhileItWaitsForADescriptor) {
   const Pipe pipe = make_pipe();
   Event event(base, pipe.reader.get(), Events::read, recorder.note_fired());
   event.attach();
+  interruptions = 0;  // `peer` looks at it
   sigset_t alarm, before;
   sigemptyset(&alarm);
   sigaddset(&alarm, SIGALRM);
   pthread_sigmask(SIG_BLOCK, &alarm, &before);
   std::thread peer([&] {
-    std::this_thread::sleep_for(50ms);  // for some interruptions to come first
+    while (interruptions < 20) std::this_thread::yield();  // they come first
     write_bytes(pipe.writer);
   });
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
@@ -88,9 +88,8 @@ TEST_P(EveryBackend, TakesAnInterruptionForNoErrorWithNonblock) {
   Ticker ticker(base, recorder.note(1));
   ticker.attach(1h);
   const Interruptions storm;
-  const TimePoint end = steady_now() + 20ms;
 
-  while (steady_now() < end) EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
+  while (interruptions < 20) EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
 }
 
 std::atomic<Base*> base_to_stop = nullptr;

@@ -225,7 +225,7 @@ void Run::retire() {
 void Run::settle(std::size_t connections) {
   until("the server has as many connections as there are clients",
         [&] { return server_.descriptors().count == own_descriptors_ + connections; });
-  const Calm calm = expect_calm("all connections are idle", 500ms, 5);
+  const Calm calm = expect_calm("all connections are idle", 500ms, 20);
   report_.idle.cpu = std::max(report_.idle.cpu, calm.cpu);
   report_.idle.wake_ups = std::max(report_.idle.wake_ups, calm.wake_ups);
 }
