@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Fails if a page names a test that does not exist:  check_traps.py TEST_PROGRAM
+"""Fails if a page names a test that does not exist:  check_traps.py FOLDER
+
+The folder has the test programs, *_tests, of a build.
 
 The pages are docs/traps.md, SECURITY.md, and others that name tests as `Suite.Name`.
 
@@ -33,7 +35,7 @@ def tests_of(program):
 
 def tests_of_other_builds():
     """The same of each file all of which is inside #if EVENT_HAVE_<BACKEND>."""
-    for file in sorted((ROOT / "tests").glob("*_test.cpp")):
+    for file in sorted((ROOT / "tests").rglob("*_test.cpp")):
         text = file.read_text(encoding="utf-8")
         if re.search(r"^#if EVENT_HAVE_\w+$", text, re.M) and text.rstrip().endswith("#endif"):
             for suite, name in re.findall(r"^TEST(?:_F|_P)?\((\w+),\s*(\w+)\)", text, re.M):
@@ -41,7 +43,8 @@ def tests_of_other_builds():
 
 
 def main():
-    known = set(tests_of(sys.argv[1])) | set(tests_of_other_builds())
+    programs = sorted(pathlib.Path(sys.argv[1]).glob("*_tests"))
+    known = set(tests_of_other_builds()).union(*(tests_of(program) for program in programs))
     named = unknown = 0
     for page in PAGES:
         on_page = set(NAMED.findall(page.read_text(encoding="utf-8"))) - {"Suite.Name"}

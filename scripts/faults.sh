@@ -19,5 +19,5 @@ python3 tests/faults/sweep.py --program "$faults/fault_program" --preload "$faul
   --every "$every" --report "$built/faults.md"
 python3 tests/faults/servers.py --examples "$built/examples" --preload "$faults/event_faults.so" \
   --every "$every"
-python3 tests/faults/profiles.py --tests "$PWD/$built/tests/event_tests" \
+python3 tests/faults/profiles.py --tests "$PWD/$built/tests/"{api,examples}_tests \
   --wrapper "$faults/with_profile"

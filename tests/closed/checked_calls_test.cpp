@@ -56,12 +56,12 @@ ssize_t write_to(int fd) {
   return event_checked_write(fd, &one, sizeof one);
 }
 
-TEST(CheckedCalls, EndAtASecondClose) {
+TEST(CheckedCallTest, EndsAtASecondClose) {
   const int number = closed_eventfd();
   EXPECT_DEATH(event_checked_close(number), "close\\(\\).*closed by the library");
 }
 
-TEST(CheckedCalls, EndWhenADescriptorOfTheProgramIsClosedReadOrWritten) {
+TEST(CheckedCallTest, EndsWhenADescriptorOfTheProgramIsClosedReadOrWritten) {
   const Pipe pipe = readable_pipe();
   char byte = 0;
   EXPECT_DEATH(event_checked_close(pipe.reader.get()), "close\\(\\).*not the library's");
@@ -69,7 +69,7 @@ TEST(CheckedCalls, EndWhenADescriptorOfTheProgramIsClosedReadOrWritten) {
   EXPECT_DEATH(write_to(pipe.writer.get()), "write\\(\\).*not the library's");
 }
 
-TEST(CheckedCalls, EndAtEachUseOfWhatTheLibraryHasClosed) {
+TEST(CheckedCallTest, EndsAtEachUseOfWhatTheLibraryHasClosed) {
   const int number = closed_eventfd();
   const int timer = event_checked_timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
   event_checked_close(timer);
@@ -95,14 +95,14 @@ TEST(CheckedCalls, EndAtEachUseOfWhatTheLibraryHasClosed) {
   event_checked_close(set);
 }
 
-TEST(CheckedCalls, EndWhenOneKindOfDescriptorIsTakenForAnother) {
+TEST(CheckedCallTest, EndsWhenOneKindOfDescriptorIsTakenForAnother) {
   const int number = eventfd_of_the_library();
   const itimerspec when{};
   EXPECT_DEATH(event_checked_timerfd_settime(number, 0, &when, nullptr), "which is an eventfd");
   event_checked_close(number);
 }
 
-TEST(CheckedCalls, TakeACopyOfTheLibrarysDescriptorForItsOwn) {
+TEST(CheckedCallTest, TakesACopyOfTheLibrarysDescriptorForItsOwn) {
   const int number = eventfd_of_the_library();
   const int copy = event_checked_fcntl(number, F_DUPFD_CLOEXEC, 3L);
   event_checked_close(number);
@@ -110,7 +110,7 @@ TEST(CheckedCalls, TakeACopyOfTheLibrarysDescriptorForItsOwn) {
   event_checked_close(copy);
 }
 
-TEST(CheckedCalls, EndWhenADescriptorIsCopiedOrChangedThatTheLibraryHasNot) {
+TEST(CheckedCallTest, EndsWhenADescriptorIsCopiedOrChangedThatTheLibraryHasNot) {
   const Pipe pipe = make_pipe();
   const int program = pipe.reader.get();
   EXPECT_DEATH(event_checked_fcntl(program, F_DUPFD_CLOEXEC, 3L), "fcntl\\(\\).*not the library's");
@@ -119,21 +119,21 @@ TEST(CheckedCalls, EndWhenADescriptorIsCopiedOrChangedThatTheLibraryHasNot) {
                "fcntl\\(\\).*closed by the library");
 }
 
-TEST(CheckedCalls, AskForTheFlagsOfAnyDescriptor) {
+TEST(CheckedCallTest, AsksForTheFlagsOfAnyDescriptor) {
   const Pipe pipe = make_pipe();
   EXPECT_GE(event_checked_fcntl(pipe.reader.get(), F_GETFL, 0L), 0);
   EXPECT_EQ(event_checked_fcntl(closed_eventfd(), F_GETFL, 0L), -1);
   EXPECT_EQ(errno, EBADF);
 }
 
-TEST(CheckedCalls, EndWhenASignalIsSentThroughSomethingElseThanAPidfd) {
+TEST(CheckedCallTest, EndsWhenASignalIsSentThroughSomethingElseThanAPidfd) {
   const int number = eventfd_of_the_library();
   EXPECT_DEATH(event_checked_syscall(SYS_pidfd_send_signal, number, 0, nullptr, 0),
                "pidfd_send_signal\\(\\).*which is an eventfd");
   event_checked_close(number);
 }
 
-TEST(CheckedCalls, DoNotGiveOutAgainWhatTheLibraryHasJustClosed) {
+TEST(CheckedCallTest, DoesNotGiveOutAgainWhatTheLibraryHasJustClosed) {
   const int number = closed_eventfd();
   for (int i = 0; i < 20; ++i) {
     const Pipe pipe = make_pipe();
@@ -144,7 +144,7 @@ TEST(CheckedCalls, DoNotGiveOutAgainWhatTheLibraryHasJustClosed) {
   EXPECT_EQ(errno, EBADF) << "it looks closed";
 }
 
-TEST(CheckedCalls, GoOnForWhatAProgramClosedBehindTheLibrarysBack) {
+TEST(CheckedCallTest, GoesOnForWhatAProgramClosedBehindTheLibrarysBack) {
   const int set = event_checked_epoll_create1(EPOLL_CLOEXEC);
   EXPECT_EQ(add(set, closed_number()), -1);
   EXPECT_EQ(errno, EBADF);

@@ -107,6 +107,7 @@ struct Report {
   std::uint64_t size;  // of `counted`
   std::atomic<std::uint64_t> injected;
   std::atomic<std::int64_t> blocks;  // of memory, allocated and not freed
+  std::atomic<std::int64_t> bytes;   // in them
   std::array<Counted, kCalls> counted;
 };
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free, "signal handlers use it");
@@ -124,8 +125,8 @@ struct Plan {
 // begins or after it has returned. Thread-safety: any thread, any signal handler.
 bool fails(Call call) noexcept;
 
-// Counts pieces of memory, but not those of a child, which ends with what it has got.
-void count_block(int change) noexcept;
+// Counts blocks of memory, but not those of a child, which ends with what it has got.
+void count_memory(std::int64_t blocks, std::int64_t bytes) noexcept;
 void be_child() noexcept;
 
 }  // namespace event_cpp::faults

@@ -25,8 +25,8 @@ def read_report(path):
     """(how many failed, {call: how often it was made})"""
     with open(path, "rb") as file:
         data = file.read()
-    size, injected, _ = struct.unpack_from("<QQq", data)
-    counted = struct.iter_unpack("<40sQ", data[24:24 + 48 * size])
+    size, injected, _, _ = struct.unpack_from("<QQqq", data)
+    counted = struct.iter_unpack("<40sQ", data[32:32 + 48 * size])
     return injected, {name.rstrip(b"\0").decode(): calls for name, calls in counted if calls}
 
 

@@ -64,6 +64,7 @@ void open_report(const char* path) noexcept {
     std::strncpy(fresh->counted[i].name.data(), kNames[i], fresh->counted[i].name.size() - 1);
   }
   fresh->blocks = unseen.blocks.load();
+  fresh->bytes = unseen.bytes.load();
   report = fresh;
 }
 
@@ -97,8 +98,10 @@ bool fails(Call call) noexcept {
   return true;
 }
 
-void count_block(int change) noexcept {
-  if (!is_child) report->blocks += change;
+void count_memory(std::int64_t blocks, std::int64_t bytes) noexcept {
+  if (is_child) return;
+  report->blocks += blocks;
+  report->bytes += bytes;
 }
 
 void be_child() noexcept { is_child = true; }

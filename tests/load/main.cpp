@@ -116,7 +116,7 @@ int run(const Choice& choice) {
 int main(int argc, char** argv) {
   Choice choice;
   choice.run.server = examples_test::example("echo_server");
-  choice.run.meter = EVENT_HEAP_METER;
+  choice.run.meter = EVENT_FAULTS_LIBRARY;
   if (const auto exit_code = read_command_line(argc, argv, choice)) return *exit_code;
   try {
     return run(choice);

@@ -13,18 +13,18 @@
 
 namespace load {
 
+using event_cpp::faults::Report;
 using examples_test::ChildProcess;
 using examples_test::throw_errno;
 
 WatchedServer::Counters::Counters() : fd_(::memfd_create("heap", MFD_CLOEXEC)) {
-  if (!fd_ || ::ftruncate(fd_.get(), sizeof(HeapCounters)) != 0) throw_errno("memfd_create");
-  void* memory =
-      ::mmap(nullptr, sizeof(HeapCounters), PROT_READ | PROT_WRITE, MAP_SHARED, fd_.get(), 0);
+  if (!fd_ || ::ftruncate(fd_.get(), sizeof(Report)) != 0) throw_errno("memfd_create");
+  void* memory = ::mmap(nullptr, sizeof(Report), PROT_READ | PROT_WRITE, MAP_SHARED, fd_.get(), 0);
   if (memory == MAP_FAILED) throw_errno("mmap");
-  mapped_ = static_cast<HeapCounters*>(memory);
+  mapped_ = static_cast<Report*>(memory);
 }
 
-WatchedServer::Counters::~Counters() { (void)::munmap(mapped_, sizeof(HeapCounters)); }
+WatchedServer::Counters::~Counters() { (void)::munmap(mapped_, sizeof(Report)); }
 
 std::string WatchedServer::Counters::path() const {
   return "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(fd_.get());
@@ -37,7 +37,7 @@ WatchedServer::WatchedServer(const std::string& program, const std::string& back
   if (!meter.empty()) {
     counters_.emplace();
     how.environment["LD_PRELOAD"] = meter;
-    how.environment[kHeapMeterFile] = counters_->path();
+    how.environment["EVENT_FAULT_REPORT"] = counters_->path();
   }
   // However this program ends, the server does not outlive it.
   how.before_exec = [] { (void)::prctl(PR_SET_PDEATHSIG, SIGKILL); };
@@ -53,7 +53,8 @@ WatchedServer::WatchedServer(const std::string& program, const std::string& back
 
 std::optional<Heap> WatchedServer::heap() const {
   if (!counters_) return std::nullopt;
-  return Heap{.bytes = (**counters_).bytes.load(), .blocks = (**counters_).blocks.load()};
+  return Heap{.bytes = static_cast<std::uint64_t>((**counters_).bytes.load()),
+              .blocks = static_cast<std::uint64_t>((**counters_).blocks.load())};
 }
 
 bool WatchedServer::sleeping() const {

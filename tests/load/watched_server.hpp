@@ -13,7 +13,7 @@
 
 #include "../../examples/support/unique_fd.hpp"
 #include "examples/child_process.hpp"
-#include "load/heap_counters.hpp"
+#include "faults/calls.hpp"
 
 namespace load {
 
@@ -34,8 +34,8 @@ struct ServerStatistics {
 
 class WatchedServer {
  public:
-  // `meter` is the library to preload that counts the heap; empty: there is none.
-  // Errors: throws std::runtime_error if it does not listen.
+  // `meter` is event_faults, to be preloaded: here it counts the heap, and lets nothing fail.
+  // Empty: the heap is not counted. Errors: throws std::runtime_error if it does not listen.
   WatchedServer(const std::string& program, const std::string& backend, const std::string& meter);
 
   std::uint16_t port() const noexcept { return port_; }
@@ -63,7 +63,7 @@ class WatchedServer {
   std::optional<ServerStatistics> stop();
 
  private:
-  // The meter's file: it lives in memory only, and goes with this.
+  // The meter's report: it lives in memory only, and goes with this.
   class Counters {
    public:
     Counters();
@@ -71,11 +71,11 @@ class WatchedServer {
     Counters(const Counters&) = delete;
     Counters& operator=(const Counters&) = delete;
     std::string path() const;
-    const HeapCounters& operator*() const noexcept { return *mapped_; }
+    const event_cpp::faults::Report& operator*() const noexcept { return *mapped_; }
 
    private:
     UniqueFd fd_;
-    HeapCounters* mapped_ = nullptr;
+    event_cpp::faults::Report* mapped_ = nullptr;
   };
 
   std::optional<Counters> counters_;

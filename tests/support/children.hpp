@@ -167,3 +167,14 @@ class Children : public testing::TestWithParam<std::tuple<Backend, int>> {
 };
 
 }  // namespace event_cpp::test
+
+#define WITH_AND_WITHOUT_PROCESS_FDS(Suite)                                                        \
+  INSTANTIATE_TEST_SUITE_P(                                                                        \
+      , Suite,                                                                                     \
+      testing::Combine(testing::ValuesIn(usable_backends()), testing::Values(0, ENOSYS, EPERM)),   \
+      [](const auto& chosen) {                                                                     \
+        const int refusal = std::get<1>(chosen.param);                                             \
+        return to_string(std::get<0>(chosen.param)) + (refusal == 0        ? ""                    \
+                                                       : refusal == ENOSYS ? "_refused_by_ENOSYS"  \
+                                                                           : "_refused_by_EPERM"); \
+      })

@@ -1,4 +1,4 @@
-// The backends that TEST_P(EveryBackend, ...) runs on.
+// What tests on every backend have in common.
 #include "support/every_backend.hpp"
 
 namespace event_cpp::test {
@@ -21,8 +21,5 @@ void EveryBackend::meet_stale_registration(Base& base) {
   write_bytes(closed.writer);
   for (int i = 0; i < 3; ++i) base.loop(RunMode::nonblock);
 }
-
-INSTANTIATE_TEST_SUITE_P(, EveryBackend, testing::ValuesIn(usable_backends()),
-                         [](const auto& chosen) { return to_string(chosen.param); });
 
 }  // namespace event_cpp::test

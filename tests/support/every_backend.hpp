@@ -1,4 +1,7 @@
-// A test that runs once on every backend of this machine: TEST_P(EveryBackend, Sentence).
+// The fixture of tests that run once on every backend of this machine:
+//   class SubjectTest : public EveryBackend {};
+//   ON_EVERY_BACKEND(SubjectTest);
+//   TEST_P(SubjectTest, DoesSomething) { ... }
 #pragma once
 
 #include <gtest/gtest.h>
@@ -30,6 +33,13 @@ class EveryBackend : public testing::TestWithParam<Backend> {
     return chosen;
   }
 
+  // On another time.
+  Options on(TimeSource& source) {
+    Options chosen = options();
+    chosen.time = &source;
+    return chosen;
+  }
+
   // On the monotonic clock.
   Options real_time() {
     Options chosen = options();
@@ -38,11 +48,7 @@ class EveryBackend : public testing::TestWithParam<Backend> {
   }
 
   // On the monotonic clock, such that stays_asleep() can tell.
-  Options watched() {
-    Options chosen = options();
-    chosen.time = &clock;
-    return chosen;
-  }
+  Options watched() { return on(clock); }
 
   // Runs a base made with watched() for a while. True if it woke a few times at most: a loop that
   // spins wakes thousands of times.
@@ -58,3 +64,7 @@ class EveryBackend : public testing::TestWithParam<Backend> {
 };
 
 }  // namespace event_cpp::test
+
+#define ON_EVERY_BACKEND(Suite)                                           \
+  INSTANTIATE_TEST_SUITE_P(, Suite, testing::ValuesIn(usable_backends()), \
+                           [](const auto& chosen) { return to_string(chosen.param); })

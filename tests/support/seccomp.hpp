@@ -10,4 +10,7 @@ namespace event_cpp::test {
 // such filters.
 bool refuse_calls(std::initializer_list<long> numbers, int error);
 
+// Likewise, socket() says what it says on a kernel that has no IPv6.
+bool refuse_ipv6();
+
 }  // namespace event_cpp::test

@@ -1,0 +1,85 @@
+// stop_after(): once, for one run.
+#include <gtest/gtest.h>
+
+#include <system_error>
+
+#include "support/every_backend.hpp"
+#include "support/failing_new.hpp"
+
+namespace event_cpp::test {
+namespace {
+
+class StopAfterTest : public EveryBackend {
+ protected:
+  // How long a run takes on the manual clock.
+  Duration run_for(Base& base) {
+    const TimePoint before = time.now();
+    run(base, RunMode::keep_alive);
+    return time.now() - before;
+  }
+};
+
+ON_EVERY_BACKEND(StopAfterTest);
+
+TEST_P(StopAfterTest, IsForgottenWhenItsRunEndsOtherwise) {
+  Base base(options());
+  base.stop_after(200ms);
+  base.post([&] { base.stop(); });
+  EXPECT_EQ(run_for(base), 0ms);
+  EXPECT_EQ(base.size(), 0U);
+
+  base.stop_after(2s);
+  EXPECT_EQ(run_for(base), 2s);
+}
+
+TEST_P(StopAfterTest, IsForgottenWhenAnExceptionEndsItsRun) {
+  Base base(options());
+  base.stop_after(200ms);
+  base.post([] { throw std::runtime_error("ends the run"); });
+  EXPECT_THROW(run(base), std::runtime_error);
+
+  base.stop_after(2s);
+  EXPECT_EQ(run_for(base), 2s);
+}
+
+TEST_P(StopAfterTest, ReplacesTheOneBefore) {
+  Base base(options());
+  base.stop_after(200ms);
+  base.stop_after(2s);
+  EXPECT_EQ(run_for(base), 2s);
+
+  base.stop_after(2s);
+  base.stop_after(200ms);
+  EXPECT_EQ(run_for(base), 200ms);
+}
+
+TEST_P(StopAfterTest, ReplacesOneThatIsDueInACallback) {
+  Base base(options());
+  Timer timer(base, [&] { base.stop_after(2s); });
+  timer.attach(100ms);
+  base.stop_after(100ms);  // active with it
+  EXPECT_EQ(run_for(base), 100ms + 2s);
+}
+
+TEST_P(StopAfterTest, CountsForTheRunThatItIsCalledIn) {
+  Base base(options());
+  base.post([&] { base.stop_after(300ms); });
+  EXPECT_EQ(run_for(base), 300ms);
+}
+
+TEST_P(StopAfterTest, AllocatesNothing) {
+  if (!FailingNew::works()) GTEST_SKIP() << "operator new cannot be counted here";
+  Base base(options());
+  base.stop_after(1s);
+  const CountingNew calls;
+  for (int i = 0; i < 100; ++i) base.stop_after(1s);
+  EXPECT_EQ(calls.count(), 0U);
+}
+
+TEST_P(StopAfterTest, MayBeLeftBehindWhenTheBaseGoes) {
+  Base base(options());
+  base.stop_after(1s);
+}
+
+}  // namespace
+}  // namespace event_cpp::test
