@@ -110,7 +110,7 @@ TEST(CheckedCallTest, TakesACopyOfTheLibrarysDescriptorForItsOwn) {
   event_checked_close(copy);
 }
 
-TEST(CheckedCallTest, EndsWhenADescriptorIsCopiedOrChangedThatTheLibraryHasNot) {
+TEST(CheckedCallTest, EndsWhenAForeignDescriptorIsCopiedOrChanged) {
   const Pipe pipe = make_pipe();
   const int program = pipe.reader.get();
   EXPECT_DEATH(event_checked_fcntl(program, F_DUPFD_CLOEXEC, 3L), "fcntl\\(\\).*not the library's");
