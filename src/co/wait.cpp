@@ -92,7 +92,7 @@ void SignalWait::withdraw() noexcept {
 
 void ExitWait::begin_wait(Chain& chain, void* frame) {
   if (chain.cancelled) return begin_cancelled(chain, frame);
-  child_ = std::make_unique<Child>(chain.scheduler->base(), pid_, [this](int status) {
+  child_ = std::make_unique<event_cpp::Child>(chain.scheduler->base(), pid_, [this](int status) {
     status_ = status;
     resume();
   });

@@ -190,7 +190,7 @@ class EVENT_API ExitWait final : public Wait {
   void begin_wait(Chain& chain, void* frame);
   void withdraw() noexcept override { child_.reset(); }
 
-  std::unique_ptr<Child> child_;
+  std::unique_ptr<event_cpp::Child> child_;  // not the task of a group
   pid_t pid_;
   int status_ = 0;
 };
