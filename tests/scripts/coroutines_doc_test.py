@@ -15,6 +15,10 @@ import tempfile
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "scripts"))
+sys.dont_write_bytecode = True
+import check_coroutines  # noqa: E402
+
 DOCUMENT = ROOT / "docs/coroutines.md"
 BLOCK = re.compile(r"^```cpp\n(.*?)^```$(?:\n+```text\n(.*?)^```$)?", re.M | re.S)
 FLAGS = ["-std=c++20", "-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'include'}", "-xc++", "-"]
@@ -47,6 +51,11 @@ class CoroutinesDoc(unittest.TestCase):
                 source += "\n" * (line - 1 - source.count("\n")) + code  # errors name the page's lines
         self.assertNotEqual(source, "")
         subprocess.run([COMPILER, *FLAGS, "-fsyntax-only"], input=source, text=True, check=True)
+
+    def test_no_block_has_an_unsafe_form(self):
+        for line, code, _ in blocks():
+            with self.subTest(line=line):
+                self.assertEqual(check_coroutines.check(code), [])
 
 
 if __name__ == "__main__":
