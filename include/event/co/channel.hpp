@@ -13,15 +13,16 @@
 
 namespace event_cpp::co {
 
-// Values go from tasks that send to tasks that receive, first in, first out. So many as `capacity`
-// says are kept while nobody receives them; with a capacity of zero send() waits for a receiver.
+// Values go from tasks that send to tasks that receive, first in, first out. A channel keeps up to
+// `capacity` values that nobody has received yet. With a capacity of zero, send() waits for a
+// receiver.
 //
 //   co::Channel<int> numbers(16);
 //   co_await numbers.send(1);
-//   while (std::optional<int> n = co_await numbers.receive()) ...     (see docs/coroutines.md)
+//   while (std::optional<int> n = co_await numbers.receive()) std::cout << *n;
 //
-// Nothing is lost: a value that was handed to a task which is destroyed before it goes on is
-// received by the next one.
+// No value is lost: if the task that a value was handed to is destroyed before it goes on, the next
+// task receives the value.
 //
 // Thread-safety: for the tasks of one base. Lifetime: destroying a channel closes it first.
 template <class T>
@@ -41,7 +42,7 @@ class Channel {
   Channel& operator=(const Channel&) = delete;
 
   // co_await: hands over a value; waits while the channel is full.
-  // Errors: throws std::errc::broken_pipe if the channel is closed, also meanwhile;
+  // Errors: throws std::errc::broken_pipe if the channel is closed, or is closed while it waits;
   // std::errc::operation_canceled; std::bad_alloc. In each case nobody receives the value.
   [[nodiscard]] Send send(T value, unsigned line = __builtin_LINE()) {
     return Send(*this, std::move(value), line);
@@ -53,8 +54,9 @@ class Channel {
     return Receive(*this, line);
   }
 
-  // No value is sent any more. What the channel has can still be received. Tasks that wait go on:
-  // those that send with an error, those that receive without a value. May be called repeatedly.
+  // Ends sending. The values that the channel keeps can still be received. Tasks that wait in
+  // send() throw std::errc::broken_pipe, and those in receive() get no value. May be called
+  // repeatedly.
   void close() noexcept {
     closed_ = true;
     while (Send* const send = senders_.take_first()) send->fail();

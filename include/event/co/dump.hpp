@@ -38,7 +38,8 @@ void for_each_wait(const TaskGroup& group, F&& f) {
 
 // Writes a line for each group of the base, and one for each wait of its tasks: the operation, its
 // descriptor, the source line, and the address of the coroutine's code.
-// Errors: throws what the stream throws, std::bad_alloc. Not while a task of it is on another base.
+// Must not be called while a task of the base is on another base: see resume_on().
+// Errors: throws what the stream throws, std::bad_alloc.
 EVENT_API void dump(Base& base, std::ostream& out);
 
 }  // namespace event_cpp::co

@@ -40,18 +40,21 @@ Task<> keep(F f, Args... args) {
 
 }  // namespace detail
 
-// Runs tasks beside each other and owns them: they end, one way or another, before the group does.
-// There is no other way to start a task beside its caller.
+// Runs tasks beside each other and owns them. A task that has not ended when the group is destroyed
+// is destroyed with it. There is no task without an owner: outside of a group, a task runs only
+// while another one awaits it, or in run().
 //
 //   co::TaskGroup group(base);
 //   group.spawn(serve(connection));
 //   co_await group.join();
 //
 // What a task throws:
-//   - The first exception cancels the other tasks of the group, and join() throws it. If nobody is
-//     in join() in the next iteration, it leaves dispatch(), and join() throws it as well.
+//   - The first exception cancels the other tasks of the group, and join() throws it. If no task
+//     waits in join() in the next iteration, the exception leaves dispatch(); a later join() throws
+//     it again.
 //   - With `on_failure`, a failure ends only the task that failed: on_failure(exception) is called
-//     in the next iteration, and may spawn a new one. What it throws leaves dispatch().
+//     in the next iteration, and may spawn a new one, but not destroy the group. What it throws
+//     leaves dispatch().
 //   - std::errc::operation_canceled of a task that was cancelled is no failure.
 //
 // Thread-safety: belongs to the thread that runs its base. Lifetime: the group and the base may be
@@ -60,6 +63,7 @@ Task<> keep(F f, Args... args) {
 // while one of them is on another base (see resume_on()), which ends the program.
 class EVENT_API TaskGroup : private detail::Owner {
  public:
+  // `on_failure` is called for each task that fails: see above; join() throws no failure then.
   // `name` is for dump(): a string that outlives the group. Errors: throws std::bad_alloc.
   explicit TaskGroup(Base& base, const char* name = "")
       : TaskGroup(base, std::function<void(std::exception_ptr)>(), name) {}
@@ -68,10 +72,10 @@ class EVENT_API TaskGroup : private detail::Owner {
   TaskGroup(const TaskGroup&) = delete;
   TaskGroup& operator=(const TaskGroup&) = delete;
 
-  // Starts a task, which runs until its first wait before this returns. If the group was cancelled,
-  // the task starts cancelled. While the group or its base is being destroyed the task is destroyed
-  // instead.
-  // Errors: throws std::bad_alloc, and the task is destroyed; std::system_error,
+  // Starts a task, which runs until its first wait before this returns. If it fails before that,
+  // the failure is reported like any other, and not thrown here. If the group was cancelled, the
+  // task starts cancelled. While the group or its base is being destroyed the task is destroyed
+  // instead. Errors: throws std::bad_alloc, and the task is destroyed; std::system_error,
   // std::errc::invalid_argument, for a task that was moved from. Cost: two blocks of memory,
   // reused.
   void spawn(Task<> task);
@@ -82,9 +86,10 @@ class EVENT_API TaskGroup : private detail::Owner {
   requires detail::TaskFunction<F, Args...>
   void spawn(F f, Args... args) { spawn(detail::keep(std::move(f), std::move(args)...)); }
 
-  // Cancels all tasks of the group, also those that are spawned later, until join() has returned.
-  // Each wait of theirs fails with std::errc::operation_canceled in the next iteration or later,
-  // never in this call. Does nothing if no task is left. See TaskGroup in docs/coroutines.md.
+  // Cancels all tasks of the group. Each of their waits fails with std::errc::operation_canceled,
+  // in the next iteration or later, never in this call. The group stays cancelled until join() has
+  // returned: tasks that are spawned meanwhile start cancelled. Does nothing if no task is left.
+  // See "Cancellation" in docs/coroutines.md.
   void cancel() noexcept;
 
   // co_await: waits until all tasks have ended. Then throws the first failure, if there is one that

@@ -31,9 +31,12 @@ class EVENT_API Root final : private Owner {
 
 }  // namespace detail
 
-// Starts the task and runs the base until it has ended. Returns its value or throws its exception.
-// Other events of the base run meanwhile. When this leaves for another reason, the task is
-// destroyed where it waits:
+// Starts the task and runs the base until the task has ended. Returns its value or throws its
+// exception. Other events and tasks of the base run meanwhile, and stay when this returns. Must not
+// be called in a callback or a task of the same base: throws Errc::reentered if the task has to
+// wait.
+//
+// The task is destroyed where it waits if this throws something else:
 //   - Errc::deadlock: the task has not ended, and nothing is left that could wake it
 //   - std::errc::operation_canceled: Base::stop() or stop_now() was called
 //   - what Base::dispatch() throws

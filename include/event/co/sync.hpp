@@ -8,7 +8,7 @@
 
 namespace event_cpp::co {
 
-// So many permits. For limits, such as of requests at once.
+// Permits that tasks take and give back: limits how many do something at once, such as requests.
 //
 // Thread-safety: for the tasks of one base. Lifetime: when it is destroyed, the tasks that wait go
 // on with std::errc::operation_canceled.
@@ -23,13 +23,13 @@ class Semaphore {
 
   // co_await: takes a permit; waits while there is none. First come, first served. Give it back
   // with release(), or let a SemaphoreGuard do it. Errors: throws std::errc::operation_canceled,
-  // and no permit was taken.
+  // and takes no permit.
   [[nodiscard]] inline Acquire acquire(unsigned line = __builtin_LINE()) noexcept;
 
   // Gives a permit back, or adds one. It goes to the task that has waited longest, if one waits.
   inline void release() noexcept;
 
-  // Permits that nobody has.
+  // Permits that are free.
   std::size_t available() const noexcept { return permits_; }
 
  private:
@@ -106,7 +106,10 @@ inline Semaphore::~Semaphore() {
   while (Acquire* const acquire = waiting_.take_first()) acquire->wake();
 }
 
-// Holds a permit that was acquired, and releases it at the end of a block.
+// Releases a permit at the end of a block. Does not acquire it: that has to wait.
+//
+//   co_await semaphore.acquire();
+//   const co::SemaphoreGuard guard(semaphore);
 class [[nodiscard]] SemaphoreGuard {
  public:
   explicit SemaphoreGuard(Semaphore& semaphore) noexcept : semaphore_(semaphore) {}
@@ -118,9 +121,10 @@ class [[nodiscard]] SemaphoreGuard {
   Semaphore& semaphore_;
 };
 
-// Wakes tasks that wait for a change, as a condition variable does. A notification that finds
-// nobody waiting is not kept: test the condition first. No other task runs between the test and
-// wait().
+// Wakes tasks that wait for a change, as a condition variable does. A notification while no task
+// waits has no effect, so test the condition first. No other task runs between the test and wait().
+//
+//   while (queue.empty()) co_await changed.wait();
 //
 // Thread-safety: for the tasks of one base. Lifetime: when it is destroyed, the tasks that wait go
 // on with std::errc::operation_canceled.

@@ -139,17 +139,17 @@ class Coroutine {
 }  // namespace detail
 
 // A coroutine that returns a T. It does nothing until it is awaited, or given to a TaskGroup or to
-// run(). It is awaited once: `co_await f()`, or `co_await std::move(task)`. What it throws leaves
-// the co_await. Awaiting starts it like a call: it runs at once, and only if it has to wait is the
-// caller suspended.
+// run(). It is awaited once: `co_await f()`, or `co_await std::move(task)`. Awaiting starts it like
+// a call: it runs at once, and the caller is suspended only if the task has to wait. The co_await
+// returns the value of the task, or throws its exception.
 //
 //   co::Task<int> twice(int n) {
 //     co_await co::sleep(1s);
 //     co_return 2 * n;
 //   }
 //
-// Parameters are kept in the frame of the coroutine. A reference, a view, or a lambda's capture is
-// not: what it refers to must outlive the task.
+// The task keeps its parameters. It does not keep what a reference or a view refers to, nor the
+// captures of a lambda: these must outlive the task. TaskGroup::spawn() can keep a lambda.
 //
 // Thread-safety: belongs to one base and its thread, until resume_on(). Destroying a task that
 // waits runs the destructors of its frame, after those of the tasks that it awaits, and withdraws

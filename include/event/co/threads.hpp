@@ -123,15 +123,15 @@ class Blocking final : public BlockingWait {
 
 }  // namespace detail
 
-// Goes on in the thread of another base, in an iteration of it. The task stays the group's that it
-// was spawned in: its end and its failure are told there. A task that is cancelled before it leaves
-// stays here, and throws std::errc::operation_canceled; one that is cancelled while it is away is
-// told there. Does nothing on the base where the task is.
+// Goes on in an iteration of another base, in the thread that runs it. The task still belongs to
+// its group, which learns of its end or failure in the group's own thread. Does nothing if the task
+// is on that base already.
+//   - A task that is cancelled before it leaves stays, and throws std::errc::operation_canceled.
+//   - If a task is cancelled while it is away, its wait there fails, and so do later ones.
 //
-// Lifetime: the other base must run until the task has left it, or has ended. Destroying that base
-// while the task is there ends the program (std::terminate), and so does destroying the group, or
-// whatever else owns the task, while it is away: join() first. The task's own base does not leave
-// dispatch() meanwhile.
+// Lifetime: the other base must run until the task has left it, or has ended. While the task is
+// away, its own base does not leave dispatch(). Destroying the other base then ends the program
+// (std::terminate), and so does destroying the group or whatever else owns the task: join() first.
 // Errors: throws std::errc::operation_canceled, std::bad_alloc. Cost: an allocation for a task that
 // leaves its own base, and a post.
 [[nodiscard]] inline detail::ResumeOn resume_on(Base& to,
@@ -143,9 +143,10 @@ class Blocking final : public BlockingWait {
 // files, name resolution, long computations. Each base has a pool of up to 16 threads, started as
 // they are needed; more calls wait for their turn. The threads block all signals.
 //
-// A wait that is cancelled leaves f() alone: its result is destroyed when it comes. Destroying the
-// base waits for the calls that run, and drops those that have not begun. On Backend::none f() runs
-// here and at once, so that a simulation has no threads.
+// Cancelling the wait does not stop f(), whose result is then destroyed. The task may be gone while
+// f() runs, so f must own what it uses, and not refer to variables of the task. Destroying the base
+// waits for the calls that run, and drops those that have not begun. On Backend::none f() runs here
+// and at once, so that a simulation has no threads.
 // Errors: throws what f() throws; std::errc::operation_canceled; std::bad_alloc; the system's own
 // if no thread can be started.
 template <std::invocable F>

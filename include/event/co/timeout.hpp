@@ -118,10 +118,10 @@ class ScopeWait final : public Wait {
 // Each of these takes a task, or anything else that a task can await.
 
 // Waits for the task, and cancels it when `limit` has passed, counted from now. Goes on when the
-// task has ended. Returns its value, also if it came together with the limit, or throws what it
-// throws; but throws std::errc::timed_out instead of the std::errc::operation_canceled that the
-// limit has caused. A limit that is not positive lets the task run to its first wait.
-// Errors: also ENOMEM, std::bad_alloc. Cost: one more block of memory, reused, and a timer.
+// task has ended. Returns its value, also if that came after the limit, or throws what it throws.
+// The std::errc::operation_canceled that the limit has caused becomes std::errc::timed_out. A limit
+// that is not positive lets the task run to its first wait. Errors: also ENOMEM, std::bad_alloc.
+// Cost: one more block of memory, reused, and a timer.
 template <detail::Awaitable A>
 [[nodiscard]] auto with_timeout(AnyDuration limit, A&& awaitable,
                                 unsigned line = __builtin_LINE()) {
@@ -141,7 +141,8 @@ template <detail::Awaitable A>
 }
 
 // Waits for a task that is not cancelled when this one is. For clean-up that has to wait, which
-// should have a limit of its own: shield(with_timeout(1s, goodbye())).
+// should have a limit of its own: shield(with_timeout(1s, goodbye())). The cancellation meets this
+// task at its next wait.
 template <detail::Awaitable A>
 [[nodiscard]] auto shield(A&& awaitable, unsigned line = __builtin_LINE()) {
   using T = detail::Awaited<A>;

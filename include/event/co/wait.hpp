@@ -205,9 +205,10 @@ static_assert(sizeof(void*) != 8 || sizeof(ExitWait) <= 40);
 
 }  // namespace detail
 
-// All of these are awaited at once, in a task: `co_await sleep(1s)`. Unless stated otherwise they
-// throw std::system_error, std::errc::operation_canceled, in a task that is cancelled, and
-// std::bad_alloc.
+// All of these are awaited in a task, where they are called: `co_await sleep(1s)`; or given to
+// with_timeout(), when_all() and the like. In a task that is cancelled they throw
+// std::system_error, std::errc::operation_canceled. They also throw std::bad_alloc. Both unless
+// stated otherwise. While a task waits for one of these, the base does not leave dispatch().
 
 // The base that this task runs on. Never waits.
 inline detail::Question<Base&, &detail::base_of> base() noexcept { return {}; }
@@ -216,13 +217,14 @@ inline detail::Question<Base&, &detail::base_of> base() noexcept { return {}; }
 inline detail::Question<bool, &detail::is_cancelled> cancelled() noexcept { return {}; }
 
 // Waits for so long, counted from now by the base's clock; never shorter. A delay that is not
-// positive ends in the next iteration. Duration::max() never ends. Errors: also ENOMEM.
+// positive ends in the next iteration. Duration::max() waits until it is cancelled. Errors: also
+// ENOMEM.
 [[nodiscard]] inline detail::Sleep sleep(AnyDuration delay,
                                          unsigned line = __builtin_LINE()) noexcept {
   return {delay, line};
 }
 
-// The same until the base's clock has come to `deadline`. Reads no clock.
+// The same until the base's clock has come to `deadline`. Cost: reads no clock, as sleep() does.
 [[nodiscard]] inline detail::SleepUntil sleep_until(AnyDeadline deadline,
                                                     unsigned line = __builtin_LINE()) noexcept {
   return {deadline, line};
@@ -235,8 +237,8 @@ inline detail::Question<bool, &detail::is_cancelled> cancelled() noexcept { retu
 
 // Waits until `fd` is ready for one of `events`, or the timeout has passed; zero is no timeout.
 // Returns what came true, Events::timeout included: both may be set, so look at the data first.
-// The descriptor is not owned, and must not be closed meanwhile.
-// Errors: also those of Event::attach(). Cost: a system call or two; a stream costs less.
+// The descriptor is not owned, and must not be closed while a task waits for it.
+// Errors: also those of Event::attach(). Cost: a system call or two for each wait.
 [[nodiscard]] inline detail::Ready ready(int fd, Events events, AnyDuration timeout = {},
                                          unsigned line = __builtin_LINE()) noexcept {
   return {fd, events & ~Events::persist, timeout, line};

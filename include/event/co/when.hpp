@@ -210,9 +210,10 @@ class WhenAny final : public BranchesWait<Branches::Until::any, T...> {
 
 }  // namespace detail
 
-// Both start all tasks, in order, and go on when all have ended. They take tasks, or anything else
-// that a task can await. If the task that waits here is cancelled, so are the others.
-// Errors: also std::bad_alloc. Cost: one more block of memory, reused.
+// Both start all tasks, in order, and go on when all have ended, also those that were cancelled.
+// They take tasks, or anything else that a task can await. If the task that waits here is
+// cancelled, so are the others. Errors: also std::bad_alloc. Cost: one more block of memory,
+// reused.
 
 // Returns a tuple of the values, std::monostate for a task without one. If one fails the others are
 // cancelled, and the first failure is thrown.
@@ -223,8 +224,8 @@ requires(sizeof...(A) > 0) [[nodiscard]] auto when_all(A&&... awaitables) {
 }
 
 // When one task has ended the others are cancelled. Returns which one was first, and the values of
-// all that ended well: more than one may. If the first one failed its exception is thrown, and so
-// is that of another which failed otherwise than by being cancelled.
+// all that ended well, which may be more than one. Throws the exception of the first one if it
+// failed, else that of another one that failed for another reason than being cancelled.
 template <detail::Awaitable... A>
 requires(sizeof...(A) > 0) [[nodiscard]] auto when_any(A&&... awaitables) {
   return detail::WhenAny<detail::Awaited<A>...>(0U,
