@@ -2,8 +2,6 @@
 
 #include <system_error>
 
-#include "event/co/timeout.hpp"
-
 namespace event_cpp::co {
 
 using detail::Chain;

@@ -5,16 +5,6 @@
 
 namespace event_cpp::co::detail {
 
-bool is_cancellation(const std::exception_ptr& error) noexcept {
-  try {
-    std::rethrow_exception(error);
-  } catch (const std::system_error& e) {
-    return e.code() == std::errc::operation_canceled;
-  } catch (...) {
-    return false;
-  }
-}
-
 void throw_timed_out() {
   throw std::system_error(std::make_error_code(std::errc::timed_out), "event::co::with_timeout");
 }

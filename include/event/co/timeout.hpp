@@ -50,7 +50,6 @@ class EVENT_API Scope final : public Owner, public Pooled {
   bool timed_out_ = false;
 };
 
-EVENT_API bool is_cancellation(const std::exception_ptr& error) noexcept;
 [[noreturn]] EVENT_API void throw_timed_out();
 
 enum class Scoped : std::uint8_t { timeout, try_timeout, shield };

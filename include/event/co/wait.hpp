@@ -50,8 +50,8 @@ class EVENT_API EventWait : public Wait {
   void withdraw() noexcept override { event_.reset(); }
   WaitEvent& make(Chain& chain, int fd, Events events);
 
+  Events fired_ = Events::none;  // first: in the padding of Wait
   std::unique_ptr<WaitEvent> event_;
-  Events fired_ = Events::none;
 };
 
 class Sleep final : public EventWait {
@@ -196,9 +196,9 @@ class EVENT_API ExitWait final : public Wait {
 };
 
 // What an awaiter takes in the frame of the task that uses it: g++ gives each its own place.
-static_assert(sizeof(void*) != 8 || sizeof(Sleep) <= 48);
-static_assert(sizeof(void*) != 8 || sizeof(SleepUntil) <= 48);
-static_assert(sizeof(void*) != 8 || sizeof(Ready) <= 56);
+static_assert(sizeof(void*) != 8 || sizeof(Sleep) <= 40);
+static_assert(sizeof(void*) != 8 || sizeof(SleepUntil) <= 40);
+static_assert(sizeof(void*) != 8 || sizeof(Ready) <= 48);
 static_assert(sizeof(void*) != 8 || sizeof(Yield) <= 24);
 static_assert(sizeof(void*) != 8 || sizeof(SignalWait) <= 40);
 static_assert(sizeof(void*) != 8 || sizeof(ExitWait) <= 40);

@@ -265,6 +265,8 @@ inline void Chain::cancel() noexcept {
 }
 
 [[noreturn]] EVENT_API void throw_cancelled();
+// Whether it is std::errc::operation_canceled, whoever threw it.
+EVENT_API bool is_cancellation(const std::exception_ptr& error) noexcept;
 
 // What an awaiter that may wait is made of.
 class EVENT_API Wait : public Operation {
