@@ -97,6 +97,18 @@ def count_all(programs, progress):
             for label, workload, function in [*((*one, None) for one in rows.COUNTED),
                                               *rows.COUNTED_TIMERS]
             for name in contenders]
+    return count_jobs(programs, jobs, progress)
+
+
+def count_coroutines(programs, progress):
+    """The same of coroutines."""
+    jobs = [(label, workload, None, name) for label, workload in rows.COROUTINES
+            for name in (REFERENCE, OURS, "asio") if programs.has(name)]
+    return count_jobs(programs, jobs, progress)
+
+
+def count_jobs(programs, jobs, progress):
+    """The figures by label and contender."""
 
     def work(job):
         label, workload, function, name = job

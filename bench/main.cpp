@@ -18,6 +18,7 @@
 #include "support/figures.hpp"
 #include "support/system.hpp"
 #include "workloads/changes.hpp"
+#include "workloads/coroutines.hpp"
 #include "workloads/echo.hpp"
 #include "workloads/lateness.hpp"
 #include "workloads/memory.hpp"
@@ -123,11 +124,36 @@ void add_others(std::map<std::string_view, Run>& all) {
   }
 }
 
+template <class C, template <class> class Body>
+int await(Sizes sizes) {
+  return serve_new<Coroutines<C, Body>>(sizes.size);
+}
+
+template <class C>
+void add_coroutines(std::map<std::string_view, Run>& all) {
+  if constexpr (HasCoroutines<C>) {
+    using Co = typename C::Coroutines;
+    all["co-child"] = &await<C, Child>;
+    all["co-child-waits"] = &await<C, WaitingChild>;
+    all["co-spawn"] = &await<C, Spawn>;
+    all["co-switch"] = &await<C, Switch>;
+    all["co-sleep"] = &await<C, Sleep>;
+    all["co-read"] = &await<C, ReadOften>;
+    all["co-channel"] = &await<C, Hops>;
+    all["co-timeout"] = &await<C, Limited>;
+    all["co-cancel"] = &await<C, Cancel>;
+    if constexpr (requires { typename Co::Semaphore; }) all["co-semaphore"] = &await<C, Turns>;
+    all["memory-frame"] = [](Sizes) { return serve_new<TaskMemory<C, false>>(); };
+    all["memory-task"] = [](Sizes) { return serve_new<TaskMemory<C, true>>(); };
+  }
+}
+
 std::map<std::string_view, Run> workloads() {
   std::map<std::string_view, Run> all;
   add_descriptors<BENCH_CONTENDER>(all);
   add_timers<BENCH_CONTENDER>(all);
   add_others<BENCH_CONTENDER>(all);
+  add_coroutines<BENCH_CONTENDER>(all);
   return all;
 }
 

@@ -23,6 +23,9 @@ NOTES = {
              "a mutex, and wake up in their own way.",
     "echo": "libuv has uv_poll_t here, asio its own sockets, uring receives and sends through the "
             "ring; all others receive and send in a read event. `cpu` is the server's.",
+    "coroutines": "`epoll` is coroutines by hand: symmetric transfer and a queue of handles, without "
+                  "a check or an owner, and cancellation for the one row that needs it. asio has no "
+                  "semaphore. A yield of asio is a post().",
     "timers": "`event` reads the clock at each `attach` and `rearm`; `event-at` names the "
               "deadline, from a time that it has kept, as `epoll`, libev, libuv and `go` do. `go` "
               "cannot push back: it detaches and attaches.",
@@ -34,6 +37,7 @@ FIGURES = {"ns": "", "cpu": "cpu", "p50": "", "add": "add", "later": "push back"
            "cancel": "cancel", "fire": "fire"}
 RATES = ("echo", "posts")  # of which numbers a second are given, too
 MEMORY = {"read": "read event", "idle": "read event with idle timeout", "timer": "timer",
+          "frame": "frame of a task that sleeps", "task": "the same, spawned",
           "connection": "idle echo connection, resident"}
 
 
@@ -46,7 +50,7 @@ def table(header, lines):
 
 
 def cells_of(results):
-    return [cell for part in ("descriptors", "others", "echo") for cell in results.get(part, [])]
+    return [cell for part in ("descriptors", "others", "echo", "coroutines") for cell in results.get(part, [])]
 
 
 def label(cell):
@@ -58,7 +62,8 @@ def counted_rows(results):
     """(what, values by contender): the figures that do not wobble."""
     for kind, values in results.get("memory", {}).items():
         yield f"bytes: {MEMORY[kind]}", {name: found["bytes"] for name, found in values.items()}
-    for what, values in results.get("counts", {}).items():
+    counted = {**results.get("counts", {}), **results.get("coroutine_counts", {})}
+    for what, values in counted.items():
         yield f"instructions: {what}", {name: found["instructions"]
                                         for name, found in values.items()}
         calls = {name: sum(found["calls"].values()) for name, found in values.items()

@@ -32,8 +32,27 @@ TITLES = {
     "echo": "TCP echo over loopback (ns a round trip, and of the server's processor)",
     "posts": "Functions posted from another thread (ns each), and a round trip (median, ns)",
     "signal": "A signal raised by its own handler (ns)",
+    "coroutines": "Coroutines: what a task does, again and again (ns each)",
     "changes": "A loop with nothing to do: attach and detach between two looks, a look (ns)",
 }
+
+
+# What a task does, and its program.
+COROUTINES = [
+    ("await a child that ends", ("co-child",)),
+    ("await a child that yields", ("co-child-waits",)),
+    ("spawn one that yields", ("co-spawn",)),
+    ("yield, 2 tasks", ("co-switch", 2)),
+    ("yield, 100 tasks", ("co-switch", 100)),
+    ("sleep, 1 task", ("co-sleep", 1)),
+    ("sleep, 1000 tasks", ("co-sleep", 1000)),
+    ("wait for an eventfd", ("co-read",)),
+    ("channel hop, capacity 1", ("co-channel", 1)),
+    ("channel hop, capacity 64", ("co-channel", 64)),
+    ("semaphore hop", ("co-semaphore",)),
+    ("timeout that does not fire", ("co-timeout",)),
+    ("cancel, 3 levels deep", ("co-cancel",)),
+]
 
 
 def descriptor_cells(quick):
@@ -50,6 +69,11 @@ def descriptor_cells(quick):
     for active in (1, 100, 1000):
         yield Cell("ring-oneshot", f"N=1000 A={active}", ("ring-oneshot", 1000, active),
                    contenders=(REFERENCE, CONTROL, "epoll-mod", OURS, *PEERS, "uring"))
+
+
+def coroutine_cells():
+    for label, workload in COROUTINES:
+        yield Cell("coroutines", label, workload, contenders=(REFERENCE, CONTROL, OURS, "asio"))
 
 
 def timer_cells(row, count, rounds, shared=1):
@@ -139,11 +163,13 @@ GUARDED_TIMERS = 10_000
 GUARDED = [
     *((*one, None) for one in COUNTED),
     ("ready-timeout N=1000", ("ready-timeout", 1000), None),
+    *((f"co {label}", workload, None) for label, workload in COROUTINES),
     *counted_timers(GUARDED_TIMERS),
 ]
 # From a time that the program keeps: else they would not share deadlines.
 GUARDED_AT = list(counted_shared_timers(GUARDED_TIMERS))
 MEMORY = ("read", "idle", "timer")
+TASK_MEMORY = ("frame", "task")
 ON_BACKENDS = [
     *((f"echo, {active} active", ("pairs", 2 * active, active)) for active in (1, 100, 1000)),
     *((f"one-shot echo, {active} active", ("pairs-oneshot", 2 * active, active))

@@ -60,6 +60,12 @@ class Run:
     def others(self):
         return self.cells(rows.other_cells(self.quick))
 
+    def coroutines(self):
+        return self.cells(rows.coroutine_cells())
+
+    def coroutine_counts(self):
+        return counts.count_coroutines(self.programs, self.progress)
+
     def growth(self):
         found = self.cells(rows.growth_cells(self.quick))
         if not self.quick and machine.available_memory() > rows.MEMORY_FOR_MOST_TIMERS:
@@ -102,6 +108,9 @@ class Run:
         for kind in rows.MEMORY:
             for name in self.present(USUAL):
                 found.setdefault(kind, {})[name] = object_bytes(self.programs, name, kind)
+        for kind in rows.TASK_MEMORY:
+            for name in self.present((REFERENCE, OURS, "asio")):
+                found.setdefault(kind, {})[name] = object_bytes(self.programs, name, kind)
         connections = 9000
         for name in self.present(rows.WITH_URING):
             try:
@@ -138,7 +147,8 @@ class Run:
 
 PARTS = {"descriptors": Run.descriptors, "others": Run.others, "echo": Run.echo,
          "lateness": Run.lateness, "memory": Run.memory, "idle": Run.idle, "growth": Run.growth,
-         "counts": Run.counted}
+         "counts": Run.counted, "coroutines": Run.coroutines,
+         "coroutine_counts": Run.coroutine_counts}
 
 
 def main():

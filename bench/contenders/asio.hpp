@@ -9,12 +9,15 @@
 #include <cstdint>
 #include <memory>
 
+#include "contenders/asio_coroutines.hpp"
 #include "support/contender.hpp"
 #include "support/task_queue.hpp"
 
 namespace bench {
 
 struct Contender {
+  using Coroutines = AsioCoroutines;
+
   class Loop {
    public:
     explicit Loop(bool /*precise*/ = false) {}

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstdlib>
 
+#include "contenders/event_coroutines.hpp"
 #include "event/event.hpp"
 #include "support/contender.hpp"
 #include "support/task_queue.hpp"
@@ -13,6 +14,8 @@
 namespace bench {
 
 struct Contender {
+  using Coroutines = EventCoroutines;
+
   static constexpr bool kDestroyingStops = true;
   static inline const bool kKeepsTime = std::getenv("BENCH_KEPT_TIME") != nullptr;
   static inline event::TimePoint kept_time;

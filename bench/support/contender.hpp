@@ -13,6 +13,11 @@
 // - Timer<H>: (loop, handler), one-shot; start(ns), later(ns): pushes it back, cancel()
 // - Signal<H>: (loop, number, handler), persistent; start()
 // - EchoServer: (listener); run(); instead of the common one on Read
+// - Coroutines: Task<T>; run(loop, task): until it has ended; Group(loop): spawn(task),
+//   spawn_to_cancel(task): one at a time, cancel(); and what is awaited: Group::join(),
+//   yield(loop), Sleeper(loop).sleep(ns), Readable(loop, fd).wait(), Channel(loop,
+//   capacity).send(int) and .receive(), Semaphore(loop).acquire(), which has no permits before
+//   release(), with_timeout(loop, ns, task)
 #pragma once
 
 #include <cstdint>
@@ -57,6 +62,10 @@ concept HasDrained = requires {
 template <class C>
 concept HasEchoServer = requires {
   typename C::EchoServer;
+};
+template <class C>
+concept HasCoroutines = requires {
+  typename C::Coroutines;
 };
 template <class C>
 concept HasPost = requires {
