@@ -68,7 +68,7 @@ def read():
 
 
 def write(compiler, table):
-    lines = [f"{label:32} {row.unit:12} {row.cost:8.1f} {row.tolerance:6.1f}\n"
+    lines = [f"{label:30} {row.unit:12} {row.cost:8.1f} {row.tolerance:6.1f}\n"
              for label, row in table.items()]
     TABLE.write_text(HEADER + compiler + "\n" + "".join(lines), encoding="ascii")
 
@@ -76,7 +76,7 @@ def write(compiler, table):
 def compare(expected, measured):
     """Prints the rows. Returns the labels of the dearer ones, and of the cheaper ones."""
     dearer, cheaper = [], []
-    print(f"{'row':32} {'unit':12} {'expected':>8} {'measured':>8} {'change':>8}")
+    print(f"{'row':30} {'unit':12} {'expected':>8} {'measured':>8} {'change':>8}")
     for label, row in expected.items():
         cost = measured[label].cost
         verdict = ""
@@ -86,7 +86,7 @@ def compare(expected, measured):
         elif cost < row.cost - row.tolerance:
             cheaper.append(label)
             verdict = "  CHEAPER"
-        print(f"{label:32} {row.unit:12} {row.cost:8.1f} {cost:8.1f} "
+        print(f"{label:30} {row.unit:12} {row.cost:8.1f} {cost:8.1f} "
               f"{100 * (cost / row.cost - 1):+6.1f} %{verdict}")
     return dearer, cheaper
 
