@@ -50,7 +50,8 @@ def table(header, lines):
 
 
 def cells_of(results):
-    return [cell for part in ("descriptors", "others", "echo", "coroutines") for cell in results.get(part, [])]
+    parts = ("descriptors", "others", "echo", "coroutines")
+    return [cell for part in parts for cell in results.get(part, [])]
 
 
 def label(cell):

@@ -303,14 +303,15 @@ class EVENT_API Wait : public Operation {
   }
   // Instead of begin() for a chain that was cancelled: fails in the next iteration.
   void begin_cancelled(Chain& chain, void* frame) noexcept {
-    begin(chain, frame);
     cancelled_ = true;
-    wake();
+    begin_done(chain, frame);
   }
-  // The same for what has succeeded: goes on in the next iteration.
+  // The same for what has succeeded: goes on in the next iteration. There is nothing to withdraw,
+  // so the chain has no pending operation.
   void begin_done(Chain& chain, void* frame) noexcept {
-    begin(chain, frame);
-    wake();
+    chain_ = &chain;
+    chain.innermost = frame;
+    chain.scheduler->queue(chain);
   }
   bool waits() const noexcept { return chain_ != nullptr && chain_->pending == this; }
 
