@@ -1,11 +1,11 @@
 // Where the frames of coroutines come from.
+#include "event/co/detail/frame_pool.hpp"
+
 #include <gtest/gtest.h>
 
 #include <cstddef>
 #include <thread>
 #include <vector>
-
-#include "event/co/detail/frame_pool.hpp"
 
 namespace event_cpp::co::detail {
 namespace {
