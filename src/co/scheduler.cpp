@@ -11,15 +11,12 @@ namespace event_cpp::co::detail {
 
 using event_cpp::detail::Floor;
 
-// One object for all, so that most cancellations are recognized without throwing them again. Never
-// destroyed: a thread may throw it until the end.
+// Never destroyed: a thread may throw it until the end.
 const std::exception_ptr& cancellation() noexcept {
   static const auto& error = *new const std::exception_ptr(std::make_exception_ptr(
       std::system_error(std::make_error_code(std::errc::operation_canceled), "event::co")));
   return error;
 }
-
-void throw_cancelled() { std::rethrow_exception(cancellation()); }
 
 bool is_cancellation(const std::exception_ptr& error) noexcept {
   if (error == cancellation()) return true;

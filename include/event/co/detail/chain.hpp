@@ -264,7 +264,13 @@ inline void Chain::cancel() noexcept {
   cancel_here();
 }
 
-[[noreturn]] EVENT_API void throw_cancelled();
+// What a wait that was cancelled throws. One object for all, so that most cancellations are
+// recognized without throwing them again.
+EVENT_API const std::exception_ptr& cancellation() noexcept;
+// Always inline: each frame between a throw and its handler is unwound twice.
+[[noreturn, gnu::always_inline]] inline void throw_cancelled() {
+  std::rethrow_exception(cancellation());
+}
 // Whether it is std::errc::operation_canceled, whoever threw it.
 EVENT_API bool is_cancellation(const std::exception_ptr& error) noexcept;
 
