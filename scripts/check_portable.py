@@ -8,12 +8,12 @@ looks for headers of Linux outside the files that are for it. With one: what is 
 its constants and types from tests/support/bsd/SYSTEM. Nothing is linked or run.
 """
 
+import pathlib
 import re
 import subprocess
 import sys
 
-from platforms import ROOT, Platform
-
+ROOT = pathlib.Path(__file__).resolve().parent.parent
 BSD = ROOT / "tests" / "support" / "bsd"
 
 # Files that are for Linux alone, by their names, and what only they may include.
@@ -21,6 +21,20 @@ FOR_LINUX = re.compile(r"(epoll|eventfd|signalfd|timerfd|pidfd|auxv)")
 HEADER_OF_LINUX = re.compile(
     r'#\s*include\s*<(linux/[^>]+|sys/(epoll|eventfd|signalfd|timerfd|inotify|prctl|syscall|auxv)\.h)>')
 OF_SOME_SYSTEM = re.compile(r"(kqueue|pipe|none|issetugid|ids)$")
+
+
+class Platform:
+    """What cmake/platform.cmake builds for a system, by the name that CMake has for it."""
+
+    def __init__(self, name, version="1000"):
+        printed = subprocess.run(
+            ["cmake", f"-DEVENT_PLATFORM={name}", f"-DCMAKE_SYSTEM_VERSION={version}",
+             "-P", str(ROOT / "cmake" / "print_platform.cmake")],
+            check=True, capture_output=True, text=True).stdout
+        lists = dict(re.findall(r"-- EVENT_(\w+): (.*)", printed))
+        self.backends = lists["BACKENDS"].split(";")
+        self.parts = lists["PARTS"].split(";")
+        self.definitions = lists["PLATFORM_DEFINITIONS"].split(";")
 
 
 def platform_of(system):

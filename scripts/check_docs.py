@@ -1,0 +1,243 @@
+#!/usr/bin/env python3
+"""Fails if a document says what is not so:
+
+    scripts/check_docs.py links                       relative links lead to files
+    scripts/check_docs.py platforms                   the README's table of systems is what is built
+    scripts/check_docs.py tests FOLDER                tests that are named `Suite.Name` are in
+                                                      the programs *_tests in the folder of a build
+    scripts/check_docs.py snippets COMPILER FILE...
+                                                      C++ blocks compile, run, and print what is shown;
+                                                      each file is a library, or a document: *.md
+
+A C++ block with a main() is a program. Any other goes into a function that has what the text around it
+speaks of, and ends at the first call of its callback. A block ```text right behind a program is what it
+prints. Compiled one by one, beside each other, with warnings as errors, and run for 20 s at most.
+"""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from check_portable import Platform
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+SECONDS = 20
+
+# ----------------------------------------------------------------------------------------- snippets
+
+DOCUMENTS_WITH_SNIPPETS = ["README.md", "docs/guide.md"]
+SNIPPET = re.compile(r"^```cpp\n(?P<code>.*?)^```$(?:\n+```text\n(?P<output>.*?)^```$)?", re.M | re.S)
+FLAGS = ["-std=c++20", "-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Werror"]
+FRAME = """
+#include <unistd.h>
+#include <csignal>
+#include <cstdlib>
+#include <event/event.hpp>
+using namespace std::chrono_literals;
+using event::Events;
+using event::Priority;
+void snippet(int fd, void (*callback)());
+void snippet([[maybe_unused]] int fd, [[maybe_unused]] void (*callback)()) {
+#line %d "%s"
+%s}
+int main() {
+  int ends[2];
+  if (::pipe(ends) != 0 || ::write(ends[1], "x", 1) != 1) return 1;
+  snippet(ends[0], [] { std::exit(0); });
+}
+"""
+
+
+@dataclass
+class Snippet:
+    document: str
+    line: int
+    program: str
+    output: str | None
+
+    @property
+    def place(self):
+        return f"{self.document}:{self.line}"
+
+
+def snippets_of(document, text):
+    for match in SNIPPET.finditer(text):
+        line = text.count("\n", 0, match.start()) + 2
+        code = match["code"]
+        program = (f'#line {line} "{document}"\n{code}' if "int main(" in code
+                   else FRAME % (line, document, code))
+        yield Snippet(document, line, program, match["output"])
+
+
+def fault_of(snippet, number, compiler, libraries, work):
+    """What is wrong with a snippet; nothing if it does what the document says."""
+    program = work / f"snippet{number}"
+    compiled = subprocess.run(
+        [compiler, *FLAGS, f"-I{ROOT / 'include'}", "-include", str(work / "first.hpp"), "-x", "c++", "-",
+         "-x", "none", *libraries, "-pthread", "-o", str(program)],
+        input=snippet.program, text=True, capture_output=True, check=False)
+    if compiled.returncode:
+        return f"does not compile:\n{compiled.stderr}"
+    try:
+        run = subprocess.run([str(program)], stdin=subprocess.DEVNULL, text=True, capture_output=True,
+                             timeout=SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        return f"does not end within {SECONDS} s"
+    if run.returncode:
+        return f"ends with status {run.returncode}:\n{run.stdout}{run.stderr}"
+    if run.stdout != (snippet.output or ""):
+        return f"prints:\n{run.stdout}"
+    return None
+
+
+def check_snippets(compiler, *files):
+    documents = [file for file in files if file.endswith(".md")]
+    libraries = [os.path.abspath(file) for file in files if not file.endswith(".md")]
+    snippets = [snippet for document in documents or DOCUMENTS_WITH_SNIPPETS
+                for snippet in snippets_of(document, (ROOT / document).read_text(encoding="utf-8"))]
+    wrong = 0
+    with tempfile.TemporaryDirectory() as directory:
+        work = pathlib.Path(directory)
+        # Parsing the library's header is most of the work, so it is done once.
+        (work / "first.hpp").write_text("#include <event/event.hpp>\n", encoding="ascii")
+        precompiled = "first.hpp." + ("pch" if "clang" in pathlib.Path(compiler).name else "gch")
+        subprocess.run([compiler, *FLAGS, "-pthread", f"-I{ROOT / 'include'}", "-x", "c++-header",
+                        str(work / "first.hpp"), "-o", str(work / precompiled)], check=True)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            faults = pool.map(
+                lambda each: fault_of(each[1], each[0], compiler, libraries, work),
+                enumerate(snippets))
+            for snippet, fault in zip(snippets, faults):
+                if fault:
+                    wrong += 1
+                    print(f"{snippet.place}: {fault}")
+    print(f"{len(snippets)} snippets, {wrong} of them wrong")
+    return wrong == 0 and bool(snippets)
+
+# -------------------------------------------------------------------------------------------- tests
+
+
+DOCUMENTS_WITH_TESTS = ["docs/maintainers/traps.md", "docs/reliability.md", "SECURITY.md"]
+# Suites and tests are in PascalCase, which `CHANGELOG.md` is not.
+TEST_NAME = re.compile(r"`(\w+\.[A-Z]\w+)`")
+
+
+def tests_of(program):
+    """Suite.Name of each test, without what parameters put before and behind."""
+    listed = subprocess.run([program, "--gtest_list_tests"], check=True, capture_output=True,
+                            text=True).stdout
+    suite = ""
+    for line in listed.splitlines():
+        name = line.split("#")[0].strip()
+        if not line.startswith(" "):
+            suite = name.rstrip(".").split("/")[-1]
+        elif name:
+            yield f"{suite}.{name.split('/')[0]}"
+
+
+def tests_of_other_builds():
+    """The same of each file all of which is inside #if EVENT_HAVE_<BACKEND>."""
+    for file in sorted((ROOT / "tests").rglob("*_test.cpp")):
+        text = file.read_text(encoding="utf-8")
+        if re.search(r"^#if EVENT_HAVE_\w+$", text, re.M) and text.rstrip().endswith("#endif"):
+            for suite, name in re.findall(r"^TEST(?:_F|_P)?\((\w+),\s*(\w+)\)", text, re.M):
+                yield f"{suite}.{name}"
+
+
+def check_tests(folder):
+    programs = sorted(pathlib.Path(folder).glob("*_tests"))
+    known = set(tests_of_other_builds()).union(*(tests_of(program) for program in programs))
+    named = unknown = 0
+    for document in DOCUMENTS_WITH_TESTS:
+        text = (ROOT / document).read_text(encoding="utf-8")
+        on_page = set(TEST_NAME.findall(text)) - {"Suite.Name"}
+        named += len(on_page)
+        for name in sorted(on_page - known):
+            unknown += 1
+            print(f"{document}: no such test: {name}")
+    print(f"{named} tests named, {unknown} of them unknown")
+    return unknown == 0 and named > 0
+
+# ---------------------------------------------------------------------------------------- platforms
+
+
+CMAKE_NAMES = {"macOS": "Darwin"}
+
+
+def systems():
+    """The backends of each system, as the README has them."""
+    rows = [
+        [cell.strip() for cell in line.strip("|\n").split("|")]
+        for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+        if line.startswith("|")
+    ]
+    start = next(i for i, row in enumerate(rows) if row[0] == "system")
+    backends = rows[start][1:]
+    for row in rows[start + 2:]:
+        if len(row) != len(backends) + 1:
+            return
+        yield row[0], {name for name, cell in zip(backends, row[1:]) if cell != "-"}
+
+
+def check_platforms():
+    wrong = supported = 0
+    for system, backends in systems():
+        if not backends:
+            continue
+        supported += 1
+        built = set(Platform(CMAKE_NAMES.get(system, system)).backends)
+        if backends != built:
+            wrong += 1
+            print(f"README.md: {system} has {sorted(backends)}; the build: {sorted(built)}")
+    print(f"{supported} systems, {wrong} of them wrong")
+    return wrong == 0 and supported > 0
+
+# -------------------------------------------------------------------------------------------- links
+
+
+LINK = re.compile(r"\]\(([^)#:\s]*)(#[^)\s]+)?\)")
+
+
+def anchors_of(text):
+    """What a heading is linked by, as GitHub makes it."""
+    for heading in re.findall(r"^#+ (.*)$", text, re.M):
+        words = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).lower()
+        yield "#" + re.sub(r"[^\w\- ]", "", words).strip().replace(" ", "-")
+
+
+def check_links():
+    documents = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    links = wrong = 0
+    for document in sorted(documents):
+        for path, anchor in LINK.findall(document.read_text(encoding="utf-8")):
+            links += 1
+            target = document.parent / path if path else document
+            found = target.exists()
+            if found and anchor and target.suffix == ".md":
+                found = anchor in anchors_of(target.read_text(encoding="utf-8"))
+            if not found:
+                wrong += 1
+                print(f"{document.relative_to(ROOT)}: leads nowhere: {path}{anchor}")
+    print(f"{links} links, {wrong} of them lead nowhere")
+    return wrong == 0 and links > 0
+
+
+PARTS = {"links": (check_links, 0), "platforms": (check_platforms, 0), "tests": (check_tests, 1),
+         "snippets": (check_snippets, 2)}
+
+
+def main():
+    name, *arguments = sys.argv[1:] or [""]
+    check, least = PARTS.get(name, (None, 0))
+    if check is None or len(arguments) < least:
+        sys.exit(__doc__)
+    sys.exit(0 if check(*arguments) else 1)
+
+
+if __name__ == "__main__":
+    main()
