@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fails if the library costs other instructions or bytes than bench/costs.txt says:
+# Fails if an operation costs 5 % more instructions or bytes than bench/costs.txt says; reports gains:
 #   scripts/check_costs.sh [--update]                     --update: writes the table anew
 # Nothing is timed: it may run beside other things.
 set -euo pipefail

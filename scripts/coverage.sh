@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Fails if the tests reach too little of the library, or if docs/coverage.md does not explain what
-# they do not reach:
+# Fails if the tests reach less than 95 % of the library's lines or 85 % of its branches:
 #   scripts/coverage.sh [--no-tests] [preset]...           preset coverage by default
 # With several presets it adds up what each reaches: kqueue and posix count, too. --no-tests: counts
-# what the last runs left. Writes build/coverage/report.html and report.txt.
+# what the last runs left. Writes build/coverage/report.html and report.txt, with every line that is
+# not reached. Children that end without exit() leave no count: what only they run is listed, too.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -36,8 +36,7 @@ report=build/coverage/report
 gcovr --root . "${counts[@]}" --txt "$report.txt"
 gcovr --root . "${counts[@]}" --branches --txt "$report-branches.txt"
 gcovr --root . "${counts[@]}" --html-self-contained --html-details "$report.html" \
-  --html-title "Coverage of event by its tests" --json "$report.json"
+  --html-title "Coverage of event by its tests"
 cat "$report.txt"
-[[ ${builds[*]} != coverage ]] || python3 scripts/check_uncovered.py "$report.json"
 gcovr --root . "${counts[@]}" --print-summary --fail-under-line "$lines" \
   --fail-under-branch "$branches" --txt "$report.txt"
