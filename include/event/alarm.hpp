@@ -9,13 +9,14 @@
 
 namespace event_cpp {
 
-// Runs a callback once, when the wall clock has reached a time: never before. Unlike a timer it
-// follows changes of the clock: set forward past the time it fires at once, set back it waits
-// longer. attach() uses it again, in its callback too.
+// Runs a callback once, when the wall clock has reached a given time, and never earlier. Unlike a
+// timer it follows changes of the clock: if the clock is set forward past the time, it fires at
+// once; if the clock is set back, it waits longer. attach() may be called again, also in the
+// callback.
 //
 // Alarms that are due together fire in the order of their times, after the timers. Where the kernel
-// reports changes of the clock (Linux) they cost nothing while they wait. Elsewhere, and on
-// a source of time that cannot be moved, the base reads the clock once a second.
+// reports changes of the clock (Linux) they cost nothing while they wait. Elsewhere, and with a
+// TimeSource that cannot move its own time, the base reads the clock once a second.
 //
 // Thread-safety: belongs to the thread that runs its base. Lifetime: as Event's.
 // See timerfd_create(2): TFD_TIMER_CANCEL_ON_SET.
@@ -28,9 +29,9 @@ class EVENT_API Alarm : private Event {
       : Event(base, -1, Events::timeout, std::forward<F>(callback), priority,
               kOps<std::decay_t<F>>) {}
 
-  // Fires at `when`, of TimeSource::wall() if the base has a source of time. A time that has passed
-  // is due in the next iteration. `when` may be of any resolution; one that is too late for a
-  // WallTime, as the year 9999 is, means never.
+  // Fires at `when`, by TimeSource::wall() if the base has a TimeSource. A time that has passed is
+  // due in the next iteration. `when` may be of any resolution; a time that is too late for a
+  // WallTime, such as the year 9999, means never.
   // Errors: throws std::system_error and changes nothing: Errc::already_attached; EMFILE, ENFILE or
   // ENOMEM. Cost: O(log n) in the alarms; two system calls for the first one of a base.
   void attach(AnyTimePoint<std::chrono::system_clock> when) &;

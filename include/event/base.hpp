@@ -64,8 +64,8 @@ class EVENT_API Base {
   // Errors: throws std::system_error: Errc::reentered in a callback of this base, or the system's
   // code of a failed wait. What a callback throws leaves here too; the rest of the batch stays
   // active, and the next call runs it.
-  // EBADF: a descriptor of the base's own was closed, for example by closefrom(3). Other threads
-  // then cannot wake the base any more, and only destroying it is of use.
+  // EBADF means that a descriptor of the base's own was closed, for example by closefrom(3). Other
+  // threads can then no longer wake the base: destroy it.
   //
   // A thread may be cancelled while it waits here: see pthread_cancel(3). Where that unwinds the
   // stack, as on Linux with glibc, the base can then be destroyed, or run by another thread. No
@@ -84,28 +84,28 @@ class EVENT_API Base {
   // The same, but after the callback that is running now; the rest stays active.
   void stop_now() noexcept;
 
-  // Stops the current run `delay` from now or, if the base is not running, the next one; a delay
-  // that is not positive has passed. A new call replaces the one before. When the run ends, for
-  // whatever reason, it is cancelled. Does not by itself keep the base alive.
+  // Stops the current run after `delay`, or the next run if the base is not running. A delay of
+  // zero or less has passed already. A new call replaces the one before. It is cancelled when the
+  // run ends for any reason. It does not keep the base alive.
   // Errors: throws std::system_error, ENOMEM, or std::bad_alloc.
   void stop_after(AnyDuration delay);
 
-  // Runs f() once, in the base's thread. Functions of one thread and priority run in order; one
-  // that is posted by a callback runs in the next iteration. It may be move-only. A callable of up
-  // to two pointers does not allocate. One that has not run when the base is destroyed is destroyed
-  // with it.
+  // Runs f() once, in the base's thread, and destroys it there. Functions that one thread posts
+  // with one priority run in order. A function posted by a callback runs in the next iteration.
+  // While nobody runs the base, it is kept for the next dispatch(). If the base is destroyed first,
+  // it is destroyed without having run. It may be move-only. A callable of up to two pointers does
+  // not allocate.
   // Thread-safety: any thread, not a signal handler; the base must outlive the call.
   // Errors: throws std::bad_alloc, and nothing is posted. Cost: a short lock; a system call only
   // if the base sleeps and nobody has woken it yet.
-  template <class F>
-  requires std::invocable < std::decay_t<F>
-  & > void post(F&& function, Priority priority = Priority::middle) {
+  template <detail::Postable F>
+  void post(F&& function, Priority priority = Priority::middle) {
     post(detail::Task(std::forward<F>(function)), priority);
   }
 
-  // Calls back once after a delay; in the next iteration, if it is not positive. `callback` is
-  // f(Event&, Events), f(Event&), f(Events) or f(). The base owns what this allocates and frees it
-  // after the call. Errors: throws std::system_error, ENOMEM, or std::bad_alloc.
+  // Calls back once after a delay, or in the next iteration if the delay is not positive.
+  // `callback` is f(Event&, Events), f(Event&), f(Events) or f(). The base owns what this allocates
+  // and frees it after the call. Errors: throws std::system_error, ENOMEM, or std::bad_alloc.
   template <detail::CallbackOf<Event> F>
   void after(AnyDuration delay, F&& callback) {
     owned_.attach(std::make_unique<detail::OwnedEvent>(*this, owned_, -1, Events::timeout,
@@ -128,7 +128,7 @@ class EVENT_API Base {
   // In a callback: the iteration's time, read once on first use. Outside: the current time.
   TimePoint now() const noexcept;
 
-  // True in dispatch() and loop(), so in every callback.
+  // True inside dispatch() and loop(), and so in every callback.
   bool running() const noexcept;
 
   // How many events are attached, those of after() and once() included.
@@ -144,15 +144,15 @@ class EVENT_API Base {
   // nothing. Errors: throws std::bad_alloc.
   void reserve(std::size_t descriptors, std::size_t timers);
 
-  // In the child of a fork(2): gives the base a kernel side of its own, with every event it has,
-  // attached or active. Until then what the child does to its events does not reach the parent,
-  // whose base goes on as if nothing had happened. Debug builds of the library assert that it was
-  // called before the base is run or an event attached; others then do it themselves.
+  // In the child of a fork(2): gives the base kernel objects of its own, and keeps every event,
+  // attached or active. Nothing that the child does to its events, before or after, affects the
+  // parent's base. Debug builds of the library assert that it was called before the base is run or
+  // an event attached; Release builds then do it themselves.
   //
-  // Signals that were noted before the fork are the parent's. So are its children: a Child here can
-  // learn nothing of them. Requires: the thread that runs the base forked, or nobody was running
-  // it. What another thread was posting during the fork may be missing here. A base inside another
-  // base comes before that one.
+  // Signals that came before the fork are reported to the parent only. A Child in this process
+  // cannot wait for the parent's children. Requires: the thread that runs the base forked, or
+  // nobody was running it. A function that another thread was posting during the fork may be
+  // missing here. If a base runs inside another one, call after_fork() of the inner one first.
   //
   // Errors: throws std::system_error with the system's own code; it may be called again.
   // Cost: a handful of system calls, and one for each descriptor watched.
@@ -166,13 +166,13 @@ class EVENT_API Base {
   // It does not cover timeouts, files that are always ready, and what is activated from outside:
   // next_timeout() does. It belongs to the base: only wait for it, and only for readability.
   // Returns -1 on poll and none, which have no such descriptor, and if no descriptor is left. On
-  // epoll a base can be inside a base inside another loop, no deeper. Cost: system calls the first
-  // time.
+  // epoll a base can be inside a base inside another loop, but not deeper. Cost: system calls the
+  // first time.
   int fd() noexcept;
 
-  // How long another loop may sleep at most before it calls loop(RunMode::nonblock): zero if
-  // something is to be run now, nothing if no timeout is pending. Call it anew before each sleep.
-  // With a source of time it is exact, plus Options::slack: then is the first deadline.
+  // Returns how long another loop may sleep before it calls loop(RunMode::nonblock): zero if
+  // something can run now, nothing if no timeout is pending. Call it again before each sleep. With
+  // a TimeSource it is the exact time until the first deadline, plus Options::slack.
   std::optional<Duration> next_timeout() const noexcept;
 
   // What this base has done so far. Cost: copies some 300 bytes; counting is done once an
@@ -180,9 +180,9 @@ class EVENT_API Base {
   Stats stats() const noexcept;
 
   // Calls callback(const CallbackTime&) right after each callback that took longer than `budget`,
-  // by the base's clock, and measures each from now on. Replaces what was given before; hooks are
-  // not measured. Errors: throws std::system_error, std::errc::invalid_argument for a negative
-  // budget; std::bad_alloc. Cost: the clock is read once per callback.
+  // by the base's clock. From this call on every callback is measured; hooks are not. A new call
+  // replaces the one before. Errors: throws std::system_error, std::errc::invalid_argument for a
+  // negative budget; std::bad_alloc. Cost: the clock is read once per callback.
   template <std::invocable<const CallbackTime&> F>
   void on_slow(AnyDuration budget, F&& callback) {
     on_slow(budget, std::make_shared<detail::SlowReport>(std::forward<F>(callback)));

@@ -17,17 +17,17 @@ class AttachedChildren;
 }  // namespace detail
 
 // Runs a callback once, with the status of waitpid(2), when a child process has ended, and reaps
-// it: no zombie is left. A child that has ended already is fine. The status is -1, which is neither
-// WIFEXITED nor WIFSIGNALED, if it cannot be known: somebody else has reaped the child, or the
-// kernel has, as SIGCHLD is ignored or has SA_NOCLDWAIT. While a debugger traces the child, the
-// status comes when the debugger has seen the end.
+// it: no zombie is left. The child may have ended before attach(). The status is -1, which is
+// neither WIFEXITED nor WIFSIGNALED, if it is lost: other code has reaped the child, or the kernel
+// has because SIGCHLD is ignored or has SA_NOCLDWAIT. While a debugger traces the child, the status
+// comes when the debugger has seen the end.
 //
-// On Linux this is a pidfd, and on the kqueue backend EVFILT_PROC: SIGCHLD is left alone. SIGCHLD
-// is watched, as by Signal, while a Child is attached
-//   - with Report::stops,
-//   - where there is neither, or a container forbids it,
-//   - on systems that do not watch a process that has ended already,
-//   - on other backends than epoll, when the child has ended and is still traced.
+// On Linux it uses a pidfd, on the kqueue backend EVFILT_PROC, and does not touch SIGCHLD. In these
+// cases it watches SIGCHLD, as Signal does, while it is attached:
+//   - with Report::stops
+//   - where the kernel has neither, or a container forbids it
+//   - on systems that do not watch a process that has ended already
+//   - on backends other than epoll, when the child has ended and is still traced
 // An ignored SIGCHLD is not ignored then.
 //
 // Between fork(2) and exec(3) the child should call reset_signals().
@@ -57,8 +57,8 @@ class EVENT_API Child : private Event {
   //   Errc::already_attached   it is attached
   //   EINVAL                   the number is not positive
   //   EBUSY                    another Child, on any base, is attached to this process
-  //   ECHILD                   this process has no such child, or has reaped it. A process ID that
-  //                            nobody has is a child that the kernel reaped, if SIGCHLD is ignored
+  //   ECHILD                   this process has no such child, or has reaped it. If SIGCHLD is
+  //                            ignored, an unused ID is taken for a child that the kernel reaped
   //   the system's own         EMFILE, ENFILE, ENOMEM ...
   // Cost: three system calls, and three more when the child has ended.
   // See pidfd_open(2), waitid(2).
@@ -71,9 +71,10 @@ class EVENT_API Child : private Event {
   // not attached, so also after the callback has run.
   bool detach() noexcept;
 
-  // Sends the child a signal, 0 to ask only whether it is there. A process that got the same ID
-  // later is never hit: by a pidfd on Linux, elsewhere as long as nobody else reaps this child.
-  // A child that has ended and whose callback has not run takes any signal, without effect.
+  // Sends the child a signal; 0 only tests whether it exists. Another process that got the same ID
+  // later is never hit: on Linux because of the pidfd, elsewhere as long as no other code reaps
+  // this child. A child that has ended and whose callback has not run takes any signal, without
+  // effect.
   // Errors: throws std::system_error: ESRCH if it is not attached, so also after it has ended, or
   // if somebody else has reaped it; EINVAL, EPERM as by kill(2).
   // Cost: a system call. See pidfd_send_signal(2), kill(2).

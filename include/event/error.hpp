@@ -1,4 +1,4 @@
-// The errors of this library's own: rules that a caller broke. The rest are the system's.
+// The errors of the library itself: rules that the caller broke. All others are the system's.
 #pragma once
 
 #include <system_error>

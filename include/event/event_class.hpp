@@ -92,14 +92,14 @@ class EVENT_API Event {
   [[nodiscard]] std::error_code try_attach(int fd, Events events,
                                            AnyDuration timeout = {}) & noexcept;
 
-  // Starts watching until the base's clock has come to `deadline`; in the next iteration, if it has
-  // already. Reads no clock, which is half of what attach() costs for a timer: with base.now() +
-  // delay, in a callback the delay counts from the iteration's time, and many events share one
-  // reading.
+  // Starts watching, with a timeout that expires at `deadline` of the base's clock. A deadline in
+  // the past expires in the next iteration. Reads no clock, which is half of the cost of attach()
+  // for a timer. With base.now() + delay in a callback, the delay counts from the iteration's time,
+  // and many events share one reading of the clock.
   //
-  // The deadline is for once: a persistent event with a descriptor or a signal stays attached after
-  // it, without a timeout, and firing does not move it. A persistent event without either fires in
-  // each iteration from then on; Ticker::attach_at() takes a period. timeout() is zero.
+  // The deadline expires once. A persistent event with a descriptor or a signal then stays attached
+  // without a timeout; firing earlier does not move the deadline. A persistent event without either
+  // fires in every iteration from then on; Ticker::attach_at() takes a period. timeout() is zero.
   // Errors: as attach(). Cost: as attach(), without the clock.
   void attach_at(AnyDeadline deadline) &;
   [[nodiscard]] std::error_code try_attach_at(AnyDeadline deadline) & noexcept;
@@ -117,27 +117,27 @@ class EVENT_API Event {
   void rearm(AnyDuration timeout) &;
   [[nodiscard]] std::error_code try_rearm(AnyDuration timeout) & noexcept;
 
-  // The same with a deadline, which counts as that of attach_at(). Reads no clock. A persistent
-  // event without a descriptor keeps its period.
+  // The same with a deadline, as for attach_at(). Reads no clock. A persistent event without a
+  // descriptor keeps its period.
   void rearm_at(AnyDeadline deadline) &;
   [[nodiscard]] std::error_code try_rearm_at(AnyDeadline deadline) & noexcept;
 
-  // Watches another descriptor, or another file that has got the same number, from the next
-  // attach() on. If the callback was due to run, it does not run any more. Bits of `events` that
-  // have no name are ignored.
+  // From the next attach() on, watches another descriptor, or another file with the same number. If
+  // the callback was due to run, it does not run any more. Bits of `events` that have no name are
+  // ignored.
   // Errors: throws std::system_error, Errc::already_attached, and changes nothing.
   void assign(int fd, Events events);
   [[nodiscard]] std::error_code try_assign(int fd, Events events) noexcept;
 
   // Changes what the event waits for, attached or not: conditions and options, Events::persist
   // included. Its deadline, if there is one, stays; Events::timeout counts from the next attach()
-  // on. With no condition left an attached event stays attached, and waits for its timeout alone:
-  // so a proxy pauses reading. What was reported but is not asked for any more does not fire. A
-  // signal event stays one.
+  // on. An attached event without a condition stays attached and waits only for its timeout: this
+  // is how a proxy pauses reading. A condition that was reported but is no longer asked for does
+  // not fire. A signal event stays a signal event.
   //
   // The kernel is updated before the next wait: several changes cost one system call, and none if
   // the interest is back to what it was. Errors: throws std::system_error and changes nothing: as
-  // attach(). An error of the kernel's own that shows before the next wait leaves dispatch().
+  // attach(). If the kernel refuses the change before the next wait, the error leaves dispatch().
   // Cost: O(1).
   // See epoll_ctl(2): EPOLL_CTL_MOD.
   void modify(Events events) &;
@@ -161,8 +161,8 @@ class EVENT_API Event {
   Base& base() const noexcept;
   int fd() const noexcept { return node_.fd(); }
   Events events() const noexcept { return node_.events; }
-  // As given to the last attach() or rearm(); zero before, after a negative one, and after
-  // attach_at() and rearm_at() of an event that is not a ticker.
+  // The last timeout given to attach() or rearm(). Zero if there was none, if it was negative, and
+  // after attach_at() or rearm_at() of an event that is not a ticker.
   Duration timeout() const noexcept {
     return node_.timeout != detail::Node::kAbsolute ? node_.timeout : Duration::zero();
   }
@@ -171,7 +171,7 @@ class EVENT_API Event {
   // due already and about to run.
   std::optional<TimePoint> deadline() const noexcept;
   Priority priority() const noexcept { return node_.priority; }
-  // At any time. It counts from the next time the event becomes active.
+  // May be called at any time; takes effect the next time the event becomes active.
   void set_priority(Priority priority) noexcept;
 
  protected:
@@ -211,13 +211,13 @@ class EVENT_API Event {
     detail::Stored<std::decay_t<F>>::create(node_.callable, std::forward<F>(callback));
   }
 
-  // Nothing of the loop's refers to it any more. Requires: node().in_use().
+  // Makes the loop forget it. Requires: node().in_use().
   void release() noexcept;
 
   detail::Node& node() noexcept { return node_; }
   const detail::Node& node() const noexcept { return node_; }
 
-  // The event that a node is the whole of: both have the same address.
+  // The event that consists of this node: both have the same address.
   static Event& of(detail::Node& node) noexcept { return reinterpret_cast<Event&>(node); }
 
   // Calls back as Self, the class of the event.

@@ -22,17 +22,17 @@ class Hooks;
 // leaves dispatch().
 //
 // Thread-safety: belongs to the thread that runs its base. Lifetime: base and hook may be destroyed
-// in either order. Cost: a test of a pointer per iteration where there are none.
+// in either order. Cost: one pointer test per iteration if there are no hooks.
 class EVENT_API Hook {
  public:
-  // A value that is none of these counts as before_wait.
+  // Any other value counts as before_wait.
   enum class When : std::uint8_t {
-    before_wait,  // before the kernel is polled: what is attached or posted here is seen by the
-                  // poll
-    after_wait,   // after the poll and before the first callback: what is due is active already
-    // In an iteration that found nothing to run, of any priority. It busy-loops while it is
-    // attached: the base does not sleep, and dispatch() does not return for want of events. These
-    // count as callbacks of low priority, for RunMode::once and in what dispatch() returns.
+    before_wait,  // before the kernel is polled, which covers what is attached or posted here
+    after_wait,   // after the poll, when all that is due is active, before the first callback
+    // In every iteration that has nothing else to run. While such a hook exists the base
+    // busy-loops: it does not sleep, and dispatch() does not return even if no event is attached.
+    // Each call counts as a callback of low priority, for RunMode::once and in the result of
+    // dispatch().
     idle
   };
 

@@ -11,15 +11,15 @@ namespace event_cpp {
 
 // A base on manual time never sleeps for a deadline. What it does instead is the mode:
 //   skip          when nothing is ready, the base moves the time to the next deadline: a year of
-//                 hourly tickers runs in milliseconds. With nothing attached but descriptors that
-//                 are not ready, it waits for them: for good, if nobody makes them ready.
+//                 hourly tickers runs in milliseconds. If only descriptors are attached and none is
+//                 ready, it waits for them without a limit.
 //   advance_only  only advance() moves the time, and the base waits for descriptors meanwhile: for
 //                 tests with real sockets, whose answers may take longer than a timeout.
 // loop(RunMode::nonblock) moves the time in neither mode.
 //
-// In advance_only, a callback that calls advance() makes due what has come to its deadline: the
-// next iteration runs it. While the base sleeps in the kernel advance() does not wake it. Another
-// thread posts instead: base.post([&] { time.advance(1s); }).
+// In advance_only, a callback may call advance(): the next iteration runs what has become due.
+// advance() does not wake a base that sleeps in the kernel. From another thread, post it:
+// base.post([&] { time.advance(1s); }).
 //
 // Thread-safety: now() and wall() from any thread; advance() from the base's thread, or while it is
 // not running.
@@ -45,14 +45,14 @@ class EVENT_API ManualTime : public TimeSource {
     move_to(by < left ? now() + by : TimePoint::max());
   }
 
-  // The time of day goes on with the time, from the first second of 2000 (UTC).
+  // The time of day starts at 2000-01-01 00:00:00 UTC and advances with the time.
   WallTime wall() const noexcept override {
     return WallTime(Duration(nanoseconds_.load(std::memory_order_acquire)) +
                     Duration(wall_offset_.load(std::memory_order_acquire)));
   }
 
-  // Sets the time of day, forward or back, as an administrator or a time server does: nothing that
-  // was attached with a timeout moves. From the threads that may advance().
+  // Sets the time of day, forward or back, as an administrator or a time server does. Timeouts do
+  // not move. Thread-safety: as advance().
   void set_wall(WallTime to) noexcept {
     wall_offset_.store((to.time_since_epoch() - now().time_since_epoch()).count(),
                        std::memory_order_release);

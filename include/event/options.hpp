@@ -29,26 +29,26 @@ enum class Backend : std::uint8_t {
   none
 };
 
-// What clock timeouts count by.
+// The clock that timeouts are measured with.
 enum class Clock : std::uint8_t {
   monotonic,  // stands still while the machine is suspended: CLOCK_MONOTONIC
   boottime    // goes on: CLOCK_BOOTTIME, where there is one. See clock_gettime(2)
 };
 
-// Picks what runs next, where the order is open: see Options::order.
+// Chooses among callbacks that may run in any order: see Options::order.
 class EVENT_API Order {
  public:
   virtual ~Order() = default;
 
-  // Returns a number less than `n`, which is at least 2; a larger one counts modulo `n`. Must not
-  // use the base. What it throws leaves dispatch(), and everything stays active.
+  // Returns an index below `n`, where `n` is at least 2; a larger value is taken modulo `n`. It
+  // must not use the base. An exception leaves dispatch(), and everything stays active.
   virtual std::uint32_t pick(std::uint32_t n) = 0;
 };
 
 struct Options {
-  // `automatic` takes the best that works here; the environment variable EVENT_BACKEND, set to the
-  // name of a backend, overrides `automatic` and nothing else. Ignored in set-user-ID programs.
-  // EVENT_BACKEND=none is an error. A value that is none of Backend's is Errc::unsupported.
+  // `automatic` takes the best that works here. The environment variable EVENT_BACKEND, set to the
+  // name of a backend, replaces `automatic` and nothing else. It is ignored in set-user-ID
+  // programs. EVENT_BACKEND=none is an error. Any other value of `backend` is Errc::unsupported.
   Backend backend = Backend::automatic;
 
   // After this many middle and low callbacks the kernel is polled again, so that a high event can
@@ -62,23 +62,22 @@ struct Options {
   // Where the base reads the time; nullptr is the clock below. Must outlive the base.
   TimeSource* time = nullptr;
 
-  // For simulation: what is active at once runs in the order that this picks, so that another seed
-  // shows another order that a program must be ready for. nullptr: in the order that
-  // Base::dispatch() names. Must outlive the base. With it, of those rules these hold:
+  // For simulation: this picks the order among callbacks that are active at once. Each seed shows
+  // another order that a program must cope with. nullptr: the order that Base::dispatch()
+  // describes. Must outlive the base. These rules of that order still hold:
   //   - priorities
-  //   - timers fire in the order of their deadlines: an iteration takes those of one deadline, and
-  //     picks among them; likewise alarms
-  //   - posted functions run in order among themselves; those taken in one iteration run in a row,
-  //     which counts as one
+  //   - timers fire in the order of their deadlines; the choice is among those with the same one.
+  //     The same holds for alarms
+  //   - posted functions run in order; those taken in one iteration are one item of the choice
   Order* order = nullptr;
 
-  // What the timeouts of this base count by, without a source of time. A timer on boottime that was
-  // due while the machine slept fires as soon as it is awake. Errc::unsupported where the system
-  // has no such clock. A value that is none of these counts as monotonic.
+  // The clock that timeouts of this base are measured with, if `time` is nullptr. A timer on
+  // boottime that was due while the machine slept fires as soon as it is awake. Errc::unsupported
+  // where the system has no such clock. Any other value counts as monotonic.
   Clock clock = Clock::monotonic;
 
-  // Measures how long each callback takes, for Stats::longest, at the price of reading the clock
-  // once a callback. Base::on_slow() does so too.
+  // Measures how long each callback takes, for Stats::longest. Base::on_slow() switches it on as
+  // well. Cost: the clock is read once per callback.
   bool timing = false;
 };
 

@@ -7,24 +7,23 @@
 
 namespace event_cpp {
 
-// Runs a callback each time a signal has come since the last one, at its priority, in the base's
-// thread, where anything may be done. Signals that come faster than it runs become one, as pending
-// signals of one number do anyway. An Event with Events::signal, and the signal's number in the
-// place of the fd, is the same, but one-shot unless it has Events::persist.
+// Runs a callback in the base's thread, at the event's priority, after a signal has come. It is not
+// a signal handler, so it may do anything. Signals that come faster than it runs become one, as
+// pending signals of one number do anyway. An Event with Events::signal and the signal's number as
+// fd does the same; it is one-shot unless it has Events::persist.
 //
 // attach() installs a handler for the process, with SA_RESTART. When the last event on the signal
 // is detached or destroyed, on whichever base, the former disposition is restored, unless somebody
-// has changed it meanwhile. Any number of events and of bases may wait for one signal: all fire.
-// A signal that every thread has blocked, whenever that was, arrives as well where the kernel has
-// signalfd(2).
+// has changed it meanwhile. Any number of events and of bases may wait for one signal: all fire. A
+// signal that every thread blocks is reported as well, where the kernel has signalfd(2).
 //
 // The handler does what the former disposition does (ends the process, ignores the signal, calls
 // the former handler) if it runs:
 //   - in a child process before exec(3), after vfork(2) or after a fork(2) without
 //     Base::after_fork(). The parent's events do not fire. See also reset_signals().
-//   - when no event is attached, as other code had saved the handler and has put it back.
+//   - when no event is attached, because other code had saved this handler and restored it.
 //
-// Not for SIGSEGV, SIGFPE, SIGILL and SIGBUS that a fault raises: the fault would be repeated.
+// Do not use it for SIGSEGV, SIGFPE, SIGILL or SIGBUS raised by a fault: the fault would repeat.
 // Errors of attach(), beside those of Event: the system's EINVAL for a number that is no signal,
 // and for SIGKILL and SIGSTOP; EMFILE or ENFILE if no descriptor is left.
 // Cost: three system calls for the first event on a signal, none for later ones. Linux: one

@@ -15,9 +15,9 @@ namespace event_cpp {
 struct CallbackTime {
   Duration took{};
   TimePoint began{};
-  // Only to be compared: the event may be gone. Null for a posted function.
+  // Compare it and nothing else: the event may have been destroyed. Null for a posted function.
   const void* event = nullptr;
-  int fd = -1;  // of a signal its number; -1 without a descriptor
+  int fd = -1;  // the number of a signal; -1 without a descriptor
   Events events = Events::none;
   Events fired = Events::none;
   Priority priority = Priority::middle;
@@ -40,17 +40,18 @@ struct Stats {
   // while there is none.
   CallbackTime longest;
 
-  // How late timeouts were seen, from due to active: lag[0] counts those below a microsecond (1024
-  // ns), each next place those up to four times as late, and the last all the rest.
+  // A histogram of how late timeouts were, from the deadline until the event became active. lag[0]
+  // counts delays below 1024 ns. The limit of each next index is four times the one before. The
+  // last index has no limit.
   static constexpr std::size_t kLags = 12;
   std::array<std::uint64_t, kLags> lag{};
 
-  // The lag that place `i` stays below; Duration::max() for the last.
+  // The limit of index `i`, which counts shorter delays; Duration::max() for the last.
   static constexpr Duration lag_limit(std::size_t i) noexcept {
     return i + 1 < kLags ? Duration(Duration::rep{1024} << (2 * i)) : Duration::max();
   }
 
-  // The place that counts `lag`.
+  // The index that counts a delay of `lag`.
   static constexpr std::size_t lag_place(Duration lag) noexcept {
     if (lag < Duration(1024)) return 0;
     const auto width = std::bit_width(static_cast<std::uint64_t>(lag.count()) >> 10);

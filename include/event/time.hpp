@@ -17,8 +17,8 @@ using WallTime = std::chrono::time_point<std::chrono::system_clock, Duration>;
 
 namespace detail {
 
-// Rounds away from zero, so that a wait is never shorter than was asked for, and never becomes
-// none. A duration that does not fit becomes Duration::max() or Duration::min(), and a NaN zero.
+// Rounds away from zero, so that a wait never becomes shorter than requested, nor zero. A duration
+// that does not fit becomes Duration::max() or Duration::min(), and a NaN zero.
 template <class Rep, class Period>
 constexpr Duration to_duration(std::chrono::duration<Rep, Period> time) noexcept {
   using Ratio = std::ratio_divide<Period, std::nano>;  // nanoseconds in a tick
@@ -90,8 +90,8 @@ class AnyTimePoint {
 // How the calls of this library take a deadline of the base's clock.
 using AnyDeadline = AnyTimePoint<std::chrono::steady_clock>;
 
-// Where a base reads the time, if not from the monotonic clock: a simulation, a test, another
-// clock. With one, loop(RunMode::nonblock) never sleeps, and Base::next_timeout() is exact.
+// A clock for a base, instead of the monotonic clock: for simulations, for tests, for other clocks.
+// With one, loop(RunMode::nonblock) never sleeps, and Base::next_timeout() is exact.
 //
 // Thread-safety: a base calls it from its own thread only.
 // Lifetime: it outlives every base that uses it.
@@ -114,9 +114,9 @@ class EVENT_API TimeSource {
     return false;
   }
 
-  // How long a base that has nothing to run before `deadline` may sleep, by the monotonic clock,
-  // until it reads the time again. Duration::max(): until something else wakes it. A source whose
-  // time does not pass at the speed of the monotonic clock overrides it.
+  // Returns how long a base that has nothing to run before `deadline` may sleep before it reads the
+  // time again, by the monotonic clock. Duration::max() means until something else wakes it.
+  // Override it if this clock does not advance at the speed of the monotonic clock.
   virtual Duration sleep_until(TimePoint deadline) const noexcept {
     const Duration::rep time = now().time_since_epoch().count();
     Duration::rep left = 0;

@@ -8,9 +8,9 @@
 
 namespace event_cpp {
 
-// Fires once, when the time given to attach() has passed: never early. attach() uses it again, in
-// its callback too; rearm() sets it whether it is attached or not. attach() without a time fires in
-// the next iteration.
+// Fires once, when the time given to attach() has passed: never early. attach() may be called
+// again, also in the callback. rearm() sets a new time whether it is attached or not. attach()
+// without a time fires in the next iteration.
 class EVENT_API Timer : public Event {
  public:
   // `callback` is f(Timer&, Events), f(Timer&), f(Events) or f(). One that accepts several of these
@@ -22,12 +22,12 @@ class EVENT_API Timer : public Event {
 };
 
 // Fires again and again. The n-th fire is due at start + n periods, however late the earlier ones
-// ran; periods that passed whole are skipped and counted. A period of zero or less fires in each
-// iteration.
+// ran; periods that have passed completely are skipped and counted. A period of zero or less fires
+// in each iteration.
 //
-// rearm(period) gives it another period, and the first fire is one period from now.
-// rearm_at(deadline) keeps the period: it fires at `deadline`, and then each period from there.
-// Both attach it if it is not attached; the period is then the one that was given last.
+// rearm(period) sets another period; the next fire is one period from now. rearm_at(deadline) keeps
+// the period: the next fire is at `deadline`, and the schedule goes on from there. Both attach it
+// if it is not attached; the period is then the one that was given last.
 class EVENT_API Ticker : public Event {
  public:
   // `callback` is f(Ticker&, Events), f(Ticker&), f(Events) or f(). One that accepts several of
@@ -69,8 +69,8 @@ class EVENT_API Ticker : public Event {
   }
 
   template <class F>
-  static constexpr detail::NodeOps kOps = ops_for<F>(&call<F>, detail::NodeKind::event,
-                                                     &add_missed);
+  static constexpr detail::NodeOps kOps =
+      ops_for<F>(&call<F>, detail::NodeKind::event, &add_missed);
 
   std::uint64_t missed_ = 0;
 };

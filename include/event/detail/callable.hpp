@@ -14,6 +14,14 @@ namespace event_cpp::detail {
 
 inline constexpr std::size_t kInlineSize = 2 * sizeof(void*);
 
+// What Base::post() takes: it can be called without arguments.
+template <class F>
+concept Postable = std::invocable<std::decay_t<F>&>;
+
+// Anything but a Self, so that a constructor from anything does not stand in for copy and move.
+template <class F, class Self>
+concept OtherThan = !std::same_as<std::remove_cvref_t<F>, Self>;
+
 // Untyped room for a callable that fits, or for a pointer to one that does not.
 struct Storage {
   alignas(void*) std::byte bytes[kInlineSize];
@@ -77,9 +85,8 @@ class Callable {
   // Does nothing when it is called.
   Callable() noexcept : ops_(&kNoOps) {}
 
-  template <class F>
-  requires(!std::same_as<std::remove_cvref_t<F>, Callable>) explicit Callable(F&& callable)
-      : ops_(&kOps<std::decay_t<F>>) {
+  template <OtherThan<Callable> F>
+  explicit Callable(F&& callable) : ops_(&kOps<std::decay_t<F>>) {
     Stored<std::decay_t<F>>::create(storage_, std::forward<F>(callable));
   }
   Callable(Callable&& other) noexcept : ops_(std::exchange(other.ops_, nullptr)) { take(other); }

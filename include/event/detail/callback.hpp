@@ -34,7 +34,7 @@ concept CallbackOf =
 // The number is asked for first: the body of a generic lambda may compile with nothing else.
 template <class F, class Self>
 concept NumberCallbackOf = TakesSelfAndNumber<std::decay_t<F>, Self> ||
-    TakesNumber<std::decay_t<F>> || CallbackOf<F, Self>;
+                           TakesNumber<std::decay_t<F>> || CallbackOf<F, Self>;
 
 template <class Self, class F>
 void call_back(F& callback, Self& self, Events fired) {
