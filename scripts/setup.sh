@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what a set of tasks needs and this machine lacks, with Debian's packages:
-#   scripts/setup.sh [build|test|check|fuzz|costs|measure|bench]...  all but bench by default
+#   scripts/setup.sh [build|test|format|check|fuzz|costs|measure|bench]...  all but bench by default
 # It asks for nothing and changes nothing if everything is there. Needs root or sudo if not, and says
 # what it installs, and how much that is, before it does.
 set -euo pipefail
@@ -19,8 +19,8 @@ test     objcopy                            binutils
 test     nc.openbsd                         netcat-openbsd
 test     /usr/include/gtest/gtest.h         libgtest-dev
 test     /usr/src/googletest/googletest     googletest
+format   clang-format-16                    clang-format-16
 check    clang++                            clang
-check    clang-format                       clang-format
 check    clang-tidy                         clang-tidy
 check    readelf                            binutils
 check    valgrind                           valgrind
@@ -54,7 +54,7 @@ present() {
 }
 
 sets=("$@")
-[[ ${#sets[@]} -gt 0 ]] || sets=(build test check fuzz costs measure)
+[[ ${#sets[@]} -gt 0 ]] || sets=(build test format check fuzz costs measure)
 
 missing=()
 for set in "${sets[@]}"; do
