@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what a set of tasks needs and this machine lacks, with Debian's packages:
-#   scripts/setup.sh [build|test|format|check|fuzz|costs|measure|bench]...  all but bench by default
+#   scripts/setup.sh [build|test|format|check|fuzz|costs|measure|bench|arm64|x86-32]...
+# By default all but the last three.
 # It asks for nothing and changes nothing if everything is there. Needs root or sudo if not, and says
 # what it installs, and how much that is, before it does.
 set -euo pipefail
@@ -42,6 +43,13 @@ bench    /usr/include/ev.h                  libev-dev
 bench    /usr/include/uv.h                  libuv1-dev
 bench    /usr/include/asio.hpp              libasio-dev
 bench    /usr/include/liburing.h            liburing-dev
+arm64    aarch64-linux-gnu-g++              g++-aarch64-linux-gnu
+arm64    qemu-aarch64                       qemu-user
+arm64    /usr/src/googletest/googletest     googletest
+arm64    python3                            python3
+x86-32   i686-linux-gnu-g++                 g++-i686-linux-gnu
+x86-32   /usr/src/googletest/googletest     googletest
+x86-32   python3                            python3
 '
 
 fail() {

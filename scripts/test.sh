@@ -1,14 +1,17 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds, and runs the whole test suite:
-#   scripts/test.sh [preset] [ctest option]...            preset dev by default
+#   scripts/test.sh [preset] [ctest option]...            preset suite by default
 # The last line says what passed, what failed, and what was skipped and why.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-preset=${1:-dev}
+preset=${1:-suite}
 shift || true
 scripts/setup.sh build test
-[[ $preset != *-clang ]] || scripts/setup.sh check
+case $preset in
+  *-clang) scripts/setup.sh check ;;
+  arm64 | x86-32) scripts/setup.sh "$preset" ;;
+esac
 
 # The thread sanitizer of g++ 12 does not start where addresses are randomized in many bits.
 run=()
@@ -19,7 +22,7 @@ compiler=()
 command -v g++ >/dev/null || compiler=(-DCMAKE_CXX_COMPILER=c++)
 
 # An array that is empty is unset to the bash of macOS.
-cmake --preset "$preset" ${compiler[@]+"${compiler[@]}"} -DEVENT_BUILD_{TESTS,EXAMPLES}=ON
+cmake --preset "$preset" ${compiler[@]+"${compiler[@]}"}
 ${run[@]+"${run[@]}"} cmake --build --preset "$preset" --parallel "$jobs"
 # Tests wait more than they compute. The results have all that the tests print, for the last line.
 results=$PWD/build/$preset/test_results.xml
