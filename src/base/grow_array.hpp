@@ -67,7 +67,7 @@ class GrowArray {
   static constexpr std::size_t round_up(std::size_t count) noexcept {
     if (count <= 16) return 16;
     const std::size_t step = std::bit_floor(count - 1) / 16;
-    return (count + step - 1) / step * step;
+    return (count + step - 1) / step * step;  // NOLINT(clang-analyzer-core.DivideZero): it is not 0
   }
 
  private:
