@@ -31,9 +31,7 @@ struct Contender {
     void post(Task task) {
       if (tasks_.push(task)) ev_async_send(loop_, &posted_);
     }
-    struct ev_loop* loop() {
-      return loop_;
-    }
+    struct ev_loop* loop() { return loop_; }
 
    private:
     static void run_posted(struct ev_loop* loop, ev_async*, int) {

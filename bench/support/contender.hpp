@@ -40,37 +40,21 @@ struct NoHandler {
 }
 
 template <class C>
-concept HasOneShot = requires {
-  typename C::template OneShot<NoHandler>;
-};
+concept HasOneShot = requires { typename C::template OneShot<NoHandler>; };
 template <class C>
-concept HasIdleRead = requires {
-  typename C::template IdleRead<NoHandler>;
-};
+concept HasIdleRead = requires { typename C::template IdleRead<NoHandler>; };
 template <class C>
-concept HasTimer = requires {
-  typename C::template Timer<NoHandler>;
-};
+concept HasTimer = requires { typename C::template Timer<NoHandler>; };
 template <class C>
-concept HasSignal = requires {
-  typename C::template Signal<NoHandler>;
-};
+concept HasSignal = requires { typename C::template Signal<NoHandler>; };
 template <class C>
-concept HasDrained = requires {
-  typename C::template Drained<NoHandler>;
-};
+concept HasDrained = requires { typename C::template Drained<NoHandler>; };
 template <class C>
-concept HasEchoServer = requires {
-  typename C::EchoServer;
-};
+concept HasEchoServer = requires { typename C::EchoServer; };
 template <class C>
-concept HasCoroutines = requires {
-  typename C::Coroutines;
-};
+concept HasCoroutines = requires { typename C::Coroutines; };
 template <class C>
-concept HasPost = requires {
-  &C::Loop::post;
-};
+concept HasPost = requires { &C::Loop::post; };
 
 template <class C, class H>
 struct DrainedFor {

@@ -57,33 +57,21 @@ static_assert(!GoesToAfter<void (*)(Timer&)> && !GoesToAfter<void (*)(int)>);
 
 // What is attached must have a name that outlives the statement.
 template <class T>
-concept Attachable = requires(T&& event) {
-  std::forward<T>(event).attach();
-};
+concept Attachable = requires(T&& event) { std::forward<T>(event).attach(); };
 template <class T>
-concept AttachableWithTime = requires(T&& event) {
-  std::forward<T>(event).attach(1s);
-};
+concept AttachableWithTime = requires(T&& event) { std::forward<T>(event).attach(1s); };
 template <class T>
-concept AttachableToFile = requires(T&& event) {
-  std::forward<T>(event).attach(0, Events::read, 1s);
-};
+concept AttachableToFile =
+    requires(T&& event) { std::forward<T>(event).attach(0, Events::read, 1s); };
 template <class T>
-concept Rearmable = requires(T&& event) {
-  std::forward<T>(event).rearm(1s);
-};
+concept Rearmable = requires(T&& event) { std::forward<T>(event).rearm(1s); };
 template <class T>
-concept AttachableAt = requires(T&& event, TimePoint at) {
-  std::forward<T>(event).attach_at(at);
-};
+concept AttachableAt = requires(T&& event, TimePoint at) { std::forward<T>(event).attach_at(at); };
 template <class T>
-concept TryAttachable = requires(T&& event) {
-  static_cast<void>(std::forward<T>(event).try_attach(1s));
-};
+concept TryAttachable =
+    requires(T&& event) { static_cast<void>(std::forward<T>(event).try_attach(1s)); };
 template <class T>
-concept Activatable = requires(T&& event) {
-  std::forward<T>(event).activate(Events::read);
-};
+concept Activatable = requires(T&& event) { std::forward<T>(event).activate(Events::read); };
 static_assert(Attachable<Event&> && !Attachable<Event>);
 static_assert(Attachable<Child&> && !Attachable<Child> && Attachable<Signal&> &&
               !Attachable<Signal>);

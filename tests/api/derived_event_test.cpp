@@ -11,7 +11,7 @@ namespace {
 class Stream : public Event {
  public:
   Stream(Base& base, int fd, Events events)
-      : Event(base, fd, events, Calls<&Stream::ready>()), reader_(new (room()) Reader{this}) {}
+      : Event(base, fd, events, Calls<&Stream::ready>()), reader_(new(room()) Reader{this}) {}
 
   Fired fired;
   bool destroys_itself = false;

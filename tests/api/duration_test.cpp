@@ -42,13 +42,13 @@ static_assert(wall(std::chrono::sys_seconds(5s)) == WallTime(5s));
 
 // A number without a unit is no time.
 template <class T>
-concept IsATime = requires(Base& base, Event& event, Ticker& ticker, ManualTime& time, T t) {
-  event.attach(t);
-}
-|| requires(Event& event, T t) { event.rearm(t); }
-|| requires(Base& base, T t) { base.stop_after(t); }
-|| requires(Ticker& ticker, T t) { ticker.attach(t, t); }
-|| requires(ManualTime& time, T t) { time.advance(t); };
+concept IsATime =
+    requires(Base& base, Event& event, Ticker& ticker, ManualTime& time, T t) {
+      event.attach(t);
+    } || requires(Event& event, T t) { event.rearm(t); } ||
+    requires(Base& base, T t) { base.stop_after(t); } ||
+    requires(Ticker& ticker, T t) { ticker.attach(t, t); } ||
+    requires(ManualTime& time, T t) { time.advance(t); };
 static_assert(IsATime<Duration> && IsATime<hours> && IsATime<duration<float>>);
 static_assert(!IsATime<int> && !IsATime<long> && !IsATime<double> && !IsATime<TimePoint>);
 static_assert(std::is_trivially_copyable_v<AnyDuration> && sizeof(AnyDuration) == sizeof(Duration));

@@ -84,7 +84,9 @@ class EVENT_API TaskGroup : private detail::Owner {
   // how to spawn a lambda that captures something.
   template <class F, class... Args>
   requires detail::TaskFunction<F, Args...>
-  void spawn(F f, Args... args) { spawn(detail::keep(std::move(f), std::move(args)...)); }
+  void spawn(F f, Args... args) {
+    spawn(detail::keep(std::move(f), std::move(args)...));
+  }
 
   // Cancels all tasks of the group. Each of their waits fails with std::errc::operation_canceled,
   // in the next iteration or later, never in this call. The group stays cancelled until join() has

@@ -73,7 +73,9 @@ class Promise : public PromiseBase {
   Task<T> get_return_object() noexcept;
   template <class U = T>
   requires std::constructible_from<T, U>
-  void return_value(U&& value) { value_.emplace(std::forward<U>(value)); }
+  void return_value(U&& value) {
+    value_.emplace(std::forward<U>(value));
+  }
   T take() {
     rethrow();
     return std::move(*value_);

@@ -218,7 +218,8 @@ class WhenAny final : public BranchesWait<Branches::Until::any, T...> {
 // Returns a tuple of the values, std::monostate for a task without one. If one fails the others are
 // cancelled, and the first failure is thrown.
 template <detail::Awaitable... A>
-requires(sizeof...(A) > 0) [[nodiscard]] auto when_all(A&&... awaitables) {
+requires(sizeof...(A) > 0)
+[[nodiscard]] auto when_all(A&&... awaitables) {
   return detail::WhenAll<detail::Awaited<A>...>(0U,
                                                 detail::as_task(std::forward<A>(awaitables))...);
 }
@@ -227,7 +228,8 @@ requires(sizeof...(A) > 0) [[nodiscard]] auto when_all(A&&... awaitables) {
 // all that ended well, which may be more than one. Throws the exception of the first one if it
 // failed, else that of another one that failed for another reason than being cancelled.
 template <detail::Awaitable... A>
-requires(sizeof...(A) > 0) [[nodiscard]] auto when_any(A&&... awaitables) {
+requires(sizeof...(A) > 0)
+[[nodiscard]] auto when_any(A&&... awaitables) {
   return detail::WhenAny<detail::Awaited<A>...>(0U,
                                                 detail::as_task(std::forward<A>(awaitables))...);
 }
