@@ -13,18 +13,19 @@
 
 namespace load {
 
-using event_cpp::faults::Report;
+using HeapReport = event_cpp::faults::Report;
 using examples_test::ChildProcess;
 using examples_test::throw_errno;
 
 WatchedServer::Counters::Counters() : fd_(::memfd_create("heap", MFD_CLOEXEC)) {
-  if (!fd_ || ::ftruncate(fd_.get(), sizeof(Report)) != 0) throw_errno("memfd_create");
-  void* memory = ::mmap(nullptr, sizeof(Report), PROT_READ | PROT_WRITE, MAP_SHARED, fd_.get(), 0);
+  if (!fd_ || ::ftruncate(fd_.get(), sizeof(HeapReport)) != 0) throw_errno("memfd_create");
+  void* memory =
+      ::mmap(nullptr, sizeof(HeapReport), PROT_READ | PROT_WRITE, MAP_SHARED, fd_.get(), 0);
   if (memory == MAP_FAILED) throw_errno("mmap");
-  mapped_ = static_cast<Report*>(memory);
+  mapped_ = static_cast<HeapReport*>(memory);
 }
 
-WatchedServer::Counters::~Counters() { (void)::munmap(mapped_, sizeof(Report)); }
+WatchedServer::Counters::~Counters() { (void)::munmap(mapped_, sizeof(HeapReport)); }
 
 std::string WatchedServer::Counters::path() const {
   return "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(fd_.get());
