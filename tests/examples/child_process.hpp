@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "../../examples/support/unique_fd.hpp"
+#include "support/sanitizers.hpp"
 #include "support/uninterrupted.hpp"
 
 namespace examples_test {
@@ -34,6 +35,11 @@ using event_cpp::test::uninterrupted;
 // How long anything may take that should take no time: for machines that are busy with other work,
 // and for sanitizers. Nothing waits so long unless it is broken.
 inline constexpr std::chrono::seconds kPatience{30};
+
+// The thread sanitizer puts a handler off until its thread makes a call that the sanitizer knows.
+// Programs that another process signals have slept on there, now and then, on a busy machine.
+inline constexpr bool kDeaf = EVENT_HAS_TSAN;
+inline constexpr const char* kWhyDeaf = "the thread sanitizer puts off the handlers of signals";
 
 [[noreturn]] inline void throw_errno(const char* what) {
   throw std::system_error(errno, std::system_category(), what);

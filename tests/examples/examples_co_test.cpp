@@ -10,16 +10,13 @@
 
 #include "examples/child_process.hpp"
 #include "examples/server.hpp"
-#include "support/sanitizers.hpp"
 
 namespace {
 
 using examples_test::ChildProcess;
 using examples_test::example;
-
-// The thread sanitizer puts a handler off until its thread makes a call that the sanitizer knows.
-constexpr bool kDeaf = EVENT_HAS_TSAN;
-constexpr const char* kWhyDeaf = "the thread sanitizer puts off the handlers of signals";
+using examples_test::kDeaf;
+using examples_test::kWhyDeaf;
 
 // The lines of a text that begin with `start`.
 std::vector<std::string> lines_with(const std::string& start, const std::string& text) {

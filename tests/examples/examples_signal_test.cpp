@@ -22,24 +22,20 @@
 #include "examples/child_process.hpp"
 #include "examples/server.hpp"
 #include "examples/tcp_client.hpp"
-#include "support/sanitizers.hpp"
 #include "support/usable_backends.hpp"
 
 namespace {
 
 using examples_test::ChildProcess;
 using examples_test::example;
+using examples_test::kDeaf;
+using examples_test::kWhyDeaf;
 using examples_test::Server;
 using examples_test::TcpClient;
 
 ChildProcess::Options on_backend(event::Backend backend) {
   return {.environment = {{"EVENT_BACKEND", examples_test::name_of(backend)}}};
 }
-
-// The thread sanitizer puts a handler off until its thread makes a call that the sanitizer knows.
-// Programs that another process signals have slept on there, now and then, on a busy machine.
-constexpr bool kDeaf = EVENT_HAS_TSAN;
-constexpr const char* kWhyDeaf = "the thread sanitizer puts off the handlers of signals";
 
 bool has_descriptor(event::Backend backend) { return event::Base({.backend = backend}).fd() >= 0; }
 
