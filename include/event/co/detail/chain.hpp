@@ -297,8 +297,12 @@ class EVENT_API Wait : public Operation {
 
  protected:
   explicit Wait(unsigned line) noexcept : line_(line) {}
+  // Destroyed while it waits, with its task: leaves the list of those who wait, so that what is
+  // destroyed after it in the same task finds only others there.
   ~Wait() {
-    if (waits()) chain_->pending = nullptr;
+    if (!waits()) return;
+    chain_->pending = nullptr;
+    chain_->unlink();
   }
 
   // From now on the chain waits for this.
