@@ -56,15 +56,20 @@ void TaskGroup::spawn(Task<> task) {
   if (started.coroutine.start(started.chain, detail::Scheduler::end_of(started.chain))) return;
   if (failed(started)) return;
   drop(started);
-  if (size_ == 0 && join_ != nullptr) join_->wake();
+  wake_join();
 }
 
 void* TaskGroup::ended(Chain& chain) noexcept {
   Child& child = Child::of(chain);
   if (failed(child)) return nullptr;
   drop(child);
-  if (size_ > 0 || join_ == nullptr) return nullptr;
+  if (size_ > 0 || join_ == nullptr || !join_->waits()) return nullptr;
   return join_->finish();
+}
+
+// If all tasks have ended, and it was not woken before.
+void TaskGroup::wake_join() noexcept {
+  if (size_ == 0 && join_ != nullptr && join_->waits()) join_->wake();
 }
 
 // If the task failed: keeps it until its turn comes to be reported, and returns true.
@@ -93,7 +98,7 @@ std::exception_ptr TaskGroup::report(Chain& chain) noexcept {
   } else if (join_ == nullptr && error == error_) {
     leaves = error;
   }
-  if (size_ == 0 && join_ != nullptr) join_->wake();
+  wake_join();
   return leaves;
 }
 

@@ -120,6 +120,7 @@ class EVENT_API TaskGroup : private detail::Owner {
 
   void* ended(detail::Chain& chain) noexcept override;
   std::exception_ptr report(detail::Chain& chain) noexcept override;
+  void wake_join() noexcept;
   bool failed(detail::Child& child) noexcept;
   void reap(detail::Child& child) noexcept;
   void drop(detail::Child& child) noexcept;
