@@ -19,6 +19,7 @@ TaskGroup::TaskGroup(Base& base, std::function<void(std::exception_ptr)> on_fail
 TaskGroup::~TaskGroup() {
   closing_ = true;
   drop_all();
+  if (join_ != nullptr) join_->group_is_gone();
 }
 
 void TaskGroup::abandon() noexcept {
@@ -120,12 +121,12 @@ void TaskGroup::drop(Child& child) noexcept {
 }
 
 bool TaskGroup::Join::wait(Chain& chain, void* frame) {
-  if (group_.size_ == 0) return false;
-  if (group_.join_ != nullptr) {
+  if (group_->size_ == 0) return false;
+  if (group_->join_ != nullptr) {
     throw std::system_error(std::make_error_code(std::errc::device_or_resource_busy),
                             "event::co::TaskGroup::join: another task is in join()");
   }
-  group_.join_ = this;
+  group_->join_ = this;
   begin(chain, frame);
   if (chain.cancelled) cancel();
   return true;
@@ -133,13 +134,23 @@ bool TaskGroup::Join::wait(Chain& chain, void* frame) {
 
 void TaskGroup::Join::cancel() noexcept {
   was_cancelled_ = true;
-  group_.cancel();
+  group_->cancel();
+}
+
+void TaskGroup::Join::group_is_gone() noexcept {
+  error_ = std::move(group_->error_);
+  group_ = nullptr;
+  was_cancelled_ = true;
+  if (waits()) wake();
 }
 
 void TaskGroup::Join::await_resume() {
-  if (group_.join_ == this) group_.join_ = nullptr;
-  group_.cancelled_ = false;
-  if (group_.error_ != nullptr) std::rethrow_exception(std::exchange(group_.error_, nullptr));
+  if (group_ != nullptr) {
+    if (group_->join_ == this) group_->join_ = nullptr;
+    group_->cancelled_ = false;
+    error_ = std::exchange(group_->error_, nullptr);
+  }
+  if (error_ != nullptr) std::rethrow_exception(std::exchange(error_, nullptr));
   if (was_cancelled_) detail::throw_cancelled();
 }
 

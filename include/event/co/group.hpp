@@ -96,7 +96,8 @@ class EVENT_API TaskGroup : private detail::Owner {
 
   // co_await: waits until all tasks have ended. Then throws the first failure, if there is one that
   // join() has not thrown before. If the task that waits here is cancelled, so are those of the
-  // group; it goes on when they have ended, and throws std::errc::operation_canceled.
+  // group; it goes on when they have ended, and throws std::errc::operation_canceled. If the group
+  // is destroyed meanwhile, it goes on in the next iteration, and throws the same.
   // Errors: std::errc::device_or_resource_busy if another task is in join().
   class Join;
   [[nodiscard]] Join join(unsigned line = __builtin_LINE()) noexcept;
@@ -145,7 +146,7 @@ class TaskGroup::Join final : public detail::Wait {
  public:
   Join(Join&&) noexcept = default;
   ~Join() {
-    if (group_.join_ == this) group_.join_ = nullptr;
+    if (group_ != nullptr && group_->join_ == this) group_->join_ = nullptr;
   }
 
   bool await_ready() const noexcept { return false; }
@@ -161,13 +162,17 @@ class TaskGroup::Join final : public detail::Wait {
 
  private:
   friend class TaskGroup;
-  Join(TaskGroup& group, unsigned line) noexcept : Wait(line), group_(group) {}
+  Join(TaskGroup& group, unsigned line) noexcept : Wait(line), group_(&group) {}
   bool wait(detail::Chain& chain, void* frame);
+  void group_is_gone() noexcept;
   void withdraw() noexcept override {}
 
-  TaskGroup& group_;
+  TaskGroup* group_;          // null: gone
+  std::exception_ptr error_;  // its first failure, if it is gone
   bool was_cancelled_ = false;
 };
+
+static_assert(sizeof(void*) != 8 || sizeof(TaskGroup::Join) <= 48);
 
 inline TaskGroup::Join TaskGroup::join(unsigned line) noexcept { return Join(*this, line); }
 
