@@ -36,6 +36,8 @@ void TaskGroup::drop_all() noexcept {
     if (child.chain.away) std::terminate();  // see resume_on()
     if (child.chain.linked() && child.chain.turn == detail::Turn::report) {
       reap(child);
+      child.error = child.coroutine.promise().error();
+      child.coroutine.reset();  // what it was given may refer to what goes with the group
       scheduler_->adopt(child.chain);
       continue;
     }

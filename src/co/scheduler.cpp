@@ -120,7 +120,7 @@ void Scheduler::let_go() noexcept {
 
 namespace {
 
-// Owns tasks that failed and whose group is gone.
+// Owns what is left of tasks that failed and whose group is gone: their exceptions.
 class Orphanage final : public Owner {
  public:
   static Orphanage& instance() noexcept {
@@ -132,7 +132,7 @@ class Orphanage final : public Owner {
   void* ended(Chain& /*chain*/) noexcept override { return nullptr; }
   std::exception_ptr report(Chain& chain) noexcept override {
     const std::unique_ptr<Child> child(&Child::of(chain));
-    return child->coroutine.promise().error();
+    return child->error;
   }
 };
 

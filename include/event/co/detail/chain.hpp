@@ -194,8 +194,8 @@ class EVENT_API Scheduler {
   void hold();
   void let_go() noexcept;
 
-  // Takes over a chain whose first task failed and whose owner is gone: the exception leaves
-  // dispatch(). `block` is what is to be deleted with it.
+  // Takes over the chain of a Child that failed and whose group goes: Child::error leaves
+  // dispatch().
   void adopt(Chain& chain) noexcept;
 
   // Each is made when it is first asked for. Errors: throws std::bad_alloc; std::system_error if
