@@ -33,7 +33,8 @@ class Channel {
   class Send;
   class Receive;
 
-  explicit Channel(std::size_t capacity) noexcept : capacity_(capacity) {}
+  // Errors: throws std::bad_alloc.
+  explicit Channel(std::size_t capacity) : capacity_(capacity) {}
   ~Channel() {
     close();
     while (Receive* const receive = served_.take_first()) receive->channel_ = nullptr;
@@ -80,14 +81,19 @@ class Channel {
     }
   }
 
-  // There is room for one more.
-  void admit_sender() {
+  // There is room for one more. Without memory the sender goes on waiting, and receive() takes its
+  // value from it.
+  void admit_sender() noexcept {
     if (values_.size() >= capacity_) return;
-    if (Send* const send = senders_.first()) {
+    Send* const send = senders_.first();
+    if (send == nullptr) return;
+    try {
       values_.push_back(std::move(send->value_));
-      senders_.take_first();
-      send->succeed();
+    } catch (const std::bad_alloc&) {
+      return;
     }
+    senders_.take_first();
+    send->succeed();
   }
 
   const std::size_t capacity_;
@@ -143,7 +149,7 @@ class Channel<T>::Send final : public detail::Wait {
       failed_ = true;
     } else if (Receive* const receive = channel_.receivers_.take_first()) {
       receive->deliver(std::move(value_));
-    } else if (channel_.values_.size() < channel_.capacity_) {
+    } else if (channel_.senders_.empty() && channel_.values_.size() < channel_.capacity_) {
       channel_.values_.push_back(std::move(value_));
     } else {
       return false;
