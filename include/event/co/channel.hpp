@@ -174,6 +174,14 @@ class Channel<T>::Receive final : public detail::Wait {
   Receive(Receive&& other) noexcept : Wait(std::move(other)), channel_(other.channel_) {}
   ~Receive() {
     if (!value_.has_value() || channel_ == nullptr) return;
+    // Those that were served after this one have later values: each moves on by one.
+    Receive* last = this;
+    while (Receive* const next = last->next_served_) {
+      T later(std::move(*next->value_));
+      next->value_.emplace(std::move(*value_));
+      value_.emplace(std::move(later));
+      last = next;
+    }
     channel_->served_.remove(*this);
     channel_->put_back(std::move(*value_));
   }
