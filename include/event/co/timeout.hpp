@@ -66,11 +66,13 @@ class ScopeWait final : public Wait {
 
   template <TaskPromise P>
   bool await_suspend(std::coroutine_handle<P> task) {
-    scope_ = std::make_unique<Scope>(task.promise().chain(), *this, kKind == Scoped::shield);
+    Chain& outer = task.promise().chain();
+    scope_ = std::make_unique<Scope>(outer, *this, kKind == Scoped::shield);
     Chain& inner = scope_->chain();
     if (!coroutine_.start(inner, Scheduler::end_of(inner))) return false;
     if (kKind != Scoped::shield) scope_->set_limit(limit_);
-    begin(task.promise().chain(), task.address());
+    begin(outer, task.address());
+    if (outer.cancelled) cancel();  // before, or by what has just run
     return true;
   }
   Result await_resume() {

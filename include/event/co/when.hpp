@@ -117,14 +117,12 @@ class BranchesWait : public Wait {
     branches_ = std::make_unique<BranchesOf<T...>>(kUntil, *this, outer, coroutines_);
     if (!branches_->start()) return false;
     begin(outer, task.address());
+    if (outer.cancelled) cancel();  // before, or by what has just run
     return true;
   }
 
   // Of Operation.
-  void cancel() noexcept override {
-    outer_cancelled_ = true;
-    branches_->cancel_all();
-  }
+  void cancel() noexcept override { branches_->cancel_all(); }
   Waiting waiting() const noexcept override {
     return describe(kUntil == Branches::Until::all ? "when_all" : "when_any");
   }
@@ -148,15 +146,12 @@ class BranchesWait : public Wait {
           : void()),
      ...);
   }
-  bool outer_cancelled() const noexcept { return outer_cancelled_; }
 
   std::tuple<Coroutine<T>...> coroutines_;
   std::unique_ptr<BranchesOf<T...>> branches_;
 
  private:
   void withdraw() noexcept override {}
-
-  bool outer_cancelled_ = false;
 };
 
 template <class... T>
