@@ -113,7 +113,9 @@ bool BlockingWait::begin_job(Chain& chain, void* frame, std::shared_ptr<Job> job
   Scheduler& scheduler = *chain.scheduler;
   if (scheduler.base().backend() == Backend::none) {
     job_->run();
-    return false;
+    if (chain.spend()) return false;
+    begin_done(chain, frame);
+    return true;
   }
   scheduler.hold();
   job_->scheduler = &scheduler;

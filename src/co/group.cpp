@@ -123,7 +123,12 @@ void TaskGroup::drop(Child& child) noexcept {
 }
 
 bool TaskGroup::Join::wait(Chain& chain, void* frame) {
-  if (group_->size_ == 0) return false;
+  if (group_->size_ == 0) {
+    if (chain.spend()) return false;
+    was_cancelled_ = chain.cancelled;
+    begin_done(chain, frame);
+    return true;
+  }
   if (group_->join_ != nullptr) {
     throw std::system_error(std::make_error_code(std::errc::device_or_resource_busy),
                             "event::co::TaskGroup::join: another task is in join()");

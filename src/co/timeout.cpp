@@ -12,6 +12,7 @@ void throw_timed_out() {
 Scope::Scope(Chain& outer, Wait& wait, bool shielded) noexcept
     : chain_(*this, *outer.scheduler), wait_(wait), limit_(outer.scheduler->base(), *this) {
   chain_.cancelled = outer.cancelled && !shielded;
+  chain_.budget = outer.budget;
 }
 
 Scope::~Scope() {

@@ -69,7 +69,10 @@ class ScopeWait final : public Wait {
     Chain& outer = task.promise().chain();
     scope_ = std::make_unique<Scope>(outer, *this, kKind == Scoped::shield);
     Chain& inner = scope_->chain();
-    if (!coroutine_.start(inner, Scheduler::end_of(inner))) return false;
+    if (!coroutine_.start(inner, Scheduler::end_of(inner))) {
+      outer.budget = inner.budget;
+      return false;
+    }
     if (kKind != Scoped::shield) scope_->set_limit(limit_);
     begin(outer, task.address());
     if (outer.cancelled) cancel();  // before, or by what has just run

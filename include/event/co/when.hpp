@@ -64,8 +64,8 @@ class BranchesOf final : public Branches, public Pooled {
     }
   }
 
-  bool start() {
-    start_each(std::index_sequence_for<T...>());
+  bool start(Chain& outer) {
+    start_each(outer, std::index_sequence_for<T...>());
     return all_started();
   }
 
@@ -83,12 +83,14 @@ class BranchesOf final : public Branches, public Pooled {
   }
 
   template <std::size_t... I>
-  void start_each(std::index_sequence<I...>) {
-    (start_one(std::get<I>(coroutines_), I), ...);
+  void start_each(Chain& outer, std::index_sequence<I...>) {
+    (start_one(outer, std::get<I>(coroutines_), I), ...);
   }
   template <class U>
-  void start_one(Coroutine<U>& coroutine, std::size_t i) {
+  void start_one(Chain& outer, Coroutine<U>& coroutine, std::size_t i) {
+    chains[i].budget = outer.budget;
     if (coroutine.start(chains[i], Scheduler::end_of(chains[i]))) return;
+    outer.budget = chains[i].budget;
     ended_at_once(i, coroutine.promise().failed());
   }
 
@@ -115,7 +117,7 @@ class BranchesWait : public Wait {
   bool await_suspend(std::coroutine_handle<P> task) {
     Chain& outer = task.promise().chain();
     branches_ = std::make_unique<BranchesOf<T...>>(kUntil, *this, outer, coroutines_);
-    if (!branches_->start()) return false;
+    if (!branches_->start(outer)) return false;
     begin(outer, task.address());
     if (outer.cancelled) cancel();  // before, or by what has just run
     return true;

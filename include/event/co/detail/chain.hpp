@@ -144,7 +144,7 @@ class Chain : public Link {
   // at in the owner's thread.
   bool away = false;
   Turn turn = Turn::resume;
-  std::uint8_t budget = kBudget;
+  std::uint8_t budget = kBudget;  // what it starts at once shares it
 };
 
 class Away;
