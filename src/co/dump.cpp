@@ -10,13 +10,15 @@ void for_each_wait(const Chain& chain, int depth, Visit visit, void* context) {
   Waiting waiting;
   if (chain.away) {
     waiting.what = "another base";
-  } else if (chain.pending == nullptr) {
-    waiting.what = chain.turn == Turn::report ? "its failure to be told" : "its turn";
-    if (chain.innermost != nullptr) {
-      waiting.function = *static_cast<const void* const*>(chain.innermost);
-    }
-  } else {
+  } else if (chain.pending != nullptr) {
     waiting = chain.pending->waiting();
+  } else if (!chain.linked()) {
+    waiting.what = "nothing, it runs";
+  } else if (chain.turn == Turn::report) {
+    waiting.what = "its failure to be told";
+  } else {
+    waiting.what = "its turn";
+    waiting.function = *static_cast<const void* const*>(chain.innermost);
   }
   visit(context, depth, waiting);
   if (chain.away || chain.pending == nullptr) return;
