@@ -50,6 +50,9 @@ Scheduler::Scheduler(Base& base)
 // Tasks first: their destructors may use all the rest.
 Scheduler::~Scheduler() {
   if (guests_ > 0) std::terminate();  // see resume_on()
+  for (Link* link = groups_.next(); link != &groups_; link = link->next()) {
+    static_cast<TaskGroup::InList*>(link)->group.closing_ = true;
+  }
   while (groups_.linked()) static_cast<TaskGroup::InList*>(groups_.next())->group.abandon();
   pool_.reset();
   while (ready_.linked()) {
