@@ -62,7 +62,7 @@ Task<> keep(F f, Args... args) {
 // destroyed in either order. Either destroys the tasks where they wait, in the order in which they
 // were spawned. A group must not be destroyed by one of its tasks, which debug builds assert, nor
 // while one of them is on another base (see resume_on()), which ends the program.
-class EVENT_API TaskGroup : private detail::Owner {
+class EVENT_API TaskGroup final : private detail::Owner {
  public:
   // `on_failure` is called for each task that fails: see above; join() throws no failure then.
   // `name` is for dump(): a string that outlives the group. Errors: throws std::bad_alloc.
