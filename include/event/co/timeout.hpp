@@ -69,13 +69,14 @@ class ScopeWait final : public Wait {
     Chain& outer = task.promise().chain();
     scope_ = std::make_unique<Scope>(outer, *this, kKind == Scoped::shield);
     Chain& inner = scope_->chain();
+    begin(outer, task.address());  // first: what is started may cancel the task that waits here
+    if (outer.cancelled) cancel();
     if (!coroutine_.start(inner, Scheduler::end_of(inner))) {
       outer.budget = inner.budget;
+      finish();
       return false;
     }
     if (kKind != Scoped::shield) scope_->set_limit(limit_);
-    begin(outer, task.address());
-    if (outer.cancelled) cancel();  // before, or by what has just run
     return true;
   }
   Result await_resume() {

@@ -117,10 +117,10 @@ class BranchesWait : public Wait {
   bool await_suspend(std::coroutine_handle<P> task) {
     Chain& outer = task.promise().chain();
     branches_ = std::make_unique<BranchesOf<T...>>(kUntil, *this, outer, coroutines_);
-    if (!branches_->start(outer)) return false;
-    begin(outer, task.address());
-    if (outer.cancelled) cancel();  // before, or by what has just run
-    return true;
+    begin(outer, task.address());  // first: what is started may cancel the task that waits here
+    if (branches_->start(outer)) return true;
+    finish();
+    return false;
   }
 
   // Of Operation.
