@@ -12,6 +12,7 @@
 #include "support/loop_script.hpp"
 #include "support/printing.hpp"
 #include "support/seeded_random.hpp"
+#include "support/task_script.hpp"
 #include "support/timer_script.hpp"
 #include "support/usable_backends.hpp"
 
@@ -63,6 +64,14 @@ void run_loop(Bytes bytes) {
     const std::string wrong = script.run(kRuns);
     EXPECT_TRUE(wrong.empty()) << "on " << to_string(backend) << ", " << wrong;
   }
+}
+
+void run_tasks(Bytes bytes) {
+  Random random(bytes);
+  test::TaskScript script(Backend::none, random);
+  constexpr int kChoices = 200;
+  const std::string wrong = script.run(kChoices);
+  EXPECT_TRUE(wrong.empty()) << "not so: " << wrong;
 }
 
 }  // namespace event_cpp::fuzz

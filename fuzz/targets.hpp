@@ -21,11 +21,15 @@ void run_fd_table(Bytes bytes);
 // A script over every backend that works here, or only over that of EVENT_FUZZ_BACKEND.
 void run_loop(Bytes bytes);
 
+// Tasks, groups and what they wait for, on a base without a kernel side.
+void run_tasks(Bytes bytes);
+
 inline constexpr Target kTargets[] = {
     {"timer_queue", run_timer_queue},
     {"active_queues", run_active_queues},
     {"fd_table", run_fd_table},
     {"loop", run_loop},
+    {"tasks", run_tasks},
 };
 
 // nullptr if there is none of that name.

@@ -1,0 +1,36 @@
+// Random lives of tasks that spawn, wait, cancel, throw, time out, and destroy groups and bases.
+// The fuzzer runs the same ones.
+#include <string>
+
+#include "co/support.hpp"
+#include "support/task_script.hpp"
+
+namespace event_cpp::test {
+namespace {
+
+// What must hold is named in task_script.hpp.
+void expect_lives(Backend backend, unsigned first, unsigned count) {
+  constexpr int kChoices = 60;
+  for (unsigned seed = first; seed < first + count; ++seed) {
+    Random random(seed);
+    TaskScript script(backend, random);
+    const std::string wrong = script.run(kChoices);
+    ASSERT_TRUE(wrong.empty()) << "with seed " << seed << ", not so: " << wrong;
+  }
+}
+
+TEST(RandomTaskTest, HoldsWhatIsPromisedHoweverTasksLiveAndDie) {
+  expect_lives(Backend::none, 1, 3'000);
+}
+
+class RandomTaskOnEveryBackendTest : public EveryBackend {};
+
+TEST_P(RandomTaskOnEveryBackendTest, HoldsWhatIsPromisedHoweverTasksLiveAndDie) {
+  expect_lives(GetParam(), 10'001, 200);
+}
+
+INSTANTIATE_TEST_SUITE_P(, RandomTaskOnEveryBackendTest, testing::ValuesIn(usable_backends()),
+                         [](const auto& chosen) { return to_string(chosen.param); });
+
+}  // namespace
+}  // namespace event_cpp::test

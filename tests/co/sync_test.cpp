@@ -1,0 +1,182 @@
+// Semaphore and Notification: who is woken, and that no permit and no wake-up is lost.
+#include <optional>
+#include <vector>
+
+#include "co/support.hpp"
+
+namespace event_cpp::test {
+namespace {
+
+using co::Notification;
+using co::Semaphore;
+using co::SemaphoreGuard;
+using co::Task;
+using co::TaskGroup;
+
+Task<> acquires(Semaphore& permits, std::vector<int>& order, int n) {
+  co_await permits.acquire();
+  order.push_back(n);
+}
+
+Task<> awaits_notice(Notification& notification, std::vector<int>& order, int n) {
+  co_await notification.wait();
+  order.push_back(n);
+}
+
+class SemaphoreTest : public EveryBackendCo {};
+
+TEST_P(SemaphoreTest, ServesThoseWhoWaitInTheirOrder) {
+  Base base(options());
+  Semaphore semaphore(1);
+  TaskGroup group(base);
+  std::vector<int> order;
+  for (int i = 1; i <= 4; ++i) group.spawn(acquires(semaphore, order, i));
+  EXPECT_EQ(order, (std::vector<int>{1}));
+  for (int i = 0; i < 3; ++i) semaphore.release();
+  run(base);
+  EXPECT_EQ(order, (std::vector<int>{1, 2, 3, 4}));
+  EXPECT_EQ(semaphore.available(), 0U);
+}
+
+TEST_P(SemaphoreTest, LimitsHowManyWorkAtOnce) {
+  Base base(options());
+  Semaphore semaphore(3);
+  TaskGroup group(base);
+  int now = 0;
+  int most = 0;
+  const auto works = [](Semaphore& permits, int& count, int& highest) -> Task<> {
+    co_await permits.acquire();
+    const SemaphoreGuard guard(permits);
+    ++count;
+    highest = std::max(highest, count);
+    co_await co::sleep(1s);
+    --count;
+  };
+  for (int i = 0; i < 10; ++i) group.spawn(works(semaphore, now, most));
+  run(base);
+  EXPECT_EQ(most, 3);
+  EXPECT_EQ(semaphore.available(), 3U);
+}
+
+TEST_P(SemaphoreTest, GivesThePermitOfADestroyedTaskToTheNextOne) {
+  Base base(options());
+  Semaphore semaphore(0);
+  std::vector<int> order;
+  std::optional<TaskGroup> first(std::in_place, base);
+  TaskGroup second(base);
+  first->spawn(acquires(semaphore, order, 1));
+  second.spawn(acquires(semaphore, order, 2));
+  semaphore.release();
+  first.reset();
+  run(base);
+  EXPECT_EQ(order, (std::vector<int>{2}));
+}
+
+TEST_P(SemaphoreTest, TakesNoPermitForAWaitThatIsCancelled) {
+  Base base(options());
+  Semaphore semaphore(0);
+  std::vector<int> order;
+  TaskGroup first(base);
+  TaskGroup second(base);
+  first.spawn(acquires(semaphore, order, 1));
+  second.spawn(acquires(semaphore, order, 2));
+  first.cancel();
+  semaphore.release();
+  run(base);
+  EXPECT_EQ(order, (std::vector<int>{2}));
+  EXPECT_EQ(semaphore.available(), 0U);
+}
+
+TEST_P(SemaphoreTest, MayGoWhileTasksWaitAndHavePermits) {
+  Base base(options());
+  std::optional<Semaphore> semaphore(std::in_place, 0U);
+  TaskGroup group(base, [](const std::exception_ptr&) {});
+  std::vector<int> order;
+  group.spawn(acquires(*semaphore, order, 1));
+  group.spawn(acquires(*semaphore, order, 2));
+  semaphore->release();
+  semaphore.reset();
+  run(base);
+  EXPECT_EQ(order, (std::vector<int>{1}));
+  EXPECT_EQ(group.size(), 0U);
+}
+
+TEST_P(SemaphoreTest, IsAcquiredAMillionTimes) {
+  Base base(options());
+  const auto loops = []() -> Task<> {
+    Semaphore semaphore(1);
+    for (int i = 0; i < 1'000'000; ++i) {
+      co_await semaphore.acquire();
+      semaphore.release();
+    }
+  };
+  run_task(base, loops());
+}
+
+class NotificationTest : public EveryBackendCo {};
+
+TEST_P(NotificationTest, WakesTheOneThatHasWaitedLongestOrAll) {
+  Base base(options());
+  Notification notification;
+  TaskGroup group(base);
+  std::vector<int> order;
+  notification.notify_one();  // is not kept
+  for (int i = 1; i <= 4; ++i) group.spawn(awaits_notice(notification, order, i));
+  notification.notify_one();
+  EXPECT_TRUE(order.empty()) << "not in the call";
+  base.loop(RunMode::nonblock);
+  EXPECT_EQ(order, (std::vector<int>{1}));
+  notification.notify_all();
+  run(base);
+  EXPECT_EQ(order, (std::vector<int>{1, 2, 3, 4}));
+}
+
+TEST_P(NotificationTest, PassesTheWakeUpOfADestroyedTaskOn) {
+  Base base(options());
+  Notification notification;
+  std::vector<int> order;
+  std::optional<TaskGroup> first(std::in_place, base);
+  TaskGroup second(base);
+  first->spawn(awaits_notice(notification, order, 1));
+  second.spawn(awaits_notice(notification, order, 2));
+  notification.notify_one();
+  first.reset();
+  run(base);
+  EXPECT_EQ(order, (std::vector<int>{2}));
+}
+
+TEST_P(NotificationTest, WakesNobodyElseForADestroyedTaskIfAllWereWoken) {
+  Base base(options());
+  Notification notification;
+  std::vector<int> order;
+  std::optional<TaskGroup> first(std::in_place, base);
+  TaskGroup second(base);
+  first->spawn(awaits_notice(notification, order, 1));
+  notification.notify_all();
+  second.spawn(awaits_notice(notification, order, 2));
+  first.reset();
+  run(base);
+  EXPECT_TRUE(order.empty());
+}
+
+TEST_P(NotificationTest, MayGoWhileTasksWait) {
+  Base base(options());
+  std::optional<Notification> notification(std::in_place);
+  TaskGroup group(base, [](const std::exception_ptr&) {});
+  std::vector<int> order;
+  group.spawn(awaits_notice(*notification, order, 1));
+  group.spawn(awaits_notice(*notification, order, 2));
+  notification->notify_one();
+  notification.reset();
+  run(base);
+  EXPECT_EQ(order, (std::vector<int>{1}));
+  EXPECT_EQ(group.size(), 0U);
+}
+
+INSTANTIATE_TEST_SUITE_P(, SemaphoreTest, testing::ValuesIn(usable_backends()),
+                         [](const auto& chosen) { return to_string(chosen.param); });
+INSTANTIATE_TEST_SUITE_P(, NotificationTest, testing::ValuesIn(usable_backends()),
+                         [](const auto& chosen) { return to_string(chosen.param); });
+
+}  // namespace
+}  // namespace event_cpp::test
