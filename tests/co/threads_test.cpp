@@ -191,7 +191,8 @@ TEST_P(BlockingTest, RunsManyMoreFunctionsThanItHasThreads) {
   Base base(real_time());
   std::atomic<int> ran = 0;
   const auto works = [](std::atomic<int>& count) -> Task<> {
-    co_await co::blocking([&count] { ++count; });
+    auto f = [&count] { ++count; };
+    co_await co::blocking(f);
   };
   TaskGroup group(base);
   for (int i = 0; i < 500; ++i) group.spawn(works(ran));

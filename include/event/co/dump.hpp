@@ -25,8 +25,8 @@ EVENT_API void for_each_wait(const Chain& chain, int depth, Visit visit, void* c
 
 // Calls f(int depth, const Waiting&) for what each task of the group waits for, in the order in
 // which they were spawned. A wait for other tasks, as with_timeout() is, is followed by what those
-// wait for, with a larger depth. A task that is ready to run waits for "its turn", and one that runs,
-// because it has called this, for "nothing, it runs".
+// wait for, with a larger depth. A task that is ready to run waits for "its turn", and one that
+// runs, because it has called this, for "nothing, it runs".
 template <class F>
 void for_each_wait(const TaskGroup& group, F&& f) {
   const detail::Visit visit = [](void* context, int depth, const Waiting& waiting) {
