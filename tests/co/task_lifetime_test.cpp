@@ -51,7 +51,7 @@ TEST_P(TaskLifetimeTest, ABaseMayGoBeforeItsGroupWithEveryKindOfWait) {
   }
 }
 
-TEST_P(TaskLifetimeTest, EveryKindOfWaitMayBeDestroyedBetweenACancelAndItsTurn) {
+TEST_P(TaskLifetimeTest, AnyWaitMayBeDestroyedBetweenACancelAndItsTurn) {
   for (const Waits::Kind& kind : Waits::kinds()) {
     SCOPED_TRACE(kind.name);
     Base base(options());
@@ -252,7 +252,7 @@ TEST_P(TaskLifetimeTest, AThousandNestedLimitsMayBeDestroyedAndCancelled) {
   EXPECT_EQ(base.size(), 0U);
 }
 
-TEST_P(TaskLifetimeTest, RunWorksAgainAfterAnExceptionHasLeftItTogetherWithItsEnd) {
+TEST_P(TaskLifetimeTest, RunWorksAgainAfterAnExceptionHasLeftIt) {
   Base base(options());
   TaskGroup group(base);
   const auto ends = []() -> Task<> { co_await co::yield(); };

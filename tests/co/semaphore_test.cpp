@@ -1,4 +1,5 @@
-// Semaphore and Notification: who is woken, and that no permit and no wake-up is lost.
+// Semaphore: who gets a permit, and that none is lost.
+#include <algorithm>
 #include <optional>
 #include <vector>
 
@@ -7,7 +8,6 @@
 namespace event_cpp::test {
 namespace {
 
-using co::Notification;
 using co::Semaphore;
 using co::SemaphoreGuard;
 using co::Task;
@@ -15,11 +15,6 @@ using co::TaskGroup;
 
 Task<> acquires(Semaphore& permits, std::vector<int>& order, int n) {
   co_await permits.acquire();
-  order.push_back(n);
-}
-
-Task<> awaits_notice(Notification& notification, std::vector<int>& order, int n) {
-  co_await notification.wait();
   order.push_back(n);
 }
 
@@ -113,69 +108,7 @@ TEST_P(SemaphoreTest, IsAcquiredAMillionTimes) {
   run_task(base, loops());
 }
 
-class NotificationTest : public EveryBackendCo {};
-
-TEST_P(NotificationTest, WakesTheOneThatHasWaitedLongestOrAll) {
-  Base base(options());
-  Notification notification;
-  TaskGroup group(base);
-  std::vector<int> order;
-  notification.notify_one();  // is not kept
-  for (int i = 1; i <= 4; ++i) group.spawn(awaits_notice(notification, order, i));
-  notification.notify_one();
-  EXPECT_TRUE(order.empty()) << "not in the call";
-  base.loop(RunMode::nonblock);
-  EXPECT_EQ(order, (std::vector<int>{1}));
-  notification.notify_all();
-  run(base);
-  EXPECT_EQ(order, (std::vector<int>{1, 2, 3, 4}));
-}
-
-TEST_P(NotificationTest, PassesTheWakeUpOfADestroyedTaskOn) {
-  Base base(options());
-  Notification notification;
-  std::vector<int> order;
-  std::optional<TaskGroup> first(std::in_place, base);
-  TaskGroup second(base);
-  first->spawn(awaits_notice(notification, order, 1));
-  second.spawn(awaits_notice(notification, order, 2));
-  notification.notify_one();
-  first.reset();
-  run(base);
-  EXPECT_EQ(order, (std::vector<int>{2}));
-}
-
-TEST_P(NotificationTest, WakesNobodyElseForADestroyedTaskIfAllWereWoken) {
-  Base base(options());
-  Notification notification;
-  std::vector<int> order;
-  std::optional<TaskGroup> first(std::in_place, base);
-  TaskGroup second(base);
-  first->spawn(awaits_notice(notification, order, 1));
-  notification.notify_all();
-  second.spawn(awaits_notice(notification, order, 2));
-  first.reset();
-  run(base);
-  EXPECT_TRUE(order.empty());
-}
-
-TEST_P(NotificationTest, MayGoWhileTasksWait) {
-  Base base(options());
-  std::optional<Notification> notification(std::in_place);
-  TaskGroup group(base, [](const std::exception_ptr&) {});
-  std::vector<int> order;
-  group.spawn(awaits_notice(*notification, order, 1));
-  group.spawn(awaits_notice(*notification, order, 2));
-  notification->notify_one();
-  notification.reset();
-  run(base);
-  EXPECT_EQ(order, (std::vector<int>{1}));
-  EXPECT_EQ(group.size(), 0U);
-}
-
 INSTANTIATE_TEST_SUITE_P(, SemaphoreTest, testing::ValuesIn(usable_backends()),
-                         [](const auto& chosen) { return to_string(chosen.param); });
-INSTANTIATE_TEST_SUITE_P(, NotificationTest, testing::ValuesIn(usable_backends()),
                          [](const auto& chosen) { return to_string(chosen.param); });
 
 }  // namespace

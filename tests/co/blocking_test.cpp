@@ -1,0 +1,153 @@
+// blocking(): functions that run in other threads.
+#include <atomic>
+#include <csignal>
+#include <future>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <thread>
+#include <utility>
+
+#include "co/support.hpp"
+
+namespace event_cpp::test {
+namespace {
+
+using co::Task;
+using co::TaskGroup;
+
+class BlockingTest : public EveryBackendCo {};
+
+TEST_P(BlockingTest, RunsTheFunctionInAnotherThreadAndGoesOnHere) {
+  Base base(real_time());
+  const auto works = []() -> Task<> {
+    const std::thread::id here = std::this_thread::get_id();
+    const std::thread::id there = co_await co::blocking([] { return std::this_thread::get_id(); });
+    EXPECT_NE(there, here);
+    EXPECT_EQ(std::this_thread::get_id(), here);
+    co_await co::blocking([] {});
+    const std::unique_ptr<int> moved =
+        co_await co::blocking([] { return std::make_unique<int>(7); });
+    EXPECT_EQ(*moved, 7);
+  };
+  run_task(base, works());
+}
+
+TEST_P(BlockingTest, ThrowsWhatTheFunctionThrows) {
+  Base base(real_time());
+  const auto works = []() -> Task<> {
+    co_await co::blocking([] { throw std::runtime_error("there"); });
+  };
+  EXPECT_THROW(run_task(base, works()), std::runtime_error);
+}
+
+TEST_P(BlockingTest, BlocksAllSignalsInItsThreads) {
+  Base base(real_time());
+  const auto works = []() -> Task<bool> {
+    const bool blocked = co_await co::blocking([] {
+      sigset_t mask;
+      ::pthread_sigmask(SIG_SETMASK, nullptr, &mask);
+      return ::sigismember(&mask, SIGUSR1) == 1 && ::sigismember(&mask, SIGTERM) == 1;
+    });
+    co_return blocked;
+  };
+  EXPECT_TRUE(run_task(base, works()));
+}
+
+TEST_P(BlockingTest, RunsManyMoreFunctionsThanItHasThreads) {
+  Base base(real_time());
+  std::atomic<int> ran = 0;
+  const auto works = [](std::atomic<int>& count) -> Task<> {
+    auto f = [&count] { ++count; };
+    co_await co::blocking(f);
+  };
+  TaskGroup group(base);
+  for (int i = 0; i < 500; ++i) group.spawn(works(ran));
+  run(base);
+  EXPECT_EQ(ran, 500);
+  EXPECT_EQ(group.size(), 0U);
+}
+
+TEST_P(BlockingTest, LeavesTheFunctionAloneIfTheWaitIsCancelled) {
+  Base base(real_time());
+  std::promise<void> gate;
+  std::shared_future<void> opens = gate.get_future().share();
+  int destroyed = 0;
+  bool destroyed_here = false;
+  struct Result {
+    int* counter;
+    bool* here;
+    std::thread::id thread;
+    Result(int* its_counter, bool* in_thread, std::thread::id home) noexcept
+        : counter(its_counter), here(in_thread), thread(home) {}
+    Result(Result&& other) noexcept
+        : counter(std::exchange(other.counter, nullptr)), here(other.here), thread(other.thread) {}
+    ~Result() {
+      if (counter == nullptr) return;
+      ++*counter;
+      *here = std::this_thread::get_id() == thread;
+    }
+  };
+  const auto waits = [](std::shared_future<void> until, int& counter, bool& here) -> Task<> {
+    const std::thread::id home = std::this_thread::get_id();
+    auto f = [until, &counter, &here, home] {
+      until.wait();
+      return Result(&counter, &here, home);
+    };
+    co_await co::blocking(std::move(f));
+  };
+  {
+    const Bounded bounded(base);
+    TaskGroup group(base);
+    group.spawn(waits(opens, destroyed, destroyed_here));
+    group.cancel();
+    while (group.size() > 0) base.loop(RunMode::once);
+    EXPECT_EQ(destroyed, 0);
+  }
+  gate.set_value();
+  run(base);
+  EXPECT_EQ(destroyed, 1);
+  EXPECT_TRUE(destroyed_here);
+}
+
+TEST_P(BlockingTest, WaitsForItsFunctionsIfTheBaseGoesAndDropsTheOthers) {
+  std::atomic<int> ran = 0;
+  std::promise<void> gate;
+  std::shared_future<void> opens = gate.get_future().share();
+  const auto waits = [](std::shared_future<void> until, std::atomic<int>& count) -> Task<> {
+    auto f = [until, &count] {
+      until.wait();
+      ++count;
+    };
+    co_await co::blocking(std::move(f));
+  };
+  std::optional<Base> base(std::in_place, real_time());
+  TaskGroup group(*base);
+  for (int i = 0; i < 40; ++i) group.spawn(waits(opens, ran));
+  std::thread later([&gate] {
+    std::this_thread::sleep_for(5ms);
+    gate.set_value();
+  });
+  base.reset();
+  later.join();
+  EXPECT_LE(ran, 16 + 16) << "those that had not begun are dropped";
+  EXPECT_EQ(group.size(), 0U);
+}
+
+TEST_P(BlockingTest, KeepsTheBaseRunningOnManualTime) {
+  Base base(options());
+  const auto works = []() -> Task<int> {
+    const int value = co_await co::blocking([] {
+      std::this_thread::sleep_for(2ms);
+      return 7;
+    });
+    co_return value;
+  };
+  EXPECT_EQ(run_task(base, works()), 7);
+}
+
+INSTANTIATE_TEST_SUITE_P(, BlockingTest, testing::ValuesIn(usable_backends()),
+                         [](const auto& chosen) { return to_string(chosen.param); });
+
+}  // namespace
+}  // namespace event_cpp::test

@@ -1,0 +1,53 @@
+// when_all().
+#include <stdexcept>
+#include <tuple>
+
+#include "co/values.hpp"
+
+namespace event_cpp::test {
+namespace {
+
+using co::Task;
+
+class WhenAllTest : public EveryBackendCo {
+ protected:
+  static Task<int> sum(Task<int> a, Task<int> b) {
+    const std::tuple<int, int> both = co_await co::when_all(std::move(a), std::move(b));
+    co_return std::get<0>(both) + std::get<1>(both);
+  }
+};
+
+TEST_P(WhenAllTest, GivesEveryValue) {
+  Base base(options());
+  const TimePoint began = time.now();
+  EXPECT_EQ(run_task(base, sum(gives_after(1, 2s), gives_after(2, 3s))), 3);
+  EXPECT_EQ(time.now() - began, 3s);
+  EXPECT_EQ(run_task(base, sum(gives_at_once(1), gives_after(2, 1s))), 3);
+  EXPECT_EQ(run_task(base, sum(gives_at_once(1), gives_at_once(2))), 3);
+}
+
+TEST_P(WhenAllTest, CancelsTheOthersAndThrowsIfOneFails) {
+  Base base(options());
+  const TimePoint began = time.now();
+  EXPECT_THROW(run_task(base, sum(gives_after(1, 1h), throws_after(1s))), std::runtime_error);
+  EXPECT_THROW(run_task(base, sum(throws_at_once(), gives_after(1, 1h))), std::runtime_error);
+  EXPECT_THROW(run_task(base, sum(gives_after(1, 1h), throws_at_once())), std::runtime_error);
+  EXPECT_EQ(time.now() - began, 1s);
+}
+
+TEST_P(WhenAllTest, ThrowsIfOneOfTheTasksWasMovedFrom) {
+  Base base(options());
+  Task<int> task = gives_at_once(1);
+  const Task<int> elsewhere = std::move(task);
+  EXPECT_EQ(thrown_by([&] {
+              run_task(base, sum(gives_after(1, 1h), std::move(task)));  // NOLINT
+            }),
+            std::errc::invalid_argument);
+  EXPECT_EQ(base.size(), 0U);
+}
+
+INSTANTIATE_TEST_SUITE_P(, WhenAllTest, testing::ValuesIn(usable_backends()),
+                         [](const auto& chosen) { return to_string(chosen.param); });
+
+}  // namespace
+}  // namespace event_cpp::test
