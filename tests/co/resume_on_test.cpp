@@ -1,9 +1,13 @@
 // resume_on(): tasks that go on in the threads of other bases.
 #include <atomic>
+#include <new>
+#include <optional>
 #include <stdexcept>
+#include <system_error>
 #include <thread>
 
 #include "co/support.hpp"
+#include "support/failing_new.hpp"
 
 namespace event_cpp::test {
 namespace {
@@ -143,6 +147,126 @@ TEST_P(ResumeOnTest, ManyTasksCrossAtOnce) {
   for (int i = 0; i < 100; ++i) group.spawn(travels(base, other.base(), crossed));
   co::run(base, joins(group));
   EXPECT_EQ(crossed, 2'000);
+}
+
+// Both bases in this thread, so that the test says when which of them runs.
+class Errand {
+ public:
+  explicit Errand(const Options& options) : home(options), away(options) {}
+
+  static Task<> goes(Errand& errand) {
+    const CountsDestruction local(errand.destroyed);
+    try {
+      co_await co::resume_on(errand.away);
+      ++errand.arrived;
+      co_await co::sleep(1h);
+      co_await co::resume_on(errand.home);
+      ++errand.returned;
+    } catch (const std::system_error& error) {
+      errand.thrown = error.code();
+      throw;
+    } catch (const std::bad_alloc&) {
+      ++errand.without_memory;
+    }
+  }
+
+  Base home;
+  Base away;
+  int arrived = 0;
+  int returned = 0;
+  int destroyed = 0;
+  int without_memory = 0;
+  std::error_code thrown;
+};
+
+TEST_P(ResumeOnTest, KeepsItsOwnBaseRunningWhileTheTaskIsAway) {
+  Errand errand(options());
+  TaskGroup group(errand.home);
+  group.spawn(Errand::goes(errand));
+  errand.home.loop(RunMode::nonblock);
+  EXPECT_EQ(errand.arrived, 0) << "not in this iteration";
+  EXPECT_EQ(errand.home.size(), 1U) << "what keeps it running";
+  run(errand.away);
+  EXPECT_EQ(errand.arrived, 1);
+  run(errand.home);
+  EXPECT_EQ(errand.returned, 1);
+  EXPECT_EQ(group.size(), 0U);
+  EXPECT_EQ(errand.home.size(), 0U);
+}
+
+TEST_P(ResumeOnTest, HearsOfACancellationInEachPlaceOfItsWay) {
+  for (int place = 0; place < 4; ++place) {
+    SCOPED_TRACE(place);
+    Errand errand(options());
+    TaskGroup group(errand.home);
+    group.spawn(Errand::goes(errand));
+    if (place > 0) errand.home.loop(RunMode::nonblock);  // it is on its way
+    if (place > 1) errand.away.loop(RunMode::nonblock);  // it is there
+    if (place > 2) {
+      errand.away.loop(RunMode::once);  // it has slept
+      errand.away.loop(RunMode::nonblock);
+    }
+    group.cancel();
+    for (int i = 0; i < 4; ++i) {
+      errand.away.loop(RunMode::nonblock);
+      errand.home.loop(RunMode::nonblock);
+    }
+    EXPECT_EQ(errand.destroyed, 1);
+    EXPECT_EQ(group.size(), 0U);
+    if (place < 3) {
+      EXPECT_EQ(errand.thrown, std::errc::operation_canceled);
+    }
+    EXPECT_EQ(errand.arrived, place > 0 ? 1 : 0);
+    EXPECT_EQ(errand.home.size() + errand.away.size(), 0U);
+  }
+}
+
+TEST_P(ResumeOnTest, StaysWhereItIsIfThereIsNoMemory) {
+  if (!FailingNew::works()) GTEST_SKIP() << "operator new cannot be replaced here";
+  for (std::size_t n = 0;; ++n) {
+    Errand errand(options());
+    TaskGroup group(errand.home);
+    group.spawn(Errand::goes(errand));
+    std::size_t failures = 0;
+    {
+      const FailingNew failing(n);
+      errand.home.loop(RunMode::nonblock);
+      failures = failing.failures();
+    }
+    if (failures == 0) {
+      run(errand.away);
+      run(errand.home);
+      EXPECT_EQ(errand.returned, 1);
+      break;
+    }
+    errand.home.loop(RunMode::nonblock);
+    EXPECT_EQ(errand.without_memory, 1);
+    EXPECT_EQ(group.size(), 0U);
+    EXPECT_EQ(errand.home.size(), 0U);
+    if (HasFailure()) break;
+  }
+}
+
+TEST_P(ResumeOnTest, EndsTheProgramIfABaseOrAGroupGoesWhileATaskIsAway) {
+  EXPECT_DEATH(
+      {
+        std::optional<Errand> errand(std::in_place, options());
+        TaskGroup group(errand->home);
+        group.spawn(Errand::goes(*errand));
+        errand->home.loop(RunMode::nonblock);
+        errand->away.loop(RunMode::nonblock);
+        errand.reset();
+      },
+      "");
+  EXPECT_DEATH(
+      {
+        Errand errand(options());
+        std::optional<TaskGroup> group(std::in_place, errand.home);
+        group->spawn(Errand::goes(errand));
+        errand.home.loop(RunMode::nonblock);
+        group.reset();
+      },
+      "");
 }
 
 INSTANTIATE_TEST_SUITE_P(, ResumeOnTest, testing::ValuesIn(usable_backends()),

@@ -51,8 +51,9 @@ class ServedList {
     *end_ = &waiter;
     end_ = &waiter.next_served_;
   }
-  // Does nothing if it is not in the list. Cost: O(1) for the first.
+  // Does nothing if it was never in the list. Cost: O(1) then, and for the first.
   void remove(const Waiter& waiter) noexcept {
+    if (waiter.next_served_ == nullptr && end_ != &waiter.next_served_) return;
     for (Waiter** place = &first_; *place != nullptr; place = &(*place)->next_served_) {
       if (*place != &waiter) continue;
       *place = waiter.next_served_;
