@@ -12,7 +12,7 @@ namespace event_cpp::co::detail {
 using event_cpp::detail::Floor;
 
 // Never destroyed: a thread may throw it until the end.
-const std::exception_ptr& cancellation() noexcept {
+const std::exception_ptr& cancellation() {
   static const auto& error = *new const std::exception_ptr(std::make_exception_ptr(
       std::system_error(std::make_error_code(std::errc::operation_canceled), "event::co")));
   return error;
@@ -45,7 +45,9 @@ Scheduler& Scheduler::make(Base& base) {
 }
 
 Scheduler::Scheduler(Base& base)
-    : base_(base), order_(event_cpp::detail::order_of(base)), kick_(base, *this) {}
+    : base_(base), order_(event_cpp::detail::order_of(base)), kick_(base, *this) {
+  cancellation();  // now, so that no wait finds that there is no memory for it
+}
 
 // Tasks first: their destructors may use all the rest.
 Scheduler::~Scheduler() {

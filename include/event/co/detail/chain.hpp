@@ -265,8 +265,9 @@ inline void Chain::cancel() noexcept {
 }
 
 // What a wait that was cancelled throws. One object for all, so that most cancellations are
-// recognized without throwing them again.
-EVENT_API const std::exception_ptr& cancellation() noexcept;
+// recognized without throwing them again. Made with the first scheduler.
+// Errors: throws std::bad_alloc until then.
+EVENT_API const std::exception_ptr& cancellation();
 // Always inline: each frame between a throw and its handler is unwound twice.
 [[noreturn, gnu::always_inline]] inline void throw_cancelled() {
   std::rethrow_exception(cancellation());
