@@ -146,8 +146,7 @@ TEST_P(BlockingTest, KeepsTheBaseRunningOnManualTime) {
   EXPECT_EQ(run_task(base, works()), 7);
 }
 
-INSTANTIATE_TEST_SUITE_P(, BlockingTest, testing::ValuesIn(usable_backends()),
-                         [](const auto& chosen) { return to_string(chosen.param); });
+ON_EVERY_BACKEND(BlockingTest);
 
 }  // namespace
 }  // namespace event_cpp::test

@@ -360,8 +360,7 @@ TEST_P(CancelTest, BetweenAWakeUpAndItsTurnDestroysNothingTwice) {
   EXPECT_EQ(semaphore.available(), 1U);
 }
 
-INSTANTIATE_TEST_SUITE_P(, CancelTest, testing::ValuesIn(usable_backends()),
-                         [](const auto& chosen) { return to_string(chosen.param); });
+ON_EVERY_BACKEND(CancelTest);
 
 }  // namespace
 }  // namespace event_cpp::test

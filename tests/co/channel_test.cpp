@@ -292,8 +292,7 @@ TEST_P(ChannelTest, LosesNothingIfThereIsNoMemoryForAValue) {
   EXPECT_EQ(got, range(0, 5'000));
 }
 
-INSTANTIATE_TEST_SUITE_P(, ChannelTest, testing::ValuesIn(usable_backends()),
-                         [](const auto& chosen) { return to_string(chosen.param); });
+ON_EVERY_BACKEND(ChannelTest);
 
 }  // namespace
 }  // namespace event_cpp::test

@@ -75,8 +75,7 @@ TEST_P(TaskDumpTest, IsEmptyAfterTheLastGroup) {
   EXPECT_EQ(dumped(base), "");
 }
 
-INSTANTIATE_TEST_SUITE_P(, TaskDumpTest, testing::ValuesIn(usable_backends()),
-                         [](const auto& chosen) { return to_string(chosen.param); });
+ON_EVERY_BACKEND(TaskDumpTest);
 
 }  // namespace
 }  // namespace event_cpp::test

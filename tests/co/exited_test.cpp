@@ -31,8 +31,7 @@ TEST_P(ExitedTest, ReturnsTheStatusOfTheChildProcess) {
   EXPECT_EQ(WEXITSTATUS(status), 3);
 }
 
-INSTANTIATE_TEST_SUITE_P(, ExitedTest, testing::ValuesIn(usable_backends()),
-                         [](const auto& chosen) { return to_string(chosen.param); });
+ON_EVERY_BACKEND(ExitedTest);
 
 }  // namespace
 }  // namespace event_cpp::test

@@ -469,8 +469,7 @@ TEST_P(TaskGroupTest, SaysInADebugBuildThatOneOfItsTasksDestroysIt) {
 
 #endif
 
-INSTANTIATE_TEST_SUITE_P(, TaskGroupTest, testing::ValuesIn(usable_backends()),
-                         [](const auto& chosen) { return to_string(chosen.param); });
+ON_EVERY_BACKEND(TaskGroupTest);
 
 }  // namespace
 }  // namespace event_cpp::test

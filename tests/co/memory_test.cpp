@@ -2,6 +2,7 @@
 #include <optional>
 #include <string>
 #include <system_error>
+#include <thread>
 
 #include "co/support.hpp"
 #include "support/failing_new.hpp"
@@ -25,6 +26,9 @@ class TaskMemoryTest : public EveryBackendCo {
     Counted(const Counted&) = delete;
     Counted& operator=(const Counted&) = delete;
   };
+
+  // Runs everything with allocation number n failing.
+  void fail_at(std::size_t n, int& failed, bool& ended);
 
   static Task<int> leaf(Out& out) {
     const Counted counted(out.alive);
@@ -72,49 +76,45 @@ class TaskMemoryTest : public EveryBackendCo {
   }
 };
 
+void TaskMemoryTest::fail_at(std::size_t n, int& failed, bool& ended) {
+  SCOPED_TRACE("allocation number " + std::to_string(n));
+  Base base(options());
+  Out out;
+  co::Semaphore permits(1);
+  std::size_t failures = 0;
+  {
+    const FailingNew failing(n);
+    try {
+      co::run(base, everything(out, permits));
+    } catch (const std::bad_alloc&) {
+      ++failed;
+    } catch (const std::system_error&) {
+      ++failed;  // of the one whose sibling failed
+    }
+    failures = failing.failures();
+  }
+  EXPECT_EQ(out.alive, 0);
+  EXPECT_EQ(permits.available(), 1U);
+  ended = failures == 0;
+  if (ended) {
+    EXPECT_EQ(out.finished, 1);
+  }
+  EXPECT_EQ(base.size(), 0U);
+}
+
 TEST_P(TaskMemoryTest, EveryAllocationMayFailAndNothingIsLost) {
   if (!FailingNew::works()) GTEST_SKIP() << "operator new cannot be replaced here";
   int failed = 0;
   bool ended = false;
-  for (std::size_t n = 0; n < 500 && !ended; ++n) {
-    SCOPED_TRACE("allocation number " + std::to_string(n));
-    Base base(options());
-    Out out;
-    co::Semaphore permits(1);
-    std::size_t failures = 0;
-    const auto attempt = [&] {
-      const FailingNew failing(n);
-      try {
-        const auto leave = [&] { failures = failing.failures(); };
-        try {
-          co::run(base, everything(out, permits));
-        } catch (...) {
-          leave();
-          throw;
-        }
-        leave();
-      } catch (const std::bad_alloc&) {
-        ++failed;
-      } catch (const std::system_error&) {
-        ++failed;  // of the one whose sibling failed
-      }
-    };
-    attempt();
-    EXPECT_EQ(out.alive, 0);
-    EXPECT_EQ(permits.available(), 1U);
-    ended = failures == 0;
-    if (ended) {
-      EXPECT_EQ(out.finished, 1);
-    }
-    EXPECT_EQ(base.size(), 0U);
-    if (HasFailure()) break;
+  for (std::size_t n = 0; n < 500 && !ended && !HasFailure(); ++n) {
+    // In a thread of its own, which has no block of memory to reuse.
+    std::thread([&] { fail_at(n, failed, ended); }).join();
   }
   EXPECT_TRUE(ended);
   EXPECT_GT(failed, 3);
 }
 
-INSTANTIATE_TEST_SUITE_P(, TaskMemoryTest, testing::ValuesIn(usable_backends()),
-                         [](const auto& chosen) { return to_string(chosen.param); });
+ON_EVERY_BACKEND(TaskMemoryTest);
 
 }  // namespace
 }  // namespace event_cpp::test

@@ -76,8 +76,7 @@ TEST_P(NotificationTest, MayGoWhileTasksWait) {
   EXPECT_EQ(group.size(), 0U);
 }
 
-INSTANTIATE_TEST_SUITE_P(, NotificationTest, testing::ValuesIn(usable_backends()),
-                         [](const auto& chosen) { return to_string(chosen.param); });
+ON_EVERY_BACKEND(NotificationTest);
 
 }  // namespace
 }  // namespace event_cpp::test

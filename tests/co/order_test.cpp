@@ -64,8 +64,7 @@ TEST_P(TaskOrderTest, IsFirstInFirstOutWithoutASource) {
   EXPECT_EQ(order, (std::vector<int>{1, 2, 3, 4}));
 }
 
-INSTANTIATE_TEST_SUITE_P(, TaskOrderTest, testing::ValuesIn(usable_backends()),
-                         [](const auto& chosen) { return to_string(chosen.param); });
+ON_EVERY_BACKEND(TaskOrderTest);
 
 }  // namespace
 }  // namespace event_cpp::test

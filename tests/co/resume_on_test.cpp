@@ -269,8 +269,7 @@ TEST_P(ResumeOnTest, EndsTheProgramIfABaseOrAGroupGoesWhileATaskIsAway) {
       "");
 }
 
-INSTANTIATE_TEST_SUITE_P(, ResumeOnTest, testing::ValuesIn(usable_backends()),
-                         [](const auto& chosen) { return to_string(chosen.param); });
+ON_EVERY_BACKEND(ResumeOnTest);
 
 }  // namespace
 }  // namespace event_cpp::test

@@ -69,8 +69,7 @@ TEST_P(RetryTest, IsGivenUpWhenALimitAroundAllOfItHasPassed) {
   EXPECT_EQ(base.size(), 0U) << "no timer is left behind";
 }
 
-INSTANTIATE_TEST_SUITE_P(, RetryTest, testing::ValuesIn(usable_backends()),
-                         [](const auto& chosen) { return to_string(chosen.param); });
+ON_EVERY_BACKEND(RetryTest);
 
 }  // namespace
 }  // namespace event_cpp::test

@@ -108,8 +108,7 @@ TEST_P(SemaphoreTest, IsAcquiredAMillionTimes) {
   run_task(base, loops());
 }
 
-INSTANTIATE_TEST_SUITE_P(, SemaphoreTest, testing::ValuesIn(usable_backends()),
-                         [](const auto& chosen) { return to_string(chosen.param); });
+ON_EVERY_BACKEND(SemaphoreTest);
 
 }  // namespace
 }  // namespace event_cpp::test

@@ -273,8 +273,7 @@ TEST_P(TaskLifetimeTest, RunWorksAgainAfterAnExceptionHasLeftIt) {
   EXPECT_NO_THROW(run_task(base, ends()));
 }
 
-INSTANTIATE_TEST_SUITE_P(, TaskLifetimeTest, testing::ValuesIn(usable_backends()),
-                         [](const auto& chosen) { return to_string(chosen.param); });
+ON_EVERY_BACKEND(TaskLifetimeTest);
 
 }  // namespace
 }  // namespace event_cpp::test

@@ -121,8 +121,7 @@ TEST_P(TaskTest, MayBeNestedFiveThousandDeep) {
   EXPECT_EQ(run_task(base, nested(5'000)), 5'000);
 }
 
-INSTANTIATE_TEST_SUITE_P(, TaskTest, testing::ValuesIn(usable_backends()),
-                         [](const auto& chosen) { return to_string(chosen.param); });
+ON_EVERY_BACKEND(TaskTest);
 
 }  // namespace
 }  // namespace event_cpp::test

@@ -213,8 +213,7 @@ TEST_P(WaitTest, KnowsItsBaseAndWhetherItWasCancelled) {
   EXPECT_EQ(group.size(), 0U);
 }
 
-INSTANTIATE_TEST_SUITE_P(, WaitTest, testing::ValuesIn(usable_backends()),
-                         [](const auto& chosen) { return to_string(chosen.param); });
+ON_EVERY_BACKEND(WaitTest);
 
 }  // namespace
 }  // namespace event_cpp::test

@@ -46,8 +46,7 @@ TEST_P(WhenAllTest, ThrowsIfOneOfTheTasksWasMovedFrom) {
   EXPECT_EQ(base.size(), 0U);
 }
 
-INSTANTIATE_TEST_SUITE_P(, WhenAllTest, testing::ValuesIn(usable_backends()),
-                         [](const auto& chosen) { return to_string(chosen.param); });
+ON_EVERY_BACKEND(WhenAllTest);
 
 }  // namespace
 }  // namespace event_cpp::test

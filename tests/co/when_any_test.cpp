@@ -83,8 +83,7 @@ TEST_P(WhenAnyTest, LosesNoValueOfAChannelThatComesTogetherWithALimit) {
   run_task(base, awaits());
 }
 
-INSTANTIATE_TEST_SUITE_P(, WhenAnyTest, testing::ValuesIn(usable_backends()),
-                         [](const auto& chosen) { return to_string(chosen.param); });
+ON_EVERY_BACKEND(WhenAnyTest);
 
 }  // namespace
 }  // namespace event_cpp::test

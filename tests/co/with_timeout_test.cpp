@@ -128,8 +128,7 @@ TEST_P(WithTimeoutTest, TakesWhateverCanBeAwaited) {
   run_task(base, awaits());
 }
 
-INSTANTIATE_TEST_SUITE_P(, WithTimeoutTest, testing::ValuesIn(usable_backends()),
-                         [](const auto& chosen) { return to_string(chosen.param); });
+ON_EVERY_BACKEND(WithTimeoutTest);
 
 }  // namespace
 }  // namespace event_cpp::test
