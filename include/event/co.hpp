@@ -13,3 +13,4 @@
 #include "event/co/timeout.hpp"
 #include "event/co/wait.hpp"
 #include "event/co/when.hpp"
+#include "event/event.hpp"

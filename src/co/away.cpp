@@ -25,7 +25,7 @@ Scheduler& scheduler_surely(Base& base) noexcept {
 
 bool ResumeOn::begin_move(Chain& chain, void* frame) {
   if (&chain.scheduler->base() == &to_) return false;
-  if (chain.cancelled) {
+  if (chain.cancelled && !Away::is_home_of(chain, to_)) {
     begin_cancelled(chain, frame);
     return true;
   }

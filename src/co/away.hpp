@@ -20,6 +20,11 @@ class Away final : public Owner, public std::enable_shared_from_this<Away> {
   // stays where it is.
   static void depart(Chain& chain) noexcept;
 
+  // Whether the chain is away from this base, to which its owner belongs.
+  static bool is_home_of(const Chain& chain, const Base& base) noexcept {
+    return chain.away && &static_cast<const Away&>(*chain.owner).home_.base() == &base;
+  }
+
   // In the owner's thread.
   void cancel(Chain& chain) noexcept;
 

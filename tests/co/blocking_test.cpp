@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <stdexcept>
+#include <string>
 #include <thread>
 #include <utility>
 
@@ -17,6 +18,18 @@ using co::Task;
 using co::TaskGroup;
 
 class BlockingTest : public EveryBackendCo {};
+
+TEST_P(BlockingTest, GivesTheFunctionItsArguments) {
+  Base base(real_time());
+  const auto asks = []() -> Task<std::string> {
+    const std::string text = "long enough to need memory of its own";
+    std::string both = co_await co::blocking(
+        [](const std::string& a, std::unique_ptr<int> b) { return a + std::to_string(*b); }, text,
+        std::make_unique<int>(7));
+    co_return both;
+  };
+  EXPECT_EQ(run_task(base, asks()), "long enough to need memory of its own7");
+}
 
 TEST_P(BlockingTest, RunsTheFunctionInAnotherThreadAndGoesOnHere) {
   Base base(real_time());

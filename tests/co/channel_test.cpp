@@ -56,6 +56,31 @@ TEST_P(ChannelTest, HandsValuesOverInTheirOrderWhateverItsCapacity) {
   }
 }
 
+TEST_P(ChannelTest, TakesAndGivesAtOnceWithoutATask) {
+  Base base(options());
+  Channel<std::unique_ptr<int>> channel(1);
+  EXPECT_FALSE(channel.try_receive().has_value());
+  auto value = std::make_unique<int>(1);
+  EXPECT_TRUE(channel.try_send(std::move(value)));
+  auto another = std::make_unique<int>(2);
+  EXPECT_FALSE(channel.try_send(std::move(another))) << "it is full";
+  EXPECT_NE(another, nullptr) << "and leaves the value alone";
+  EXPECT_EQ(**channel.try_receive(), 1);
+  channel.close();
+  EXPECT_FALSE(channel.try_send(std::move(another)));
+}
+
+TEST_P(ChannelTest, TakesFromACallbackWhatATaskWaitsFor) {
+  Base base(options());
+  Channel<int> channel(0);
+  TaskGroup group(base);
+  std::vector<int> got;
+  group.spawn(receives_one(channel, got));
+  base.after(1s, [&] { EXPECT_TRUE(channel.try_send(7)); });
+  run(base);
+  EXPECT_EQ(got, std::vector<int>{7});
+}
+
 TEST_P(ChannelTest, GivesWhatItHasAfterItWasClosedAndThenNothing) {
   Base base(options());
   Channel<int> channel(5);

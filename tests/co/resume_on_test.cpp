@@ -39,6 +39,7 @@ class BaseInThread {
 class ResumeOnTest : public EveryBackendCo {
  protected:
   static Task<> joins(TaskGroup& group) { co_await group.join(); }
+  static Task<> sleeps_long() { co_await co::sleep(1h); }
 };
 
 TEST_P(ResumeOnTest, GoesOnInTheThreadOfTheOtherBaseAndBack) {
@@ -219,6 +220,31 @@ TEST_P(ResumeOnTest, HearsOfACancellationInEachPlaceOfItsWay) {
     EXPECT_EQ(errand.arrived, place > 0 ? 1 : 0);
     EXPECT_EQ(errand.home.size() + errand.away.size(), 0U);
   }
+}
+
+TEST_P(ResumeOnTest, ComesHomeThoughItWasCancelledWhileItWasAway) {
+  Base home(options());
+  Base away(options());
+  Base* ended_on = nullptr;
+  const auto travels = [](Base& there, Base& back, Base*& last) -> Task<> {
+    co_await co::resume_on(there);
+    const std::error_code error = co_await error_of(sleeps_long());
+    EXPECT_EQ(error, std::errc::operation_canceled);
+    co_await co::resume_on(back);
+    Base& now = co_await co::base();
+    last = &now;
+  };
+  TaskGroup group(home);
+  group.spawn(travels(away, home, ended_on));
+  home.loop(RunMode::nonblock);
+  away.loop(RunMode::nonblock);
+  group.cancel();
+  for (int i = 0; i < 4; ++i) {
+    away.loop(RunMode::nonblock);
+    home.loop(RunMode::nonblock);
+  }
+  EXPECT_EQ(ended_on, &home);
+  EXPECT_EQ(group.size(), 0U);
 }
 
 TEST_P(ResumeOnTest, StaysWhereItIsIfThereIsNoMemory) {

@@ -20,6 +20,14 @@ Task<> acquires(Semaphore& permits, std::vector<int>& order, int n) {
 
 class SemaphoreTest : public EveryBackendCo {};
 
+TEST_P(SemaphoreTest, GivesAPermitAtOnceIfThereIsOne) {
+  co::Semaphore semaphore(1);
+  EXPECT_TRUE(semaphore.try_acquire());
+  EXPECT_FALSE(semaphore.try_acquire());
+  semaphore.release();
+  EXPECT_EQ(semaphore.available(), 1U);
+}
+
 TEST_P(SemaphoreTest, ServesThoseWhoWaitInTheirOrder) {
   Base base(options());
   Semaphore semaphore(1);

@@ -55,6 +55,26 @@ class Channel {
     return Receive(*this, line);
   }
 
+  // The same at once, for callbacks too. try_send() returns false, and leaves the value alone, if
+  // the channel is full or closed; try_receive() returns nothing if there is no value.
+  // Errors: try_send() throws std::bad_alloc.
+  bool try_send(T&& value) {
+    if (closed_) return false;
+    if (Receive* const receive = receivers_.take_first()) {
+      receive->deliver(std::move(value));
+      return true;
+    }
+    if (!senders_.empty() || values_.size() >= capacity_) return false;
+    values_.push_back(std::move(value));
+    return true;
+  }
+  bool try_send(const T& value) { return try_send(T(value)); }
+  std::optional<T> try_receive() noexcept {
+    std::optional<T> value;
+    take(value);
+    return value;
+  }
+
   // Ends sending. The values that the channel keeps can still be received. Tasks that wait in
   // send() throw std::errc::broken_pipe, and those in receive() get no value. May be called
   // repeatedly.
@@ -69,6 +89,21 @@ class Channel {
   std::size_t capacity() const noexcept { return capacity_; }
 
  private:
+  // Returns false if there is no value.
+  bool take(std::optional<T>& value) noexcept {
+    if (!values_.empty()) {
+      value.emplace(std::move(values_.front()));
+      values_.pop_front();
+      admit_sender();
+    } else if (Send* const send = senders_.take_first()) {
+      value.emplace(std::move(send->value_));
+      send->succeed();
+    } else {
+      return false;
+    }
+    return true;
+  }
+
   // The task that it was handed to is gone. Without memory the value is, too.
   void put_back(T&& value) noexcept {
     if (Receive* const receive = receivers_.take_first()) {
@@ -145,16 +180,8 @@ class Channel<T>::Send final : public detail::Wait {
 
   // Returns false if it has to wait.
   bool sent() {
-    if (channel_.closed_) {
-      failed_ = true;
-    } else if (Receive* const receive = channel_.receivers_.take_first()) {
-      receive->deliver(std::move(value_));
-    } else if (channel_.senders_.empty() && channel_.values_.size() < channel_.capacity_) {
-      channel_.values_.push_back(std::move(value_));
-    } else {
-      return false;
-    }
-    return true;
+    failed_ = channel_.closed_;
+    return failed_ || channel_.try_send(std::move(value_));
   }
   void succeed() noexcept { wake(); }
   void fail() noexcept {
@@ -220,20 +247,7 @@ class Channel<T>::Receive final : public detail::Wait {
   Receive(Channel& channel, unsigned line) noexcept : Wait(line), channel_(&channel) {}
 
   // Returns false if it has to wait.
-  bool received() {
-    Channel& channel = *channel_;
-    if (!channel.values_.empty()) {
-      value_.emplace(std::move(channel.values_.front()));
-      channel.values_.pop_front();
-      channel.admit_sender();
-    } else if (Send* const send = channel.senders_.take_first()) {
-      value_.emplace(std::move(send->value_));
-      send->succeed();
-    } else {
-      return channel.closed_;
-    }
-    return true;
-  }
+  bool received() noexcept { return channel_->take(value_) || channel_->closed_; }
   void deliver(T&& value) noexcept {
     value_.emplace(std::move(value));
     channel_->served_.add(*this);

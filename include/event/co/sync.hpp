@@ -26,6 +26,13 @@ class Semaphore {
   // and takes no permit.
   [[nodiscard]] inline Acquire acquire(unsigned line = __builtin_LINE()) noexcept;
 
+  // The same at once, for callbacks too: false if there is no permit.
+  bool try_acquire() noexcept {
+    if (permits_ == 0) return false;
+    --permits_;
+    return true;
+  }
+
   // Gives a permit back, or adds one. It goes to the task that has waited longest, if one waits.
   inline void release() noexcept;
 

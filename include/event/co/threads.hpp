@@ -6,6 +6,7 @@
 #include <exception>
 #include <memory>
 #include <optional>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
@@ -127,7 +128,8 @@ class Blocking final : public BlockingWait {
 // its group, which learns of its end or failure in the group's own thread. Does nothing if the task
 // is on that base already.
 //   - A task that is cancelled before it leaves stays, and throws std::errc::operation_canceled.
-//   - If a task is cancelled while it is away, its wait there fails, and so do later ones.
+//   - If a task is cancelled while it is away, its wait there fails, and so do later ones; but it
+//     can still return to its own base.
 //
 // Lifetime: the other base must run until the task has left it, or has ended. While the task is
 // away, its own base does not leave dispatch(). Destroying the other base then ends the program
@@ -152,6 +154,17 @@ class Blocking final : public BlockingWait {
 template <std::invocable F>
 [[nodiscard]] auto blocking(F f, unsigned line = __builtin_LINE()) {
   return detail::Blocking<F>(std::move(f), line);
+}
+
+// The same for f(args...). This is how to give it values: g++ 12 destroys what a lambda captures
+// twice if the lambda is made inside a co_await expression. See docs/coroutines.md.
+template <class F, class... Args>
+requires(sizeof...(Args) > 0 && std::invocable<F&, Args...>)
+[[nodiscard]] auto blocking(F f, Args... args) {
+  auto call = [function = std::move(f), values = std::tuple(std::move(args)...)]() mutable {
+    return std::apply(function, std::move(values));
+  };
+  return detail::Blocking<decltype(call)>(std::move(call), 0U);
 }
 
 }  // namespace event_cpp::co

@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <coroutine>
+#include <exception>
 #include <memory>
 #include <system_error>
 
@@ -259,6 +260,12 @@ inline detail::Question<bool, &detail::is_cancelled> cancelled() noexcept { retu
 // Errors: also those of Child::attach(), such as ECHILD.
 [[nodiscard]] inline detail::ExitWait exited(pid_t pid, unsigned line = __builtin_LINE()) noexcept {
   return {pid, line};
+}
+
+// Whether this is the std::errc::operation_canceled of a task that was cancelled, or of what it
+// waited for. For code that catches everything, and lets this pass.
+inline bool is_cancellation(const std::exception_ptr& error) noexcept {
+  return detail::is_cancellation(error);
 }
 
 }  // namespace event_cpp::co
