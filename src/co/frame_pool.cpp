@@ -34,4 +34,8 @@ void keep_or_free(FreeList& list, void* block) noexcept {
   list.keep(block);
 }
 
+void* allocate_by_call(std::size_t size) { return allocate_inline(size); }
+
+void deallocate_by_call(void* block, std::size_t size) noexcept { deallocate_inline(block, size); }
+
 }  // namespace event_cpp::co::detail

@@ -22,6 +22,14 @@ constexpr bool kReuse = true;
 constexpr bool kReuse = true;
 #endif
 
+// Before version 17 clang takes a thread-local variable to be in the same place before and after a
+// co_await, also where resume_on() has changed the thread. There the pool is behind a call.
+#if defined(__clang__) && __clang_major__ < 17
+constexpr bool kInlinePool = false;
+#else
+constexpr bool kInlinePool = true;
+#endif
+
 // Sizes are rounded up to 8, 24, 40 and so on: with the 8 bytes that malloc adds they are multiples
 // of the alignment, and nothing is lost.
 constexpr std::size_t kBlockClasses = 64;
@@ -53,9 +61,12 @@ EVENT_API void keep_or_free(FreeList& list, void* block) noexcept;
 
 // Allocates and frees blocks. Each thread keeps freed blocks of up to 1,016 bytes for reuse, at
 // most 64 KiB of each size. A block may be freed by another thread than the one that allocated it.
-// Always inline: the size of a frame is known where it is made, and most of this goes away.
-// Errors: throws std::bad_alloc. Cost: a few instructions if a block of that size was kept.
-[[gnu::always_inline]] inline void* allocate(std::size_t size) {
+// Always inline, but for kInlinePool: the size of a frame is known where it is made, and most of
+// this goes away. Errors: throws std::bad_alloc. Cost: a few instructions if a block of that size
+// was kept.
+EVENT_API void* allocate_by_call(std::size_t size);
+EVENT_API void deallocate_by_call(void* block, std::size_t size) noexcept;
+[[gnu::always_inline]] inline void* allocate_inline(std::size_t size) {
   const std::size_t index = block_class(size);
   if (index >= kBlockClasses) return ::operator new(size);
   if constexpr (kReuse) {
@@ -68,13 +79,22 @@ EVENT_API void keep_or_free(FreeList& list, void* block) noexcept;
   }
   return ::operator new(block_size(index));
 }
-[[gnu::always_inline]] inline void deallocate(void* block, std::size_t size) noexcept {
+[[gnu::always_inline]] inline void deallocate_inline(void* block, std::size_t size) noexcept {
   const std::size_t index = block_class(size);
   if (!kReuse || index >= kBlockClasses) return ::operator delete(block);
   FreeList& list = free_lists[index];
   if (list.room == 0) [[unlikely]]
     return keep_or_free(list, block);
   list.keep(block);
+}
+
+[[gnu::always_inline]] inline void* allocate(std::size_t size) {
+  if constexpr (!kInlinePool) return allocate_by_call(size);
+  return allocate_inline(size);
+}
+[[gnu::always_inline]] inline void deallocate(void* block, std::size_t size) noexcept {
+  if constexpr (!kInlinePool) return deallocate_by_call(block, size);
+  return deallocate_inline(block, size);
 }
 
 // A base class: objects come from the pool.
