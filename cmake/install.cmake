@@ -6,7 +6,8 @@ set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/event)
 set(pkgconfig_dir ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
 install(DIRECTORY include/event DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN *.hpp)
-install(TARGETS event_static event_shared event_co_static event_co_shared EXPORT event-targets)
+install(TARGETS event_static event_shared event_co_static event_co_shared
+  event_net_static event_net_shared EXPORT event-targets)
 
 install(EXPORT event-targets NAMESPACE event:: DESTINATION ${package_dir})
 write_basic_package_version_file(event-config-version.cmake COMPATIBILITY SameMinorVersion)
@@ -34,3 +35,4 @@ function(event_pkg_config name description)
 endfunction()
 event_pkg_config(event-cpp "${PROJECT_DESCRIPTION}")
 event_pkg_config(event-cpp-co "Coroutines on event-cpp" event-cpp)
+event_pkg_config(event-cpp-net "Networking on event-cpp" event-cpp-co)

@@ -15,7 +15,10 @@ enum class Errc {
   reentered,             // dispatch() or loop() called from a callback of the same base
   unsupported,           // the backend lacks an option that was asked for, or the options exclude
                          // each other
-  deadlock  // co::run(): the task has not ended, and nothing is left that could wake it
+  deadlock,   // co::run(): the task has not ended, and nothing is left that could wake it
+  truncated,  // the stream ended before all was there
+  torn,       // an earlier write was given up half-way: nothing can be sent any more
+  too_long    // a line, or what comes before a delimiter, is longer than the limit
 };
 
 // The category of these codes, named "event".

@@ -26,6 +26,12 @@ class Category final : public std::error_category {
                "other: choose other options or another backend";
       case Errc::deadlock:
         return "the task waits, and nothing is left that could wake it";
+      case Errc::truncated:
+        return "the stream ended before all was there";
+      case Errc::torn:
+        return "an earlier write was given up half-way, so nothing can be sent any more";
+      case Errc::too_long:
+        return "longer than the limit for a line, or for what comes before a delimiter";
     }
     return "unknown error";
   }

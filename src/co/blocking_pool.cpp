@@ -1,31 +1,11 @@
 #include "co/blocking_pool.hpp"
 
-#include <csignal>
 #include <utility>
 
 #include "co/post_surely.hpp"
+#include "co/signals_blocked.hpp"
 
 namespace event_cpp::co::detail {
-namespace {
-
-// Threads that are started meanwhile have all signals blocked.
-class SignalsBlocked {
- public:
-  SignalsBlocked() noexcept {
-    sigset_t all;
-    ::sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  SignalsBlocked(const SignalsBlocked&) = delete;
-  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-
- private:
-  sigset_t before_{};
-};
-
-}  // namespace
-
 BlockingPool::~BlockingPool() {
   std::list<std::shared_ptr<Job>> dropped;
   {

@@ -218,7 +218,7 @@ inline Notification::~Notification() {
   while (Waiter* const waiter = waiting_.take_first()) waiter->wake();
 }
 
-static_assert(sizeof(void*) != 8 || sizeof(Semaphore::Acquire) <= 40);
-static_assert(sizeof(void*) != 8 || sizeof(Notification::Waiter) <= 40);
+static_assert(sizeof(void*) != 8 || sizeof(Semaphore::Acquire) <= 48);
+static_assert(sizeof(void*) != 8 || sizeof(Notification::Waiter) <= 48);
 
 }  // namespace event_cpp::co

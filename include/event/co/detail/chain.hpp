@@ -67,8 +67,20 @@ class Link {
   Link* next_;
 };
 
+// What a stream calls when it is ready. Aligned so that the low bits of its address are free.
+class alignas(16) [[gnu::visibility("default")]] Waiter {
+ public:
+  // Trying makes sense now. May destroy the stream and this. What it throws leaves dispatch().
+  virtual void ready() {}
+  // The stream is gone, or forgets this: it makes no more calls.
+  virtual void dropped() noexcept {}
+
+ protected:
+  ~Waiter() = default;
+};
+
 // Waits on behalf of a chain. It is part of the innermost frame, or owned by it.
-class EVENT_API Operation {
+class EVENT_API Operation : public Waiter {
  public:
   // Withdraws the operation. The wait fails with std::errc::operation_canceled in the next
   // iteration.
@@ -356,7 +368,8 @@ class EVENT_API Wait : public Operation {
   bool cancelled_ = false;
 };
 
-static_assert(sizeof(void*) != 8 || sizeof(Wait) == 24);
+static_assert(sizeof(void*) != 8 || sizeof(Wait) == 32,
+              "24 bytes, and 8 for a derived class to use");
 
 }  // namespace detail
 }  // namespace event_cpp::co

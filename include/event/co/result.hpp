@@ -1,0 +1,17 @@
+// Result: a value or an error, for calls that do not throw.
+#pragma once
+
+#include <system_error>
+
+namespace event_cpp::co {
+
+// What calls whose names begin with try_ give: `value` counts if there is no error.
+template <class T>
+struct [[nodiscard]] Result {
+  T value{};
+  std::error_code error;
+
+  explicit operator bool() const noexcept { return !error; }
+};
+
+}  // namespace event_cpp::co

@@ -1,0 +1,95 @@
+// Address: where a socket is, or whom it talks to.
+#pragma once
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "event/detail/export.hpp"
+#include "event/fwd.hpp"
+
+namespace event_cpp::net {
+
+// An IPv4 address and port, an IPv6 address with scope and port, the path of a Unix socket, or a
+// name in Linux's abstract namespace of Unix sockets. A value: copied, compared, hashed. Nothing
+// here asks a name server: see resolve(). Thread-safety: as an int. See ip(7), ipv6(7), unix(7).
+class EVENT_API Address {
+ public:
+  // None: family() is AF_UNSPEC.
+  Address() noexcept : size_(0) { storage_.any.sa_family = AF_UNSPEC; }
+
+  // All IPv4 and IPv6 addresses of this machine, or only IPv4 where there is no IPv6; port 0: a
+  // free one. Errors: throws std::system_error, std::errc::invalid_argument, for a port that is not
+  // in 0 ... 65535; so do all calls here that take a port.
+  static Address any(int port);
+  static Address any_ipv4(int port);
+  // This machine only: 127.0.0.1, ::1.
+  static Address loopback(int port);
+  static Address loopback_ipv6(int port);
+
+  // Errors: throws std::system_error, std::errc::filename_too_long if the path is longer than
+  // max_path() bytes; std::errc::invalid_argument if it is empty or has a zero in it.
+  static Address unix_path(std::string_view path);
+  // Errors: filename_too_long; std::errc::not_supported outside Linux.
+  static Address unix_abstract(std::string_view name);
+  static constexpr std::size_t max_path() noexcept { return sizeof(sockaddr_un::sun_path) - 1; }
+
+  // From text, without asking a name server:
+  //   127.0.0.1    127.0.0.1:80    ::1    [::1]    [::1]:80    fe80::1%eth0    [fe80::1%2]:80
+  //   unix:/run/socket    unix:@abstract
+  // `port` is for text that has none. Returns nothing for anything else. See inet_pton(3).
+  static std::optional<Address> parse(std::string_view text, int port = 0);
+
+  // As the kernel gives it; nothing if the family is not one of these, or if it is too short.
+  static std::optional<Address> from(const sockaddr* address, socklen_t size) noexcept;
+
+  // What parse() reads, with the port; empty without an address.
+  std::string text() const;
+
+  int family() const noexcept { return storage_.any.sa_family; }
+  bool is_ip() const noexcept { return family() == AF_INET || family() == AF_INET6; }
+  bool is_unix() const noexcept { return family() == AF_UNIX; }
+  bool is_loopback() const noexcept;
+  // Zero if it is not an IP address.
+  int port() const noexcept;
+  Address with_port(int port) const;
+  // The path of a Unix socket; the name of an abstract one without its zero; else empty.
+  std::string_view path() const noexcept;
+  bool is_abstract() const noexcept;
+
+  // For bind(2), connect(2) and sendto(2).
+  const sockaddr* data() const noexcept { return &storage_.any; }
+  socklen_t size() const noexcept { return size_; }
+
+  friend EVENT_API bool operator==(const Address& a, const Address& b) noexcept;
+  friend EVENT_API std::strong_ordering operator<=>(const Address& a, const Address& b) noexcept;
+  std::size_t hash() const noexcept;
+
+ private:
+  std::string_view key() const noexcept;
+
+  union {
+    sockaddr any;
+    sockaddr_in ipv4;
+    sockaddr_in6 ipv6;
+    sockaddr_un local;
+  } storage_{};
+  socklen_t size_;
+};
+
+}  // namespace event_cpp::net
+
+template <>
+struct std::hash<event_cpp::net::Address> {
+  std::size_t operator()(const event_cpp::net::Address& address) const noexcept {
+    return address.hash();
+  }
+};

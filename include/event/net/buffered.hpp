@@ -1,0 +1,235 @@
+// Buffered: lines and messages over a stream.
+#pragma once
+
+#include <coroutine>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "event/net/stream.hpp"
+
+namespace event_cpp::net {
+
+namespace detail {
+class FlushList;
+}  // namespace detail
+
+// How much a peer can make this end keep.
+struct Limits {
+  std::size_t low = std::size_t{16} << 10;   // Buffered::write() goes on when no more is unsent
+  std::size_t high = std::size_t{64} << 10;  // it waits while more is unsent
+  std::size_t line = std::size_t{8}
+                     << 10;  // the longest line, without its end, or text before a delimiter
+  std::size_t read = std::size_t{64} << 10;  // the most that read_exactly() takes
+  std::size_t most = std::size_t{16} << 20;  // the most that put() lets be unsent
+};
+
+// Frames what is read from a stream and gathers what is written to it. While one exists, nobody
+// else reads from the stream or writes to it: what was read is here, and the order of what is
+// written would be lost. Holds no memory while there is nothing to be read or sent.
+//
+// A read that is cancelled loses nothing: what has come is there for the next one.
+// Thread-safety: belongs to the thread that runs its base. Lifetime: the stream outlives it.
+class EVENT_API Buffered : private Waiter {
+ public:
+  explicit Buffered(Stream& stream, Limits limits = {}) noexcept
+      : stream_(stream), limits_(limits), in_list_(*this) {}
+  // Sends what can be sent at once; the rest of what is unsent is lost. See flush().
+  ~Buffered();
+  Buffered(const Buffered&) = delete;
+  Buffered& operator=(const Buffered&) = delete;
+
+  class ReadLine;
+  class ReadText;
+  class ReadChunk;
+  class Drain;
+
+  // All reads are awaited. What they return refers to memory of this object, and is valid until the
+  // next read. Errors: throw std::system_error as Stream::read_some() does; then what has come
+  // stays.
+
+  // A line without its end, which is "\n" or "\r\n"; nothing at the end of the stream. A last line
+  // without an end is a line. Errors: also Errc::too_long if it exceeds Limits::line.
+  [[nodiscard]] ReadLine read_line(unsigned line = __builtin_LINE()) noexcept;
+
+  // What comes before `delimiter`, which is taken as well. Errors: also Errc::too_long;
+  // Errc::truncated if the stream ends before; std::errc::invalid_argument if it is empty.
+  // Lifetime: `delimiter` must stay until the wait is over.
+  [[nodiscard]] ReadText read_until(std::string_view delimiter,
+                                    unsigned line = __builtin_LINE()) noexcept;
+
+  // So many bytes. Errors: also Errc::truncated, and Errc::too_long if it exceeds Limits::read.
+  [[nodiscard]] ReadText read_exactly(std::size_t count, unsigned line = __builtin_LINE()) noexcept;
+
+  // At least one byte without taking it; empty at the end of the stream. See consume().
+  [[nodiscard]] ReadText peek(unsigned line = __builtin_LINE()) noexcept;
+
+  // What has come, or comes next; false at the end of the stream.
+  [[nodiscard]] ReadChunk receive(unsigned line = __builtin_LINE()) noexcept;
+
+  // What has come and was not taken; and takes the first `count` bytes of it. Never wait.
+  std::string_view buffered() const noexcept;
+  // Requires: count <= buffered().size().
+  void consume(std::size_t count) noexcept;
+
+  // Takes all of `bytes`, to be sent when a task next waits for a read of this, or at the end of
+  // the iteration: so several answers are one system call. Errors: throws std::system_error: that
+  // of an earlier send that failed; std::errc::no_buffer_space if more than Limits::most would be
+  // unsent. std::bad_alloc. Then nothing is taken.
+  void put(Bytes bytes);
+
+  // co_await: the same, and then waits while more than Limits::high is unsent, until no more than
+  // Limits::low is. A write that is cancelled has taken all of `bytes`, or nothing if it threw
+  // before it waited.
+  [[nodiscard]] Drain write(Bytes bytes, unsigned line = __builtin_LINE()) noexcept;
+
+  // co_await: sends, and waits until nothing is unsent. Errors: as put().
+  [[nodiscard]] Drain flush(unsigned line = __builtin_LINE()) noexcept;
+
+  // Bytes that were put and not handed to the system.
+  std::size_t unsent() const noexcept { return out_.size() - sent_; }
+
+  Stream& stream() const noexcept { return stream_; }
+  const Limits& limits() const noexcept { return limits_; }
+
+ private:
+  friend class detail::FlushList;
+  class Read;
+
+  void ready() override;
+  void dropped() noexcept override;
+
+  void tidy() noexcept;
+  Io fill() noexcept;
+  void send() noexcept;
+  void send_failed(Io error) noexcept;
+  void release_output() noexcept;
+  void throw_if_failed(const char* what) const;
+
+  Stream& stream_;
+  const Limits limits_;
+
+  // What was read and not taken: `spill_` from `taken_` on or, if that is empty, `chunk_`.
+  Chunk chunk_;
+  std::string spill_;
+  std::size_t taken_ = 0;
+  std::size_t searched_ = 0;  // of it: there is no delimiter in these
+
+  std::string out_;
+  std::size_t sent_ = 0;  // of out_
+  Io failed_ = 0;         // the error of a send
+  Drain* drain_ = nullptr;
+  struct InList : co::detail::Link {
+    explicit InList(Buffered& its_owner) noexcept : owner(its_owner) {}
+    Buffered& owner;
+  } in_list_;           // of those with output for the end of the iteration
+  bool waits_ = false;  // for the stream to take more
+};
+
+// A read that is not complete.
+class EVENT_API Buffered::Read : public detail::StreamOp<Stream, Read, Want::read> {
+ public:
+  bool await_ready();
+  bool step() noexcept;
+  void fail(Io error) noexcept { io_ = error; }
+  void given_up() noexcept {}
+  co::Waiting waiting() const noexcept override;
+
+ protected:
+  enum class Kind : std::uint8_t { line, until, exactly, peek, chunk };
+
+  Read(Buffered& buffered, Kind kind, std::string_view delimiter, std::size_t count,
+       unsigned line) noexcept
+      : StreamOp(buffered.stream_, line),
+        kind_(kind),
+        buffered_(buffered),
+        result_(delimiter.data(), delimiter.size()),
+        count_(count) {}
+  Read(Read&&) noexcept = default;
+  ~Read() = default;
+
+  void throw_if_failed() const;
+  bool at_end() const noexcept { return at_end_; }
+  std::string_view text() const noexcept { return result_; }
+  Buffered& buffered() const noexcept { return buffered_; }
+
+ private:
+  bool complete() noexcept;
+  bool complete_delimited(std::string_view delimiter) noexcept;
+  bool end_of_stream() noexcept;
+
+  Kind kind_;
+  bool at_end_ = false;
+  Buffered& buffered_;
+  std::string_view result_;  // before: the delimiter
+  std::size_t count_;
+  Io io_ = 0;
+};
+
+class Buffered::ReadLine final : public Read {
+ public:
+  std::optional<std::string_view> await_resume() const {
+    throw_if_failed();
+    return at_end() ? std::nullopt : std::optional(text());
+  }
+
+ private:
+  friend class Buffered;
+  ReadLine(Buffered& buffered, unsigned line) noexcept
+      : Read(buffered, Kind::line, "\n", 0, line) {}
+};
+
+class Buffered::ReadText final : public Read {
+ public:
+  std::string_view await_resume() const {
+    throw_if_failed();
+    return text();
+  }
+
+ private:
+  friend class Buffered;
+  using Read::Read;
+};
+
+class Buffered::ReadChunk final : public Read {
+ public:
+  Chunk await_resume();
+
+ private:
+  friend class Buffered;
+  ReadChunk(Buffered& buffered, unsigned line) noexcept
+      : Read(buffered, Kind::chunk, {}, 0, line) {}
+};
+
+// Waits until little enough is unsent.
+class EVENT_API Buffered::Drain final : public co::detail::Wait {
+ public:
+  Drain(Drain&&) noexcept = default;
+  ~Drain() {
+    if (buffered_.drain_ == this) buffered_.drain_ = nullptr;
+  }
+  template <co::detail::TaskPromise P>
+  bool await_suspend(std::coroutine_handle<P> task) {
+    return begin_drain(task.promise().chain(), task.address());
+  }
+  void await_resume() const;
+  co::Waiting waiting() const noexcept override { return describe("write"); }
+
+ private:
+  friend class Buffered;
+  Drain(Buffered& buffered, Bytes bytes, bool flushes, unsigned line) noexcept
+      : Wait(line), flushes_(flushes), buffered_(buffered), bytes_(bytes) {}
+
+  bool begin_drain(co::detail::Chain& chain, void* frame);
+  bool is_enough() const noexcept;
+  void end() noexcept { wake(); }
+  void withdraw() noexcept override { buffered_.drain_ = nullptr; }
+
+  bool flushes_;
+  Buffered& buffered_;
+  Bytes bytes_;
+};
+
+}  // namespace event_cpp::net

@@ -1,0 +1,136 @@
+// Datagram: messages without a connection.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "event/net/chunk.hpp"
+#include "event/net/detail/socket_event.hpp"
+#include "event/net/detail/stream_ops.hpp"
+
+namespace event_cpp::net {
+
+// A message that was received.
+struct Packet {
+  Chunk bytes;
+  Address from;
+  bool truncated = false;  // it was longer than 64 KiB, and its end is lost
+};
+
+// A UDP or Unix datagram socket. Each direction has one that waits. A message may be empty.
+//
+// Thread-safety: belongs to the thread that runs its base. Lifetime: the base outlives it; a task
+// that waits on it goes on with std::errc::operation_canceled when it is destroyed. See udp(7),
+// unix(7).
+class EVENT_API Datagram : private detail::SocketEvent {
+ public:
+  using Packet = net::Packet;
+
+  // Binds to an address: port 0 is a free one. Errors: throws std::system_error.
+  Datagram(Base& base, const Address& address);
+  // Takes over a socket that is bound or connected.
+  Datagram(Base& base, Socket socket) : SocketEvent(base, std::move(socket)) {}
+  ~Datagram();
+  Datagram(const Datagram&) = delete;
+  Datagram& operator=(const Datagram&) = delete;
+
+  // Awaited: the next message. Errors: throws std::system_error. On a connected socket ECONNREFUSED
+  // says that an earlier message found nobody; receiving can go on.
+  [[nodiscard]] auto receive(unsigned line = __builtin_LINE()) noexcept;
+  // Awaited: sends one message whole. Errors: throws std::system_error: EMSGSIZE if it is too long.
+  // `bytes` must stay until the wait is over.
+  [[nodiscard]] auto send(Bytes bytes, const Address& to,
+                          unsigned line = __builtin_LINE()) noexcept;
+
+  // At once. Zero, or an error: kWouldBlock if there is none, or no room.
+  Io try_receive(Packet& packet) noexcept;
+  Io try_send(Bytes bytes, const Address& to) noexcept;
+
+  // Calls f() when trying to receive makes sense; an empty f: no more.
+  void on_readable(std::function<void()> f);
+
+  // For options.
+  template <class F>
+  auto with_socket(F&& f) const {
+    Socket socket(fd(), kernel());
+    struct GiveBack {
+      Socket& socket;
+      ~GiveBack() { static_cast<void>(socket.release()); }
+    } const give_back{socket};
+    return f(socket);
+  }
+
+  Address address() const {
+    return with_socket([](const Socket& s) { return s.address(); });
+  }
+  // Sends to, and receives from, this address alone. Errors: throws std::system_error.
+  void connect(const Address& peer) {
+    with_socket([&](Socket& s) { static_cast<void>(s.connect(peer)); });
+  }
+  using SocketEvent::fd;
+  Base& base() const noexcept { return Event::base(); }
+  // For the operations.
+  void wait(Want want, Waiter& waiter) noexcept { wait_for(want, waiter); }
+  Waiter* unwait(Want want) noexcept { return forget(want); }
+  bool may(Want want) noexcept { return may_try(want); }
+
+ private:
+  Address path_;  // of a Unix socket, to be removed
+};
+
+namespace detail {
+
+class ReceivePacketOp final : public StreamOp<Datagram, ReceivePacketOp, Want::read> {
+ public:
+  using StreamOp::StreamOp;
+  bool step() noexcept {
+    io_ = stream().try_receive(packet_);
+    return io_ != kWouldBlock;
+  }
+  void fail(Io error) noexcept { io_ = error; }
+  void given_up() noexcept {}
+  Packet await_resume() {
+    throw_if_cancelled();
+    if (io_ < 0) throw_io(io_, "receive");
+    return std::move(packet_);
+  }
+  co::Waiting waiting() const noexcept override { return describe("receive"); }
+
+ private:
+  Packet packet_;
+  Io io_ = 0;
+};
+
+class SendPacketOp final : public StreamOp<Datagram, SendPacketOp, Want::write> {
+ public:
+  SendPacketOp(Datagram& datagram, Bytes bytes, const Address& to, unsigned line) noexcept
+      : StreamOp(datagram, line), bytes_(bytes), to_(to) {}
+  bool step() noexcept {
+    io_ = stream().try_send(bytes_, to_);
+    return io_ != kWouldBlock;
+  }
+  void fail(Io error) noexcept { io_ = error; }
+  void given_up() noexcept {}
+  void await_resume() const {
+    throw_if_cancelled();
+    if (io_ < 0) throw_io(io_, "send");
+  }
+  co::Waiting waiting() const noexcept override { return describe("send"); }
+
+ private:
+  Bytes bytes_;
+  Address to_;
+  Io io_ = 0;
+};
+
+}  // namespace detail
+
+inline auto Datagram::receive(unsigned line) noexcept {
+  return detail::ReceivePacketOp(*this, line);
+}
+inline auto Datagram::send(Bytes bytes, const Address& to, unsigned line) noexcept {
+  return detail::SendPacketOp(*this, bytes, to, line);
+}
+
+}  // namespace event_cpp::net

@@ -1,0 +1,422 @@
+// What tasks await on a stream.
+#pragma once
+
+#include <cerrno>
+#include <coroutine>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <system_error>
+#include <type_traits>
+
+#include "event/co/result.hpp"
+#include "event/co/task.hpp"
+#include "event/error.hpp"
+#include "event/net/bytes.hpp"
+#include "event/net/chunk.hpp"
+
+namespace event_cpp::net {
+
+// A number of bytes or, below zero, an error: -errno, or -(kOwnErrors + Errc).
+using Io = long;
+inline constexpr Io kWouldBlock = -EAGAIN;
+inline constexpr Io kOwnErrors = 0x10000;
+constexpr Io to_io(Errc code) noexcept { return -(kOwnErrors + static_cast<Io>(code)); }
+// No error for what is not below zero.
+EVENT_API std::error_code to_error(Io result) noexcept;
+
+enum class Want : std::uint8_t { read, write };
+using Waiter = co::detail::Waiter;
+
+namespace detail {
+
+[[noreturn]] EVENT_API void throw_io(Io result, const char* what);
+
+// An operation of a task on a stream of type S: SocketStream, whose calls are direct, or Stream,
+// whose are virtual. Self::step() tries, and returns whether it is done.
+template <class S, class Self, Want kWant>
+class StreamOp : public co::detail::Wait {
+ public:
+  explicit StreamOp(S& stream, unsigned line) noexcept : Wait(line), stream_(&stream) {}
+  StreamOp(StreamOp&&) noexcept = default;
+  ~StreamOp() {
+    if (waits()) stream_->unwait(kWant);
+  }
+
+  bool await_ready() { return stream_->may(kWant) && self().step(); }
+  template <co::detail::TaskPromise P>
+  void await_suspend(std::coroutine_handle<P> task) noexcept {
+    co::detail::Chain& chain = task.promise().chain();
+    if (chain.cancelled) return begin_cancelled(chain, task.address());
+    begin(chain, task.address());
+    stream_->wait(kWant, *this);
+  }
+
+  // Of Waiter.
+  void ready() final {
+    if (!self().step()) return stream_->wait(kWant, *this);
+    stream_->unwait(kWant);
+    resume();
+  }
+  void dropped() noexcept final {
+    self().fail(-ECANCELED);
+    wake();
+  }
+
+ protected:
+  S& stream() const noexcept { return *stream_; }
+
+ private:
+  Self& self() noexcept { return static_cast<Self&>(*this); }
+  void withdraw() noexcept final {
+    stream_->unwait(kWant);
+    self().given_up();
+  }
+
+  S* stream_;
+};
+
+// How results are given: thrown, or in a Result.
+enum class Errors : bool { thrown, returned };
+
+template <class T, Errors kErrors>
+using Given = std::conditional_t<kErrors == Errors::thrown, T, co::Result<T>>;
+
+template <Errors kErrors, class T>
+Given<T, kErrors> give(T value, Io io, const char* what) {
+  if constexpr (kErrors == Errors::thrown) {
+    if (io < 0) [[unlikely]]
+      throw_io(io, what);
+    return value;
+  } else {
+    return {std::move(value), to_error(io)};
+  }
+}
+
+template <class S, Errors kErrors>
+class ReadOp final : public StreamOp<S, ReadOp<S, kErrors>, Want::read> {
+ public:
+  ReadOp(S& stream, Room room, unsigned line) noexcept
+      : StreamOp<S, ReadOp, Want::read>(stream, line), data_(room.data()), size_(room.size()) {}
+  bool step() noexcept {
+    const Io io = this->stream().try_read({data_, size_});
+    if (io == kWouldBlock) return false;
+    io_ = io;
+    return true;
+  }
+  void fail(Io error) noexcept { io_ = error; }
+  void given_up() noexcept { io_ = -ECANCELED; }
+  Given<std::size_t, kErrors> await_resume() const {
+    return give<kErrors>(io_ < 0 ? std::size_t{0} : static_cast<std::size_t>(io_), io(), "read");
+  }
+  co::Waiting waiting() const noexcept override { return this->describe("read"); }
+
+ private:
+  Io io() const noexcept { return this->cancelled() ? -ECANCELED : io_; }
+
+  char* data_;
+  union {
+    std::size_t size_;  // before
+    Io io_;             // after
+  };
+};
+
+template <class S, Errors kErrors>
+class ReceiveOp final : public StreamOp<S, ReceiveOp<S, kErrors>, Want::read> {
+ public:
+  ReceiveOp(S& stream, unsigned line) noexcept : StreamOp<S, ReceiveOp, Want::read>(stream, line) {}
+  ReceiveOp(ReceiveOp&&) noexcept = default;
+  ~ReceiveOp() {
+    if (buffer_ != nullptr) give_back_buffer(buffer_);
+  }
+  // A buffer is held only once there is something for it.
+  bool step() noexcept {
+    char* const buffer = try_take_buffer();
+    if (buffer == nullptr) {
+      io_ = -ENOMEM;
+      return true;
+    }
+    io_ = this->stream().try_read({buffer, kBufferSize});
+    if (io_ > 0) {
+      buffer_ = buffer;
+      return true;
+    }
+    give_back_buffer(buffer);
+    return io_ != kWouldBlock;
+  }
+  void fail(Io error) noexcept { io_ = error; }
+  void given_up() noexcept {}
+  Given<Chunk, kErrors> await_resume() {
+    const Io io = this->cancelled() ? -ECANCELED : io_;
+    Chunk chunk;
+    if (io > 0) chunk = Chunk(std::exchange(buffer_, nullptr), static_cast<std::size_t>(io));
+    return give<kErrors>(std::move(chunk), io, "receive");
+  }
+  co::Waiting waiting() const noexcept override { return this->describe("receive"); }
+
+ private:
+  static char* try_take_buffer() noexcept {
+    try {
+      return take_buffer();
+    } catch (const std::bad_alloc&) {
+      return nullptr;
+    }
+  }
+
+  char* buffer_ = nullptr;
+  Io io_ = 0;
+};
+
+template <class S, Errors kErrors>
+class ReadExactlyOp final : public StreamOp<S, ReadExactlyOp<S, kErrors>, Want::read> {
+ public:
+  ReadExactlyOp(S& stream, Room room, unsigned line) noexcept
+      : StreamOp<S, ReadExactlyOp, Want::read>(stream, line), room_(room) {}
+  bool step() noexcept {
+    while (got_ < room_.size()) {
+      const Io io = this->stream().try_read(room_.subspan(got_));
+      if (io == kWouldBlock) return false;
+      if (io <= 0) {
+        io_ = io < 0 ? io : to_io(Errc::truncated);
+        return true;
+      }
+      got_ += static_cast<std::size_t>(io);
+      if (got_ < room_.size() && !this->stream().may(Want::read)) return false;
+    }
+    io_ = 0;
+    return true;
+  }
+  void fail(Io error) noexcept { io_ = error; }
+  void given_up() noexcept { io_ = -ECANCELED; }
+  Given<std::size_t, kErrors> await_resume() const {
+    return give<kErrors>(got_, this->cancelled() ? -ECANCELED : io_, "read_exactly");
+  }
+  co::Waiting waiting() const noexcept override { return this->describe("read_exactly"); }
+
+ private:
+  Room room_;
+  std::size_t got_ = 0;
+  Io io_ = 0;
+};
+
+template <class S, Errors kErrors>
+class WriteOp final : public StreamOp<S, WriteOp<S, kErrors>, Want::write> {
+ public:
+  WriteOp(S& stream, Bytes bytes, unsigned line) noexcept
+      : StreamOp<S, WriteOp, Want::write>(stream, line), data_(bytes.data()), left_(bytes.size()) {}
+  WriteOp(WriteOp&&) noexcept = default;
+  // Destroyed half-way.
+  ~WriteOp() {
+    if (this->waits() && begun_) this->stream().tear();
+  }
+  bool step() noexcept {
+    while (left_ > 0) {
+      const Io io = this->stream().try_write(Bytes(data_, left_));
+      if (io == kWouldBlock) return false;
+      if (io < 0) {
+        data_ = nullptr;
+        io_ = io;
+        return true;
+      }
+      begun_ = true;
+      data_ += io;
+      left_ -= static_cast<std::size_t>(io);
+      if (left_ > 0 && !this->stream().may(Want::write)) return false;
+    }
+    return true;
+  }
+  void fail(Io error) noexcept {
+    data_ = nullptr;
+    io_ = error;
+  }
+  void given_up() noexcept {
+    if (begun_) this->stream().tear();
+    fail(-ECANCELED);
+  }
+  auto await_resume() const {
+    const Io io = this->cancelled() ? -ECANCELED : data_ == nullptr ? io_ : 0;
+    if constexpr (kErrors == Errors::thrown) {
+      if (io < 0) [[unlikely]]
+        throw_io(io, "write");
+    } else {
+      return to_error(io);
+    }
+  }
+  co::Waiting waiting() const noexcept override { return this->describe("write"); }
+
+ private:
+  bool begun_ = false;
+  const char* data_;  // null: it has failed
+  union {
+    std::size_t left_;
+    Io io_;
+  };
+};
+
+// Of several pieces.
+template <class S, Errors kErrors>
+class WritePiecesOp final : public StreamOp<S, WritePiecesOp<S, kErrors>, Want::write> {
+ public:
+  WritePiecesOp(S& stream, std::span<const Bytes> pieces, unsigned line) noexcept
+      : StreamOp<S, WritePiecesOp, Want::write>(stream, line), pieces_(pieces) {}
+  WritePiecesOp(WritePiecesOp&&) noexcept = default;
+  ~WritePiecesOp() {
+    if (this->waits() && begun_) this->stream().tear();
+  }
+  bool step() noexcept {
+    for (;;) {
+      skip_sent();
+      if (pieces_.empty()) return true;
+      const Io io = sent_ > 0 ? this->stream().try_write(Bytes(pieces_.front().subspan(sent_)))
+                              : this->stream().try_write(pieces_);
+      if (io == kWouldBlock) return false;
+      if (io < 0) {
+        io_ = io;
+        return true;
+      }
+      begun_ = true;
+      sent_ += static_cast<std::size_t>(io);
+      skip_sent();
+      if (!pieces_.empty() && !this->stream().may(Want::write)) return false;
+    }
+  }
+  void fail(Io error) noexcept { io_ = error; }
+  void given_up() noexcept {
+    if (begun_) this->stream().tear();
+  }
+  auto await_resume() const {
+    const Io io = this->cancelled() ? -ECANCELED : io_;
+    if constexpr (kErrors == Errors::thrown) {
+      if (io < 0) [[unlikely]]
+        throw_io(io, "write");
+    } else {
+      return to_error(io);
+    }
+  }
+  co::Waiting waiting() const noexcept override { return this->describe("write"); }
+
+ private:
+  void skip_sent() noexcept {
+    while (!pieces_.empty() && sent_ >= pieces_.front().size()) {
+      sent_ -= pieces_.front().size();
+      pieces_ = pieces_.subspan(1);
+    }
+  }
+
+  bool begun_ = false;
+  std::span<const Bytes> pieces_;
+  std::size_t sent_ = 0;  // of the first piece that is left
+  Io io_ = 0;
+};
+
+// Until trying makes sense; tries nothing.
+template <class S, Want kWant>
+class ReadyOp final : public StreamOp<S, ReadyOp<S, kWant>, kWant> {
+ public:
+  using StreamOp<S, ReadyOp, kWant>::StreamOp;
+  bool step() noexcept { return true; }
+  void fail(Io error) noexcept { io_ = error; }
+  void given_up() noexcept {}
+  void await_resume() const {
+    const Io io = this->cancelled() ? -ECANCELED : io_;
+    if (io < 0) throw_io(io, "wait for a stream");
+  }
+  co::Waiting waiting() const noexcept override {
+    return this->describe(kWant == Want::read ? "readable" : "writable");
+  }
+
+ private:
+  Io io_ = 0;
+};
+
+template <class S>
+class ShutdownOp final : public StreamOp<S, ShutdownOp<S>, Want::write> {
+ public:
+  using StreamOp<S, ShutdownOp, Want::write>::StreamOp;
+  bool step() noexcept {
+    io_ = this->stream().try_shutdown();
+    return io_ != kWouldBlock;
+  }
+  void fail(Io error) noexcept { io_ = error; }
+  void given_up() noexcept {}
+  void await_resume() const {
+    const Io io = this->cancelled() ? -ECANCELED : io_;
+    if (io < 0) throw_io(io, "shutdown");
+  }
+  co::Waiting waiting() const noexcept override { return this->describe("shutdown"); }
+
+ private:
+  Io io_ = 0;
+};
+
+// All of them are awaited at once: `co_await stream.receive()`. Each throws std::system_error: the
+// system's own code, such as ECONNRESET; std::errc::operation_canceled in a task that is cancelled;
+// std::errc::timed_out after an idle_timeout(). The twins that begin with try_ return the error.
+// What can be done at once needs no wait; after eight such operations the task waits for the next
+// iteration, so that others have their turn. What `room`, `bytes` and `pieces` refer to must stay
+// until the wait is over. Nothing is read or written once it is.
+template <class S>
+class StreamOps {
+ public:
+  // Reads what is there, at least one byte. Returns how many, and 0 at the end of the stream.
+  [[nodiscard]] auto read_some(Room room, unsigned line = __builtin_LINE()) noexcept {
+    return ReadOp<S, Errors::thrown>(self(), room, line);
+  }
+  [[nodiscard]] auto try_read_some(Room room, unsigned line = __builtin_LINE()) noexcept {
+    return ReadOp<S, Errors::returned>(self(), room, line);
+  }
+
+  // The same into a buffer that is lent: returns a Chunk, which is false at the end. No buffer is
+  // held while it waits: this is how to read on connections that are idle. Errors: also ENOMEM.
+  [[nodiscard]] auto receive(unsigned line = __builtin_LINE()) noexcept {
+    return ReceiveOp<S, Errors::thrown>(self(), line);
+  }
+  [[nodiscard]] auto try_receive(unsigned line = __builtin_LINE()) noexcept {
+    return ReceiveOp<S, Errors::returned>(self(), line);
+  }
+
+  // Fills `room`. Returns its size. Errors: also Errc::truncated if the stream ends before. What a
+  // wait that fails has read is in `room` and lost to the stream: Buffered keeps it.
+  [[nodiscard]] auto read_exactly(Room room, unsigned line = __builtin_LINE()) noexcept {
+    return ReadExactlyOp<S, Errors::thrown>(self(), room, line);
+  }
+  [[nodiscard]] auto try_read_exactly(Room room, unsigned line = __builtin_LINE()) noexcept {
+    return ReadExactlyOp<S, Errors::returned>(self(), room, line);
+  }
+
+  // Hands all of it to the system. If the task is cancelled or destroyed half-way, the stream is
+  // torn: every later write fails with Errc::torn. try_write_all() returns the error alone.
+  [[nodiscard]] auto write(Bytes bytes, unsigned line = __builtin_LINE()) noexcept {
+    return WriteOp<S, Errors::thrown>(self(), bytes, line);
+  }
+  [[nodiscard]] auto write(std::span<const Bytes> pieces,
+                           unsigned line = __builtin_LINE()) noexcept {
+    return WritePiecesOp<S, Errors::thrown>(self(), pieces, line);
+  }
+  [[nodiscard]] auto try_write_all(Bytes bytes, unsigned line = __builtin_LINE()) noexcept {
+    return WriteOp<S, Errors::returned>(self(), bytes, line);
+  }
+  [[nodiscard]] auto try_write_all(std::span<const Bytes> pieces,
+                                   unsigned line = __builtin_LINE()) noexcept {
+    return WritePiecesOp<S, Errors::returned>(self(), pieces, line);
+  }
+
+  // Tells the peer that nothing more is sent. Reading goes on.
+  [[nodiscard]] auto shutdown(unsigned line = __builtin_LINE()) noexcept {
+    return ShutdownOp<S>(self(), line);
+  }
+
+  // Until trying to read, or to write, makes sense.
+  [[nodiscard]] auto readable(unsigned line = __builtin_LINE()) noexcept {
+    return ReadyOp<S, Want::read>(self(), line);
+  }
+  [[nodiscard]] auto writable(unsigned line = __builtin_LINE()) noexcept {
+    return ReadyOp<S, Want::write>(self(), line);
+  }
+
+ private:
+  S& self() noexcept { return static_cast<S&>(*this); }
+};
+
+}  // namespace detail
+}  // namespace event_cpp::net

@@ -1,0 +1,95 @@
+// Kernel: the system calls of sockets, so that they can be simulated.
+#pragma once
+
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstddef>
+
+#include "event/base.hpp"
+#include "event/detail/export.hpp"
+
+namespace event_cpp::net {
+
+// What a simulated network answers in the place of the system's kernel. Its descriptors are numbers
+// below -1, so that none is ever taken for a real one. All calls mean what the system call of that
+// name means, never block, and return -errno instead of setting errno.
+//
+// Readiness is told by Event::activate(): the events that are watched are never attached.
+//
+// Thread-safety: belongs to the thread of the base that uses it. Lifetime: it outlives that base
+// and every Socket that it made.
+class EVENT_API Kernel {
+ public:
+  virtual ~Kernel() = default;
+
+  virtual int socket(int family, int type, int protocol) = 0;
+  virtual int bind(int fd, const sockaddr* address, socklen_t size) = 0;
+  virtual int listen(int fd, int backlog) = 0;
+  virtual int connect(int fd, const sockaddr* address, socklen_t size) = 0;
+  virtual int accept(int fd, sockaddr* address, socklen_t* size) = 0;
+  virtual ssize_t recvmsg(int fd, msghdr* message, int flags) = 0;
+  virtual ssize_t sendmsg(int fd, const msghdr* message, int flags) = 0;
+  virtual int shutdown(int fd, int how) = 0;
+  virtual int close(int fd) = 0;
+  virtual int getsockopt(int fd, int level, int name, void* value, socklen_t* size) = 0;
+  virtual int setsockopt(int fd, int level, int name, const void* value, socklen_t size) = 0;
+  virtual int getsockname(int fd, sockaddr* address, socklen_t* size) = 0;
+  virtual int getpeername(int fd, sockaddr* address, socklen_t* size) = 0;
+
+  // Activates `event` with Events::read, write or closed whenever one of them has become true, as
+  // edges do, and once for what is true now. At most one event on a descriptor.
+  virtual void watch(int fd, Event& event) = 0;
+  virtual void unwatch(int fd, Event& event) noexcept = 0;
+};
+
+// Has all sockets that are made on `base` made by `kernel`; null: by the system, as from the start.
+// Errors: throws std::bad_alloc.
+EVENT_API void set_kernel(Base& base, Kernel* kernel);
+// Null: the system's.
+EVENT_API Kernel* kernel_of(Base& base) noexcept;
+
+namespace detail {
+
+// Every system call on a socket goes through here: inline for a real descriptor, to the kernel
+// for a simulated one. Each returns -errno.
+inline constexpr int kSystem = -1;  // numbers from here on are the system's
+
+inline int result(int value) noexcept { return value < 0 ? -errno : value; }
+inline ssize_t result(ssize_t value) noexcept { return value < 0 ? -errno : value; }
+
+// The kernel of a simulated descriptor of this base.
+EVENT_API Kernel& simulated(Base& base) noexcept;
+
+[[gnu::cold]] EVENT_API ssize_t simulated_recv(Base& base, int fd, void* to, std::size_t size,
+                                               int flags);
+[[gnu::cold]] EVENT_API ssize_t simulated_send(Base& base, int fd, const void* from,
+                                               std::size_t size, int flags);
+
+[[gnu::always_inline]] inline ssize_t call_recv(Base& base, int fd, void* to, std::size_t size,
+                                                int flags) {
+  if (fd < kSystem) [[unlikely]]
+    return simulated_recv(base, fd, to, size, flags);
+  return result(::recv(fd, to, size, flags));
+}
+[[gnu::always_inline]] inline ssize_t call_send(Base& base, int fd, const void* from,
+                                                std::size_t size, int flags) {
+  if (fd < kSystem) [[unlikely]]
+    return simulated_send(base, fd, from, size, flags);
+  return result(::send(fd, from, size, flags));
+}
+inline ssize_t call_sendmsg(Base& base, int fd, const msghdr* message, int flags) {
+  if (fd < kSystem) [[unlikely]]
+    return simulated(base).sendmsg(fd, message, flags);
+  return result(::sendmsg(fd, message, flags));
+}
+inline ssize_t call_recvmsg(Base& base, int fd, msghdr* message, int flags) {
+  if (fd < kSystem) [[unlikely]]
+    return simulated(base).recvmsg(fd, message, flags);
+  return result(::recvmsg(fd, message, flags));
+}
+
+}  // namespace detail
+}  // namespace event_cpp::net

@@ -1,0 +1,85 @@
+// SocketStream: a connected socket.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <span>
+#include <utility>
+
+#include "event/co/task.hpp"
+#include "event/net/detail/socket_event.hpp"
+#include "event/net/stream.hpp"
+
+namespace event_cpp::net {
+
+// A stream over a connected socket, TCP or Unix, which it owns. It is registered with the kernel
+// once for its life where the backend has edges; on poll its interest follows who waits. Memory: 64
+// bytes; no buffer. Cost of an operation: its system call and some 100 instructions. Another event
+// on the same descriptor must ask for edges as well, or this stream loses its own.
+class EVENT_API SocketStream final : public Stream,
+                                     public detail::StreamOps<SocketStream>,
+                                     private detail::SocketEvent {
+ public:
+  // Takes the socket. Errors: throws std::system_error as Event::attach() does, std::bad_alloc;
+  // then the socket is closed.
+  SocketStream(Base& base, Socket socket) : SocketEvent(base, std::move(socket)) {}
+  ~SocketStream() override { close(); }
+
+  using Ops = detail::StreamOps<SocketStream>;
+  using Ops::read_exactly;
+  using Ops::read_some;
+  using Ops::readable;
+  using Ops::receive;
+  using Ops::shutdown;
+  using Ops::try_read_exactly;
+  using Ops::try_read_some;
+  using Ops::try_receive;
+  using Ops::try_write_all;
+  using Ops::writable;
+  using Ops::write;
+
+  Io try_read(Room room) noexcept override;
+  Io try_write(Bytes bytes) noexcept override;
+  Io try_write(std::span<const Bytes> pieces) noexcept override;
+  Io try_shutdown() noexcept override;
+  void wait(Want want, Waiter& waiter) noexcept override { wait_for(want, waiter); }
+  Waiter* unwait(Want want) noexcept override { return forget(want); }
+  bool may(Want want) noexcept override { return may_try(want); }
+  void tear() noexcept override { tear_off(); }
+  void idle_timeout(AnyDuration limit) override { set_idle_timeout(limit); }
+  void close() noexcept override;
+  void reset() noexcept override;
+  Base& base() const noexcept override { return Event::base(); }
+
+  // At once: sends from a file, from the offset `from` on, which is moved on by what was sent. 0 at
+  // the end of the file. SIGPIPE is not raised. See sendfile(2).
+  Io try_send_file(int file, off_t& from, std::size_t count) noexcept;
+  // At once, on Linux, between this socket and a pipe: ENOSYS elsewhere. See splice(2).
+  Io try_splice_to(int pipe, std::size_t count) noexcept;
+  Io try_splice_from(int pipe, std::size_t count) noexcept;
+  bool can_splice() const noexcept;
+
+  // -1 after close().
+  using SocketEvent::fd;
+  // Gives the socket up, with whatever was not read yet in it. Whoever waits goes on with
+  // std::errc::operation_canceled.
+  using SocketEvent::release;
+  // For options and addresses; -1 after close(). It stays the stream's.
+  template <class F>
+  auto with_socket(F&& f) {
+    Socket socket(fd(), kernel());
+    struct GiveBack {
+      Socket& socket;
+      ~GiveBack() { static_cast<void>(socket.release()); }
+    } const give_back{socket};
+    return f(socket);
+  }
+
+ private:
+  Io refuse_write() const noexcept;
+};
+
+static_assert(sizeof(void*) != 8 || sizeof(SocketStream) == 64, "one cache line");
+
+}  // namespace event_cpp::net

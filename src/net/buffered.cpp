@@ -1,0 +1,322 @@
+#include "event/net/buffered.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <cerrno>
+#include <memory>
+#include <new>
+#include <system_error>
+#include <utility>
+
+#include "net/net_state.hpp"
+
+namespace event_cpp::net {
+
+void detail::FlushList::add(Buffered& buffered) noexcept { head_.push_back(buffered.in_list_); }
+
+void detail::FlushList::flush() noexcept {
+  while (head_.linked()) {
+    Buffered& buffered = static_cast<Buffered::InList*>(head_.next())->owner;
+    buffered.in_list_.unlink();
+    buffered.send();
+  }
+}
+
+Buffered::~Buffered() {
+  if (unsent() > 0 && !waits_) send();
+  if (waits_) stream_.unwait(Want::write);
+}
+
+// What was read.
+
+std::string_view Buffered::buffered() const noexcept {
+  return spill_.empty() ? chunk_.text() : std::string_view(spill_).substr(taken_);
+}
+
+void Buffered::consume(std::size_t count) noexcept {
+  assert(count <= buffered().size());
+  searched_ = 0;
+  if (spill_.empty()) {
+    chunk_.remove_prefix(count);
+  } else {
+    taken_ += count;
+  }
+}
+
+// Before a read: what the one before returned is not needed any more.
+void Buffered::tidy() noexcept {
+  if (spill_.empty()) {
+    if (chunk_.empty()) chunk_ = Chunk();
+  } else if (taken_ == spill_.size()) {
+    spill_ = std::string();
+    taken_ = 0;
+  } else if (taken_ > spill_.size() / 2) {
+    spill_.erase(0, taken_);
+    taken_ = 0;
+  }
+}
+
+// Reads more, behind what is there. Memory for it is there before anything is read, so that nothing
+// is lost.
+Io Buffered::fill() noexcept {
+  try {
+    const bool spills = !buffered().empty();
+    if (spills) {
+      spill_.reserve(spill_.size() + chunk_.size() + detail::kBufferSize);
+      if (spill_.empty()) {
+        spill_.append(chunk_.text());
+        taken_ = 0;
+        chunk_ = Chunk();
+      }
+    }
+    char* const buffer = detail::take_buffer();
+    const Io io = stream_.try_read({buffer, detail::kBufferSize});
+    Chunk more(buffer, static_cast<std::size_t>(std::max<Io>(io, 0)));
+    if (io <= 0) return io;
+    if (spills) {
+      spill_.append(more.text());
+    } else {
+      spill_ = std::string();
+      chunk_ = std::move(more);
+    }
+    return io;
+  } catch (const std::bad_alloc&) {
+    return -ENOMEM;
+  }
+}
+
+bool Buffered::Read::await_ready() {
+  buffered_.tidy();
+  if (complete()) return true;
+  if (stream().may(Want::read) && step()) return true;
+  buffered_.send();
+  return false;
+}
+
+bool Buffered::Read::step() noexcept {
+  for (bool first = true; !complete(); first = false) {
+    if (!first && !stream().may(Want::read)) return false;
+    const Io io = buffered_.fill();
+    if (io == kWouldBlock) return false;
+    if (io < 0) {
+      io_ = io;
+      return true;
+    }
+    if (io == 0) return end_of_stream();
+  }
+  return true;
+}
+
+// Whether what was read has it. Then it is taken.
+bool Buffered::Read::complete() noexcept {
+  const std::string_view text = buffered_.buffered();
+  switch (kind_) {
+    case Kind::line:
+    case Kind::until:
+      return complete_delimited(result_);
+    case Kind::exactly:
+      if (count_ > buffered_.limits_.read) {
+        io_ = to_io(Errc::too_long);
+        return true;
+      }
+      if (text.size() < count_) return false;
+      result_ = text.substr(0, count_);
+      buffered_.consume(count_);
+      return true;
+    case Kind::peek:
+      result_ = text;
+      return !text.empty();
+    case Kind::chunk:
+      return !text.empty();
+  }
+  return true;
+}
+
+bool Buffered::Read::complete_delimited(std::string_view delimiter) noexcept {
+  if (delimiter.empty()) {
+    io_ = -EINVAL;
+    return true;
+  }
+  const std::string_view text = buffered_.buffered();
+  const std::size_t limit = buffered_.limits_.line;
+  const std::size_t found = text.find(delimiter, buffered_.searched_);
+  if (found == std::string_view::npos) {
+    buffered_.searched_ = text.size() - std::min(text.size(), delimiter.size() - 1);
+    // A carriage return may belong to the end of a line.
+    const bool too_long = text.size() >= limit + delimiter.size() + (kind_ == Kind::line ? 1 : 0);
+    if (too_long) io_ = to_io(Errc::too_long);
+    return too_long;
+  }
+  std::string_view before = text.substr(0, found);
+  if (kind_ == Kind::line && before.ends_with('\r')) before.remove_suffix(1);
+  if (before.size() > limit) {
+    io_ = to_io(Errc::too_long);
+    return true;
+  }
+  result_ = before;
+  buffered_.consume(found + delimiter.size());
+  return true;
+}
+
+bool Buffered::Read::end_of_stream() noexcept {
+  at_end_ = true;
+  switch (kind_) {
+    case Kind::line: {
+      const std::string_view rest = buffered_.buffered();
+      result_ = rest.substr(0, buffered_.limits_.line);
+      if (rest.size() > result_.size()) {
+        io_ = to_io(Errc::too_long);
+      } else if (!rest.empty()) {
+        at_end_ = false;  // a last line without an end
+        buffered_.consume(rest.size());
+      }
+      break;
+    }
+    case Kind::until:
+    case Kind::exactly:
+      io_ = to_io(Errc::truncated);
+      break;
+    case Kind::peek:
+    case Kind::chunk:
+      result_ = {};
+      break;
+  }
+  return true;
+}
+
+void Buffered::Read::throw_if_failed() const {
+  throw_if_cancelled();
+  if (io_ < 0) detail::throw_io(io_, "read");
+}
+
+co::Waiting Buffered::Read::waiting() const noexcept {
+  constexpr const char* kNames[] = {"read_line", "read_until", "read_exactly", "peek", "receive"};
+  return describe(kNames[static_cast<std::size_t>(kind_)]);
+}
+
+Chunk Buffered::ReadChunk::await_resume() {
+  throw_if_failed();
+  Buffered& from = buffered();
+  if (from.spill_.empty()) return std::move(from.chunk_);
+  const std::string_view text = from.buffered();
+  const std::size_t size = std::min(text.size(), detail::kBufferSize);
+  char* const buffer = detail::take_buffer();
+  std::copy_n(text.data(), size, buffer);
+  from.consume(size);
+  return {buffer, size};
+}
+
+Buffered::ReadLine Buffered::read_line(unsigned line) noexcept { return {*this, line}; }
+Buffered::ReadText Buffered::read_until(std::string_view delimiter, unsigned line) noexcept {
+  return {*this, Read::Kind::until, delimiter, 0, line};
+}
+Buffered::ReadText Buffered::read_exactly(std::size_t count, unsigned line) noexcept {
+  return {*this, Read::Kind::exactly, {}, count, line};
+}
+Buffered::ReadText Buffered::peek(unsigned line) noexcept {
+  return {*this, Read::Kind::peek, {}, 0, line};
+}
+Buffered::ReadChunk Buffered::receive(unsigned line) noexcept { return {*this, line}; }
+
+// What is to be sent.
+
+void Buffered::throw_if_failed(const char* what) const {
+  if (failed_ < 0) detail::throw_io(failed_, what);
+}
+
+void Buffered::put(Bytes bytes) {
+  throw_if_failed("put");
+  if (bytes.empty()) return;
+  if (bytes.size() > limits_.most - std::min(limits_.most, unsent())) {
+    detail::throw_io(-ENOBUFS, "put");
+  }
+  if (sent_ > 0 && sent_ >= out_.size() / 2) {
+    out_.erase(0, sent_);
+    sent_ = 0;
+  }
+  const bool was_empty = unsent() == 0;
+  if (was_empty && !waits_ && !in_list_.linked()) {
+    auto& list = detail::state_of(stream_.base()).flush_list;
+    if (list == nullptr) list = std::make_unique<detail::FlushList>(stream_.base());
+    out_.append(bytes.data(), bytes.size());
+    list->add(*this);
+  } else {
+    out_.append(bytes.data(), bytes.size());
+  }
+}
+
+// As much as the stream takes now; the rest when it takes more.
+void Buffered::send() noexcept {
+  in_list_.unlink();
+  while (unsent() > 0) {
+    const Io io = stream_.try_write(Bytes(out_.data() + sent_, unsent()));
+    if (io == kWouldBlock) {
+      waits_ = true;
+      stream_.wait(Want::write, *this);
+      break;
+    }
+    if (io < 0) return send_failed(io);
+    sent_ += static_cast<std::size_t>(io);
+  }
+  if (unsent() == 0) release_output();
+  if (drain_ != nullptr && drain_->is_enough()) std::exchange(drain_, nullptr)->end();
+}
+
+void Buffered::release_output() noexcept {
+  sent_ = 0;
+  out_ = std::string();
+}
+
+void Buffered::send_failed(Io error) noexcept {
+  failed_ = error;
+  release_output();
+  if (drain_ != nullptr) std::exchange(drain_, nullptr)->end();
+}
+
+void Buffered::ready() {
+  stream_.unwait(Want::write);
+  waits_ = false;
+  send();
+}
+
+void Buffered::dropped() noexcept {
+  waits_ = false;
+  send_failed(-ECANCELED);
+}
+
+bool Buffered::Drain::is_enough() const noexcept {
+  return buffered_.unsent() <= (flushes_ ? 0 : buffered_.limits_.low);
+}
+
+bool Buffered::Drain::begin_drain(co::detail::Chain& chain, void* frame) {
+  buffered_.put(bytes_);
+  const std::size_t enough = flushes_ ? 0 : buffered_.limits_.high;
+  if (buffered_.unsent() > enough && !buffered_.waits_) {
+    buffered_.send();
+    buffered_.throw_if_failed("write");
+  }
+  const bool may_go_on = chain.spend();
+  if (buffered_.unsent() <= enough && may_go_on) return false;
+  if (chain.cancelled) {
+    begin_cancelled(chain, frame);
+  } else if (buffered_.unsent() <= enough) {
+    begin_done(chain, frame);
+  } else {
+    assert(buffered_.drain_ == nullptr && "one task writes");
+    begin(chain, frame);
+    buffered_.drain_ = this;
+  }
+  return true;
+}
+
+void Buffered::Drain::await_resume() const {
+  throw_if_cancelled();
+  buffered_.throw_if_failed("write");
+}
+
+Buffered::Drain Buffered::write(Bytes bytes, unsigned line) noexcept {
+  return {*this, bytes, false, line};
+}
+Buffered::Drain Buffered::flush(unsigned line) noexcept { return {*this, Bytes(), true, line}; }
+
+}  // namespace event_cpp::net

@@ -1,0 +1,314 @@
+#include "event/net/listener.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <utility>
+
+#include "event/event_class.hpp"
+
+namespace event_cpp::net {
+namespace {
+
+constexpr Duration kLookAway = std::chrono::milliseconds(100);
+
+bool is_shortage(int error) noexcept {
+  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+// What accept(2) says of one connection, and not of the listener: it ended while it was in the
+// queue, or its network did.
+bool is_of_the_connection(int error) noexcept {
+  switch (error) {
+    case ECONNABORTED:
+    case EINTR:
+    case EPROTO:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case ENOPROTOOPT:
+    case EOPNOTSUPP:
+    case EPERM:
+#ifdef ENONET
+    case ENONET:
+#endif
+      return true;
+    default:
+      return false;
+  }
+}
+
+int accept_on(const Socket& socket) noexcept {
+  if (socket.fd() < detail::kSystem) return socket.kernel()->accept(socket.fd(), nullptr, nullptr);
+#ifdef SOCK_CLOEXEC
+  return detail::result(::accept4(socket.fd(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+#else
+  const int fd = detail::result(::accept(socket.fd(), nullptr, nullptr));
+  if (fd < 0) return fd;
+  try {
+    return Socket::adopt(fd).release();
+  } catch (const std::system_error& error) {
+    ::close(fd);
+    return -error.code().value();
+  }
+#endif
+}
+
+// The socket at a path was left by a process that is gone: nobody answers there.
+bool is_left_behind(const Address& address) {
+  const Socket probe(::socket(AF_UNIX, SOCK_STREAM, 0));
+  ::fcntl(probe.fd(), F_SETFL, O_NONBLOCK);
+  return ::connect(probe.fd(), address.data(), address.size()) < 0 && errno == ECONNREFUSED;
+}
+
+Socket make_listening(Base& base, const Address& address, const ListenOptions& options) {
+  Socket socket = Socket::make(base, address.family(), SOCK_STREAM);
+  if (address.is_ip()) socket.set_reuse_address(true);
+  if (options.reuse_port && address.is_ip()) socket.set_reuse_port(true);
+  if (address.family() == AF_INET6) socket.set_ipv6_only(false);
+  const bool has_path = address.is_unix() && !address.is_abstract() && socket.kernel() == nullptr;
+  try {
+    socket.bind(address);
+  } catch (const std::system_error& error) {
+    if (!has_path || error.code() != std::errc::address_in_use || !is_left_behind(address)) throw;
+    ::unlink(std::string(address.path()).c_str());
+    socket.bind(address);
+  }
+  socket.listen(options.backlog);
+  return socket;
+}
+
+}  // namespace
+
+// When to look for connections: once, each time it is asked. Looks away after a shortage.
+class Listener::Readable : private Event {
+ public:
+  Readable(Base& base, Listener& listener)
+      : Event(base, listener.socket_.fd(), Events::read, Calls<&Readable::fire>()),
+        listener_(listener),
+        again_(base, -1, Events::timeout, [this] { listener_.on_readable(); }) {
+    if (is_simulated()) listener.socket_.kernel()->watch(fd(), *this);
+  }
+  ~Readable() {
+    if (is_simulated()) listener_.socket_.kernel()->unwatch(fd(), *this);
+  }
+
+  void look() noexcept {
+    if (is_simulated() || attached() || again_.attached()) return;
+    if (try_attach()) look_away();
+  }
+  void stop() noexcept {
+    detach();
+    again_.detach();
+  }
+  void look_away() noexcept {
+    detach();
+    static_cast<void>(again_.try_rearm(kLookAway));
+  }
+
+ private:
+  static void fire(Event& event, Events /*fired*/) {
+    static_cast<Readable&>(event).listener_.on_readable();
+  }
+  bool is_simulated() const noexcept { return fd() < detail::kSystem; }
+
+  Listener& listener_;
+  Event again_;
+};
+
+Listener::Listener(Base& base, const Address& address, ListenOptions options)
+    : Listener(base, make_listening(base, address, options), options) {
+  if (!address.is_unix() || address.is_abstract() || socket_.kernel() != nullptr) return;
+  struct stat status {};
+  if (::lstat(std::string(address.path()).c_str(), &status) != 0) return;
+  path_ = address;
+  device_ = status.st_dev;
+  inode_ = status.st_ino;
+}
+
+Listener::Listener(Base& base, Socket socket, ListenOptions options)
+    : base_(base),
+      options_(options),
+      socket_(std::move(socket)),
+      readable_(std::make_unique<Readable>(base, *this)) {}
+
+Listener::~Listener() {
+  if (destroyed_ != nullptr) *destroyed_ = true;
+  close();
+}
+
+// The path goes before the socket, and only if it is still this one's: another process may have
+// taken it meanwhile.
+void Listener::close() noexcept {
+  if (path_.is_unix()) {
+    const std::string path(path_.path());
+    struct stat status {};
+    if (::lstat(path.c_str(), &status) == 0 && status.st_dev == device_ &&
+        status.st_ino == inode_) {
+      ::unlink(path.c_str());
+    }
+  }
+  release().close();
+}
+
+Socket Listener::release() noexcept {
+  path_ = Address();
+  readable_.reset();
+  Socket socket = std::move(socket_);
+  while (Accept* const accept = waiting_.take_first()) {
+    accept->fail(std::make_error_code(std::errc::operation_canceled));
+  }
+  return socket;
+}
+
+std::error_code Listener::take(Socket& connection) noexcept {
+  short_of_resources_ = false;
+  for (;;) {
+    const int fd = accept_on(socket_);
+    if (fd >= 0 || fd < -4095) {  // a simulated one is below every error
+      connection = Socket(fd, socket_.kernel());
+      break;
+    }
+    if (fd == -EAGAIN || fd == -EWOULDBLOCK) return {};
+    if (is_of_the_connection(-fd)) continue;
+    short_of_resources_ = is_shortage(-fd);
+    return {-fd, std::system_category()};
+  }
+  try {
+    if (options_.no_delay && socket_.address().is_ip()) connection.set_no_delay(true);
+    if (options_.keep_alive) connection.set_keep_alive(true);
+  } catch (const std::system_error&) {
+    // It may have ended already; reading will tell.
+  }
+  return {};
+}
+
+void Listener::wait_for_more() noexcept {
+  if (readable_ != nullptr) readable_->look();
+}
+
+// A listener that nobody waits for does not keep its base running.
+void Listener::stop_if_idle() noexcept {
+  if (readable_ != nullptr && on_accept_ == nullptr && waiting_.empty()) readable_->stop();
+}
+
+// One task goes on here, and takes what else there is by itself; this may be gone afterwards.
+void Listener::on_readable() {
+  if (on_accept_ != nullptr) return call_back();
+  if (waiting_.empty()) return;
+  Socket connection;
+  const std::error_code error = take(connection);
+  if (error) {
+    fail(error);
+  } else if (connection) {
+    Accept* const accept = waiting_.take_first();
+    if (!waiting_.empty()) wait_for_more();
+    accept->give(std::move(connection));
+  } else {
+    wait_for_more();
+  }
+}
+
+void Listener::call_back() {
+  bool destroyed = false;
+  bool* const before = std::exchange(destroyed_, &destroyed);
+  for (int i = 0; i < options_.batch; ++i) {
+    Socket connection;
+    const std::error_code error = take(connection);
+    if (error) {
+      fail(error);
+      break;
+    }
+    if (!connection) break;
+    const auto f = on_accept_;
+    f(std::move(connection));
+    if (destroyed) return;
+    if (on_accept_ == nullptr || !socket_) break;
+  }
+  destroyed_ = before;
+  if (on_accept_ != nullptr) wait_for_more();
+}
+
+// A shortage passes; any other error is for good, and whoever waits is told.
+void Listener::fail(std::error_code error) {
+  if (short_of_resources_) {
+    readable_->look_away();
+  } else {
+    while (Accept* const accept = waiting_.take_first()) accept->fail(error);
+  }
+  if (on_error_ == nullptr) return;
+  const auto f = on_error_;
+  f(error);
+}
+
+void Listener::on_accept(std::function<void(Socket)> f) {
+  on_accept_ = std::move(f);
+  if (on_accept_ != nullptr) {
+    wait_for_more();
+  } else {
+    stop_if_idle();
+  }
+}
+
+void Listener::on_error(std::function<void(std::error_code)> f) { on_error_ = std::move(f); }
+
+Listener::Accept Listener::accept(unsigned line) noexcept { return {*this, line}; }
+
+// Tries before it waits: nothing is in flight that a cancellation could lose.
+bool Listener::Accept::begin_accept(co::detail::Chain& chain, void* frame) noexcept {
+  Listener& listener = *listener_;
+  if (!listener.socket_) {
+    error_ = std::make_error_code(std::errc::operation_canceled);
+    return false;
+  }
+  const bool may_go_on = chain.spend();
+  if (may_go_on && listener.waiting_.empty()) {
+    error_ = listener.take(connection_);
+    if (connection_ || (error_ && !listener.short_of_resources_)) return false;
+  }
+  if (chain.cancelled) {
+    begin_cancelled(chain, frame);
+    return true;
+  }
+  begin(chain, frame);
+  listener.waiting_.add(chain);
+  if (error_) {
+    const std::error_code shortage = std::exchange(error_, {});
+    listener.readable_->look_away();
+    if (listener.on_error_ != nullptr) listener.on_error_(shortage);
+  } else {
+    listener.wait_for_more();
+  }
+  return true;
+}
+
+void Listener::Accept::withdraw() noexcept {
+  chain()->unlink();
+  listener_->stop_if_idle();
+}
+
+void Listener::Accept::give(Socket connection) noexcept {
+  connection_ = std::move(connection);
+  resume();
+}
+
+void Listener::Accept::fail(std::error_code error) noexcept {
+  error_ = error;
+  wake();
+}
+
+Socket Listener::Accept::await_resume() {
+  throw_if_cancelled();
+  if (error_) throw std::system_error(error_, "event::net::Listener::accept");
+  return std::move(connection_);
+}
+
+co::Waiting Listener::Accept::waiting() const noexcept {
+  return describe("accept", listener_->fd());
+}
+
+}  // namespace event_cpp::net

@@ -1,0 +1,41 @@
+// What the network floor keeps for a base.
+#pragma once
+
+#include <memory>
+
+#include "event/base.hpp"
+#include "event/co/detail/chain.hpp"
+#include "event/hook.hpp"
+#include "event/net/connect.hpp"
+#include "event/net/kernel.hpp"
+
+namespace event_cpp::net {
+
+class Buffered;
+
+namespace detail {
+
+// The Buffered with output that is to be sent before the base waits.
+class FlushList {
+ public:
+  explicit FlushList(Base& base) : hook_(base, Hook::When::before_wait, [this] { flush(); }) {}
+  void add(Buffered& buffered) noexcept;
+
+ private:
+  void flush() noexcept;
+
+  co::detail::Link head_;
+  Hook hook_;
+};
+
+struct NetState {
+  Kernel* kernel = nullptr;  // null: the system's
+  std::unique_ptr<FlushList> flush_list;
+  Resolve resolve;  // empty: the thread pool
+};
+
+// Made when it is first asked for. Errors: throws std::bad_alloc.
+NetState& state_of(Base& base);
+
+}  // namespace detail
+}  // namespace event_cpp::net

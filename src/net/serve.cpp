@@ -1,0 +1,155 @@
+#include "event/net/serve.hpp"
+
+#include <algorithm>
+#include <exception>
+#include <future>
+#include <mutex>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "co/post_surely.hpp"
+#include "co/signals_blocked.hpp"
+#include "event/co/sync.hpp"
+#include "event/co/timeout.hpp"
+#include "event/co/wait.hpp"
+
+namespace event_cpp::net {
+namespace {
+
+co::Task<> serve_one(co::Semaphore& places, Handler& handler, Base& base, Socket connection) {
+  const co::SemaphoreGuard place(places);
+  co::Task<> task = handler(base, std::move(connection));
+  co_await std::move(task);
+}
+
+co::Task<> accept_all(Listener& listener, Handler& handler, co::Semaphore& places,
+                      co::TaskGroup& connections) {
+  for (;;) {
+    co_await places.acquire();
+    Socket connection = co_await listener.accept();
+    connections.spawn(serve_one(places, handler, listener.base(), std::move(connection)));
+  }
+}
+
+// Cancels what does not end by itself.
+co::Task<> wind_up(co::TaskGroup& connections, Duration grace) {
+  co_await co::try_with_timeout(grace, connections.join());
+  connections.cancel();
+  co_await connections.join();
+}
+
+}  // namespace
+
+co::Task<> detail::serve_connections(Listener& listener, Handler handler, ServeOptions options) {
+  Base& base = listener.base();
+  const std::size_t most = options.most > 0 ? options.most : listener.options().most;
+  co::Semaphore places(most);
+  auto on_failure = [on_error = std::move(options.on_error)](std::exception_ptr error) {
+    if (on_error != nullptr) on_error(std::move(error));
+  };
+  co::TaskGroup connections(base, std::move(on_failure), "serve");
+  std::exception_ptr end;
+  try {
+    co_await accept_all(listener, handler, places, connections);
+  } catch (...) {
+    end = std::current_exception();
+  }
+  co_await co::shield(wind_up(connections, options.grace));
+  std::rethrow_exception(end);
+}
+
+struct Workers::Worker {
+  // Runs in the thread. `listening` gets the address, or why there is none.
+  void run(const Address& where, Handler handler, const Options& options,
+           std::promise<Address> listening) noexcept;
+  void cancel() noexcept;
+
+  std::thread thread;
+  std::mutex mutex;
+  Base* base = nullptr;            // guarded by mutex: null when it is gone
+  co::TaskGroup* group = nullptr;  // for the thread alone
+  std::exception_ptr error;        // after the thread has ended
+};
+
+void Workers::Worker::run(const Address& where, Handler handler, const Options& options,
+                          std::promise<Address> listening) noexcept {
+  bool listens = false;
+  try {
+    Base own(options.base);
+    ListenOptions listen = options.listen;
+    listen.reuse_port = true;
+    Listener listener(own, where, listen);
+    co::TaskGroup server(own, "worker");
+    server.spawn(serve(listener, std::move(handler), options.serve));
+    struct Reachable {
+      Worker& worker;
+      Reachable(Worker& its_worker, Base& own_base, co::TaskGroup& own_group) : worker(its_worker) {
+        const std::lock_guard lock(worker.mutex);
+        worker.base = &own_base;
+        worker.group = &own_group;
+      }
+      ~Reachable() {
+        const std::lock_guard lock(worker.mutex);
+        worker.base = nullptr;
+      }
+    } const reachable(*this, own, server);
+    const Address address = listener.address();
+    listens = true;
+    listening.set_value(address);
+    own.dispatch();
+  } catch (...) {
+    if (listens) {
+      error = std::current_exception();
+    } else {
+      listening.set_exception(std::current_exception());
+    }
+  }
+}
+
+void Workers::Worker::cancel() noexcept {
+  const std::lock_guard lock(mutex);
+  if (base != nullptr) co::detail::post_surely(*base, [this] { group->cancel(); });
+}
+
+Workers::Workers(std::size_t threads, const Address& address, Handler handler, Options options)
+    : address_(address) {
+  try {
+    for (std::size_t i = 0; i < std::max<std::size_t>(threads, 1); ++i) {
+      workers_.push_back(std::make_unique<Worker>());
+      Worker& worker = *workers_.back();
+      std::promise<Address> listening;
+      std::future<Address> listens = listening.get_future();
+      {
+        const co::detail::SignalsBlocked blocked;
+        worker.thread = std::thread([&, told = std::move(listening)]() mutable {
+          worker.run(address_, handler, options, std::move(told));
+        });
+      }
+      address_ = listens.get();  // the others use the port that the first one got
+    }
+  } catch (...) {
+    end();
+    throw;
+  }
+}
+
+Workers::~Workers() { end(); }
+
+void Workers::end() noexcept {
+  for (const auto& worker : workers_) {
+    worker->cancel();
+  }
+  for (const auto& worker : workers_) {
+    if (worker->thread.joinable()) worker->thread.join();
+  }
+}
+
+void Workers::stop() {
+  end();
+  for (const auto& worker : workers_) {
+    if (worker->error != nullptr) std::rethrow_exception(std::exchange(worker->error, nullptr));
+  }
+}
+
+}  // namespace event_cpp::net

@@ -1,0 +1,146 @@
+#include "event/net/transfer.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <system_error>
+
+#include "event/co/timeout.hpp"
+
+namespace event_cpp::net {
+
+namespace {
+
+// A stream to which bytes were promised that have not been sent: it is torn if the task ends early.
+struct Promised {
+  Stream& to;
+  std::uint64_t left = 0;
+  ~Promised() {
+    if (left > 0) to.tear();
+  }
+};
+
+// The bytes go from socket to socket through a pipe, and never into this process.
+class Pipe {
+ public:
+  static constexpr std::size_t kSize = std::size_t{1} << 20;
+
+  Pipe() noexcept {
+#ifdef __linux__
+    if (::pipe2(ends_, O_NONBLOCK | O_CLOEXEC) != 0) return;
+    is_open_ = true;
+    static_cast<void>(::fcntl(ends_[1], F_SETPIPE_SZ, static_cast<int>(kSize)));  // or 64 KiB
+#endif
+  }
+  ~Pipe() {
+    if (!is_open_) return;
+    ::close(ends_[0]);
+    ::close(ends_[1]);
+  }
+  Pipe(const Pipe&) = delete;
+  Pipe& operator=(const Pipe&) = delete;
+
+  bool is_open() const noexcept { return is_open_; }
+  int reader() const noexcept { return ends_[0]; }
+  int writer() const noexcept { return ends_[1]; }
+
+ private:
+  int ends_[2] = {-1, -1};
+  bool is_open_ = false;
+};
+
+co::Task<std::uint64_t> splice_all(SocketStream& from, SocketStream& to, Pipe& pipe) {
+  std::uint64_t total = 0;
+  Promised in_pipe{to};
+  for (;;) {
+    co_await from.readable();
+    const Io in = from.try_splice_to(pipe.writer(), Pipe::kSize);
+    if (in == 0) break;
+    if (in == kWouldBlock) continue;
+    if (in < 0) detail::throw_io(in, "copy");
+    in_pipe.left = static_cast<std::uint64_t>(in);
+    total += in_pipe.left;
+    while (in_pipe.left > 0) {
+      const Io out = to.try_splice_from(pipe.reader(), in_pipe.left);
+      if (out == kWouldBlock) {
+        co_await to.writable();
+        continue;
+      }
+      if (out < 0) detail::throw_io(out, "copy");
+      in_pipe.left -= static_cast<std::uint64_t>(out);
+    }
+  }
+  co_return total;
+}
+
+}  // namespace
+
+co::Task<std::uint64_t> copy(Stream& from, Stream& to) {
+  auto* const in = dynamic_cast<SocketStream*>(&from);
+  auto* const out = dynamic_cast<SocketStream*>(&to);
+  const bool can_splice = in != nullptr && out != nullptr && in->can_splice() && out->can_splice();
+  std::uint64_t total = 0;
+  for (;;) {
+    Chunk chunk = co_await from.receive();
+    if (!chunk) break;
+    const bool many = chunk.size() == detail::kBufferSize;
+    total += chunk.size();
+    co_await to.write(chunk.bytes());
+    if (!many || !can_splice) continue;
+    chunk = Chunk();
+    Pipe pipe;
+    if (!pipe.is_open()) continue;
+    const std::uint64_t spliced = co_await splice_all(*in, *out, pipe);
+    total += spliced;
+    break;
+  }
+  co_await to.shutdown();
+  co_return total;
+}
+
+namespace {
+
+co::Task<> drain(Stream& stream) {
+  co_await stream.shutdown();
+  for (;;) {
+    const Chunk chunk = co_await stream.receive();
+    if (!chunk) break;
+  }
+}
+
+}  // namespace
+
+co::Task<> drain_and_close(Stream& stream, Duration limit) {
+  struct Close {
+    Stream& stream;
+    ~Close() { stream.close(); }
+  } const at_the_end{stream};
+  bool cancelled = false;
+  try {
+    co_await co::try_with_timeout(limit, drain(stream));
+  } catch (const std::system_error& error) {
+    cancelled = error.code() == std::errc::operation_canceled;
+  }
+  if (cancelled) co::detail::throw_cancelled();
+}
+
+co::Task<std::uint64_t> send_file(SocketStream& to, int fd, off_t from, std::uint64_t count) {
+  constexpr std::uint64_t kMost = std::uint64_t{1} << 20;  // in one call
+  std::uint64_t sent = 0;
+  Promised rest{to};
+  while (sent < count) {
+    co_await to.writable();
+    const Io io = to.try_send_file(fd, from, std::min(kMost, count - sent));
+    if (io == 0) break;
+    if (io == kWouldBlock) continue;
+    if (io < 0) detail::throw_io(io, "send_file");
+    sent += static_cast<std::uint64_t>(io);
+    rest.left = count - sent;
+  }
+  rest.left = 0;
+  co_return sent;
+}
+
+}  // namespace event_cpp::net
