@@ -25,7 +25,7 @@ Socket make_bound(Base& base, const Address& address) {
 
 Datagram::Datagram(Base& base, const Address& address)
     : SocketEvent(base, make_bound(base, address)) {
-  if (address.is_unix() && !address.is_abstract()) path_ = address;
+  if (address.is_unix() && !address.is_abstract() && !is_simulated()) path_ = address;
 }
 
 Datagram::~Datagram() {

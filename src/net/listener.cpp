@@ -60,6 +60,10 @@ int accept_on(const Socket& socket) noexcept {
 
 // The socket at a path was left by a process that is gone: nobody answers there.
 bool is_left_behind(const Address& address) {
+  struct stat status {};
+  if (::lstat(std::string(address.path()).c_str(), &status) != 0 || !S_ISSOCK(status.st_mode)) {
+    return false;  // another file, which refuses as well
+  }
   const Socket probe(::socket(AF_UNIX, SOCK_STREAM, 0));
   ::fcntl(probe.fd(), F_SETFL, O_NONBLOCK);
   return ::connect(probe.fd(), address.data(), address.size()) < 0 && errno == ECONNREFUSED;
@@ -98,8 +102,13 @@ class Listener::Readable : private Event {
   }
 
   void look() noexcept {
-    if (is_simulated() || attached() || again_.attached()) return;
-    if (try_attach()) look_away();
+    if (again_.attached()) return;
+    if (is_simulated()) {
+      // It tells of a connection once.
+      if (!listener_.queue_is_empty_) activate(Events::read);
+      return;
+    }
+    if (!attached() && try_attach()) look_away();
   }
   void stop() noexcept {
     detach();
@@ -112,7 +121,9 @@ class Listener::Readable : private Event {
 
  private:
   static void fire(Event& event, Events /*fired*/) {
-    static_cast<Readable&>(event).listener_.on_readable();
+    auto& readable = static_cast<Readable&>(event);
+    readable.listener_.queue_is_empty_ = false;
+    if (!readable.again_.attached()) readable.listener_.on_readable();
   }
   bool is_simulated() const noexcept { return fd() < detail::kSystem; }
 
@@ -167,13 +178,17 @@ Socket Listener::release() noexcept {
 
 std::error_code Listener::take(Socket& connection) noexcept {
   short_of_resources_ = false;
+  queue_is_empty_ = false;
   for (;;) {
     const int fd = accept_on(socket_);
-    if (fd >= 0 || fd < -4095) {  // a simulated one is below every error
+    if (fd >= 0 || fd < detail::kLowestError) {
       connection = Socket(fd, socket_.kernel());
       break;
     }
-    if (fd == -EAGAIN || fd == -EWOULDBLOCK) return {};
+    if (fd == -EAGAIN || fd == -EWOULDBLOCK) {
+      queue_is_empty_ = true;
+      return {};
+    }
     if (is_of_the_connection(-fd)) continue;
     short_of_resources_ = is_shortage(-fd);
     return {-fd, std::system_category()};
@@ -214,23 +229,28 @@ void Listener::on_readable() {
 }
 
 void Listener::call_back() {
-  bool destroyed = false;
-  bool* const before = std::exchange(destroyed_, &destroyed);
+  // Also if a callback throws; nothing of this is touched once it is destroyed.
+  struct AtTheEnd {
+    Listener& self;
+    bool destroyed = false;
+    explicit AtTheEnd(Listener& its_self) noexcept : self(its_self) {
+      self.destroyed_ = &destroyed;
+    }
+    ~AtTheEnd() {
+      if (destroyed) return;
+      self.destroyed_ = nullptr;
+      if (self.on_accept_ != nullptr) self.wait_for_more();
+    }
+  } const at_the_end(*this);
   for (int i = 0; i < options_.batch; ++i) {
     Socket connection;
     const std::error_code error = take(connection);
-    if (error) {
-      fail(error);
-      break;
-    }
-    if (!connection) break;
+    if (error) return fail(error);
+    if (!connection) return;
     const auto f = on_accept_;
     f(std::move(connection));
-    if (destroyed) return;
-    if (on_accept_ == nullptr || !socket_) break;
+    if (at_the_end.destroyed || on_accept_ == nullptr || !socket_) return;
   }
-  destroyed_ = before;
-  if (on_accept_ != nullptr) wait_for_more();
 }
 
 // A shortage passes; any other error is for good, and whoever waits is told.
@@ -269,6 +289,7 @@ bool Listener::Accept::begin_accept(co::detail::Chain& chain, void* frame) noexc
   if (may_go_on && listener.waiting_.empty()) {
     error_ = listener.take(connection_);
     if (connection_ || (error_ && !listener.short_of_resources_)) return false;
+    error_ = {};  // a shortage shows again in the loop, which looks away and tells of it
   }
   if (chain.cancelled) {
     begin_cancelled(chain, frame);
@@ -276,13 +297,7 @@ bool Listener::Accept::begin_accept(co::detail::Chain& chain, void* frame) noexc
   }
   begin(chain, frame);
   listener.waiting_.add(chain);
-  if (error_) {
-    const std::error_code shortage = std::exchange(error_, {});
-    listener.readable_->look_away();
-    if (listener.on_error_ != nullptr) listener.on_error_(shortage);
-  } else {
-    listener.wait_for_more();
-  }
+  listener.wait_for_more();
   return true;
 }
 

@@ -74,7 +74,7 @@ Address name_of(Call call, const char* what) {
 Socket Socket::make(Base& base, int family, int type, int protocol) {
   if (Kernel* const kernel = kernel_of(base)) {
     const int fd = kernel->socket(family, type, protocol);
-    if (fd >= detail::kSystem) fail(fd < 0 ? -fd : EBADF, "event::net::Socket::make");
+    if (fd >= detail::kLowestError) fail(fd < 0 ? -fd : EBADF, "event::net::Socket::make");
     return Socket(fd, kernel);
   }
 #ifdef SOCK_CLOEXEC

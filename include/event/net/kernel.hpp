@@ -14,13 +14,14 @@
 namespace event_cpp::net {
 
 // What a simulated network answers in the place of the system's kernel. Its descriptors are numbers
-// below -1, so that none is ever taken for a real one. All calls mean what the system call of that
-// name means, never block, and return -errno instead of setting errno.
+// below -4095, so that none is ever taken for a real one, or for an error. All calls mean what the
+// system call of that name means, never block, and return -errno instead of setting errno.
 //
-// Readiness is told by Event::activate(): the events that are watched are never attached.
+// Readiness is told by Event::activate(): the events that are watched are attached to nothing but
+// their timeouts.
 //
 // Thread-safety: belongs to the thread of the base that uses it. Lifetime: it outlives that base
-// and every Socket that it made.
+// and every Socket that it made; the base outlives streams over such sockets.
 class EVENT_API Kernel {
  public:
   virtual ~Kernel() = default;
@@ -56,6 +57,7 @@ namespace detail {
 // Every system call on a socket goes through here: inline for a real descriptor, to the kernel
 // for a simulated one. Each returns -errno.
 inline constexpr int kSystem = -1;  // numbers from here on are the system's
+inline constexpr int kLowestError = -4095;
 
 inline int result(int value) noexcept { return value < 0 ? -errno : value; }
 inline ssize_t result(ssize_t value) noexcept { return value < 0 ? -errno : value; }

@@ -91,7 +91,8 @@ class EVENT_API Listener {
   dev_t device_ = 0;
   ino_t inode_ = 0;
   bool short_of_resources_ = false;
-  bool* destroyed_ = nullptr;  // told to a callback that runs
+  bool queue_is_empty_ = false;  // as accept(2) has said last
+  bool* destroyed_ = nullptr;    // told to a callback that runs
 };
 
 class EVENT_API Listener::Accept final : public co::detail::Wait {

@@ -1,0 +1,450 @@
+// Listeners: accepting by tasks and callbacks, what goes wrong there, and paths of Unix sockets.
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <memory>
+#include <stdexcept>
+
+#include "net/networks.hpp"
+#include "support/failing_call.hpp"
+
+namespace event_cpp::test {
+namespace {
+
+using co::Task;
+
+// A file name that is free, and removed at the end.
+class FreePath {
+ public:
+  FreePath() {
+    std::string pattern = "/tmp/event_net_XXXXXX";
+    const int fd = ::mkstemp(pattern.data());
+    ::close(fd);
+    ::unlink(pattern.c_str());
+    name_ = pattern;
+  }
+  ~FreePath() { ::unlink(name_.c_str()); }
+  FreePath(const FreePath&) = delete;
+  FreePath& operator=(const FreePath&) = delete;
+
+  const std::string& name() const { return name_; }
+  bool exists() const { return ::access(name_.c_str(), F_OK) == 0; }
+
+ private:
+  std::string name_;
+};
+
+// No descriptor can be opened while it lives.
+class NoDescriptors {
+ public:
+  NoDescriptors() {
+    ::getrlimit(RLIMIT_NOFILE, &before_);
+    const Fd next(::dup(0));
+    rlimit none = before_;
+    none.rlim_cur = static_cast<rlim_t>(next.get());
+    ::setrlimit(RLIMIT_NOFILE, &none);
+  }
+  ~NoDescriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+  NoDescriptors(const NoDescriptors&) = delete;
+  NoDescriptors& operator=(const NoDescriptors&) = delete;
+
+ private:
+  rlimit before_{};
+};
+
+class ListenerTest : public EveryNetwork {
+ protected:
+  // A client that connects without waiting: the system's kernel completes it by itself.
+  net::Socket client(const net::Address& to) {
+    net::Socket socket = net::Socket::make(base, to.family(), SOCK_STREAM);
+    static_cast<void>(socket.connect(to));
+    return socket;
+  }
+  std::vector<net::Socket> clients(const net::Address& to, int count) {
+    std::vector<net::Socket> all;
+    for (int i = 0; i < count; ++i) all.push_back(client(to));
+    return all;
+  }
+};
+ON_EVERY_NETWORK(ListenerTest);
+
+Task<> accept_some(net::Listener& listener, std::vector<net::Socket>& accepted, int count) {
+  for (int i = 0; i < count; ++i) {
+    net::Socket socket = co_await listener.accept();
+    accepted.push_back(std::move(socket));
+  }
+}
+
+TEST_P(ListenerTest, AcceptsByATask) {
+  net::Listener listener(base, net::Address::loopback(0));
+  EXPECT_GT(listener.address().port(), 0);
+  const auto waiting = clients(listener.address(), 3);
+  std::vector<net::Socket> accepted;
+  run(accept_some(listener, accepted, 3));
+  EXPECT_EQ(accepted[0].peer(), waiting[0].address());
+}
+
+TEST_P(ListenerTest, AcceptsForEachTaskThatWaitsInOrder) {
+  net::Listener listener(base, net::Address::loopback(0));
+  std::string order;
+  const auto accept = [&](char name) -> Task<> {
+    net::Socket socket = co_await listener.accept();
+    order += name;
+  };
+  co::TaskGroup tasks(base);
+  for (const char name : {'a', 'b', 'c'}) tasks.spawn([&accept, name] { return accept(name); });
+  settle();
+  const auto waiting = clients(listener.address(), 3);
+  run_until([&] { return order.size() == 3; });
+  EXPECT_EQ(order, "abc");
+}
+
+TEST_P(ListenerTest, CallsBackForWhatCameBeforeAndAfterTheCallback) {
+  net::Listener listener(base, net::Address::loopback(0));
+  const auto before = clients(listener.address(), 20);
+  settle();
+  int accepted = 0;
+  listener.on_accept([&](net::Socket) { ++accepted; });
+  run_until([&] { return accepted == 20; });
+  const auto after = clients(listener.address(), 20);
+  run_until([&] { return accepted == 40; });
+}
+
+TEST_P(ListenerTest, GivesACallbackABatchInAnIterationAtMost) {
+  net::Listener listener(base, net::Address::loopback(0));
+  const auto waiting = clients(listener.address(), 50);
+  int accepted = 0;
+  listener.on_accept([&](net::Socket) { ++accepted; });
+  int most = 0;
+  const Bounded bounded(base);
+  while (accepted < 50) {
+    const int before = accepted;
+    base.loop(RunMode::nonblock);
+    most = std::max(most, accepted - before);
+  }
+  EXPECT_EQ(most, 16);
+}
+
+TEST_P(ListenerTest, LosesNoConnectionIfAnAcceptIsCancelled) {
+  net::Listener listener(base, net::Address::loopback(0));
+  std::vector<net::Socket> lost;
+  co::TaskGroup tasks(base);
+  tasks.spawn([&] { return accept_some(listener, lost, 1); });
+  settle();
+  const auto waiting = clients(listener.address(), 1);
+  tasks.cancel();
+  settle();
+  std::vector<net::Socket> accepted;
+  accepted.swap(lost);
+  if (accepted.empty()) run(accept_some(listener, accepted, 1));
+  EXPECT_EQ(accepted[0].peer(), waiting[0].address());
+}
+
+TEST_P(ListenerTest, EndsWaitsWhenItIsClosed) {
+  net::Listener listener(base, net::Address::loopback(0));
+  std::vector<net::Socket> none;
+  std::vector<std::error_code> codes;
+  const auto accept = [&]() -> Task<> {
+    const std::error_code code = co_await error_of(accept_some(listener, none, 1));
+    codes.push_back(code);
+  };
+  co::TaskGroup tasks(base);
+  for (int i = 0; i < 3; ++i) tasks.spawn([&accept] { return accept(); });
+  settle();
+  listener.close();
+  settle();
+  ASSERT_EQ(codes.size(), 3U);
+  for (const std::error_code code : codes) EXPECT_EQ(code, std::errc::operation_canceled);
+  EXPECT_EQ(run(error_of(accept_some(listener, none, 1))), std::errc::operation_canceled);
+}
+
+TEST_P(ListenerTest, GoesOnAfterACallbackThatThrows) {
+  net::Listener listener(base, net::Address::loopback(0));
+  const auto waiting = clients(listener.address(), 3);
+  int accepted = 0;
+  listener.on_accept([&](net::Socket) {
+    if (++accepted == 1) throw std::runtime_error("from a callback");
+  });
+  const auto run_all = [&] { run_until([&] { return accepted == 3; }); };
+  EXPECT_THROW(run_all(), std::runtime_error);
+  run_all();
+}
+
+TEST_P(ListenerTest, MayBeDestroyedByItsCallback) {
+  auto listener = std::make_unique<net::Listener>(base, net::Address::loopback(0));
+  const auto waiting = clients(listener->address(), 3);
+  int accepted = 0;
+  listener->on_accept([&](net::Socket) {
+    ++accepted;
+    listener.reset();
+  });
+  run_until([&] { return accepted == 1; });
+  settle();
+  EXPECT_EQ(accepted, 1);
+}
+
+TEST_P(ListenerTest, CallsNoMoreOnceTheCallbackIsEmpty) {
+  net::Listener listener(base, net::Address::loopback(0));
+  const auto waiting = clients(listener.address(), 3);
+  int accepted = 0;
+  listener.on_accept([&](net::Socket) {
+    ++accepted;
+    listener.on_accept({});
+  });
+  run_until([&] { return accepted == 1; });
+  settle();
+  EXPECT_EQ(accepted, 1);
+  std::vector<net::Socket> rest;
+  run(accept_some(listener, rest, 2));
+}
+
+TEST_P(ListenerTest, HandsItsQueueToTheNextListener) {
+  net::Listener first(base, net::Address::loopback(0));
+  const net::Address address = first.address();
+  const auto waiting = clients(address, 3);
+  net::Listener second(base, first.release());
+  EXPECT_EQ(second.address(), address);
+  std::vector<net::Socket> accepted;
+  run(accept_some(second, accepted, 3));
+}
+
+// Shortages.
+
+TEST_P(ListenerTest, LooksAwayForAWhileWithoutADescriptorAndDoesNotSpin) {
+  net::Listener listener(base, net::Address::loopback(0));
+  std::vector<std::error_code> errors;
+  listener.on_error([&](std::error_code error) { errors.push_back(error); });
+  const auto waiting = clients(listener.address(), 1);
+  std::vector<net::Socket> accepted;
+  co::TaskGroup tasks(base);
+  settle();
+  {
+    const NoDescriptors none;
+    kernel.accept_error = EMFILE;
+    kernel.accept_errors = 1000;
+    tasks.spawn([&] { return accept_some(listener, accepted, 1); });
+    for (int i = 0; i < 10; ++i) settle();
+    EXPECT_EQ(errors.size(), 1U);
+    for (int i = 0; i < 3; ++i) {
+      time.advance(101ms);
+      settle();
+    }
+    EXPECT_EQ(errors.size(), 4U);
+    kernel.accept_errors = 0;
+  }
+  for (const std::error_code error : errors) {
+    EXPECT_EQ(error, std::errc::too_many_files_open);
+  }
+  time.advance(101ms);
+  run_until([&] { return accepted.size() == 1; });
+}
+
+TEST_P(ListenerTest, LooksAwayForItsCallbackAsWell) {
+  net::Listener listener(base, net::Address::loopback(0));
+  int errors = 0;
+  int accepted = 0;
+  const auto waiting = clients(listener.address(), 5);
+  listener.on_error([&](std::error_code) { ++errors; });
+  settle();
+  {
+    const NoDescriptors none;
+    kernel.accept_error = EMFILE;
+    kernel.accept_errors = 1000;
+    listener.on_accept([&](net::Socket) { ++accepted; });
+    for (int i = 0; i < 10; ++i) settle();
+    EXPECT_EQ(errors, 1);
+    kernel.accept_errors = 0;
+  }
+  time.advance(101ms);
+  run_until([&] { return accepted == 5; });
+}
+
+TEST_P(ListenerTest, MayBeDestroyedByItsErrorCallback) {
+  auto listener = std::make_unique<net::Listener>(base, net::Address::loopback(0));
+  const auto waiting = clients(listener->address(), 1);
+  int errors = 0;
+  listener->on_error([&](std::error_code) {
+    ++errors;
+    listener.reset();
+  });
+  settle();
+  const NoDescriptors none;
+  kernel.accept_error = EMFILE;
+  kernel.accept_errors = 1000;
+  listener->on_accept([](net::Socket) {});
+  settle();
+  EXPECT_EQ(errors, 1);
+}
+
+TEST_P(ListenerTest, LetsWhatItsErrorCallbackThrowsLeaveDispatch) {
+  net::Listener listener(base, net::Address::loopback(0));
+  const auto waiting = clients(listener.address(), 1);
+  listener.on_error([](std::error_code) { throw std::runtime_error("from a callback"); });
+  settle();
+  std::vector<net::Socket> accepted;
+  co::TaskGroup tasks(base);
+  {
+    const NoDescriptors none;
+    kernel.accept_error = EMFILE;
+    kernel.accept_errors = 2;  // of the task, and of the loop
+    tasks.spawn([&] { return accept_some(listener, accepted, 1); });
+    EXPECT_THROW(settle(), std::runtime_error);
+  }
+  time.advance(101ms);
+  run_until([&] { return accepted.size() == 1; });
+}
+
+TEST_P(ListenerTest, SkipsConnectionsThatEndedInTheQueue) {
+  if (!is_toy()) GTEST_SKIP() << "the system's kernel is not told to fail";
+  net::Listener listener(base, net::Address::loopback(0));
+  for (const int error : {ECONNABORTED, EPROTO, EINTR, EPERM}) {
+    const auto waiting = clients(listener.address(), 1);
+    kernel.accept_error = error;
+    kernel.accept_errors = 3;
+    std::vector<net::Socket> accepted;
+    run(accept_some(listener, accepted, 1));
+    EXPECT_EQ(accepted.size(), 1U);
+  }
+}
+
+TEST_P(ListenerTest, TellsWhoWaitsWhatIsWrongForGood) {
+  if (!is_toy()) GTEST_SKIP() << "the system's kernel is not told to fail";
+  net::Listener listener(base, net::Address::loopback(0));
+  kernel.accept_error = EINVAL;
+  kernel.accept_errors = 1;
+  std::vector<net::Socket> none;
+  EXPECT_EQ(run(error_of(accept_some(listener, none, 1))), std::errc::invalid_argument);
+}
+
+TEST_P(ListenerTest, ReportsThatNoSocketCanBeMade) {
+  if (!is_toy()) GTEST_SKIP() << "the system's kernel is not told to fail";
+  kernel.socket_error = EMFILE;
+  try {
+    net::Listener listener(base, net::Address::loopback(0));
+    ADD_FAILURE();
+  } catch (const std::system_error& error) {
+    EXPECT_EQ(error.code(), std::errc::too_many_files_open);
+  }
+}
+
+TEST_P(ListenerTest, RefusesAnAddressThatIsInUse) {
+  net::Listener listener(base, net::Address::loopback(0));
+  EXPECT_THROW(net::Listener(base, listener.address()), std::system_error);
+}
+
+// Sockets of the system.
+
+class ListenerSystemTest : public EveryBackendCo {};
+ON_EVERY_BACKEND(ListenerSystemTest);
+
+TEST_P(ListenerSystemTest, SleepsWhileNobodyWaitsForAConnection) {
+  Base base(watched());
+  net::Listener listener(base, net::Address::loopback(0));
+  net::Socket client = net::Socket::make(base, AF_INET, SOCK_STREAM);
+  static_cast<void>(client.connect(listener.address()));
+  EXPECT_TRUE(stays_asleep(base));
+}
+
+TEST_P(ListenerSystemTest, SleepsWhileItLooksAway) {
+  Base base(watched());
+  net::Listener listener(base, net::Address::loopback(0));
+  net::Socket client = net::Socket::make(base, AF_INET, SOCK_STREAM);
+  static_cast<void>(client.connect(listener.address()));
+  base.loop(RunMode::nonblock);
+  int accepted = 0;
+  const NoDescriptors none;
+  listener.on_accept([&](net::Socket) { ++accepted; });
+  EXPECT_TRUE(stays_asleep(base, 300ms));
+  EXPECT_EQ(accepted, 0);
+}
+
+TEST_P(ListenerSystemTest, MakesConnectionsThatAreClosedByExecAndDoNotBlock) {
+  Base base(real_time());
+  net::ListenOptions options;
+  options.keep_alive = true;
+  net::Listener listener(base, net::Address::loopback(0), options);
+  net::Socket client = net::Socket::make(base, AF_INET, SOCK_STREAM);
+  static_cast<void>(client.connect(listener.address()));
+  std::vector<net::Socket> accepted;
+  run_task(base, accept_some(listener, accepted, 1));
+  EXPECT_NE(::fcntl(accepted[0].fd(), F_GETFD) & FD_CLOEXEC, 0);
+  EXPECT_NE(::fcntl(accepted[0].fd(), F_GETFL) & O_NONBLOCK, 0);
+}
+
+TEST_P(ListenerSystemTest, RemovesItsPathAndOnlyItsOwn) {
+  Base base(real_time());
+  const FreePath path;
+  const auto address = net::Address::unix_path(path.name());
+  {
+    const net::Listener listener(base, address);
+    EXPECT_TRUE(path.exists());
+  }
+  EXPECT_FALSE(path.exists());
+  auto first = std::make_unique<net::Listener>(base, address);
+  ::unlink(path.name().c_str());
+  const net::Listener second(base, address);
+  first.reset();
+  EXPECT_TRUE(path.exists());
+}
+
+TEST_P(ListenerSystemTest, TakesOverAPathThatWasLeftBehindButNoOther) {
+  Base base(real_time());
+  const FreePath path;
+  const auto address = net::Address::unix_path(path.name());
+  {
+    net::Socket left = net::Socket::make(base, AF_UNIX, SOCK_STREAM);
+    left.bind(address);
+    left.listen(1);
+  }
+  EXPECT_TRUE(path.exists());
+  const net::Listener listener(base, address);
+  EXPECT_THROW(net::Listener(base, address), std::system_error);
+  EXPECT_TRUE(path.exists());
+}
+
+TEST_P(ListenerSystemTest, LeavesAFileAtItsPathAlone) {
+  Base base(real_time());
+  const FreePath path;
+  { const Fd file(::open(path.name().c_str(), O_CREAT | O_WRONLY, 0600)); }
+  EXPECT_THROW(net::Listener(base, net::Address::unix_path(path.name())), std::system_error);
+  EXPECT_TRUE(path.exists());
+}
+
+TEST_P(ListenerSystemTest, KeepsThePathOfASocketThatIsHandedOn) {
+  Base base(real_time());
+  const FreePath path;
+  net::Listener first(base, net::Address::unix_path(path.name()));
+  net::Listener second(base, first.release());
+  first.close();
+  EXPECT_TRUE(path.exists());
+}
+
+TEST_P(ListenerSystemTest, SharesAPortWithOthersThatWantTo) {
+  Base base(real_time());
+  net::ListenOptions options;
+  options.reuse_port = true;
+  const net::Listener first(base, net::Address::loopback(0), options);
+  const net::Listener second(base, first.address(), options);
+  EXPECT_EQ(first.address(), second.address());
+}
+
+#ifdef __linux__
+TEST_P(ListenerSystemTest, ListensOnAnAbstractName) {
+  Base base(real_time());
+  const auto address = net::Address::unix_abstract("event_net_" + std::to_string(::getpid()));
+  net::Listener listener(base, address);
+  EXPECT_EQ(listener.address(), address);
+  net::Socket client = net::Socket::make(base, AF_UNIX, SOCK_STREAM);
+  EXPECT_TRUE(client.connect(address));
+  std::vector<net::Socket> accepted;
+  run_task(base, accept_some(listener, accepted, 1));
+  EXPECT_EQ(accepted[0].peer_credentials().pid, ::getpid());
+}
+#endif
+
+}  // namespace
+}  // namespace event_cpp::test
