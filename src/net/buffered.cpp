@@ -22,9 +22,17 @@ void detail::FlushList::flush() noexcept {
   }
 }
 
+// The base may be gone: it does not wait.
 Buffered::~Buffered() {
-  if (unsent() > 0 && !waits_) send();
-  if (waits_) stream_.unwait(Want::write);
+  if (waits_) {
+    stream_.unwait(Want::write);
+    return;
+  }
+  while (unsent() > 0) {
+    const Io io = stream_.try_write(Bytes(out_.data() + sent_, unsent()));
+    if (io <= 0) break;
+    sent_ += static_cast<std::size_t>(io);
+  }
 }
 
 // What was read.

@@ -1,6 +1,7 @@
 #include "event/net/detail/socket_event.hpp"
 
 #include <cassert>
+#include <iterator>
 #include <system_error>
 #include <utility>
 
@@ -8,7 +9,7 @@ namespace event_cpp::net::detail {
 namespace {
 
 Events first_interest(const Base& base, int fd) {
-  if (fd < kSystem) return Events::none;
+  if (fd < kSystem) return Events::persist;
   if (base.backend() == Backend::poll) return Events::closed | Events::persist;
   return Events::read | Events::write | Events::closed | Events::edge | Events::persist;
 }
@@ -30,7 +31,9 @@ bool SocketEvent::may_try(Want want) noexcept {
   Slots& slot = slots();
   const bool blocks =
       want == Want::read ? (slot.read & kMayRead) == 0 : (slot.read & kBlocked) != 0;
-  if (blocks && (slot.write & kTimedOut) == 0 && fd() != -1) return false;
+  if (has_failed()) [[unlikely]]
+    return true;
+  if (blocks && fd() != -1) return false;
   if ((slot.write & kBudget) == 0) return false;
   --slot.write;
   return true;
@@ -43,7 +46,7 @@ void SocketEvent::wait_for(Want want, Waiter& new_waiter) noexcept {
          "one task or callback waits for each direction");
   place = reinterpret_cast<std::uintptr_t>(&new_waiter) | (place & kFlags);
   const bool now = want == Want::read ? (slot.read & kMayRead) != 0 : (slot.read & kBlocked) == 0;
-  if (now || (slot.write & kTimedOut) != 0 || fd() == -1) {
+  if (now || has_failed() || fd() == -1) {
     activate(want == Want::read ? Events::read : Events::write);
   } else {
     ask_kernel();
@@ -73,14 +76,14 @@ void SocketEvent::ask_kernel() noexcept {
 // the second one is called in the next iteration.
 void SocketEvent::on(Events fired) {
   Slots& slot = slots();
-  slot.write |= kBudget;
+  if (!has_failed()) slot.write |= kBudget;
   const Events io = fired & (Events::read | Events::write | Events::closed);
   if (any(io & Events::closed)) slot.read |= kEnded;
   if (any(io & (Events::read | Events::closed))) slot.read |= kMayRead;
   if (any(io & Events::write)) slot.read &= ~kBlocked;
-  if (!any(io)) slot.write |= kTimedOut;
+  if (!any(io) && !has_failed()) slot.write = (slot.write & ~kFlags) | kFailed;
   ask_kernel();
-  const bool always = (slot.write & kTimedOut) != 0 || fd() == -1;
+  const bool always = has_failed() || fd() == -1;
   Waiter* const reader = always || (slot.read & kMayRead) != 0 ? waiter(slot.read) : nullptr;
   Waiter* const writer = always || (slot.read & kBlocked) == 0 ? waiter(slot.write) : nullptr;
   if (reader != nullptr) {
@@ -93,20 +96,32 @@ void SocketEvent::on(Events fired) {
 
 void SocketEvent::set_idle_timeout(Duration limit) {
   if (fd() == -1) return;
-  if (is_simulated()) throw std::system_error(Errc::unsupported, "event::net: idle_timeout");
-  slots().write &= ~kTimedOut;
-  rearm(limit > Duration::zero() ? limit : Duration::max());
+  if (timed_out()) slots().write = (slots().write & ~kFlags) | kBudget;
+  if (limit > Duration::zero()) {
+    rearm(limit);
+  } else if (is_simulated()) {
+    detach();
+  } else if (Event::timeout() != Duration::zero()) {
+    rearm(Duration::max());
+  }
+}
+
+void SocketEvent::keep_error(Io io) noexcept {
+  for (std::size_t i = 1; i < std::size(kFailures); ++i) {
+    if (kFailures[i] != io) continue;
+    slots().write = (slots().write & ~kFlags) | kFailed | i;
+    return;
+  }
 }
 
 Socket SocketEvent::release() noexcept {
   if (fd() == -1) return Socket();
   Socket socket(fd(), kernel());
-  if (is_simulated()) {
-    socket.kernel()->unwatch(fd(), *this);
-  } else {
-    detach();
-  }
-  static_cast<void>(try_assign(-1, Events::none));
+  if (is_simulated()) socket.kernel()->unwatch(fd(), *this);
+  // Else the base may be gone.
+  if (node().in_use()) Event::release();
+  node().descriptor = -1;
+  node().events = Events::none;
   for (const Want want : {Want::read, Want::write}) {
     if (Waiter* const before = forget(want)) before->dropped();
   }

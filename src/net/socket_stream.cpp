@@ -27,7 +27,7 @@ Io SocketStream::try_read(Room to) noexcept {
   if (to.empty()) return 0;
   const Io io = detail::call_recv(Event::base(), fd(), to.data(), to.size(), MSG_DONTWAIT);
   note_read(io, to.size());
-  return io;
+  return or_failure(io);
 }
 
 Io SocketStream::try_write(Bytes bytes) noexcept {
@@ -86,7 +86,7 @@ Io SocketStream::try_splice_to(int pipe, std::size_t count) noexcept {
   const Io io = detail::result(
       ::splice(fd(), nullptr, pipe, nullptr, count, SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
   note_read(io, 0);
-  return io;
+  return or_failure(io);
 }
 
 Io SocketStream::try_splice_from(int pipe, std::size_t count) noexcept {
@@ -108,7 +108,12 @@ Io SocketStream::try_splice_from(int /*pipe*/, std::size_t /*count*/) noexcept {
 #endif
 
 Io SocketStream::refuse_write() const noexcept {
-  return timed_out() ? -ETIMEDOUT : to_io(Errc::torn);
+  return has_failed() ? failure() : to_io(Errc::torn);
+}
+
+// A connection that has failed has no orderly end.
+Io SocketStream::or_failure(Io io) const noexcept {
+  return io == 0 && has_failed() ? failure() : io;
 }
 
 Io SocketStream::try_shutdown() noexcept {

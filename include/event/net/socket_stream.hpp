@@ -78,6 +78,7 @@ class EVENT_API SocketStream final : public Stream,
 
  private:
   Io refuse_write() const noexcept;
+  Io or_failure(Io io) const noexcept;
 };
 
 static_assert(sizeof(void*) != 8 || sizeof(SocketStream) == 64, "one cache line");

@@ -38,19 +38,24 @@ class EVENT_API SocketEvent : protected Event {
                                             (flags & kEnded) == 0);
     if (took_all) flags &= ~kMayRead;
     if (io > 0) moved();
+    if (io < 0) note_error(io);
   }
   void note_write(Io io, std::size_t wanted) noexcept {
     if (io == -EAGAIN || (io >= 0 && static_cast<std::size_t>(io) < wanted)) {
       slots().read |= kBlocked;
     }
     if (io > 0) moved();
+    if (io < 0) note_error(io);
   }
 
   void tear_off() noexcept { slots().read |= kTorn; }
   bool refuses_write() const noexcept {
-    return (slots().read & kTorn) != 0 || (slots().write & kTimedOut) != 0;
+    return (slots().read & kTorn) != 0 || (slots().write & kFailed) != 0;
   }
-  bool timed_out() const noexcept { return (slots().write & kTimedOut) != 0; }
+  bool has_failed() const noexcept { return (slots().write & kFailed) != 0; }
+  // Requires: has_failed(). Of both directions.
+  Io failure() const noexcept { return kFailures[slots().write & kBudget]; }
+  bool timed_out() const noexcept { return (slots().write & kFlags) == kFailed; }
   void set_idle_timeout(Duration limit);
 
  private:
@@ -64,8 +69,12 @@ class EVENT_API SocketEvent : protected Event {
   static constexpr std::uintptr_t kBlocked = 4;  // writing would block
   static constexpr std::uintptr_t kTorn = 8;
   static constexpr std::uintptr_t kBudget = 7;  // of write: successes before others have a turn
-  static constexpr std::uintptr_t kTimedOut = 8;
+  // The connection has failed. In the place of the budget is then the index of the error in
+  // kFailures. The first one is the idle timeout's.
+  static constexpr std::uintptr_t kFailed = 8;
   static constexpr std::uintptr_t kFlags = 15;
+  static constexpr Io kFailures[] = {-ETIMEDOUT, -ECONNRESET, -ETIMEDOUT, -EHOSTUNREACH,
+                                     -ENETUNREACH};
   static_assert(sizeof(Slots) <= kRoom);
   static_assert(alignof(Waiter) > kFlags);
 
@@ -78,6 +87,12 @@ class EVENT_API SocketEvent : protected Event {
   static void fire(Event& event, Events fired) { static_cast<SocketEvent&>(event).on(fired); }
   void on(Events fired);
   void ask_kernel() noexcept;
+  // The kernel reports the error of a connection once, to whichever direction asks first.
+  void note_error(Io io) noexcept {
+    if (io != -EAGAIN && !has_failed()) [[unlikely]]
+      keep_error(io);
+  }
+  [[gnu::cold]] void keep_error(Io io) noexcept;
   // The idle timeout counts from here.
   void moved() noexcept {
     if (Event::timeout() != Duration::zero()) [[unlikely]]

@@ -1,0 +1,123 @@
+// The fixture of tests that run over everything that carries a stream:
+//   class SubjectTest : public EveryCarrier {};
+//   ON_EVERY_CARRIER(SubjectTest);
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "net/support.hpp"
+#include "net/toy_kernel.hpp"
+
+namespace event_cpp::test {
+
+enum class Carrier : std::uint8_t { local, tcp, memory, toy };
+
+struct Over {
+  Backend backend;
+  Carrier carrier;
+};
+
+inline std::vector<Over> every_carrier() {
+  std::vector<Over> all;
+  for (const Backend backend : usable_backends()) {
+    all.push_back({backend, Carrier::local});
+    all.push_back({backend, Carrier::tcp});
+  }
+  all.push_back({Backend::none, Carrier::memory});
+  all.push_back({Backend::none, Carrier::toy});
+  return all;
+}
+
+inline std::string name_of(const testing::TestParamInfo<Over>& info) {
+  constexpr const char* kNames[] = {"local", "tcp", "memory", "toy"};
+  const std::string name = kNames[static_cast<std::size_t>(info.param.carrier)];
+  return info.param.backend == Backend::none ? name : to_string(info.param.backend) + "_" + name;
+}
+
+// Two sockets that are connected over the loopback device. The first one has connected.
+inline std::pair<net::Socket, net::Socket> connected_tcp() {
+  const Sockets pair = tcp_pair();
+  net::Socket ours = net::Socket::adopt(::dup(pair.ours.get()));
+  net::Socket theirs = net::Socket::adopt(::dup(pair.theirs.get()));
+  return {std::move(ours), std::move(theirs)};
+}
+
+class EveryCarrier : public testing::TestWithParam<Over> {
+ protected:
+  EveryCarrier() : base(options()) {
+    const auto& over = GetParam();
+    if (over.carrier == Carrier::memory) {
+      memory_ = std::make_unique<net::Memory>(base, kMemoryRoom);
+      return;
+    }
+    std::pair<net::Socket, net::Socket> sockets;
+    if (over.carrier == Carrier::toy) {
+      net::set_kernel(base, &kernel);
+      sockets = kernel.pair();
+    } else {
+      sockets = over.carrier == Carrier::tcp ? connected_tcp() : net::Socket::pair();
+    }
+    a_ = std::make_unique<net::SocketStream>(base, std::move(sockets.first));
+    b_ = std::make_unique<net::SocketStream>(base, std::move(sockets.second));
+  }
+
+  static constexpr std::size_t kMemoryRoom = std::size_t{64} << 10;
+  // More than any carrier takes without somebody who reads.
+  static constexpr std::size_t kMuch = std::size_t{16} << 20;
+
+  bool is(Carrier carrier) const { return GetParam().carrier == carrier; }
+  bool is_socket() const { return is(Carrier::local) || is(Carrier::tcp); }
+
+  net::Stream& a() { return memory_ != nullptr ? memory_->a() : *a_; }
+  net::Stream& b() { return memory_ != nullptr ? memory_->b() : *b_; }
+  // Both are gone in memory.
+  void destroy_a() {
+    memory_.reset();
+    a_.reset();
+  }
+
+  template <class T>
+  T run(co::Task<T> task) {
+    const Bounded bounded(base);
+    return co::run(base, std::move(task));
+  }
+  // Runs until `done` says so.
+  template <class F>
+  void run_until(F done) {
+    const Bounded bounded(base);
+    for (int i = 0; !done() && i < 1'000'000; ++i) {
+      base.loop(is_socket() ? RunMode::once : RunMode::nonblock);
+    }
+    EXPECT_TRUE(done());
+  }
+  // Lets whatever can happen now happen.
+  void settle() {
+    for (int i = 0; i < 20; ++i) base.loop(RunMode::nonblock);
+  }
+
+  // Only the test and the base move it.
+  ManualTime time{ManualTime::Mode::advance_only};
+  ToyKernel kernel;
+  Base base;
+
+ private:
+  Options options() {
+    Options chosen;
+    chosen.backend = GetParam().backend;
+    chosen.time = &time;
+    return chosen;
+  }
+
+  std::unique_ptr<net::Memory> memory_;
+  std::unique_ptr<net::SocketStream> a_;
+  std::unique_ptr<net::SocketStream> b_;
+};
+
+}  // namespace event_cpp::test
+
+#define ON_EVERY_CARRIER(Suite) \
+  INSTANTIATE_TEST_SUITE_P(, Suite, testing::ValuesIn(every_carrier()), name_of)

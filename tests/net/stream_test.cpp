@@ -1,0 +1,717 @@
+// Streams, whatever carries them: what each operation does, and what ends it.
+#include <fcntl.h>
+
+#include <array>
+#include <csignal>
+#include <stdexcept>
+#include <vector>
+
+#include "net/carriers.hpp"
+#include "support/failing_call.hpp"
+#include "support/failing_new.hpp"
+
+namespace event_cpp::test {
+namespace {
+
+using co::Task;
+
+std::string pattern(std::size_t size) {
+  std::string text(size, '\0');
+  for (std::size_t i = 0; i < size; ++i)
+    text[i] = static_cast<char>('a' + i * 7 % 26 + i / 4096 % 2);
+  return text;
+}
+
+// Collects how tasks end.
+struct Ends {
+  std::vector<std::error_code> codes;
+};
+
+Task<> read_until_error(net::Stream& stream, Ends& ends) {
+  std::array<char, 4096> room{};
+  for (;;) {
+    const auto got = co_await stream.try_read_some(room);
+    if (got && got.value > 0) continue;
+    ends.codes.push_back(got.error);
+    co_return;
+  }
+}
+
+Task<> write_for_ever(net::Stream& stream, Ends& ends) {
+  const std::string part(100'000, 'w');
+  for (;;) {
+    const std::error_code error = co_await stream.try_write_all(part);
+    if (!error) continue;
+    ends.codes.push_back(error);
+    co_return;
+  }
+}
+
+class StreamTest : public EveryCarrier {
+ protected:
+  // Writes with a task until it waits for the peer.
+  void write_until_blocked(co::TaskGroup& group, net::Stream& stream, Ends& ends) {
+    group.spawn([&stream, &ends] { return write_for_ever(stream, ends); });
+    settle();
+  }
+};
+ON_EVERY_CARRIER(StreamTest);
+
+Task<> read_in_each_way(net::Stream& from, net::Stream& to) {
+  std::array<char, 4> room{};
+  co_await to.write("abc");
+  const std::size_t some = co_await from.read_some(room);
+  EXPECT_EQ(std::string_view(room.data(), some), "abc");
+
+  co_await to.write("de");
+  const auto tried = co_await from.try_read_some(room);
+  EXPECT_FALSE(tried.error);
+  EXPECT_EQ(std::string_view(room.data(), tried.value), "de");
+
+  co_await to.write("fghij");
+  const std::size_t exactly = co_await from.read_exactly(room);
+  EXPECT_EQ(std::string_view(room.data(), exactly), "fghi");
+
+  co_await to.write("klm");
+  const auto tried_exactly = co_await from.try_read_exactly(room);
+  EXPECT_FALSE(tried_exactly.error);
+  EXPECT_EQ(std::string_view(room.data(), tried_exactly.value), "jklm");
+
+  co_await to.write("no");
+  const net::Chunk chunk = co_await from.receive();
+  EXPECT_EQ(chunk.text(), "no");
+
+  const std::error_code written = co_await to.try_write_all("pq");
+  EXPECT_FALSE(written);
+  const auto tried_chunk = co_await from.try_receive();
+  EXPECT_EQ(tried_chunk.value.text(), "pq");
+
+  const std::array<net::Bytes, 4> pieces{"r", "", "st", "u"};
+  co_await to.write(pieces);
+  const std::size_t pieced = co_await from.read_exactly(room);
+  EXPECT_EQ(std::string_view(room.data(), pieced), "rstu");
+
+  const std::error_code tried_pieces = co_await to.try_write_all(pieces);
+  EXPECT_FALSE(tried_pieces);
+  co_await from.readable();
+  const std::size_t again = co_await from.read_exactly(room);
+  EXPECT_EQ(std::string_view(room.data(), again), "rstu");
+  co_await to.writable();
+}
+
+TEST_P(StreamTest, ReadsInEachWayWhatWasWrittenInEachWay) {
+  run(read_in_each_way(a(), b()));
+  run(read_in_each_way(b(), a()));
+}
+
+Task<> read_past_the_end(net::Stream& from, net::Stream& to) {
+  std::array<char, 4> room{};
+  co_await to.write("ab");
+  co_await to.shutdown();
+  const auto truncated = co_await from.try_read_exactly(room);
+  EXPECT_EQ(truncated.error, Errc::truncated);
+  EXPECT_EQ(truncated.value, 2U);
+  for (int i = 0; i < 20; ++i) {
+    const std::size_t size = co_await from.read_some(room);
+    EXPECT_EQ(size, 0U);
+    const net::Chunk chunk = co_await from.receive();
+    EXPECT_FALSE(chunk);
+  }
+}
+
+TEST_P(StreamTest, GivesNothingAtTheEndHoweverOftenItIsAsked) { run(read_past_the_end(a(), b())); }
+
+Task<> send_all(net::Stream& to, std::string data) {
+  co_await to.write(data);
+  co_await to.shutdown();
+}
+
+TEST_P(StreamTest, WritesAllHoweverLittleThePeerTakes) {
+  const std::string data = pattern(kMuch);
+  co::TaskGroup sending(base);
+  sending.spawn(send_all(a(), data));
+  EXPECT_TRUE(run(read_all(b())) == data);
+  EXPECT_EQ(sending.size(), 0U);
+}
+
+Task<> send_pieces(net::Stream& to, const std::string& data) {
+  std::vector<net::Bytes> pieces;
+  std::size_t at = 0;
+  for (std::size_t i = 0; at < data.size(); ++i) {
+    const std::size_t size = std::min(data.size() - at, i % 5 == 0 ? 0 : i * 1000 % 20'000);
+    pieces.emplace_back(data.data() + at, size);
+    at += size;
+  }
+  co_await to.write(pieces);
+  co_await to.shutdown();
+}
+
+TEST_P(StreamTest, WritesAllPiecesHoweverLittleThePeerTakes) {
+  const std::string data = pattern(kMuch);
+  co::TaskGroup sending(base);
+  sending.spawn(send_pieces(a(), data));
+  EXPECT_TRUE(run(read_all(b())) == data);
+}
+
+Task<> expect_all(net::Stream& from, const std::string& data, int& done) {
+  const std::string all = co_await read_all(from);
+  EXPECT_TRUE(all == data);
+  ++done;
+}
+
+TEST_P(StreamTest, CarriesBothDirectionsAtOnce) {
+  const std::string data = pattern(kMuch / 4);
+  int done = 0;
+  co::TaskGroup tasks(base);
+  for (net::Stream* stream : {&a(), &b()}) {
+    tasks.spawn(send_all(*stream, data));
+    tasks.spawn([stream, &data, &done] { return expect_all(*stream, data, done); });
+  }
+  run_until([&] { return done == 2; });
+}
+
+TEST_P(StreamTest, AnswersAPeerThatHasEndedItsDirection) {
+  const auto ask = [](net::Stream& stream) -> Task<std::string> {
+    co_await stream.write("question");
+    co_await stream.shutdown();
+    co_return co_await read_all(stream);
+  };
+  const std::string long_answer = pattern(kMuch);
+  const auto answer = [&long_answer](net::Stream& stream) -> Task<> {
+    const std::string question = co_await read_all(stream);
+    EXPECT_EQ(question, "question");
+    co_await stream.write(long_answer);
+    co_await stream.shutdown();
+  };
+  co::TaskGroup answering(base);
+  answering.spawn([&] { return answer(b()); });
+  EXPECT_TRUE(run(ask(a())) == long_answer);
+}
+
+TEST_P(StreamTest, GivesWhatCameBeforeTheEndInSmallReads) {
+  co::TaskGroup sending(base);
+  sending.spawn(send_all(b(), "0123456789"));
+  settle();
+  const auto read = [](net::Stream& stream) -> Task<std::string> {
+    std::string all;
+    std::array<char, 3> room{};
+    for (;;) {
+      const std::size_t size = co_await stream.read_some(room);
+      if (size == 0) break;
+      all.append(room.data(), size);
+    }
+    co_return all;
+  };
+  EXPECT_EQ(run(read(a())), "0123456789");
+}
+
+// Cancelled, closed, destroyed.
+
+TEST_P(StreamTest, LosesNothingIfAReadIsCancelled) {
+  Ends ends;
+  co::TaskGroup reading(base);
+  reading.spawn([&] { return read_until_error(a(), ends); });
+  settle();
+  reading.cancel();
+  EXPECT_EQ(b().try_write("kept"), 4);
+  settle();
+  ASSERT_EQ(ends.codes.size(), 1U);
+  EXPECT_EQ(ends.codes[0], std::errc::operation_canceled);
+  b().try_shutdown();
+  EXPECT_EQ(run(read_all(a())), "kept");
+}
+
+TEST_P(StreamTest, IsTornIfAWriteIsCancelledHalfWay) {
+  Ends ends;
+  co::TaskGroup writing(base);
+  write_until_blocked(writing, a(), ends);
+  writing.cancel();
+  settle();
+  ASSERT_EQ(ends.codes.size(), 1U);
+  EXPECT_EQ(ends.codes[0], std::errc::operation_canceled);
+  EXPECT_EQ(net::to_error(a().try_write("x")), Errc::torn);
+  const std::array<net::Bytes, 1> pieces{"x"};
+  EXPECT_EQ(net::to_error(a().try_write(pieces)), Errc::torn);
+  // The other direction is not.
+  EXPECT_EQ(b().try_write("y"), 1);
+  std::array<char, 4> room{};
+  settle();
+  EXPECT_EQ(a().try_read(room), 1);
+}
+
+TEST_P(StreamTest, IsTornIfATaskIsDestroyedHalfWayThroughAWrite) {
+  Ends ends;
+  {
+    co::TaskGroup writing(base);
+    write_until_blocked(writing, a(), ends);
+  }
+  EXPECT_TRUE(ends.codes.empty());
+  EXPECT_EQ(net::to_error(a().try_write("x")), Errc::torn);
+}
+
+TEST_P(StreamTest, IsTornIfAWriteOfPiecesIsCancelledHalfWay) {
+  const std::string part = pattern(kMuch);
+  const auto write = [&part](net::Stream& stream) -> Task<> {
+    const std::array<net::Bytes, 2> pieces{net::Bytes(part), net::Bytes(part)};
+    co_await stream.write(pieces);
+  };
+  {
+    co::TaskGroup writing(base);
+    writing.spawn([&] { return write(a()); });
+    settle();
+  }
+  EXPECT_EQ(net::to_error(a().try_write("x")), Errc::torn);
+}
+
+TEST_P(StreamTest, IsNotTornIfAWriteIsCancelledBeforeItsFirstByte) {
+  while (a().try_write(std::string(100'000, 'f')) > 0) {
+  }
+  Ends ends;
+  co::TaskGroup writing(base);
+  write_until_blocked(writing, a(), ends);
+  writing.cancel();
+  settle();
+  ASSERT_EQ(ends.codes.size(), 1U);
+  EXPECT_EQ(a().try_write("x"), net::kWouldBlock);
+}
+
+TEST_P(StreamTest, EndsTheWaitsOfBothDirectionsWhenItIsClosed) {
+  Ends ends;
+  co::TaskGroup tasks(base);
+  write_until_blocked(tasks, a(), ends);
+  tasks.spawn([&] { return read_until_error(a(), ends); });
+  settle();
+  ASSERT_TRUE(ends.codes.empty());
+  a().close();
+  settle();
+  ASSERT_EQ(ends.codes.size(), 2U);
+  for (const std::error_code code : ends.codes) EXPECT_EQ(code, std::errc::operation_canceled);
+}
+
+TEST_P(StreamTest, EndsTheWaitsOfBothDirectionsWhenItIsDestroyed) {
+  Ends ends;
+  co::TaskGroup tasks(base);
+  const auto wait = [](net::Stream& stream, net::Want want, Ends& its_ends) -> Task<> {
+    try {
+      if (want == net::Want::read) {
+        std::array<char, 16> room{};
+        co_await stream.read_some(room);
+      } else {
+        const std::string much(kMuch, 'x');
+        co_await stream.write(much);
+      }
+    } catch (const std::system_error& error) {
+      its_ends.codes.push_back(error.code());
+    }
+  };
+  tasks.spawn([&] { return wait(a(), net::Want::write, ends); });
+  tasks.spawn([&] { return wait(a(), net::Want::read, ends); });
+  settle();
+  destroy_a();
+  settle();
+  ASSERT_EQ(ends.codes.size(), 2U);
+  for (const std::error_code code : ends.codes) EXPECT_EQ(code, std::errc::operation_canceled);
+}
+
+Task<> try_what_is_closed(net::Stream& stream) {
+  std::array<char, 16> room{};
+  const auto read = co_await stream.try_read_some(room);
+  EXPECT_EQ(read.error, std::errc::bad_file_descriptor);
+  const auto received = co_await stream.try_receive();
+  EXPECT_EQ(received.error, std::errc::bad_file_descriptor);
+  const std::error_code written = co_await stream.try_write_all("x");
+  EXPECT_EQ(written, std::errc::bad_file_descriptor);
+  const auto exactly = co_await stream.try_read_exactly(room);
+  EXPECT_EQ(exactly.error, std::errc::bad_file_descriptor);
+}
+
+TEST_P(StreamTest, RefusesEverythingOnceItIsClosed) {
+  a().close();
+  a().close();
+  a().reset();
+  run(try_what_is_closed(a()));
+  EXPECT_EQ(net::to_error(a().try_shutdown()), std::errc::bad_file_descriptor);
+}
+
+TEST_P(StreamTest, EndsBothWaitsWhenThePeerResets) {
+  Ends reading;
+  Ends writing;
+  co::TaskGroup tasks(base);
+  write_until_blocked(tasks, a(), writing);
+  tasks.spawn([&] { return read_until_error(a(), reading); });
+  settle();
+  b().reset();
+  run_until([&] { return !reading.codes.empty() && !writing.codes.empty(); });
+  EXPECT_EQ(reading.codes[0], std::errc::connection_reset);
+  EXPECT_TRUE(writing.codes[0] == std::errc::connection_reset ||
+              writing.codes[0] == std::errc::broken_pipe)
+      << writing.codes[0].message();
+}
+
+TEST_P(StreamTest, NeverTakesAResetThatAWriteHasSeenForTheEnd) {
+  Ends writing;
+  co::TaskGroup tasks(base);
+  write_until_blocked(tasks, a(), writing);
+  b().reset();
+  run_until([&] { return !writing.codes.empty(); });
+  for (int i = 0; i < 3; ++i) {
+    std::array<char, 16> room{};
+    const net::Io io = a().try_read(room);
+    if (i > 0 && is(Carrier::local)) break;  // the kernel gives the end after the error
+    EXPECT_EQ(net::to_error(io), std::errc::connection_reset) << io;
+  }
+}
+
+TEST_P(StreamTest, RaisesNoSignalWhenThePeerIsGone) {
+  b().close();
+  settle();
+  net::Io last = 0;
+  for (int i = 0; i < 1000 && last >= 0; ++i) {
+    last = i % 2 == 0 ? a().try_write("x") : a().try_write(std::array<net::Bytes, 1>{"y"});
+    settle();
+  }
+  const std::error_code code = net::to_error(last);
+  EXPECT_TRUE(code == std::errc::broken_pipe || code == std::errc::connection_reset) << last;
+}
+
+// Turns.
+
+TEST_P(StreamTest, LetsOthersHaveTheirTurnAfterEightOperations) {
+  EXPECT_EQ(b().try_write(std::string(1000, 'x')), 1000);
+  settle();
+  int reads = 0;
+  const auto read = [](net::Stream& stream, int& count) -> Task<> {
+    std::array<char, 1> room{};
+    while (count < 1000) {
+      co_await stream.read_exactly(room);
+      ++count;
+    }
+  };
+  co::TaskGroup reading(base);
+  reading.spawn([&] { return read(a(), reads); });
+  int most = reads;
+  const Bounded bounded(base);
+  while (reads < 1000) {
+    const int before = reads;
+    base.loop(RunMode::nonblock);
+    most = std::max(most, reads - before);
+  }
+  EXPECT_LE(most, 8);
+}
+
+// Time.
+
+TEST_P(StreamTest, TimesOutWhenNoByteHasMovedForSoLong) {
+  a().idle_timeout(10s);
+  Ends ends;
+  co::TaskGroup tasks(base);
+  tasks.spawn([&] { return read_until_error(a(), ends); });
+  for (int i = 0; i < 3; ++i) {
+    time.advance(9s);
+    EXPECT_EQ(b().try_write("x"), 1);
+    settle();
+  }
+  EXPECT_TRUE(ends.codes.empty());
+  time.advance(9s);
+  settle();
+  EXPECT_TRUE(ends.codes.empty());
+  time.advance(2s);
+  settle();
+  ASSERT_EQ(ends.codes.size(), 1U);
+  EXPECT_EQ(ends.codes[0], std::errc::timed_out);
+  std::array<char, 4> room{};
+  EXPECT_EQ(net::to_error(a().try_read(room)), std::errc::timed_out);
+  EXPECT_EQ(net::to_error(a().try_write("x")), std::errc::timed_out);
+}
+
+TEST_P(StreamTest, TimesOutWhileAWriteIsBlocked) {
+  a().idle_timeout(10s);
+  Ends ends;
+  co::TaskGroup tasks(base);
+  write_until_blocked(tasks, a(), ends);
+  time.advance(9s);
+  settle();
+  EXPECT_TRUE(ends.codes.empty());
+  time.advance(2s);
+  settle();
+  ASSERT_EQ(ends.codes.size(), 1U);
+  EXPECT_EQ(ends.codes[0], std::errc::timed_out);
+}
+
+TEST_P(StreamTest, IsNotTimedOutAfterTheLimitIsTakenBack) {
+  a().idle_timeout(10s);
+  a().idle_timeout(0s);
+  Ends ends;
+  co::TaskGroup tasks(base);
+  tasks.spawn([&] { return read_until_error(a(), ends); });
+  settle();
+  time.advance(1h);
+  settle();
+  EXPECT_TRUE(ends.codes.empty());
+  a().idle_timeout(10s);
+  time.advance(11s);
+  settle();
+  EXPECT_EQ(ends.codes.size(), 1U);
+  a().idle_timeout(0s);
+  EXPECT_EQ(b().try_write("x"), 1);
+  settle();
+  std::array<char, 4> room{};
+  EXPECT_EQ(a().try_read(room), 1);
+}
+
+TEST_P(StreamTest, ForgetsItsTimeoutWhenItIsClosed) {
+  a().idle_timeout(10s);
+  a().close();
+  time.advance(1h);
+  settle();
+  EXPECT_EQ(net::to_error(a().try_write("x")), std::errc::bad_file_descriptor);
+}
+
+// Callbacks.
+
+TEST_P(StreamTest, CallsBackWhileThereIsSomethingToRead) {
+  std::string all;
+  a().on_readable([&] {
+    std::array<char, 1> room{};
+    if (a().try_read(room) == 1) all += room[0];
+  });
+  EXPECT_EQ(b().try_write("abc"), 3);
+  run_until([&] { return all.size() == 3; });
+  EXPECT_EQ(b().try_write("de"), 2);
+  run_until([&] { return all.size() == 5; });
+  a().on_readable({});
+  EXPECT_EQ(b().try_write("f"), 1);
+  settle();
+  EXPECT_EQ(all, "abcde");
+}
+
+TEST_P(StreamTest, CallsBackWhenThereIsRoomToWrite) {
+  while (a().try_write(std::string(100'000, 'f')) > 0) {
+  }
+  int calls = 0;
+  a().on_writable([&] {
+    if (a().try_write("x") < 0) return;  // it need not be right
+    ++calls;
+    a().on_writable({});
+  });
+  settle();
+  EXPECT_EQ(calls, 0);
+  std::vector<char> room(1 << 20);
+  run_until([&] {
+    while (b().try_read(room) > 0) {
+    }
+    return calls == 1;
+  });
+}
+
+TEST_P(StreamTest, LetsACallbackReplaceItself) {
+  std::string order;
+  a().on_readable([&] {
+    order += '1';
+    a().on_readable([&] {
+      order += '2';
+      a().on_readable({});
+    });
+  });
+  EXPECT_EQ(b().try_write("x"), 1);
+  settle();
+  EXPECT_EQ(order, "12");
+}
+
+TEST_P(StreamTest, LetsACallbackDestroyIt) {
+  int calls = 0;
+  const auto kept = std::make_shared<int>(0);
+  a().on_readable([&, kept] {
+    ++calls;
+    if (is(Carrier::memory)) {
+      a().close();
+    } else {
+      destroy_a();
+    }
+    EXPECT_GT(kept.use_count(), 1);
+  });
+  EXPECT_EQ(b().try_write("x"), 1);
+  settle();
+  EXPECT_EQ(calls, 1);
+  EXPECT_EQ(kept.use_count(), 1);
+}
+
+TEST_P(StreamTest, LetsTheCallbackOfAWriteDestroyItWhileATaskReads) {
+  Ends ends;
+  co::TaskGroup tasks(base);
+  const auto read = [](net::Stream& stream, Ends& its_ends) -> Task<> {
+    std::array<char, 16> room{};
+    const auto got = co_await stream.try_read_some(room);
+    its_ends.codes.push_back(got.error);
+  };
+  tasks.spawn([&] { return read(a(), ends); });
+  a().on_writable([&] {
+    if (is(Carrier::memory)) {
+      a().close();
+    } else {
+      destroy_a();
+    }
+  });
+  settle();
+  ASSERT_EQ(ends.codes.size(), 1U);
+  EXPECT_EQ(ends.codes[0], std::errc::operation_canceled);
+}
+
+TEST_P(StreamTest, LetsExceptionsOfACallbackLeaveDispatchAndCallsItAgain) {
+  int calls = 0;
+  a().on_readable([&] {
+    if (++calls == 1) throw std::runtime_error("from a callback");
+    std::array<char, 4> room{};
+    EXPECT_EQ(a().try_read(room), 1);
+  });
+  EXPECT_EQ(b().try_write("x"), 1);
+  EXPECT_THROW(settle(), std::runtime_error);
+  settle();
+  EXPECT_EQ(calls, 2);
+  a().on_readable({});
+}
+
+TEST_P(StreamTest, AllowsOneWaiterInEachDirection) {
+#ifndef NDEBUG
+  testing::GTEST_FLAG(death_test_style) = "threadsafe";
+  EXPECT_DEATH(
+      {
+        Ends ends;
+        co::TaskGroup tasks(base);
+        tasks.spawn([&] { return read_until_error(a(), ends); });
+        tasks.spawn([&] { return read_until_error(a(), ends); });
+      },
+      "each direction");
+#endif
+}
+
+// Cancels at each point of an exchange.
+Task<> exchange_much(net::Stream& stream, const std::string& data) {
+  co_await stream.write(data);
+  std::string room(data.size(), '\0');
+  co_await stream.read_exactly(net::Room(room));
+  EXPECT_TRUE(room == data);
+}
+
+TEST_P(StreamTest, EndsATaskThatIsCancelledAtAnyPoint) {
+  const std::string data = pattern(std::size_t{1} << 20);
+  for (int turns = 0; turns < 60; ++turns) {
+    const bool destroys = turns % 2 == 0;
+    auto ours = std::make_unique<net::Memory>(base, 50'000);
+    std::unique_ptr<net::SocketStream> one;
+    std::unique_ptr<net::SocketStream> other;
+    if (!is(Carrier::memory)) {
+      auto sockets = is(Carrier::toy)   ? kernel.pair()
+                     : is(Carrier::tcp) ? connected_tcp()
+                                        : net::Socket::pair();
+      one = std::make_unique<net::SocketStream>(base, std::move(sockets.first));
+      other = std::make_unique<net::SocketStream>(base, std::move(sockets.second));
+    }
+    net::Stream& first = one != nullptr ? *one : ours->a();
+    net::Stream& second = other != nullptr ? *other : ours->b();
+    int ended = 0;
+    {
+      co::TaskGroup tasks(base);
+      const auto counted = [&](net::Stream& stream) -> Task<> {
+        const CountsDestruction counts(ended);
+        co_await exchange_much(stream, data);
+      };
+      tasks.spawn([&] { return counted(first); });
+      tasks.spawn([&] { return counted(second); });
+      for (int i = 0; i < turns; ++i) base.loop(RunMode::nonblock);
+      if (!destroys) {
+        tasks.cancel();
+        settle();
+        EXPECT_EQ(tasks.size(), 0U);
+      }
+    }
+    EXPECT_EQ(ended, 2);
+  }
+}
+
+// What only sockets have.
+
+class SocketStreamTest : public EveryBackendCo {};
+ON_EVERY_BACKEND(SocketStreamTest);
+
+TEST_P(SocketStreamTest, GivesDataAndTheEndThatCameBeforeItWasMade) {
+  Base base(real_time());
+  for (const bool is_tcp : {false, true}) {
+    auto sockets = is_tcp ? connected_tcp() : net::Socket::pair();
+    ASSERT_EQ(::send(sockets.second.fd(), "early", 5, 0), 5);
+    sockets.second.close();
+    net::SocketStream stream(base, std::move(sockets.first));
+    EXPECT_EQ(run_task(base, read_all(stream)), "early");
+  }
+}
+
+TEST_P(SocketStreamTest, SleepsWhileNobodyReadsWhatThePeerSends) {
+  Base base(watched());
+  auto sockets = connected_tcp();
+  net::SocketStream stream(base, std::move(sockets.first));
+  base.loop(RunMode::nonblock);
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_EQ(::send(sockets.second.fd(), "x", 1, 0), 1);
+    EXPECT_TRUE(stays_asleep(base));
+  }
+  sockets.second.shutdown(SHUT_WR);
+  EXPECT_TRUE(stays_asleep(base));
+  sockets.second.set_reset_on_close();
+  sockets.second.close();
+  EXPECT_TRUE(stays_asleep(base));
+}
+
+TEST_P(SocketStreamTest, SleepsWhileAWriteWaitsForAPeerThatHasEndedItsDirection) {
+  Base base(watched());
+  auto sockets = connected_tcp();
+  sockets.second.shutdown(SHUT_WR);
+  net::SocketStream stream(base, std::move(sockets.first));
+  Ends ends;
+  co::TaskGroup tasks(base);
+  tasks.spawn([&] { return write_for_ever(stream, ends); });
+  for (int i = 0; i < 50; ++i) base.loop(RunMode::nonblock);
+  EXPECT_TRUE(stays_asleep(base));
+  EXPECT_TRUE(ends.codes.empty());
+}
+
+TEST_P(SocketStreamTest, IsACacheLineAndAllocatesNothingWhileItIsIdle) {
+  if (!FailingNew::works()) GTEST_SKIP();
+  static_assert(sizeof(void*) != 8 || sizeof(net::SocketStream) == 64);
+  Base base(real_time());
+  auto warm_up = net::Socket::pair();
+  { const net::SocketStream once(base, std::move(warm_up.first)); }
+  auto sockets = net::Socket::pair();
+  const CountingNew counting;
+  net::SocketStream stream(base, std::move(sockets.first));
+  std::array<char, 4> room{};
+  EXPECT_EQ(stream.try_read(room), net::kWouldBlock);
+  EXPECT_EQ(stream.try_write("x"), 1);
+  base.loop(RunMode::nonblock);
+  EXPECT_EQ(counting.count(), 0U);
+}
+
+TEST_P(SocketStreamTest, ClosesItsSocketIfItCannotBeWatched) {
+  Base base(real_time());
+  auto sockets = net::Socket::pair();
+  const int fd = sockets.first.fd();
+  {
+    const FailingCall failing(attaching_on(GetParam()), ENOMEM);
+    EXPECT_THROW(net::SocketStream(base, std::move(sockets.first)), std::system_error);
+  }
+  EXPECT_LT(::fcntl(fd, F_GETFD), 0);
+}
+
+TEST_P(SocketStreamTest, GivesItsSocketUpWithWhatIsInIt) {
+  Base base(real_time());
+  auto sockets = net::Socket::pair();
+  ASSERT_EQ(::send(sockets.second.fd(), "kept", 4, 0), 4);
+  net::SocketStream first(base, std::move(sockets.first));
+  net::Socket given = first.release();
+  EXPECT_EQ(first.fd(), -1);
+  net::SocketStream second(base, std::move(given));
+  sockets.second.close();
+  EXPECT_EQ(run_task(base, read_all(second)), "kept");
+}
+
+}  // namespace
+}  // namespace event_cpp::test
