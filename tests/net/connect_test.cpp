@@ -1,0 +1,350 @@
+// connect() and resolve(): one address, several of them, and names.
+#include <fcntl.h>
+#include <netdb.h>
+#include <unistd.h>
+
+#include <memory>
+#include <stdexcept>
+
+#include "net/networks.hpp"
+
+namespace event_cpp::test {
+namespace {
+
+using co::Task;
+
+std::size_t open_descriptors() {
+  std::size_t count = 0;
+  for (int fd = 0; fd < 1024; ++fd) count += ::fcntl(fd, F_GETFD) >= 0 ? 1U : 0U;
+  return count;
+}
+
+struct Outcome {
+  net::Socket socket;
+  std::error_code error;
+  bool done = false;
+};
+
+Task<> connect_to(std::vector<net::Address> addresses, Outcome& outcome) {
+  try {
+    net::Socket socket = co_await net::connect_to_any(std::move(addresses));
+    outcome.socket = std::move(socket);
+  } catch (const std::system_error& error) {
+    outcome.error = error.code();
+  }
+  outcome.done = true;
+}
+
+Task<> connect_once(net::Address address) {
+  const net::Socket socket = co_await net::connect(address);
+}
+
+Task<> connect_by_name(std::string host, int port, Duration limit, Outcome& outcome) {
+  try {
+    net::Socket socket = co_await net::connect(std::move(host), port, limit);
+    outcome.socket = std::move(socket);
+  } catch (const std::system_error& error) {
+    outcome.error = error.code();
+  }
+  outcome.done = true;
+}
+
+class ConnectTest : public EveryNetwork {
+ protected:
+  // An address on which nobody listens.
+  net::Address refusing() {
+    const net::Listener listener(base, net::Address::loopback(0));
+    return listener.address();
+  }
+};
+ON_EVERY_NETWORK(ConnectTest);
+
+TEST_P(ConnectTest, ConnectsToWhoListens) {
+  net::Listener listener(base, net::Address::loopback(0));
+  const auto connect = [](net::Address address) -> Task<net::Address> {
+    const net::Socket socket = co_await net::connect(address);
+    co_return socket.peer();
+  };
+  EXPECT_EQ(run(connect(listener.address())), listener.address());
+}
+
+TEST_P(ConnectTest, IsRefusedWhereNobodyListens) {
+  const net::Address address = refusing();
+  EXPECT_EQ(run(error_of(connect_once(address))), std::errc::connection_refused);
+}
+
+TEST_P(ConnectTest, TriesTheNextAddressAsSoonAsOneFails) {
+  net::Listener listener(base, net::Address::loopback(0));
+  const net::Address bad = refusing();
+  Outcome outcome;
+  co::TaskGroup tasks(base);
+  const std::vector<net::Address> addresses{bad, bad, listener.address()};
+  tasks.spawn([&] { return connect_to(addresses, outcome); });
+  run_until([&] { return outcome.done; });
+  EXPECT_EQ(outcome.socket.peer(), listener.address());
+}
+
+TEST_P(ConnectTest, GivesTheLastErrorIfNoAddressAnswers) {
+  const net::Address bad = refusing();
+  Outcome outcome;
+  co::TaskGroup tasks(base);
+  const std::vector<net::Address> addresses{bad, bad};
+  tasks.spawn([&] { return connect_to(addresses, outcome); });
+  run_until([&] { return outcome.done; });
+  EXPECT_EQ(outcome.error, std::errc::connection_refused);
+}
+
+TEST_P(ConnectTest, RefusesToTryNoAddress) {
+  Outcome outcome;
+  co::TaskGroup tasks(base);
+  tasks.spawn([&] { return connect_to({}, outcome); });
+  EXPECT_EQ(outcome.error, std::errc::invalid_argument);
+}
+
+TEST_P(ConnectTest, LeavesNoDescriptorOfThoseThatFailed) {
+  net::Listener listener(base, net::Address::loopback(0));
+  const net::Address bad = refusing();
+  settle();
+  const std::size_t before = open_descriptors();
+  const std::size_t toys_before = kernel.open();
+  {
+    Outcome outcome;
+    co::TaskGroup tasks(base);
+    const std::vector<net::Address> addresses{bad, listener.address(), bad, listener.address()};
+    tasks.spawn([&] { return connect_to(addresses, outcome); });
+    run_until([&] { return outcome.done; });
+    EXPECT_TRUE(outcome.socket);
+  }
+  settle();
+  EXPECT_EQ(open_descriptors(), before);
+  EXPECT_LE(kernel.open(), toys_before + 1);  // what nobody has accepted
+}
+
+// A network whose addresses can be silent.
+class HappyEyeballsTest : public testing::Test {
+ protected:
+  HappyEyeballsTest() : base(options()) { net::set_kernel(base, &kernel); }
+  static Options options(ManualTime& time) {
+    Options chosen;
+    chosen.backend = Backend::none;
+    chosen.time = &time;
+    return chosen;
+  }
+  Options options() { return options(time); }
+  void settle() {
+    for (int i = 0; i < 20; ++i) base.loop(RunMode::nonblock);
+  }
+  net::Address silent(int port) {
+    const net::Address address = net::Address::loopback(port);
+    kernel.silent.insert(address);
+    return address;
+  }
+
+  ManualTime time{ManualTime::Mode::advance_only};
+  ToyKernel kernel;
+  Base base;
+};
+
+TEST_F(HappyEyeballsTest, BeginsANewAttemptEach250Milliseconds) {
+  const net::Listener listener(base, net::Address::loopback(0));
+  const std::size_t before = kernel.open();
+  Outcome outcome;
+  co::TaskGroup tasks(base);
+  const std::vector<net::Address> addresses{silent(1), silent(2), listener.address()};
+  tasks.spawn([&] { return connect_to(addresses, outcome); });
+  settle();
+  EXPECT_EQ(kernel.open(), before + 1);
+  time.advance(249ms);
+  settle();
+  EXPECT_EQ(kernel.open(), before + 1);
+  time.advance(1ms);
+  settle();
+  EXPECT_EQ(kernel.open(), before + 2);
+  EXPECT_FALSE(outcome.done);
+  time.advance(250ms);
+  settle();
+  EXPECT_TRUE(outcome.done);
+  EXPECT_EQ(outcome.socket.peer(), listener.address());
+}
+
+TEST_F(HappyEyeballsTest, ClosesTheLosers) {
+  const net::Listener listener(base, net::Address::loopback(0));
+  Outcome outcome;
+  co::TaskGroup tasks(base);
+  const std::size_t before = kernel.open();
+  const std::vector<net::Address> addresses{silent(1), silent(2), listener.address()};
+  tasks.spawn([&] { return connect_to(addresses, outcome); });
+  for (int i = 0; i < 3; ++i) {
+    settle();
+    time.advance(250ms);
+  }
+  settle();
+  ASSERT_TRUE(outcome.done);
+  EXPECT_EQ(kernel.open(), before + 2);  // both ends of the winner
+}
+
+TEST_F(HappyEyeballsTest, ClosesEveryAttemptIfItIsCancelled) {
+  Outcome outcome;
+  const std::size_t before = kernel.open();
+  co::TaskGroup tasks(base);
+  const std::vector<net::Address> addresses{silent(1), silent(2)};
+  tasks.spawn([&] { return connect_to(addresses, outcome); });
+  settle();
+  time.advance(250ms);
+  settle();
+  EXPECT_EQ(kernel.open(), before + 2);
+  tasks.cancel();
+  settle();
+  EXPECT_EQ(outcome.error, std::errc::operation_canceled);
+  EXPECT_EQ(kernel.open(), before);
+}
+
+TEST_F(HappyEyeballsTest, ClosesEveryAttemptIfItIsDestroyed) {
+  Outcome outcome;
+  const std::size_t before = kernel.open();
+  {
+    co::TaskGroup tasks(base);
+    const std::vector<net::Address> addresses{silent(1), silent(2)};
+    tasks.spawn([&] { return connect_to(addresses, outcome); });
+    settle();
+    time.advance(250ms);
+    settle();
+  }
+  EXPECT_EQ(kernel.open(), before);
+}
+
+TEST_F(HappyEyeballsTest, EndsAtItsLimitNamesIncluded) {
+  net::set_resolver(base, [this](std::string, int) -> Task<std::vector<net::Address>> {
+    co_await co::sleep(4s);
+    co_return std::vector<net::Address>{silent(1)};
+  });
+  Outcome outcome;
+  co::TaskGroup tasks(base);
+  tasks.spawn([&] { return connect_by_name("a.name", 80, 10s, outcome); });
+  for (int i = 0; i < 9; ++i) {
+    settle();
+    time.advance(1s);
+  }
+  settle();
+  EXPECT_FALSE(outcome.done);
+  time.advance(1s);
+  settle();
+  EXPECT_TRUE(outcome.done);
+  EXPECT_EQ(outcome.error, std::errc::timed_out);
+  EXPECT_EQ(kernel.open(), 0U);
+}
+
+TEST_F(HappyEyeballsTest, TriesBothFamiliesInTurns) {
+  const net::Listener listener(base, net::Address::loopback(80));
+  net::set_resolver(base, [this](std::string, int) -> Task<std::vector<net::Address>> {
+    std::vector<net::Address> all;
+    for (int port = 1; port <= 3; ++port) all.push_back(net::Address::loopback_ipv6(port));
+    for (const auto& address : all) kernel.silent.insert(address);
+    all.push_back(net::Address::loopback(80));
+    co_return std::move(all);
+  });
+  Outcome outcome;
+  co::TaskGroup tasks(base);
+  tasks.spawn([&] { return connect_by_name("a.name", 80, 10s, outcome); });
+  settle();
+  time.advance(250ms);
+  settle();
+  EXPECT_TRUE(outcome.done);
+  EXPECT_TRUE(outcome.socket);
+}
+
+TEST_F(HappyEyeballsTest, TakesAConnectionToItselfForARefusedOne) {
+  kernel.connects_to_itself = true;
+  Outcome outcome;
+  co::TaskGroup tasks(base);
+  const std::vector<net::Address> addresses{net::Address::loopback(7)};
+  tasks.spawn([&] { return connect_to(addresses, outcome); });
+  settle();
+  EXPECT_EQ(outcome.error, std::errc::connection_refused);
+  EXPECT_EQ(kernel.open(), 0U);
+}
+
+TEST_F(HappyEyeballsTest, ReportsWhatTheResolverThrows) {
+  net::set_resolver(base, [](std::string, int) -> Task<std::vector<net::Address>> {
+    throw std::system_error(EAI_NONAME, net::name_category(), "no name");
+    co_return {};
+  });
+  Outcome outcome;
+  co::TaskGroup tasks(base);
+  tasks.spawn([&] { return connect_by_name("a.name", 80, 10s, outcome); });
+  settle();
+  EXPECT_EQ(outcome.error, std::error_code(EAI_NONAME, net::name_category()));
+}
+
+// Over the system alone.
+
+class ConnectSystemTest : public EveryBackendCo {};
+ON_EVERY_BACKEND(ConnectSystemTest);
+
+TEST_P(ConnectSystemTest, ConnectsToANumericHostWithoutAThread) {
+  Base base(real_time());
+  net::Listener listener(base, net::Address::loopback(0));
+  Outcome outcome;
+  run_task(base, connect_by_name("127.0.0.1", listener.address().port(), 10s, outcome));
+  EXPECT_EQ(outcome.socket.peer(), listener.address());
+}
+
+TEST_P(ConnectSystemTest, ConnectsToANameOfThisMachine) {
+  Base base(real_time());
+  net::Listener listener(base, net::Address::any(0));
+  Outcome outcome;
+  run_task(base, connect_by_name("localhost", listener.address().port(), 10s, outcome));
+  EXPECT_FALSE(outcome.error) << outcome.error.message();
+  EXPECT_TRUE(outcome.socket);
+}
+
+Task<> resolve_once(std::string host, int port) {
+  const auto addresses = co_await net::resolve(std::move(host), port);
+  EXPECT_FALSE(addresses.empty());
+}
+
+TEST_P(ConnectSystemTest, ReportsANameThatDoesNotExist) {
+  Base base(real_time());
+  const std::error_code code = run_task(base, error_of(resolve_once("no such name", 80)));
+  EXPECT_EQ(code.category(), net::name_category()) << code.message();
+}
+
+TEST_P(ConnectSystemTest, RefusesAPortOutOfRange) {
+  Base base(real_time());
+  for (const int port : {-1, 65536}) {
+    EXPECT_EQ(run_task(base, error_of(resolve_once("127.0.0.1", port))),
+              std::errc::invalid_argument);
+    EXPECT_EQ(run_task(base, error_of(resolve_once("localhost", port))),
+              std::errc::invalid_argument);
+  }
+}
+
+TEST_P(ConnectSystemTest, ResolvesANumericAddressToItself) {
+  Base base(real_time());
+  const auto resolve = [](std::string host) -> Task<net::Address> {
+    const auto addresses = co_await net::resolve(std::move(host), 80);
+    EXPECT_EQ(addresses.size(), 1U);
+    co_return addresses.front();
+  };
+  EXPECT_EQ(run_task(base, resolve("::1")), net::Address::loopback_ipv6(80));
+  EXPECT_EQ(run_task(base, resolve("127.0.0.1")), net::Address::loopback(80));
+}
+
+TEST_P(ConnectSystemTest, ReportsAUnixSocketWhoseQueueIsFull) {
+  Base base(real_time());
+  const auto address = net::Address::unix_abstract("event_full_" + std::to_string(::getpid()));
+  net::ListenOptions options;
+  options.backlog = 1;
+  const net::Listener listener(base, address, options);
+  std::vector<net::Socket> waiting;
+  std::error_code code;
+  const auto connect = [&waiting](net::Address to) -> Task<> {
+    net::Socket socket = co_await net::connect(to);
+    waiting.push_back(std::move(socket));
+  };
+  for (int i = 0; i < 10 && !code; ++i) code = run_task(base, error_of(connect(address)));
+  EXPECT_EQ(code, std::errc::resource_unavailable_try_again);
+}
+
+}  // namespace
+}  // namespace event_cpp::test
