@@ -95,6 +95,7 @@ Io Buffered::fill() noexcept {
 
 bool Buffered::Read::await_ready() {
   buffered_.tidy();
+  buffered_.searched_ = 0;  // for what the read before looked for
   if (complete()) return true;
   if (stream().may(Want::read) && step()) return true;
   buffered_.send();

@@ -1,0 +1,506 @@
+// Buffered: framing what is read, gathering what is written.
+#include <array>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "net/carriers.hpp"
+#include "support/failing_new.hpp"
+
+namespace event_cpp::test {
+namespace {
+
+using co::Task;
+
+class BufferedTest : public testing::Test {
+ protected:
+  BufferedTest() : base(options(time)) {}
+  static Options options(ManualTime& source) {
+    Options chosen;
+    chosen.backend = Backend::none;
+    chosen.time = &source;
+    return chosen;
+  }
+  template <class T>
+  T run(Task<T> task) {
+    const Bounded bounded(base);
+    return co::run(base, std::move(task));
+  }
+  void settle() {
+    for (int i = 0; i < 20; ++i) base.loop(RunMode::nonblock);
+  }
+  // All that arrived at the other end.
+  std::string received() {
+    std::string all;
+    std::array<char, 4096> room{};
+    for (;;) {
+      const net::Io io = memory.b().try_read(room);
+      if (io <= 0) return all;
+      all.append(room.data(), static_cast<std::size_t>(io));
+    }
+  }
+  // The other end sends this and ends.
+  void sends(const std::string& text) {
+    ASSERT_EQ(memory.b().try_write(text), static_cast<net::Io>(text.size()));
+    memory.b().try_shutdown();
+  }
+
+  ManualTime time;
+  Base base;
+  net::Memory memory{base, std::size_t{1} << 20};
+};
+
+// Reading.
+
+Task<std::vector<std::string>> lines_of(net::Buffered& io) {
+  std::vector<std::string> lines;
+  for (;;) {
+    const auto line = co_await io.read_line();
+    if (!line) break;
+    lines.emplace_back(*line);
+  }
+  co_return std::move(lines);
+}
+
+Task<> line_of(net::Buffered& io, std::string& text) {
+  const auto line = co_await io.read_line();
+  text = line ? std::string(*line) : "(end)";
+}
+
+Task<> until_of(net::Buffered& io, std::string_view delimiter, std::string& text) {
+  const std::string_view before = co_await io.read_until(delimiter);
+  text = before;
+}
+
+Task<> exactly_of(net::Buffered& io, std::size_t count, std::string& text) {
+  const std::string_view all = co_await io.read_exactly(count);
+  text = all;
+}
+
+TEST_F(BufferedTest, ReadsLinesHoweverTheyAreCut) {
+  for (const std::size_t cut : {1, 2, 3, 1000}) {
+    net::Memory cutting(base);
+    cutting.at_most(cut);
+    const std::string text = "one\r\ntwo\n\n\r\nthr\ree\nlast";
+    for (std::size_t at = 0; at < text.size();) {
+      at += static_cast<std::size_t>(
+          cutting.b().try_write(net::Bytes(text.data() + at, text.size() - at)));
+    }
+    cutting.b().try_shutdown();
+    net::Buffered io(cutting.a());
+    const std::vector<std::string> expected{"one", "two", "", "", "thr\ree", "last"};
+    EXPECT_EQ(run(lines_of(io)), expected) << cut;
+  }
+}
+
+TEST_F(BufferedTest, RefusesALineThatIsTooLongAndTakesTheLongestThatIsNot) {
+  net::Limits limits;
+  limits.line = 10;
+  for (const std::string end : {"\n", "\r\n", ""}) {
+    net::Memory fits(base);
+    const std::string text = "0123456789" + end;
+    ASSERT_GT(fits.b().try_write(text), 0);
+    fits.b().try_shutdown();
+    net::Buffered io(fits.a(), limits);
+    std::string line;
+    run(line_of(io, line));
+    EXPECT_EQ(line, "0123456789");
+
+    net::Memory exceeds(base);
+    const std::string longer = "0123456789x" + end;
+    ASSERT_GT(exceeds.b().try_write(longer), 0);
+    exceeds.b().try_shutdown();
+    net::Buffered too_long(exceeds.a(), limits);
+    EXPECT_EQ(run(error_of(line_of(too_long, line))), Errc::too_long) << end.size();
+    EXPECT_EQ(run(error_of(line_of(too_long, line))), Errc::too_long);
+  }
+}
+
+TEST_F(BufferedTest, RefusesAnEndlessLineBeforeItsEndHasCome) {
+  ASSERT_GT(memory.b().try_write(std::string(100'000, 'x')), 0);
+  net::Buffered io(memory.a());
+  std::string line;
+  EXPECT_EQ(run(error_of(line_of(io, line))), Errc::too_long);
+}
+
+TEST_F(BufferedTest, ReadsUpToADelimiterHoweverItIsCut) {
+  for (const std::size_t cut : {1, 2, 3, 1000}) {
+    net::Memory cutting(base);
+    const std::string text = "a-b--c---d--";
+    ASSERT_GT(cutting.b().try_write(text), 0);
+    cutting.b().try_shutdown();
+    cutting.at_most(cut);
+    net::Buffered io(cutting.a());
+    std::string before;
+    run(until_of(io, "--", before));
+    EXPECT_EQ(before, "a-b");
+    run(until_of(io, "---", before));
+    EXPECT_EQ(before, "c");
+    EXPECT_EQ(run(error_of(until_of(io, "==", before))), Errc::truncated);
+    run(until_of(io, "--", before));
+    EXPECT_EQ(before, "d");
+    EXPECT_EQ(run(error_of(until_of(io, "", before))), std::errc::invalid_argument);
+  }
+}
+
+TEST_F(BufferedTest, ReadsExactlyWhatIsAskedForOrSaysThatItEnded) {
+  sends("abcdef");
+  net::Buffered io(memory.a());
+  std::string text;
+  run(exactly_of(io, 4, text));
+  EXPECT_EQ(text, "abcd");
+  run(exactly_of(io, 0, text));
+  EXPECT_EQ(text, "");
+  EXPECT_EQ(run(error_of(exactly_of(io, 3, text))), Errc::truncated);
+  run(exactly_of(io, 2, text));
+  EXPECT_EQ(text, "ef");
+  EXPECT_EQ(run(error_of(exactly_of(io, (64 << 10) + 1, text))), Errc::too_long);
+}
+
+TEST_F(BufferedTest, ShowsWhatComesWithoutTakingIt) {
+  sends("abc");
+  net::Buffered io(memory.a());
+  const auto look = [&io]() -> Task<> {
+    const std::string_view first = co_await io.peek();
+    EXPECT_EQ(first, "abc");
+    const std::string_view again = co_await io.peek();
+    EXPECT_EQ(again, "abc");
+    io.consume(2);
+    EXPECT_EQ(io.buffered(), "c");
+    const net::Chunk chunk = co_await io.receive();
+    EXPECT_EQ(chunk.text(), "c");
+    const std::string_view none = co_await io.peek();
+    EXPECT_EQ(none, "");
+    const net::Chunk end = co_await io.receive();
+    EXPECT_FALSE(end);
+  };
+  run(look());
+}
+
+// A reader that gives up again and again, and writers of any cuts, against what was written.
+TEST_F(BufferedTest, LosesNothingHoweverItIsCutAndCancelled) {
+  for (unsigned seed = 1; seed <= 60; ++seed) {
+    std::mt19937 random(seed);
+    const auto below = [&random](std::size_t n) { return random() % n; };
+    net::Memory cutting(base, 1 + below(50));
+    cutting.at_most(1 + below(20));
+    if (seed % 2 == 0) cutting.delay(Duration(below(5'000'000)));
+    std::string sent;
+    for (int i = 0; i < 100; ++i) {
+      sent.append(below(30), static_cast<char>('a' + below(26)));
+      sent += below(3) == 0 ? "\r\n" : "\n";
+    }
+    co::TaskGroup sending(base);
+    sending.spawn([&]() -> Task<> {
+      net::Buffered out(cutting.b());
+      std::size_t at = 0;
+      while (at < sent.size()) {
+        const std::size_t size = std::min(sent.size() - at, 1 + below(40));
+        const net::Bytes part(sent.data() + at, size);
+        at += size;
+        const std::size_t kind = below(3);
+        if (kind == 0) out.put(part);
+        if (kind == 1) co_await out.write(part);
+        if (kind == 2) co_await co::yield();
+        if (kind == 2) out.put(part);
+        if (below(5) == 0) co_await out.flush();
+      }
+      co_await out.flush();
+      co_await cutting.b().shutdown();
+    });
+
+    net::Buffered in(cutting.a());
+    std::size_t taken = 0;
+    bool ended = false;
+    const auto read_once = [&](std::size_t kind, std::size_t size) -> Task<> {
+      if (kind == 0) {
+        const auto line = co_await in.read_line();
+        if (!line) {
+          ended = true;
+          co_return;
+        }
+        EXPECT_EQ(*line, std::string_view(sent).substr(taken, line->size()));
+        taken += line->size();
+        if (sent[taken] == '\r') ++taken;
+        EXPECT_EQ(sent[taken], '\n');
+        ++taken;
+      } else if (kind == 1) {
+        const std::string_view text = co_await in.read_exactly(std::min(size, sent.size() - taken));
+        EXPECT_EQ(text, std::string_view(sent).substr(taken, text.size()));
+        taken += text.size();
+      } else if (kind == 2) {
+        const std::string_view text = co_await in.peek();
+        EXPECT_EQ(text, std::string_view(sent).substr(taken, text.size()));
+        const std::size_t some = std::min(size, text.size());
+        in.consume(some);
+        taken += some;
+      } else {
+        const net::Chunk chunk = co_await in.receive();
+        EXPECT_EQ(chunk.text(), std::string_view(sent).substr(taken, chunk.size()));
+        taken += chunk.size();
+        ended = !chunk;
+      }
+    };
+    const auto read_all_of_it = [&]() -> Task<> {
+      while (!ended && !HasFailure()) {
+        const std::size_t kind = below(4);
+        const std::size_t size = 1 + below(20);
+        if (below(3) == 0) {
+          const Duration limit(below(3'000'000));
+          co_await co::try_with_timeout(limit, read_once(kind, size));
+        } else {
+          co_await read_once(kind, size);
+        }
+      }
+    };
+    run(read_all_of_it());
+    ASSERT_EQ(taken, sent.size()) << "seed " << seed;
+  }
+}
+
+TEST_F(BufferedTest, HoldsNoMemoryWhileItIsEmpty) {
+  if (!FailingNew::works()) GTEST_SKIP();
+  net::Buffered io(memory.a());
+  co::TaskGroup tasks(base);
+  std::string line;
+  {
+    const CountingNew counting;
+    tasks.spawn(line_of(io, line));
+    EXPECT_LE(counting.count(), 2U);  // the task's own frames
+  }
+  sends("x\n");
+  settle();
+  EXPECT_EQ(line, "x");
+}
+
+TEST_F(BufferedTest, ReportsThatThereIsNoMemoryAndLosesNothing) {
+  if (!FailingNew::works()) GTEST_SKIP();
+  ASSERT_GT(memory.b().try_write("first part, "), 0);
+  net::Buffered io(memory.a());
+  std::string line;
+  std::vector<char*> kept;  // buffers that are kept for reuse
+  for (int i = 0; i < 16; ++i) kept.push_back(net::detail::take_buffer());
+  std::size_t failures = 0;
+  for (std::size_t nth = 0; nth < 20; ++nth) {
+    std::error_code code;
+    {
+      const FailingNew failing(nth);
+      try {
+        const auto read = [&]() -> Task<> {
+          const auto got = co_await co::try_with_timeout(1ms, io.read_line());
+          static_cast<void>(got);
+        };
+        co::run(base, read());
+      } catch (const std::bad_alloc&) {
+        code = std::make_error_code(std::errc::not_enough_memory);
+      } catch (const std::system_error& error) {
+        code = error.code();
+      }
+      failures += failing.failures();
+    }
+    EXPECT_TRUE(!code || code == std::errc::not_enough_memory) << code.message();
+  }
+  EXPECT_GT(failures, 0U);
+  for (char* const buffer : kept) net::detail::give_back_buffer(buffer);
+  ASSERT_GT(memory.b().try_write("second part\n"), 0);
+  run(line_of(io, line));
+  EXPECT_EQ(line, "first part, second part");
+}
+
+// Writing.
+
+TEST_F(BufferedTest, SendsWhatWasPutAtTheEndOfTheIteration) {
+  net::Buffered io(memory.a());
+  base.post([&] {
+    io.put("one ");
+    io.put("two");
+    EXPECT_EQ(io.unsent(), 7U);
+  });
+  base.loop(RunMode::nonblock);
+  base.loop(RunMode::nonblock);
+  EXPECT_EQ(io.unsent(), 0U);
+  EXPECT_EQ(received(), "one two");
+}
+
+TEST_F(BufferedTest, SendsWhatWasPutBeforeATaskWaitsForAnAnswer) {
+  net::Buffered io(memory.a());
+  co::TaskGroup tasks(base);
+  std::string answer;
+  tasks.spawn([&]() -> Task<> {
+    io.put("question");
+    const auto line = co_await io.read_line();
+    answer = *line;
+  });
+  EXPECT_EQ(received(), "question");
+  ASSERT_GT(memory.b().try_write("answer\n"), 0);
+  settle();
+  EXPECT_EQ(answer, "answer");
+}
+
+TEST_F(BufferedTest, WaitsAboveTheHighMarkUntilTheLowOne) {
+  net::Memory narrow(base, 10);
+  net::Limits limits;
+  limits.low = 20;
+  limits.high = 50;
+  net::Buffered io(narrow.a(), limits);
+  co::TaskGroup tasks(base);
+  bool done = false;
+  tasks.spawn([&]() -> Task<> {
+    co_await io.write(std::string_view("0123456789012345678901234567890123456789"));
+    co_await io.write(std::string_view("0123456789012345678901234567890123456789"));
+    done = true;
+  });
+  settle();
+  EXPECT_FALSE(done);
+  EXPECT_EQ(io.unsent(), 70U);
+  std::array<char, 10> room{};
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_EQ(narrow.b().try_read(room), 10);
+    settle();
+    EXPECT_FALSE(done) << io.unsent();
+  }
+  EXPECT_EQ(narrow.b().try_read(room), 10);
+  settle();
+  EXPECT_TRUE(done);
+  EXPECT_EQ(io.unsent(), 20U);
+}
+
+TEST_F(BufferedTest, TakesNothingThatExceedsItsLimit) {
+  net::Memory narrow(base, 1);
+  net::Limits limits;
+  limits.most = 100;
+  net::Buffered io(narrow.a(), limits);
+  io.put(std::string(60, 'x'));
+  try {
+    io.put(std::string(41, 'y'));
+    ADD_FAILURE();
+  } catch (const std::system_error& error) {
+    EXPECT_EQ(error.code(), std::errc::no_buffer_space);
+  }
+  EXPECT_EQ(io.unsent(), 60U);
+  io.put(std::string(40, 'z'));
+  EXPECT_EQ(io.unsent(), 100U);
+}
+
+Task<> flush(net::Buffered& io) { co_await io.flush(); }
+Task<> write(net::Buffered& io, std::string text) { co_await io.write(text); }
+
+TEST_F(BufferedTest, ReportsTheErrorOfAnEarlierSendOnEveryLaterWrite) {
+  net::Buffered io(memory.a());
+  memory.break_after(0, std::make_error_code(std::errc::connection_reset));
+  io.put("lost");
+  settle();
+  EXPECT_EQ(io.unsent(), 0U);
+  try {
+    io.put("x");
+    ADD_FAILURE();
+  } catch (const std::system_error& error) {
+    EXPECT_EQ(error.code(), std::errc::connection_reset);
+  }
+  EXPECT_EQ(run(error_of(flush(io))), std::errc::connection_reset);
+  EXPECT_EQ(run(error_of(write(io, "x"))), std::errc::connection_reset);
+}
+
+TEST_F(BufferedTest, EndsAFlushWhenTheStreamIsClosed) {
+  net::Memory narrow(base, 1);
+  net::Buffered io(narrow.a());
+  io.put("much");
+  co::TaskGroup tasks(base);
+  std::error_code code;
+  tasks.spawn([&]() -> Task<> { code = co_await error_of(flush(io)); });
+  settle();
+  narrow.a().close();
+  settle();
+  EXPECT_EQ(code, std::errc::operation_canceled);
+}
+
+TEST_F(BufferedTest, SendsAllOfAWriteThatIsCancelled) {
+  net::Memory narrow(base, 1);
+  net::Limits limits;
+  limits.high = 2;
+  limits.low = 1;
+  net::Buffered io(narrow.a(), limits);
+  co::TaskGroup tasks(base);
+  tasks.spawn(write(io, "abcdef"));
+  settle();
+  EXPECT_EQ(tasks.size(), 1U);
+  tasks.cancel();
+  settle();
+  EXPECT_EQ(tasks.size(), 0U);
+  std::string all;
+  std::array<char, 1> room{};
+  for (int i = 0; i < 20; ++i) {
+    if (narrow.b().try_read(room) > 0) all += room[0];
+    settle();
+  }
+  EXPECT_EQ(all, "abcdef");
+}
+
+TEST_F(BufferedTest, ThatIsDestroyedSendsWhatItCan) {
+  {
+    net::Buffered io(memory.a());
+    io.put("sent");
+  }
+  EXPECT_EQ(received(), "sent");
+  net::Memory narrow(base, 2);
+  {
+    net::Buffered io(narrow.a());
+    io.put("sent");
+  }
+  settle();
+  std::array<char, 4> room{};
+  EXPECT_EQ(narrow.b().try_read(room), 2);
+}
+
+// The same over what real streams do.
+
+class BufferedStreamTest : public EveryCarrier {};
+ON_EVERY_CARRIER(BufferedStreamTest);
+
+Task<> put_numbers(net::Stream& stream, int count) {
+  net::Buffered io(stream);
+  for (int i = 0; i < count; ++i) {
+    const std::string line = std::to_string(i) + "\n";
+    if (i % 3 == 0) {
+      io.put(line);
+    } else {
+      co_await io.write(line);
+    }
+  }
+  co_await io.flush();
+  co_await stream.shutdown();
+}
+
+Task<int> read_numbers(net::Stream& stream) {
+  net::Buffered io(stream);
+  int next = 0;
+  for (;;) {
+    const auto line = co_await io.read_line();
+    if (!line) break;
+    EXPECT_EQ(*line, std::to_string(next));
+    ++next;
+  }
+  co_return next;
+}
+
+TEST_P(BufferedStreamTest, KeepsTheOrderOfWhatIsPutAndWritten) {
+  co::TaskGroup sending(base);
+  sending.spawn(put_numbers(a(), 100'000));
+  EXPECT_EQ(run(read_numbers(b())), 100'000);
+}
+
+TEST_P(BufferedStreamTest, ReportsThatThePeerHasReset) {
+  net::Buffered io(a());
+  io.put(std::string(8 << 20, 'x'));
+  settle();
+  std::error_code code;
+  co::TaskGroup tasks(base);
+  tasks.spawn([&]() -> Task<> { code = co_await error_of(flush(io)); });
+  settle();
+  b().reset();
+  run_until([&] { return static_cast<bool>(code); });
+  EXPECT_TRUE(code == std::errc::connection_reset || code == std::errc::broken_pipe);
+}
+
+}  // namespace
+}  // namespace event_cpp::test
