@@ -87,7 +87,9 @@ co::Task<std::uint64_t> copy(Stream& from, Stream& to) {
     if (!chunk) break;
     const bool many = chunk.size() == detail::kBufferSize;
     total += chunk.size();
+    Promised in_hand{to, chunk.size()};
     co_await to.write(chunk.bytes());
+    in_hand.left = 0;
     if (!many || !can_splice) continue;
     chunk = Chunk();
     Pipe pipe;
