@@ -25,12 +25,10 @@ Socket make_bound(Base& base, const Address& address) {
 
 Datagram::Datagram(Base& base, const Address& address)
     : SocketEvent(base, make_bound(base, address)) {
-  if (address.is_unix() && !address.is_abstract() && !is_simulated()) path_ = address;
+  if (!is_simulated()) path_ = detail::BoundPath(address);
 }
 
-Datagram::~Datagram() {
-  if (path_.is_unix()) ::unlink(std::string(path_.path()).c_str());
-}
+Datagram::~Datagram() { path_.remove(); }
 
 Io Datagram::try_receive(Packet& packet) noexcept {
   char* buffer = nullptr;

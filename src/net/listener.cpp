@@ -133,12 +133,7 @@ class Listener::Readable : private Event {
 
 Listener::Listener(Base& base, const Address& address, ListenOptions options)
     : Listener(base, make_listening(base, address, options), options) {
-  if (!address.is_unix() || address.is_abstract() || socket_.kernel() != nullptr) return;
-  struct stat status {};
-  if (::lstat(std::string(address.path()).c_str(), &status) != 0) return;
-  path_ = address;
-  device_ = status.st_dev;
-  inode_ = status.st_ino;
+  if (socket_.kernel() == nullptr) path_ = detail::BoundPath(address);
 }
 
 Listener::Listener(Base& base, Socket socket, ListenOptions options)
@@ -152,22 +147,14 @@ Listener::~Listener() {
   close();
 }
 
-// The path goes before the socket, and only if it is still this one's: another process may have
-// taken it meanwhile.
+// The path goes before the socket: another process may take it at once.
 void Listener::close() noexcept {
-  if (path_.is_unix()) {
-    const std::string path(path_.path());
-    struct stat status {};
-    if (::lstat(path.c_str(), &status) == 0 && status.st_dev == device_ &&
-        status.st_ino == inode_) {
-      ::unlink(path.c_str());
-    }
-  }
+  path_.remove();
   release().close();
 }
 
 Socket Listener::release() noexcept {
-  path_ = Address();
+  path_.forget();
   readable_.reset();
   Socket socket = std::move(socket_);
   while (Accept* const accept = waiting_.take_first()) {

@@ -29,10 +29,12 @@ class EveryNetwork : public testing::TestWithParam<Backend> {
   template <class F>
   void run_until(F done) {
     const Bounded bounded(base);
-    for (int i = 0; !done() && i < 1'000'000; ++i) {
+    bool is_done = done();
+    for (int i = 0; !is_done && i < 1'000'000; ++i) {
       base.loop(is_toy() ? RunMode::nonblock : RunMode::once);
+      is_done = done();
     }
-    EXPECT_TRUE(done());
+    EXPECT_TRUE(is_done);
   }
   // Lets whatever can happen now happen.
   void settle() {

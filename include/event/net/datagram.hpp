@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "event/net/chunk.hpp"
+#include "event/net/detail/bound_path.hpp"
 #include "event/net/detail/socket_event.hpp"
 #include "event/net/detail/stream_ops.hpp"
 
@@ -76,7 +77,7 @@ class EVENT_API Datagram : private detail::SocketEvent {
   bool may(Want want) noexcept { return may_try(want); }
 
  private:
-  Address path_;  // of a Unix socket, to be removed
+  detail::BoundPath path_;
 };
 
 namespace detail {

@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include "event/co/detail/wait_list.hpp"
+#include "event/net/detail/bound_path.hpp"
 #include "event/net/socket.hpp"
 
 namespace event_cpp::net {
@@ -87,9 +88,7 @@ class EVENT_API Listener {
   co::detail::WaitList<Accept> waiting_;
   std::function<void(Socket)> on_accept_;
   std::function<void(std::error_code)> on_error_;
-  Address path_;  // of a Unix socket, to be removed
-  dev_t device_ = 0;
-  ino_t inode_ = 0;
+  detail::BoundPath path_;
   bool short_of_resources_ = false;
   bool queue_is_empty_ = false;  // as accept(2) has said last
   bool* destroyed_ = nullptr;    // told to a callback that runs

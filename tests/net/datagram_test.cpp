@@ -1,0 +1,199 @@
+// Datagrams: whole messages, whatever becomes of those before.
+#include <unistd.h>
+
+#include <memory>
+
+#include "net/networks.hpp"
+
+namespace event_cpp::test {
+namespace {
+
+using co::Task;
+
+Task<> receive_one(net::Datagram& socket, net::Packet& packet) {
+  net::Packet received = co_await socket.receive();
+  packet = std::move(received);
+}
+Task<> send_one(net::Datagram& socket, std::string bytes, net::Address to) {
+  co_await socket.send(bytes, to);
+}
+
+class DatagramTest : public EveryNetwork {
+ protected:
+  net::Datagram a{base, net::Address::loopback(0)};
+  net::Datagram b{base, net::Address::loopback(0)};
+};
+ON_EVERY_NETWORK(DatagramTest);
+
+TEST_P(DatagramTest, CarriesMessagesOfEverySize) {
+  for (const std::size_t size : {0, 1, 1000, 65507}) {
+    run(send_one(a, std::string(size, 'x'), b.address()));
+    net::Packet packet;
+    run(receive_one(b, packet));
+    EXPECT_EQ(packet.bytes.size(), size);
+    EXPECT_EQ(packet.from, a.address());
+    EXPECT_FALSE(packet.truncated);
+  }
+}
+
+TEST_P(DatagramTest, RefusesAMessageThatIsTooLong) {
+  EXPECT_EQ(run(error_of(send_one(a, std::string(70'000, 'x'), b.address()))),
+            std::errc::message_size);
+  run(send_one(a, "x", b.address()));
+}
+
+TEST_P(DatagramTest, WaitsForAMessageAndAnswersIt) {
+  std::string answer;
+  co::TaskGroup tasks(base);
+  tasks.spawn([&]() -> Task<> {
+    const net::Packet packet = co_await b.receive();
+    co_await b.send(packet.bytes, packet.from);
+  });
+  tasks.spawn([&]() -> Task<> {
+    co_await co::yield();
+    co_await a.send("ping", b.address());
+    const net::Packet packet = co_await a.receive();
+    answer = packet.bytes.text();
+  });
+  run_until([&] { return answer == "ping"; });
+}
+
+TEST_P(DatagramTest, CallsBackWhileThereAreMessages) {
+  int messages = 0;
+  b.on_readable([&] {
+    net::Packet packet;
+    if (b.try_receive(packet) == 0) ++messages;
+  });
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(a.try_send("x", b.address()), 0);
+  run_until([&] { return messages == 5; });
+  b.on_readable({});
+  EXPECT_EQ(a.try_send("x", b.address()), 0);
+  settle();
+  EXPECT_EQ(messages, 5);
+}
+
+TEST_P(DatagramTest, GoesOnAfterAPeerThatIsGone) {
+  auto gone = std::make_unique<net::Datagram>(base, net::Address::loopback(0));
+  const net::Address nobody = gone->address();
+  gone.reset();
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(a.try_send("lost", nobody), 0);
+  run(send_one(b, "found", a.address()));
+  net::Packet packet;
+  run(receive_one(a, packet));
+  EXPECT_EQ(packet.bytes.text(), "found");
+}
+
+TEST_P(DatagramTest, ThatIsConnectedReportsAPeerThatIsGoneAndGoesOn) {
+  auto gone = std::make_unique<net::Datagram>(base, net::Address::loopback(0));
+  const net::Address nobody = gone->address();
+  gone.reset();
+  a.connect(nobody);
+  EXPECT_EQ(a.try_send("lost", net::Address()), 0);
+  net::Packet packet;
+  net::Io io = net::kWouldBlock;
+  run_until([&] {
+    base.post([] {});
+    io = a.try_receive(packet);
+    return io != net::kWouldBlock;
+  });
+  EXPECT_EQ(net::to_error(io), std::errc::connection_refused);
+  EXPECT_EQ(a.try_receive(packet), net::kWouldBlock);
+}
+
+TEST_P(DatagramTest, EndsAWaitWhenItIsDestroyed) {
+  auto waits = std::make_unique<net::Datagram>(base, net::Address::loopback(0));
+  std::error_code code;
+  co::TaskGroup tasks(base);
+  net::Packet packet;
+  tasks.spawn([&]() -> Task<> { code = co_await error_of(receive_one(*waits, packet)); });
+  settle();
+  waits.reset();
+  settle();
+  EXPECT_EQ(code, std::errc::operation_canceled);
+}
+
+TEST_P(DatagramTest, LosesNoMessageIfAReceiveIsCancelled) {
+  net::Packet packet;
+  co::TaskGroup tasks(base);
+  tasks.spawn([&] { return receive_one(b, packet); });
+  settle();
+  tasks.cancel();
+  EXPECT_EQ(a.try_send("kept", b.address()), 0);
+  settle();
+  run(receive_one(b, packet));
+  EXPECT_EQ(packet.bytes.text(), "kept");
+}
+
+class DatagramSystemTest : public EveryBackendCo {};
+ON_EVERY_BACKEND(DatagramSystemTest);
+
+std::string free_name() {
+  static int next = 0;
+  return "/tmp/event_dgram_" + std::to_string(::getpid()) + "_" + std::to_string(next++);
+}
+
+TEST_P(DatagramSystemTest, ShowsThatAMessageWasCut) {
+  Base base(real_time());
+  net::Datagram a(base, net::Address::unix_path(free_name()));
+  net::Datagram b(base, net::Address::unix_path(free_name()));
+  run_task(base, send_one(a, std::string(100'000, 'x'), b.address()));
+  net::Packet packet;
+  run_task(base, receive_one(b, packet));
+  EXPECT_TRUE(packet.truncated);
+  EXPECT_EQ(packet.bytes.size(), std::size_t{64} << 10);
+  EXPECT_EQ(packet.from, a.address());
+}
+
+TEST_P(DatagramSystemTest, RemovesItsPathAndOnlyItsOwn) {
+  Base base(real_time());
+  const std::string name = free_name();
+  const auto address = net::Address::unix_path(name);
+  auto first = std::make_unique<net::Datagram>(base, address);
+  EXPECT_EQ(::access(name.c_str(), F_OK), 0);
+  ::unlink(name.c_str());
+  auto second = std::make_unique<net::Datagram>(base, address);
+  first.reset();
+  EXPECT_EQ(::access(name.c_str(), F_OK), 0);
+  second.reset();
+  EXPECT_NE(::access(name.c_str(), F_OK), 0);
+}
+
+TEST_P(DatagramSystemTest, WaitsForRoomOfTheReceiver) {
+  Base base(real_time());
+  net::Datagram a(base, net::Address::unix_path(free_name()));
+  net::Datagram b(base, net::Address::unix_path(free_name()));
+  const std::string message(1000, 'x');
+  int sent = 0;
+  co::TaskGroup tasks(base);
+  tasks.spawn([&]() -> Task<> {
+    while (sent < 2000) {
+      co_await a.send(message, b.address());
+      ++sent;
+    }
+  });
+  const auto receive_all = [&]() -> Task<int> {
+    int received = 0;
+    while (received < 2000) {
+      const net::Packet packet = co_await b.receive();
+      ++received;
+    }
+    co_return received;
+  };
+  EXPECT_EQ(run_task(base, receive_all()), 2000);
+}
+
+TEST_P(DatagramSystemTest, SleepsAfterAMessageThatNobodyGot) {
+  Base base(watched());
+  net::Datagram a(base, net::Address::loopback(0));
+  net::Address nobody;
+  {
+    const net::Datagram gone(base, net::Address::loopback(0));
+    nobody = gone.address();
+  }
+  a.connect(nobody);
+  EXPECT_EQ(a.try_send("lost", net::Address()), 0);
+  EXPECT_TRUE(stays_asleep(base));
+}
+
+}  // namespace
+}  // namespace event_cpp::test
