@@ -58,6 +58,23 @@ sockaddr_in6 ipv6(const in6_addr& host, int port) {
   return address;
 }
 
+// Addresses are compared as bytes: no padding, no flow label, no length as BSD has it.
+void only_what_tells_apart(sockaddr_in& address) {
+  sockaddr_in copy{};
+  copy.sin_family = address.sin_family;
+  copy.sin_port = address.sin_port;
+  copy.sin_addr = address.sin_addr;
+  address = copy;
+}
+void only_what_tells_apart(sockaddr_in6& address) {
+  sockaddr_in6 copy{};
+  copy.sin6_family = address.sin6_family;
+  copy.sin6_port = address.sin6_port;
+  copy.sin6_addr = address.sin6_addr;
+  copy.sin6_scope_id = address.sin6_scope_id;
+  address = copy;
+}
+
 template <class T>
 Address made_of(const T& address) {
   return *Address::from(reinterpret_cast<const sockaddr*>(&address), sizeof address);
@@ -90,7 +107,6 @@ std::optional<Address> parse_ipv6(std::string_view host, int port) {
 
 std::optional<Address> parse_unix(std::string_view path) {
   const bool abstract = path.starts_with('@');
-  if (path.size() > Address::max_path() || path.empty()) return std::nullopt;
   try {
     return abstract ? Address::unix_abstract(path.substr(1)) : Address::unix_path(path);
   } catch (const std::system_error&) {
@@ -167,20 +183,23 @@ std::optional<Address> Address::from(const sockaddr* address, socklen_t size) no
   switch (address->sa_family) {
     case AF_INET:
       if (size < sizeof(sockaddr_in)) return std::nullopt;
-      size = sizeof(sockaddr_in);
-      break;
+      std::memcpy(&result.storage_.ipv4, address, sizeof(sockaddr_in));
+      only_what_tells_apart(result.storage_.ipv4);
+      result.size_ = sizeof(sockaddr_in);
+      return result;
     case AF_INET6:
       if (size < sizeof(sockaddr_in6)) return std::nullopt;
-      size = sizeof(sockaddr_in6);
-      break;
+      std::memcpy(&result.storage_.ipv6, address, sizeof(sockaddr_in6));
+      only_what_tells_apart(result.storage_.ipv6);
+      result.size_ = sizeof(sockaddr_in6);
+      return result;
     case AF_UNIX:
-      break;
+      std::memcpy(&result.storage_, address, size);
+      result.size_ = size;
+      return result;
     default:
       return std::nullopt;
   }
-  std::memcpy(&result.storage_, address, size);
-  result.size_ = size;
-  return result;
 }
 
 std::string Address::text() const {
