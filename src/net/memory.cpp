@@ -58,6 +58,7 @@ struct Memory::State {
   }
   bool broken() const noexcept { return left == 0; }
   Io error_io() const noexcept;
+  TimePoint arrival(const Direction& direction) const noexcept;
   void expect(TimePoint time) noexcept;
 
   Base& base;
@@ -248,16 +249,17 @@ Io Memory::State::write(int end, Bytes bytes) noexcept {
   const std::size_t free = room - std::min(room, direction.bytes.size());
   const std::size_t size = std::min({bytes.size(), free, most, left});
   if (size == 0) return kWouldBlock;
-  const TimePoint time = base.now() + latency;
+  const TimePoint time = arrival(direction);
+  const bool comes_later = time > base.now();
   const std::size_t before = direction.bytes.size();
   try {
     direction.bytes.append(bytes.data(), size);
-    if (latency > Duration::zero()) direction.coming.push_back({time, size});
+    if (comes_later) direction.coming.push_back({time, size});
   } catch (const std::bad_alloc&) {
     direction.bytes.resize(before);
     return -ENOMEM;
   }
-  if (latency > Duration::zero()) {
+  if (comes_later) {
     expect(time);
   } else {
     direction.arrived += size;
@@ -270,14 +272,16 @@ Io Memory::State::write(int end, Bytes bytes) noexcept {
 void Memory::State::end(int from) noexcept {
   Direction& direction = directions[static_cast<std::size_t>(from)];
   if (std::exchange(direction.ended, true)) return;
-  if (latency > Duration::zero()) {
-    direction.end = base.now() + latency;
-    expect(direction.end);
-  } else {
-    direction.end_arrived = direction.coming.empty();
-    if (!direction.end_arrived) direction.end = direction.coming.back().time;
-  }
+  direction.end = arrival(direction);
+  direction.end_arrived = direction.end <= base.now() && direction.coming.empty();
+  if (!direction.end_arrived) expect(direction.end);
   wake_all();
+}
+
+// When what is sent now arrives: not before what was sent earlier.
+TimePoint Memory::State::arrival(const Direction& direction) const noexcept {
+  const TimePoint time = base.now() + latency;
+  return direction.coming.empty() ? time : std::max(time, direction.coming.back().time);
 }
 
 void Memory::State::expect(TimePoint time) noexcept {
