@@ -14,7 +14,8 @@ using co::Task;
 
 std::string numbered(std::size_t size) {
   std::string text;
-  for (int i = 0; text.size() < size; ++i) text += std::to_string(i) + ' ';
+  for (int i = 0; i < 10'000; ++i) text += std::to_string(i) + ' ';
+  while (text.size() < size) text += text + 'x';  // it does not repeat where a buffer does
   text.resize(size);
   return text;
 }

@@ -1,0 +1,251 @@
+// serve() and Workers: limits, ends, and what handlers throw.
+#include <atomic>
+#include <memory>
+#include <stdexcept>
+#include <thread>
+
+#include "net/networks.hpp"
+
+namespace event_cpp::test {
+namespace {
+
+using co::Task;
+
+class ServeTest : public EveryNetwork {
+ protected:
+  net::Socket client(const net::Address& to) {
+    net::Socket socket = net::Socket::make(base, to.family(), SOCK_STREAM);
+    static_cast<void>(socket.connect(to));
+    return socket;
+  }
+
+  net::Listener listener{base, net::Address::loopback(0)};
+  std::vector<net::Socket> clients;
+  void connect(int count) {
+    for (int i = 0; i < count; ++i) clients.push_back(client(listener.address()));
+  }
+};
+ON_EVERY_NETWORK(ServeTest);
+
+TEST_P(ServeTest, ServesSoManyAtOnceAndTheOthersLater) {
+  int running = 0;
+  int most = 0;
+  int served = 0;
+  std::vector<std::unique_ptr<co::Notification>> ends;
+  net::ServeOptions options;
+  options.most = 3;
+  const auto handler = [&](net::Socket) -> Task<> {
+    most = std::max(most, ++running);
+    ends.push_back(std::make_unique<co::Notification>());
+    co_await ends.back()->wait();
+    --running;
+    ++served;
+  };
+  co::TaskGroup server(base);
+  server.spawn(net::serve(listener, handler, options));
+  connect(10);
+  run_until([&] { return running == 3; });
+  settle();
+  EXPECT_EQ(running, 3);
+  run_until([&] {
+    for (const auto& end : ends) end->notify_all();
+    base.post([] {});
+    return served == 10;
+  });
+  EXPECT_EQ(most, 3);
+}
+
+TEST_P(ServeTest, GivesConnectionsAGracePeriodAndThenCancelsThem) {
+  int served = 0;
+  std::error_code code;
+  net::ServeOptions options;
+  options.grace = 10s;
+  const auto handler = [&](net::Socket) -> Task<> {
+    try {
+      co_await co::sleep(served++ == 0 ? 5s : 60s);
+    } catch (const std::system_error& error) {
+      code = error.code();
+      throw;
+    }
+  };
+  co::TaskGroup server(base);
+  server.spawn(net::serve(listener, handler, options));
+  connect(2);
+  run_until([&] { return served == 2; });
+  server.cancel();
+  settle();
+  connect(1);
+  settle();
+  EXPECT_EQ(served, 2);  // it accepts no more
+  time.advance(9s);
+  settle();
+  EXPECT_EQ(server.size(), 1U);
+  EXPECT_FALSE(code);
+  time.advance(1s);
+  settle();
+  EXPECT_EQ(code, std::errc::operation_canceled);
+  EXPECT_EQ(server.size(), 0U);
+}
+
+TEST_P(ServeTest, EndsAtOnceIfNoConnectionIsLeft) {
+  co::TaskGroup server(base);
+  server.spawn(net::serve(listener, echo));
+  settle();
+  server.cancel();
+  settle();
+  EXPECT_EQ(server.size(), 0U);
+}
+
+TEST_P(ServeTest, TellsOfWhatAHandlerThrowsAndGoesOn) {
+  int failures = 0;
+  int served = 0;
+  net::ServeOptions options;
+  options.on_error = [&](const std::exception_ptr&) { ++failures; };
+  const auto handler = [&](net::Socket) -> Task<> {
+    if (++served % 2 == 0) throw std::runtime_error("from a handler");
+    co_return;
+  };
+  co::TaskGroup server(base);
+  server.spawn(net::serve(listener, handler, options));
+  connect(6);
+  run_until([&] { return served == 6; });
+  settle();
+  EXPECT_EQ(failures, 3);
+}
+
+TEST_P(ServeTest, DropsWhatAHandlerThrowsIfNobodyWantsToKnow) {
+  int served = 0;
+  const auto handler = [&](net::Socket) -> Task<> {
+    ++served;
+    throw std::runtime_error("from a handler");
+    co_return;
+  };
+  co::TaskGroup server(base);
+  server.spawn(net::serve(listener, handler));
+  connect(3);
+  run_until([&] { return served == 3; });
+  settle();
+}
+
+TEST_P(ServeTest, EndsWithWhatIsWrongWithTheListener) {
+  co::TaskGroup server(base);
+  std::error_code code;
+  server.spawn([&]() -> Task<> { code = co_await error_of(net::serve(listener, echo)); });
+  settle();
+  listener.close();
+  settle();
+  EXPECT_EQ(code, std::errc::operation_canceled);
+}
+
+TEST_P(ServeTest, ClosesEveryConnectionIfItsTaskIsDestroyed) {
+  int destroyed = 0;
+  int served = 0;
+  const auto handler = [&](net::Socket socket) -> Task<> {
+    const CountsDestruction counts(destroyed);
+    net::SocketStream stream(base, std::move(socket));
+    ++served;
+    const net::Chunk none = co_await stream.receive();
+  };
+  {
+    co::TaskGroup server(base);
+    server.spawn(net::serve(listener, handler));
+    connect(3);
+    run_until([&] { return served == 3; });
+  }
+  EXPECT_EQ(destroyed, 3);
+}
+
+// Threads.
+
+class WorkersTest : public EveryBackendCo {
+ protected:
+  net::Workers::Options workers_options() {
+    net::Workers::Options options;
+    options.base.backend = GetParam();
+    return options;
+  }
+};
+ON_EVERY_BACKEND(WorkersTest);
+
+Task<std::string> ask(net::Address server) {
+  Base& base = co_await co::base();
+  net::Socket socket = co_await net::connect(server);
+  net::SocketStream stream(base, std::move(socket));
+  co_await stream.write("ping");
+  co_await stream.shutdown();
+  co_return co_await read_all(stream);
+}
+
+TEST_P(WorkersTest, ServeUntilTheyAreStopped) {
+  Base base(real_time());
+  net::Workers workers(2, net::Address::loopback(0), echo, workers_options());
+  EXPECT_EQ(workers.size(), 2U);
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(run_task(base, ask(workers.address())), "ping");
+  workers.stop();
+  workers.stop();
+  const auto refused = [](net::Address address) -> Task<> {
+    const net::Socket socket = co_await net::connect(address);
+  };
+  EXPECT_EQ(run_task(base, error_of(refused(workers.address()))), std::errc::connection_refused);
+}
+
+TEST_P(WorkersTest, CancelConnectionsThatDoNotEndInTime) {
+  Base base(real_time());
+  net::Workers::Options options = workers_options();
+  options.serve.grace = 1ms;
+  std::atomic<int> ended{0};
+  std::atomic<int> begun{0};
+  const auto handler = [&](Base& its_base, net::Socket socket) -> Task<> {
+    net::SocketStream stream(its_base, std::move(socket));
+    ++begun;
+    const auto chunk = co_await stream.try_receive();
+    EXPECT_EQ(chunk.error, std::errc::operation_canceled);
+    ++ended;
+  };
+  net::Workers workers(2, net::Address::loopback(0), handler, options);
+  const auto connect = [&](net::Address address) -> Task<net::Socket> {
+    net::Socket socket = co_await net::connect(address);
+    while (begun == 0) co_await co::sleep(1ms);
+    co_return std::move(socket);
+  };
+  const net::Socket idle = run_task(base, connect(workers.address()));
+  workers.stop();
+  EXPECT_EQ(ended, 1);
+}
+
+TEST_P(WorkersTest, ReportThatTheyCannotListen) {
+  Base base(real_time());
+  const net::Listener taken(base, net::Address::loopback(0));
+  EXPECT_THROW(net::Workers(3, taken.address(), echo, workers_options()), std::system_error);
+}
+
+TEST_P(WorkersTest, StopAtOnceAfterTheyWereMade) {
+  for (int i = 0; i < 5; ++i) {
+    const net::Workers workers(3, net::Address::loopback(0), echo, workers_options());
+  }
+}
+
+TEST_P(WorkersTest, ReportWhatEndsAThread) {
+  Base base(real_time());
+  net::Workers::Options options = workers_options();
+  std::atomic<bool> thrown{false};
+  options.serve.on_error = [&](const std::exception_ptr&) {
+    thrown = true;
+    throw std::runtime_error("from on_error");
+  };
+  const auto handler = [](net::Socket) -> Task<> {
+    throw std::runtime_error("from a handler");
+    co_return;
+  };
+  net::Workers workers(1, net::Address::loopback(0), handler, options);
+  const auto connect = [&](net::Address address) -> Task<> {
+    const net::Socket socket = co_await net::connect(address);
+    while (!thrown) co_await co::sleep(1ms);
+  };
+  run_task(base, connect(workers.address()));
+  EXPECT_THROW(workers.stop(), std::runtime_error);
+  workers.stop();
+}
+
+}  // namespace
+}  // namespace event_cpp::test
