@@ -17,6 +17,8 @@
 namespace event_cpp::net {
 namespace {
 
+using OnError = std::function<void(std::exception_ptr)>;
+
 co::Task<> serve_one(co::Semaphore& places, Handler& handler, Base& base, Socket connection) {
   const co::SemaphoreGuard place(places);
   co::Task<> task = handler(base, std::move(connection));
@@ -24,11 +26,17 @@ co::Task<> serve_one(co::Semaphore& places, Handler& handler, Base& base, Socket
 }
 
 co::Task<> accept_all(Listener& listener, Handler& handler, co::Semaphore& places,
-                      co::TaskGroup& connections) {
+                      co::TaskGroup& connections, const OnError& on_error) {
   for (;;) {
     co_await places.acquire();
     Socket connection = co_await listener.accept();
-    connections.spawn(serve_one(places, handler, listener.base(), std::move(connection)));
+    try {
+      connections.spawn(serve_one(places, handler, listener.base(), std::move(connection)));
+    } catch (const std::bad_alloc&) {
+      // It has not begun, and is closed. The server goes on.
+      places.release();
+      on_error(std::current_exception());
+    }
   }
 }
 
@@ -45,13 +53,12 @@ co::Task<> detail::serve_connections(Listener& listener, Handler handler, ServeO
   Base& base = listener.base();
   const std::size_t most = options.most > 0 ? options.most : listener.options().most;
   co::Semaphore places(most);
-  auto on_failure = [on_error = std::move(options.on_error)](std::exception_ptr error) {
-    if (on_error != nullptr) on_error(std::move(error));
-  };
-  co::TaskGroup connections(base, std::move(on_failure), "serve");
+  OnError on_error = std::move(options.on_error);
+  if (on_error == nullptr) on_error = [](const std::exception_ptr&) {};
+  co::TaskGroup connections(base, on_error, "serve");
   std::exception_ptr end;
   try {
-    co_await accept_all(listener, handler, places, connections);
+    co_await accept_all(listener, handler, places, connections, on_error);
   } catch (...) {
     end = std::current_exception();
   }
