@@ -264,6 +264,19 @@ TEST_F(HappyEyeballsTest, TakesAConnectionToItselfForARefusedOne) {
   EXPECT_EQ(kernel.open(), 0U);
 }
 
+TEST_F(HappyEyeballsTest, ConnectsEachSocketOnce) {
+  const net::Listener listener(base, net::Address::loopback(0));
+  Outcome outcome;
+  co::TaskGroup tasks(base);
+  const std::vector<net::Address> addresses{silent(1), listener.address()};
+  tasks.spawn([&] { return connect_to(addresses, outcome); });
+  settle();
+  time.advance(250ms);
+  settle();
+  EXPECT_TRUE(outcome.socket);
+  EXPECT_EQ(kernel.connects, 2);
+}
+
 TEST_F(HappyEyeballsTest, ReportsWhatTheResolverThrows) {
   net::set_resolver(base, [](std::string, int) -> Task<std::vector<net::Address>> {
     throw std::system_error(EAI_NONAME, net::name_category(), "no name");

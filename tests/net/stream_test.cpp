@@ -467,6 +467,41 @@ TEST_P(StreamTest, ForgetsItsTimeoutWhenItIsClosed) {
   EXPECT_EQ(net::to_error(a().try_write("x")), std::errc::bad_file_descriptor);
 }
 
+TEST_P(StreamTest, IsNotTimedOutByAPeerThatIsSlowButAWholeExchangeIs) {
+  a().idle_timeout(10s);
+  const auto read = [](net::Stream& stream) -> Task<> {
+    std::array<char, 100> room{};
+    co_await stream.read_exactly(room);
+  };
+  const auto exchange = [&read](net::Stream& stream) -> Task<> {
+    co_await co::with_timeout(30s, read(stream));
+  };
+  std::error_code code;
+  co::TaskGroup tasks(base);
+  tasks.spawn([&]() -> Task<> { code = co_await error_of(exchange(a())); });
+  for (int second = 0; second < 29; ++second) {
+    settle();
+    time.advance(1s);
+    EXPECT_EQ(b().try_write("x"), 1);
+  }
+  settle();
+  EXPECT_FALSE(code);
+  time.advance(1s);
+  settle();
+  EXPECT_EQ(code, std::errc::timed_out);
+}
+
+TEST_P(StreamTest, ReceivesUpTo64KibibytesAtOnce) {
+  if (is(Carrier::tcp)) GTEST_SKIP() << "the kernel may deliver less";
+  const std::string data = pattern(std::size_t{64} << 10);
+  ASSERT_EQ(a().try_write(data), static_cast<net::Io>(data.size()));
+  const auto receive = [](net::Stream& stream) -> Task<std::size_t> {
+    const net::Chunk chunk = co_await stream.receive();
+    co_return chunk.size();
+  };
+  EXPECT_EQ(run(receive(b())), data.size());
+}
+
 // Callbacks.
 
 TEST_P(StreamTest, CallsBackWhileThereIsSomethingToRead) {

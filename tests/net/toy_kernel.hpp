@@ -37,6 +37,7 @@ class ToyKernel final : public net::Kernel {
   int accept_error = 0;  // of the next accept_errors calls
   int accept_errors = 0;
   int accepts = 0;  // calls of accept()
+  int connects = 0;
   int socket_error = 0;
   bool connects_to_itself =
       false;  // as if by chance the port of a socket were the one it connects to
@@ -63,6 +64,7 @@ class ToyKernel final : public net::Kernel {
   }
 
   int connect(int fd, const sockaddr* address, socklen_t size) override {
+    ++connects;
     Socket& socket = of(fd);
     socket.remote = net::Address::from(address, size).value_or(net::Address());
     if (socket.local.family() == AF_UNSPEC) socket.local = free_address(socket.family);
