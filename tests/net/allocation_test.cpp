@@ -1,5 +1,4 @@
 // What becomes of networking when memory runs out: an error, and nothing is lost or left behind.
-#include <fcntl.h>
 
 #include <new>
 
@@ -11,16 +10,10 @@ namespace {
 
 using co::Task;
 
-std::size_t open_descriptors() {
-  std::size_t count = 0;
-  for (int fd = 0; fd < 1024; ++fd) count += ::fcntl(fd, F_GETFD) >= 0 ? 1U : 0U;
-  return count;
-}
-
 class NetAllocationTest : public EveryBackendCo {};
 ON_EVERY_BACKEND(NetAllocationTest);
 
-Task<> ask(net::Address server) {
+Task<> ask_one_question(net::Address server) {
   Base& base = co_await co::base();
   net::Socket socket = co_await net::connect(server);
   net::SocketStream stream(base, std::move(socket));
@@ -36,7 +29,7 @@ Task<> serve_and_ask(Base& base) {
   net::ServeOptions options;
   options.grace = Duration::zero();
   server.spawn(net::serve(listener, echo, options));
-  co_await co::with_timeout(50ms, ask(listener.address()));
+  co_await co::with_timeout(50ms, ask_one_question(listener.address()));
   server.cancel();
   co_await server.join();
 }

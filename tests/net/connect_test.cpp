@@ -1,5 +1,4 @@
 // connect() and resolve(): one address, several of them, and names.
-#include <fcntl.h>
 #include <netdb.h>
 #include <unistd.h>
 
@@ -12,12 +11,6 @@ namespace event_cpp::test {
 namespace {
 
 using co::Task;
-
-std::size_t open_descriptors() {
-  std::size_t count = 0;
-  for (int fd = 0; fd < 1024; ++fd) count += ::fcntl(fd, F_GETFD) >= 0 ? 1U : 0U;
-  return count;
-}
 
 struct Outcome {
   net::Socket socket;

@@ -20,7 +20,7 @@ std::string numbered(std::size_t size) {
   return text;
 }
 
-Task<> send_all(net::Stream& to, const std::string& data) {
+Task<> send_everything(net::Stream& to, const std::string& data) {
   co_await to.write(data);
   co_await to.shutdown();
 }
@@ -64,7 +64,7 @@ TEST_P(TransferTest, CopiesEverythingAndTheEnd) {
   const std::string data = numbered(std::size_t{8} << 20);
   std::uint64_t count = 0;
   co::TaskGroup tasks(base);
-  tasks.spawn([&] { return send_all(a(), data); });
+  tasks.spawn([&] { return send_everything(a(), data); });
   tasks.spawn([&] { return copy_all(b(), c(), count); });
   EXPECT_TRUE(run(read_all(d())) == data);
   EXPECT_EQ(count, data.size());
@@ -83,7 +83,7 @@ TEST_P(TransferTest, IsTornIfACopyIsCancelledWithBytesOnTheirWay) {
   std::uint64_t count = 0;
   co::TaskGroup tasks(base);
   const std::string data = numbered(kMuch);
-  tasks.spawn([&] { return send_all(a(), data); });
+  tasks.spawn([&] { return send_everything(a(), data); });
   tasks.spawn([&] { return copy_all(b(), c(), count); });
   for (int i = 0; i < 10; ++i) settle();
   tasks.cancel();
