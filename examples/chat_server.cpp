@@ -5,36 +5,32 @@
 // Try it:   chat_server          and in two other terminals:   nc localhost 1246
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <event/event.hpp>
+#include <event/net.hpp>
 #include <exception>
 #include <iostream>
-#include <span>
+#include <list>
 #include <string>
 #include <string_view>
 #include <system_error>
-#include <unordered_map>
 #include <utility>
-#include <vector>
 
-#include "support/acceptor.hpp"
 #include "support/command_line.hpp"
-#include "support/outbox.hpp"
-#include "support/stop_on_signal.hpp"
+#include "support/server.hpp"
 
 namespace {
 
-using event::Events;
+namespace co = event::co;
+namespace net = event::net;
 
 // A client that sends this much without a line end is not chatting.
-constexpr std::size_t kMaxLine = 64 * 1024;
+constexpr std::size_t kMaxLine = std::size_t{64} * 1024;
 
 struct Limits {
-  std::size_t connections = 0;
-  std::size_t backlog = 1024 * 1024;     // bytes that one client has not read
-  std::size_t total = 64 * 1024 * 1024;  // bytes that are kept for all, their unfinished lines too
+  std::size_t backlog = std::size_t{1} * 1024 * 1024;  // bytes that one client has not read
+  std::size_t total = std::size_t{64} * 1024 * 1024;   // kept for all, unfinished lines included
 };
 
 struct Statistics {
@@ -46,235 +42,118 @@ struct Statistics {
   std::size_t most_kept = 0;
 };
 
-class Room;
+struct Member {
+  Member(event::Base& base, net::Socket socket, const Limits& limits)
+      : stream(base, std::move(socket)), io(stream, {.most = limits.backlog}) {}
 
-// One client. It receives all the time, and sends when the socket takes what is kept for it.
-class Client {
- public:
-  Client(Room& room, UniqueFd fd);
+  std::size_t kept() const noexcept { return gone ? 0 : line.size() + io.unsent(); }
 
-  // Errors: the kernel has no room to watch one more descriptor.
-  [[nodiscard]] std::error_code start() { return ready_.try_attach(); }
-
-  // Sends, or keeps for later, or drops this client.
-  void deliver(std::string_view lines);
-
-  // Bytes: the beginning of its line, and what it has not read.
-  std::size_t kept() const noexcept { return line_.size() + unsent_.size(); }
-
-  void drop();  // it is not told what it has not read
-  void fail();
-
- private:
-  void on_ready(Events fired);
-  void receive();
-  void send();
-  void take(std::string_view bytes);
-  void keep(std::string_view rest);
-  void leave();
-  void settle();
-
-  Room& room_;
-  std::string line_;  // the beginning of a line whose end has not come yet
-  support::Outbox unsent_;
-  std::size_t counted_ = 0;  // of kept(), in the room's sum
-  bool gone_ = false;        // nothing happens to it any more: the room is about to erase it
-  UniqueFd fd_;              // closed last,
-  event::Event ready_;       // after the event was destroyed
+  net::SocketStream stream;
+  net::Buffered io;
+  std::string line;   // the beginning of a line whose end has not come yet
+  bool gone = false;  // it was reset: its task is about to end
 };
 
 class Room {
  public:
-  Room(event::Base& base, UniqueFd listener, const Limits& limits)
-      : base_(base),
-        limits_(limits),
-        acceptor_(
-            base, std::move(listener), [this](UniqueFd fd) { add(std::move(fd)); },
-            limits.connections) {}
+  explicit Room(const Limits& limits) : limits_(limits) {}
 
-  event::Base& base() noexcept { return base_; }
-  const Limits& limits() const noexcept { return limits_; }
-  Statistics& statistics() noexcept { return statistics_; }
+  const Statistics& statistics() const noexcept { return statistics_; }
 
-  // Clients take turns with it: nobody keeps what is in it after its callback.
-  std::span<char> buffer() noexcept { return buffer_; }
-
-  // To everybody but the one who said it.
-  void broadcast(std::string_view lines, int from) {
-    for (auto& [fd, client] : clients_) {
-      if (fd != from) client.deliver(lines);
+  // Serves one client.
+  co::Task<> welcome(event::Base& base, net::Socket socket) {
+    ++statistics_.connections;
+    Member& self = members_.emplace_back(base, std::move(socket), limits_);
+    const Leave at_the_end{*this, std::prev(members_.end())};
+    try {
+      while (net::Chunk chunk = co_await self.io.receive()) take(self, chunk.text());
+      // The end of what it says is the end of its visit; a last line may lack its line end.
+      if (!self.line.empty()) take(self, "\n");
+    } catch (const std::system_error& error) {
+      if (error.code() != std::errc::operation_canceled) ++statistics_.errors;
     }
-  }
-
-  // A client keeps so much now, instead of what it kept before.
-  void count(std::size_t now, std::size_t before) noexcept {
-    kept_ += now - before;
-    statistics_.most_kept = std::max(statistics_.most_kept, kept_);
-  }
-
-  // Drops clients until so many bytes more may be kept: those first that keep the most. False if
-  // they are too many even for an empty room.
-  [[nodiscard]] bool make_room(std::size_t size) {
-    while (kept_ > 0 && kept_ + size > limits_.total) {
-      std::ranges::max_element(clients_, {}, [](const auto& each) {
-        return each.second.kept();
-      })->second.drop();
-    }
-    return size <= limits_.total;
-  }
-
-  void on_gone(int fd) { gone_.push_back(fd); }
-
-  // The last thing that a callback of a client does: it may be one of those that are gone.
-  void sweep() {
-    if (gone_.empty()) return;
-    for (const int fd : gone_) clients_.erase(fd);
-    acceptor_.resume(gone_.size());
-    gone_.clear();
   }
 
  private:
-  void add(UniqueFd fd) {
-    ++statistics_.connections;
-    support::send_without_delay(fd.get());
-    const int number = fd.get();
-    const auto [place, is_new] = clients_.try_emplace(number, *this, std::move(fd));
-    if (place->second.start()) place->second.fail();
-    sweep();
+  struct Leave {
+    Room& room;
+    std::list<Member>::iterator who;
+    ~Leave() {
+      room.statistics_.sent -= who->kept() - who->line.size();
+      room.members_.erase(who);
+    }
+  };
+
+  // Passes on whole lines only, so that those of two clients never mix.
+  void take(Member& self, std::string_view bytes) {
+    const std::size_t end = bytes.rfind('\n') + 1;  // 0: there is none
+    if (end > 0) {
+      std::string lines = std::exchange(self.line, std::string());
+      lines += bytes.substr(0, end);
+      statistics_.lines += static_cast<std::uint64_t>(std::ranges::count(lines, '\n'));
+      for (Member& member : members_) {
+        if (&member != &self) deliver(member, lines);
+      }
+    }
+    const std::string_view rest = bytes.substr(end);
+    if (rest.empty() || self.gone || !make_room(self, rest.size())) return;
+    self.line += rest;
+    if (self.line.size() <= kMaxLine) return;
+    ++statistics_.errors;
+    reset(self);
   }
 
-  event::Base& base_;
-  Limits limits_;
+  // Sends at the end of the iteration, or keeps for later, or drops the client.
+  void deliver(Member& to, std::string_view lines) {
+    if (to.gone) return;
+    if (to.io.unsent() + lines.size() > limits_.backlog) return drop(to);
+    if (!make_room(to, lines.size())) return;
+    try {
+      to.io.put(lines);
+      statistics_.sent += lines.size();
+    } catch (const std::system_error&) {  // an earlier line could not be sent
+      ++statistics_.errors;
+      reset(to);
+    }
+  }
+
+  // Drops clients until so many bytes more may be kept for this one: those that keep the most.
+  // False if it was dropped itself.
+  bool make_room(Member& whom, std::size_t size) {
+    const auto kept = [this] {
+      std::size_t sum = 0;
+      for (const Member& member : members_) sum += member.kept();
+      return sum;
+    };
+    while (kept() > 0 && kept() + size > limits_.total) {
+      drop(*std::ranges::max_element(members_, {}, &Member::kept));
+    }
+    if (size > limits_.total) drop(whom);
+    statistics_.most_kept = std::max(statistics_.most_kept, kept() + (whom.gone ? 0 : size));
+    return !whom.gone;
+  }
+
+  // It is not told what it has not read.
+  void drop(Member& member) {
+    if (member.gone) return;
+    ++statistics_.dropped;
+    reset(member);
+  }
+  void reset(Member& member) {
+    statistics_.sent -= member.io.unsent();
+    member.gone = true;
+    member.stream.reset();
+  }
+
+  const Limits& limits_;
   Statistics statistics_;
-  std::size_t kept_ = 0;
-  std::vector<int> gone_;
-  std::array<char, 64 * 1024> buffer_;
-  // By descriptor; the nodes of this map stay where they are, as an event must.
-  std::unordered_map<int, Client> clients_;
-  support::Acceptor acceptor_;
+  std::list<Member> members_;
 };
-
-Client::Client(Room& room, UniqueFd fd)
-    : room_(room),
-      fd_(std::move(fd)),
-      ready_(room.base(), fd_.get(), Events::read | Events::persist,
-             [this](Events fired) { on_ready(fired); }) {}
-
-void Client::on_ready(Events fired) {
-  if (any(fired & Events::write)) send();
-  if (any(fired & Events::read) && !gone_) receive();
-  room_.sweep();
-}
-
-void Client::receive() {
-  const support::Received got = support::receive(fd_.get(), room_.buffer());
-  if (got.error) return fail();
-  if (!got.end) {
-    take(got.bytes);
-    if (line_.size() > kMaxLine) fail();
-    return;
-  }
-  // The end of what it says is the end of its visit; a last line may lack its line end.
-  if (!line_.empty()) take("\n");
-  leave();
-}
-
-// Passes on whole lines only, so that those of two clients never mix.
-void Client::take(std::string_view bytes) {
-  const std::size_t end = bytes.rfind('\n');
-  if (end == std::string_view::npos) {
-    if (!room_.make_room(bytes.size())) drop();
-    if (gone_) return;
-    line_.append(bytes);
-    return settle();
-  }
-  const std::string_view lines = bytes.substr(0, end + 1);
-  room_.statistics().lines += static_cast<std::uint64_t>(std::ranges::count(lines, '\n'));
-  // Out of this client, which may be dropped meanwhile.
-  std::string whole = std::exchange(line_, std::string());
-  settle();
-  if (whole.empty()) {
-    room_.broadcast(lines, fd_.get());
-  } else {
-    room_.broadcast(whole.append(lines), fd_.get());
-  }
-  if (end + 1 < bytes.size()) take(bytes.substr(end + 1));
-}
-
-void Client::deliver(std::string_view lines) {
-  if (gone_) return;
-  // What came earlier goes first.
-  if (!unsent_.empty()) return keep(lines);
-  std::string_view rest = lines;
-  const std::error_code error = support::send_some(fd_.get(), rest);
-  room_.statistics().sent += lines.size() - rest.size();
-  if (error) return fail();
-  if (!rest.empty()) keep(rest);
-}
-
-void Client::keep(std::string_view rest) {
-  const bool fits = unsent_.size() + rest.size() <= room_.limits().backlog;
-  if (!fits || !room_.make_room(rest.size())) drop();
-  if (gone_) return;
-  unsent_.append(rest);
-  settle();
-  if (ready_.try_modify(Events::read | Events::write | Events::persist)) fail();
-}
-
-void Client::send() {
-  std::size_t sent = 0;
-  const std::error_code error = unsent_.flush(fd_.get(), sent);
-  room_.statistics().sent += sent;
-  settle();
-  if (error) return fail();
-  if (unsent_.empty() && ready_.try_modify(Events::read | Events::persist)) fail();
-}
-
-void Client::drop() {
-  if (gone_) return;
-  ++room_.statistics().dropped;
-  support::drop_unsent_on_close(fd_.get());
-  leave();
-}
-
-void Client::fail() {
-  if (gone_) return;
-  ++room_.statistics().errors;
-  leave();
-}
-
-void Client::leave() {
-  if (gone_) return;
-  gone_ = true;
-  ready_.detach();
-  line_ = std::string();
-  unsent_ = support::Outbox();
-  settle();
-  room_.on_gone(fd_.get());
-}
-
-// Tells the room what is kept now.
-void Client::settle() {
-  room_.count(kept(), counted_);
-  counted_ = kept();
-}
 
 void print(const Statistics& s) {
   std::cout << "connections " << s.connections << ", lines " << s.lines << ", sent " << s.sent
             << " bytes, errors " << s.errors << ", dropped " << s.dropped << ", kept at most "
             << s.most_kept << " bytes" << std::endl;
-}
-
-void run(const support::ServerOptions& options, const Limits& limits) {
-  event::Base base({.backend = options.backend});
-  UniqueFd listener = support::listen_on(options.port);
-  const int port = support::port_of(listener.get());
-  Room room(base, std::move(listener), limits);
-  const support::StopOnSignal stop(base);
-
-  std::cout << "listening on port " << port << std::endl;
-  base.dispatch();
-  print(room.statistics());
 }
 
 }  // namespace
@@ -290,9 +169,15 @@ int main(int argc, char** argv) {
     command_line.add_number("--max-total", limits.total,
                             "Keep so many bytes at most for all clients together", 1);
     if (const auto exit_code = command_line.parse(argc, argv)) return *exit_code;
-    limits.connections = options.max_connections;
 
-    run(options, limits);
+    event::Base base({.backend = options.backend});
+    net::Listener listener = support::listen(base, options);
+    Room room(limits);
+    const auto handler = [&room](event::Base& own, net::Socket socket) {
+      return room.welcome(own, std::move(socket));
+    };
+    co::run(base, support::serve_until_stopped(listener, handler, {.grace = {}}));
+    print(room.statistics());
   } catch (const std::exception& error) {
     std::cerr << "chat_server: " << error.what() << std::endl;
     return 1;

@@ -1,7 +1,7 @@
-// A TCP server that sends back what it receives: one object per connection, reading paused while
-// the peer does not take its answer, an idle timeout, and a clean stop. Of a peer that does not
-// read it keeps at most one read, 64 KiB, and it has at most --max-connections of them; --idle ends
-// those that do nothing.
+// A TCP server that sends back what it receives, by callbacks: one object per connection, reading
+// paused while the peer does not take its answer, an idle timeout, and a clean stop. Of a peer that
+// does not read it keeps at most one read, 64 KiB, and it has at most --max-connections of them;
+// --idle ends those that do nothing. echo_coroutine does the same in fewer lines.
 //
 // Try it:   echo_server          and in another terminal:   nc localhost 1246
 //           echo_server 7777 --idle 60s --backend poll
@@ -11,22 +11,21 @@
 #include <cstddef>
 #include <cstdint>
 #include <event/event.hpp>
+#include <event/net.hpp>
 #include <exception>
 #include <iostream>
-#include <span>
-#include <string_view>
+#include <string>
 #include <system_error>
 #include <unordered_map>
 #include <utility>
 
-#include "support/acceptor.hpp"
 #include "support/command_line.hpp"
-#include "support/outbox.hpp"
+#include "support/server.hpp"
 #include "support/stop_on_signal.hpp"
 
 namespace {
 
-using event::Events;
+namespace net = event::net;
 
 struct Statistics {
   std::uint64_t connections = 0;
@@ -42,131 +41,120 @@ class Server;
 // never both. So it holds at most one read's worth of bytes, and none while it waits for a request.
 class Connection {
  public:
-  Connection(Server& server, UniqueFd fd);
-
-  // Errors: the kernel has no room to watch one more descriptor.
-  [[nodiscard]] std::error_code start();
+  // Errors: throws std::system_error if the kernel has no room to watch one more descriptor.
+  Connection(Server& server, net::Socket socket);
 
  private:
-  void on_ready(Events fired);
-  void wait_for(Events conditions);
   void receive();
   void send_rest();
+  void listen();
 
   Server& server_;
-  support::Outbox unsent_;
-  UniqueFd fd_;         // closed last,
-  event::Event ready_;  // after the event was destroyed
+  net::SocketStream stream_;
+  std::string unsent_;
 };
 
 class Server {
  public:
-  Server(event::Base& base, UniqueFd listener, event::Duration idle, std::size_t max_connections)
-      : base_(base),
+  Server(event::Base& base, const support::ServerOptions& options, event::Duration idle)
+      : listener_(support::listen(base, options)),
         idle_(idle),
-        acceptor_(
-            base, std::move(listener), [this](UniqueFd fd) { add(std::move(fd)); },
-            max_connections) {}
+        max_connections_(options.max_connections) {
+    support::announce(listener_);
+    accept();
+  }
 
-  event::Base& base() noexcept { return base_; }
+  event::Base& base() noexcept { return listener_.base(); }
   event::Duration idle() const noexcept { return idle_; }
   Statistics& statistics() noexcept { return statistics_; }
 
   // Connections take turns with it: nobody keeps what is in it after its callback.
-  std::span<char> buffer() noexcept { return buffer_; }
+  net::Room buffer() noexcept { return buffer_; }
 
-  // Ends a connection, also from its own callback, which must then return.
-  void close(int fd) {
+  // Ends a connection, also from its own callback, which must then return. `result` is that of the
+  // call that ended it: zero if the peer has closed.
+  void close(int fd, net::Io result) {
+    const std::error_code error = net::to_error(result);
+    if (error == std::errc::timed_out) {
+      ++statistics_.idle;
+    } else if (error) {
+      ++statistics_.errors;
+    }
     connections_.erase(fd);
-    acceptor_.resume();
-  }
-  void fail(int fd) {
-    ++statistics_.errors;
-    close(fd);
+    if (connections_.size() + 1 == max_connections_) accept();
   }
 
  private:
-  void add(UniqueFd fd) {
-    ++statistics_.connections;
-    support::send_without_delay(fd.get());
-    const int number = fd.get();
-    const auto [place, is_new] = connections_.try_emplace(number, *this, std::move(fd));
-    if (place->second.start()) fail(number);
+  void accept() {
+    listener_.on_accept([this](net::Socket socket) { add(std::move(socket)); });
   }
 
-  event::Base& base_;
+  void add(net::Socket socket) {
+    ++statistics_.connections;
+    try {
+      connections_.try_emplace(socket.fd(), *this, std::move(socket));
+    } catch (const std::system_error&) {
+      ++statistics_.errors;
+    }
+    // Others wait in the kernel's queue.
+    if (connections_.size() >= max_connections_) listener_.on_accept({});
+  }
+
+  net::Listener listener_;
   event::Duration idle_;
+  std::size_t max_connections_;
   Statistics statistics_;
-  std::array<char, 64 * 1024> buffer_;
-  // By descriptor; the nodes of this map stay where they are, as an event must.
-  std::unordered_map<int, Connection> connections_;
-  support::Acceptor acceptor_;
+  std::array<char, std::size_t{64} * 1024> buffer_;
+  std::unordered_map<int, Connection> connections_;  // by descriptor
 };
 
-Connection::Connection(Server& server, UniqueFd fd)
-    : server_(server),
-      fd_(std::move(fd)),
-      ready_(server.base(), fd_.get(), Events::read | Events::persist,
-             [this](Events fired) { on_ready(fired); }) {}
-
-// Each time the event fires its timeout starts anew, and zero means none: this is all there is to
-// an idle timeout.
-std::error_code Connection::start() { return ready_.try_attach(server_.idle()); }
-
-void Connection::on_ready(Events fired) {
-  if (any(fired & Events::read)) return receive();
-  if (any(fired & Events::write)) return send_rest();
-  ++server_.statistics().idle;
-  server_.close(fd_.get());
+Connection::Connection(Server& server, net::Socket socket)
+    : server_(server), stream_(server.base(), std::move(socket)) {
+  stream_.idle_timeout(server.idle());
+  listen();
 }
 
-// The kernel is told before the next wait, and not at all if nothing has changed by then.
-void Connection::wait_for(Events conditions) {
-  if (ready_.try_modify(conditions | Events::persist)) server_.fail(fd_.get());
+void Connection::listen() {
+  stream_.on_readable([this] { receive(); });
 }
 
 void Connection::receive() {
-  const support::Received got = support::receive(fd_.get(), server_.buffer());
-  if (got.error) return server_.fail(fd_.get());
-  // The peer may only have closed its half, and still read; but all it sent has been answered, or
-  // this would not be receiving.
-  if (got.end) return server_.close(fd_.get());
+  const net::Io got = stream_.try_read(server_.buffer());
+  if (got == net::kWouldBlock) return;
+  // At the end the peer may only have closed its half, and still read; but all it sent has been
+  // answered, or this would not be receiving.
+  if (got <= 0) return server_.close(stream_.fd(), got);
 
-  std::string_view rest = got.bytes;
-  const std::error_code error = support::send_some(fd_.get(), rest);
-  server_.statistics().received += got.bytes.size();
-  server_.statistics().sent += got.bytes.size() - rest.size();
-  if (error) return server_.fail(fd_.get());
-  if (rest.empty()) return;
+  const net::Bytes bytes = server_.buffer().first(static_cast<std::size_t>(got));
+  server_.statistics().received += bytes.size();
+  net::Io sent = stream_.try_write(bytes);
+  if (sent == net::kWouldBlock) sent = 0;
+  if (sent < 0) return server_.close(stream_.fd(), sent);
+  server_.statistics().sent += static_cast<std::uint64_t>(sent);
+  if (sent == got) return;
 
   // The peer sends faster than it reads: it gets no further until it has caught up.
-  unsent_.append(rest);
-  wait_for(Events::write);
+  unsent_ = bytes.text().substr(static_cast<std::size_t>(sent));
+  stream_.on_readable({});
+  stream_.on_writable([this] { send_rest(); });
 }
 
 void Connection::send_rest() {
-  std::size_t sent = 0;
-  const std::error_code error = unsent_.flush(fd_.get(), sent);
-  server_.statistics().sent += sent;
-  if (error) return server_.fail(fd_.get());
-  if (unsent_.empty()) wait_for(Events::read);
+  const net::Io sent = stream_.try_write(unsent_);
+  if (sent == net::kWouldBlock) return;
+  if (sent < 0) return server_.close(stream_.fd(), sent);
+  server_.statistics().sent += static_cast<std::uint64_t>(sent);
+  unsent_.erase(0, static_cast<std::size_t>(sent));
+  if (!unsent_.empty()) return;
+
+  unsent_ = std::string();
+  stream_.on_writable({});
+  listen();
 }
 
 void print(const Statistics& s) {
   std::cout << "connections " << s.connections << ", received " << s.received << " bytes, sent "
             << s.sent << " bytes, errors " << s.errors << ", idle closes " << s.idle << std::endl;
-}
-
-void run(const support::ServerOptions& options, event::Duration idle) {
-  event::Base base({.backend = options.backend});
-  UniqueFd listener = support::listen_on(options.port);
-  const int port = support::port_of(listener.get());
-  Server server(base, std::move(listener), idle, options.max_connections);
-  const support::StopOnSignal stop(base);
-
-  std::cout << "listening on port " << port << std::endl;
-  base.dispatch();
-  print(server.statistics());
 }
 
 }  // namespace
@@ -181,7 +169,11 @@ int main(int argc, char** argv) {
                           "Close a connection idle for so long, as 500ms, 60s or 5m; 0s: never");
     if (const auto exit_code = command_line.parse(argc, argv)) return *exit_code;
 
-    run(options, idle);
+    event::Base base({.backend = options.backend});
+    const support::StopOnSignal stop(base);
+    Server server(base, options, idle);
+    base.dispatch();
+    print(server.statistics());
   } catch (const std::exception& error) {
     std::cerr << "echo_server: " << error.what() << std::endl;
     return 1;

@@ -1,6 +1,6 @@
 // A base inside a GLib main loop, as in a program with a GTK window: a GSource waits for the base's
 // descriptor and for its next timeout, and runs whatever is due. GLib's own timeout, a ticker of
-// the base and an event on a pipe between the two work side by side.
+// the base and an event on a socket between the two work side by side.
 //
 // Try it:   glib          it ends by itself after half a second
 
@@ -8,18 +8,15 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <cerrno>
 #include <chrono>
 #include <event/event.hpp>
+#include <event/net.hpp>
 #include <exception>
 #include <iostream>
 #include <limits>
 #include <optional>
 #include <stdexcept>
-#include <system_error>
-
-#include "support/unique_fd.hpp"
+#include <utility>
 
 namespace {
 
@@ -104,32 +101,31 @@ class GlibRunner {
 
 GSourceFuncs GlibRunner::functions{&prepare, &check, &dispatch, nullptr, nullptr, nullptr};
 
-// Called by GLib; writes a byte each time, and closes the pipe the fifth time.
+// Called by GLib; writes a byte each time, and closes its end the fifth time.
 struct Writer {
-  UniqueFd pipe;
+  event::net::Socket end;
   int calls = 0;
 
   static gboolean on_timeout(gpointer self) noexcept {
     auto& writer = *static_cast<Writer*>(self);
     std::cout << "glib: timeout " << ++writer.calls << std::endl;
-    if (writer.calls < 5 && ::write(writer.pipe.get(), "x", 1) == 1) return G_SOURCE_CONTINUE;
-    writer.pipe = UniqueFd();
+    if (writer.calls < 5 && ::write(writer.end.fd(), "x", 1) == 1) return G_SOURCE_CONTINUE;
+    writer.end.close();
     return G_SOURCE_REMOVE;
   }
 };
 
 void run() {
-  std::array<int, 2> ends{};
-  if (::pipe(ends.data()) != 0) throw std::system_error(errno, std::system_category(), "pipe");
-  const UniqueFd read_end(ends[0]);
-  Writer writer{UniqueFd(ends[1])};
+  auto [read_end, write_end] = event::net::Socket::pair();
+  Writer writer{std::move(write_end)};
 
   event::Base base;
-  event::Event readable(base, read_end.get(), event::Events::read | event::Events::persist,
+  event::Event readable(base, read_end.fd(), event::Events::read | event::Events::persist,
                         [](event::Event& self, event::Events) {
                           char byte = 0;
                           const bool is_end = ::read(self.fd(), &byte, 1) != 1;
-                          std::cout << "event: " << (is_end ? "end of pipe" : "byte") << std::endl;
+                          std::cout << "event: " << (is_end ? "end of stream" : "byte")
+                                    << std::endl;
                           if (is_end) self.detach();
                         });
   readable.attach();
@@ -144,7 +140,7 @@ void run() {
   GlibRunner runner(base);
   const guint timeout = ::g_timeout_add(100, &Writer::on_timeout, &writer);
   runner.run();
-  if (writer.pipe) ::g_source_remove(timeout);
+  if (writer.end) ::g_source_remove(timeout);
 }
 
 }  // namespace

@@ -3,42 +3,39 @@
 //
 // Try it:   priority          it ends by itself
 
-#include <unistd.h>
+#include <sys/socket.h>
 
-#include <array>
 #include <cerrno>
 #include <event/event.hpp>
+#include <event/net.hpp>
 #include <iostream>
 #include <system_error>
-
-#include "support/unique_fd.hpp"
+#include <utility>
 
 namespace {
 
 using event::Events;
 using event::Priority;
+using event::net::Socket;
 
 // A descriptor that is readable: all three events will find it so at once.
-UniqueFd readable_pipe() {
-  std::array<int, 2> ends{};
-  if (::pipe(ends.data()) != 0) throw std::system_error(errno, std::system_category(), "pipe");
-  UniqueFd read_end(ends[0]);
-  const UniqueFd write_end(ends[1]);
-  if (::write(write_end.get(), "x", 1) != 1) {
-    throw std::system_error(errno, std::system_category(), "write");
+Socket readable_socket() {
+  std::pair<Socket, Socket> ends = Socket::pair();
+  if (::send(ends.second.fd(), "x", 1, 0) != 1) {
+    throw std::system_error(errno, std::system_category(), "send");
   }
-  return read_end;
+  return std::move(ends.first);
 }
 
 }  // namespace
 
 int main() {
-  const UniqueFd pipe = readable_pipe();
+  const Socket socket = readable_socket();
   event::Base base;
   const auto print = [](const char* name) { return [name] { std::cout << ' ' << name; }; };
-  event::Event low(base, pipe.get(), Events::read, print("low"), Priority::low);
-  event::Event middle(base, pipe.get(), Events::read, print("middle"), Priority::middle);
-  event::Event high(base, pipe.get(), Events::read, print("high"), Priority::high);
+  event::Event low(base, socket.fd(), Events::read, print("low"), Priority::low);
+  event::Event middle(base, socket.fd(), Events::read, print("middle"), Priority::middle);
+  event::Event high(base, socket.fd(), Events::read, print("high"), Priority::high);
 
   const auto run_all = [&] {
     low.attach();

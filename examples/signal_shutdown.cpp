@@ -11,44 +11,38 @@
 #include <chrono>
 #include <csignal>
 #include <cstddef>
-#include <cstdint>
 #include <event/event.hpp>
+#include <event/net.hpp>
 #include <exception>
 #include <iostream>
-#include <optional>
-#include <span>
 #include <string>
 #include <system_error>
 #include <unordered_map>
 #include <utility>
 
-#include "support/acceptor.hpp"
 #include "support/command_line.hpp"
-#include "support/outbox.hpp"
+#include "support/server.hpp"
 
 namespace {
 
-using event::Events;
+namespace net = event::net;
 
-constexpr std::size_t kMaxLine = 64 * 1024;
+constexpr std::size_t kMaxLine = std::size_t{64} * 1024;
 
 class Server;
 
 // One client. It is either receiving, or working on a line, or sending the answer.
 class Connection {
  public:
-  Connection(Server& server, UniqueFd fd);
-
-  // Errors: the kernel has no room to watch one more descriptor.
-  [[nodiscard]] std::error_code start() { return ready_.try_attach(); }
+  // Errors: throws std::system_error if the kernel has no room to watch one more descriptor.
+  Connection(Server& server, net::Socket socket);
 
   // Ends when all that has been asked is answered, so perhaps now.
   void drain() {
-    if (any(ready_.events() & Events::read)) receive();
+    if (receiving_) receive();
   }
 
  private:
-  bool wait_for(Events conditions);
   void receive();
   void next();
   void answer();
@@ -56,37 +50,40 @@ class Connection {
 
   Server& server_;
   std::string received_;  // lines to work on, and the beginning of one more
-  support::Outbox unsent_;
-  bool end_ = false;    // the client will not ask for more
-  UniqueFd fd_;         // closed last,
-  event::Event ready_;  // after the event was destroyed
+  std::string unsent_;
+  bool receiving_ = false;
+  bool end_ = false;  // the client will not ask for more
+  net::SocketStream stream_;
   event::Timer work_;
 };
 
 class Server {
  public:
-  Server(event::Base& base, UniqueFd listener, event::Duration delay, std::size_t max_connections)
-      : base_(base), delay_(delay) {
-    acceptor_.emplace(
-        base, std::move(listener), [this](UniqueFd fd) { add(std::move(fd)); }, max_connections);
+  Server(event::Base& base, const support::ServerOptions& options, event::Duration delay)
+      : listener_(support::listen(base, options)),
+        delay_(delay),
+        max_connections_(options.max_connections) {
+    accept();
   }
 
-  event::Base& base() noexcept { return base_; }
+  net::Listener& listener() noexcept { return listener_; }
+  event::Base& base() noexcept { return listener_.base(); }
   event::Duration delay() const noexcept { return delay_; }
   std::size_t size() const noexcept { return connections_.size(); }
 
   // Connections take turns with it: nobody keeps what is in it after its callback.
-  std::span<char> buffer() noexcept { return buffer_; }
+  net::Room buffer() noexcept { return buffer_; }
 
   // Ends a connection, also from its own callback, which must then return.
   void close(int fd) {
     connections_.erase(fd);
-    if (acceptor_) acceptor_->resume();
+    if (!draining_ && connections_.size() + 1 == max_connections_) accept();
   }
 
-  bool draining() const noexcept { return !acceptor_; }
+  bool draining() const noexcept { return draining_; }
   void drain() {
-    acceptor_.reset();
+    draining_ = true;
+    listener_.close();
     for (auto next = connections_.begin(); next != connections_.end();) {
       Connection& connection = next->second;
       ++next;  // it may be erased
@@ -95,74 +92,78 @@ class Server {
   }
 
  private:
-  void add(UniqueFd fd) {
-    support::send_without_delay(fd.get());
-    const int number = fd.get();
-    const auto [place, is_new] = connections_.try_emplace(number, *this, std::move(fd));
-    if (place->second.start()) close(number);
+  void accept() {
+    listener_.on_accept([this](net::Socket socket) { add(std::move(socket)); });
   }
 
-  event::Base& base_;
+  void add(net::Socket socket) {
+    try {
+      connections_.try_emplace(socket.fd(), *this, std::move(socket));
+    } catch (const std::system_error&) {
+      return;  // the socket is closed
+    }
+    if (connections_.size() >= max_connections_) listener_.on_accept({});
+  }
+
+  net::Listener listener_;
   event::Duration delay_;
-  std::array<char, 64 * 1024> buffer_;
-  // By descriptor; the nodes of this map stay where they are, as an event must.
-  std::unordered_map<int, Connection> connections_;
-  std::optional<support::Acceptor> acceptor_;  // none: draining
+  std::size_t max_connections_;
+  bool draining_ = false;
+  std::array<char, std::size_t{64} * 1024> buffer_;
+  std::unordered_map<int, Connection> connections_;  // by descriptor
 };
 
-Connection::Connection(Server& server, UniqueFd fd)
+Connection::Connection(Server& server, net::Socket socket)
     : server_(server),
-      fd_(std::move(fd)),
-      ready_(server.base(), fd_.get(), Events::read | Events::persist,
-             [this](Events fired) { any(fired & Events::read) ? receive() : send(); }),
-      work_(server.base(), [this] { answer(); }) {}
-
-// False: the connection is gone.
-bool Connection::wait_for(Events conditions) {
-  const bool failed = static_cast<bool>(ready_.try_modify(conditions | Events::persist));
-  if (failed) server_.close(fd_.get());
-  return !failed;
+      stream_(server.base(), std::move(socket)),
+      work_(server.base(), [this] { answer(); }) {
+  next();
 }
 
 void Connection::receive() {
-  const support::Received got = support::receive(fd_.get(), server_.buffer());
-  if (got.error) return server_.close(fd_.get());
-  received_.append(got.bytes);
-  end_ = got.end;
+  const net::Io got = stream_.try_read(server_.buffer());
+  if (got < 0 && got != net::kWouldBlock) return server_.close(stream_.fd());
+  if (got > 0) received_.append(server_.buffer().data(), static_cast<std::size_t>(got));
+  end_ = got == 0;
   next();
 }
 
 // Works on the next line, and does not listen meanwhile; without one it listens, or is done.
 void Connection::next() {
   if (received_.find('\n') != std::string::npos) {
-    if (wait_for(Events::none)) work_.attach(server_.delay());
+    receiving_ = false;
+    stream_.on_readable({});
+    work_.attach(server_.delay());
     return;
   }
   const bool done = end_ || server_.draining() || received_.size() > kMaxLine;
-  if (done) return server_.close(fd_.get());
-  wait_for(Events::read);
+  if (done) return server_.close(stream_.fd());
+  if (receiving_) return;
+  receiving_ = true;
+  stream_.on_readable([this] { receive(); });
 }
 
 void Connection::answer() {
   const std::size_t size = received_.find('\n') + 1;
-  unsent_.append("done: " + received_.substr(0, size));
+  unsent_ = "done: " + received_.substr(0, size);
   received_.erase(0, size);
-  send();
+  stream_.on_writable([this] { send(); });
 }
 
 void Connection::send() {
-  std::size_t sent = 0;
-  if (unsent_.flush(fd_.get(), sent)) return server_.close(fd_.get());
-  if (unsent_.empty()) return next();
-  wait_for(Events::write);
+  const net::Io sent = stream_.try_write(unsent_);
+  if (sent == net::kWouldBlock) return;
+  if (sent < 0) return server_.close(stream_.fd());
+  unsent_.erase(0, static_cast<std::size_t>(sent));
+  if (!unsent_.empty()) return;
+  stream_.on_writable({});
+  next();
 }
 
 // Returns the program's exit status.
 int run(const support::ServerOptions& options, event::Duration delay) {
   event::Base base({.backend = options.backend});
-  UniqueFd listener = support::listen_on(options.port);
-  const int port = support::port_of(listener.get());
-  Server server(base, std::move(listener), delay, options.max_connections);
+  Server server(base, options, delay);
 
   bool at_once = false;
   const auto on_signal = [&] {
@@ -182,7 +183,7 @@ int run(const support::ServerOptions& options, event::Duration delay) {
     signal->attach();
   }
 
-  std::cout << "listening on port " << port << std::endl;
+  support::announce(server.listener());
   base.dispatch();
   if (at_once) {
     std::cout << "stopped at once: " << server.size() << " connections dropped" << std::endl;

@@ -39,6 +39,11 @@ void CommandLine::add_number(const std::string& name, std::size_t& number,
   }
 }
 
+void CommandLine::add_text(const std::string& name, std::string& text,
+                           const std::string& description) {
+  app_->add_option(name, text, description)->capture_default_str();
+}
+
 void CommandLine::add_time(const std::string& name, std::chrono::milliseconds& time,
                            const std::string& description, std::uint32_t least) {
   static const std::map<std::string, std::uint32_t> kUnits = {

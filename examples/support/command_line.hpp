@@ -39,6 +39,8 @@ class CommandLine {
                   std::size_t least = 0,
                   std::size_t most = std::numeric_limits<std::size_t>::max());
 
+  void add_text(const std::string& name, std::string& text, const std::string& description);
+
   // A time with its unit, such as 500ms, 60s or 5m.
   void add_time(const std::string& name, std::chrono::milliseconds& time,
                 const std::string& description, std::uint32_t least = 0);

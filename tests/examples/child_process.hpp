@@ -24,12 +24,13 @@
 #include <utility>
 #include <vector>
 
-#include "../../examples/support/unique_fd.hpp"
+#include "base/unique_fd.hpp"
 #include "support/sanitizers.hpp"
 #include "support/uninterrupted.hpp"
 
 namespace examples_test {
 
+using event_cpp::detail::UniqueFd;
 using event_cpp::test::uninterrupted;
 
 // How long anything may take that should take no time: for machines that are busy with other work,

@@ -106,7 +106,7 @@ TEST_P(ServerStoppedBySignalTest, PrintsStatisticsOfTheChatServer) {
   server.process().signal(signo());
   EXPECT_EQ(server.process().wait(), 0);
   EXPECT_EQ(server.process().output(),
-            "connections 2, lines 1, sent 8 bytes, errors 0, dropped 0, kept at most 0 bytes\n");
+            "connections 2, lines 1, sent 8 bytes, errors 0, dropped 0, kept at most 8 bytes\n");
 }
 
 // A loop in this process, and the disposition that each signal has at the beginning.
@@ -489,7 +489,7 @@ TEST_P(GlibTest, RunsATickerAndAPipeInsideTheMainLoopOfGlibOrSaysThatItCannot) {
             (std::vector<std::string>{"event: tick 1", "event: tick 2", "event: tick 3",
                                       "event: tick 4", "event: tick 5", "event: tick 6"}));
   EXPECT_EQ(of("event: byte").size(), 4U) << process.output();
-  EXPECT_EQ(of("event: end of pipe").size(), 1U) << process.output();
+  EXPECT_EQ(of("event: end of stream").size(), 1U) << process.output();
 }
 
 class NestedTest : public EmbeddedExample {};

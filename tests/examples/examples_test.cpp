@@ -1,20 +1,13 @@
 // The small examples, and what the servers have in common.
 #include <gtest/gtest.h>
-#include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
-#include <cstddef>
-#include <cstdint>
 #include <event/event.hpp>
-#include <iostream>
 #include <sstream>
-#include <streambuf>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "../../examples/support/acceptor.hpp"
 #include "examples/child_process.hpp"
 #include "examples/server.hpp"
 #include "examples/tcp_client.hpp"
@@ -27,7 +20,6 @@ using examples_test::example;
 using examples_test::Family;
 using examples_test::Server;
 using examples_test::TcpClient;
-using namespace std::chrono_literals;
 
 // A program that fails: its exit status and what it says about that.
 void expect_failure(const std::vector<std::string>& command, const std::string& message) {
@@ -118,101 +110,6 @@ TEST(ExampleServerTest, ServesIpv4AndIpv6OnOnePort) {
   Server server("echo_server");
   EXPECT_TRUE(TcpClient(server.port(), {.family = Family::ipv4}).echoes("hello"));
   EXPECT_TRUE(TcpClient(server.port(), {.family = Family::ipv6}).echoes("hello"));
-}
-
-TEST(AcceptorTest, TakesAtMostSixteenConnectionsBeforeOthersHaveTheirTurn) {
-  event::Base base;
-  UniqueFd listener = support::listen_on(0);
-  const std::uint16_t port = support::port_of(listener.get());
-  std::vector<TcpClient> clients;
-  for (int i = 0; i < 100; ++i) clients.emplace_back(port);
-
-  std::vector<UniqueFd> accepted;
-  const support::Acceptor acceptor(base, std::move(listener),
-                                   [&](UniqueFd fd) { accepted.push_back(std::move(fd)); });
-  std::size_t most = 0;
-  for (std::size_t before = 0; accepted.size() < clients.size(); before = accepted.size()) {
-    base.loop(event::RunMode::once);
-    most = std::max(most, accepted.size() - before);
-  }
-
-  EXPECT_EQ(most, 16U);
-}
-
-TEST(AcceptorTest, HasNoMoreConnectionsOpenThanItMay) {
-  event::Base base;
-  UniqueFd listener = support::listen_on(0);
-  const std::uint16_t port = support::port_of(listener.get());
-  std::vector<TcpClient> clients;
-  for (int i = 0; i < 30; ++i) clients.emplace_back(port);
-
-  std::size_t open = 0;
-  support::Acceptor acceptor(
-      base, std::move(listener), [&](UniqueFd) { ++open; }, 20);
-  while (base.loop(event::RunMode::nonblock) > 0) {
-  }
-  EXPECT_EQ(open, 20U);
-  EXPECT_EQ(base.size(), 0U) << "it does not look at the door while it is full";
-
-  acceptor.resume(3);
-  while (base.loop(event::RunMode::nonblock) > 0) {
-  }
-  EXPECT_EQ(open, 23U);
-}
-
-// What is written to std::cerr while this lives.
-class CapturedErrors {
- public:
-  CapturedErrors() : previous_(std::cerr.rdbuf(text_.rdbuf())) {}
-  ~CapturedErrors() { std::cerr.rdbuf(previous_); }
-  CapturedErrors(const CapturedErrors&) = delete;
-  CapturedErrors& operator=(const CapturedErrors&) = delete;
-
-  std::string text() const { return text_.str(); }
-
- private:
-  std::ostringstream text_;
-  std::streambuf* previous_;
-};
-
-// An acceptor whose every attempt fails, on a time of its own.
-class FailingAcceptorTest : public testing::Test {
- protected:
-  static UniqueFd shut_listener() {
-    UniqueFd listener = support::listen_on(0);
-    EXPECT_EQ(::shutdown(listener.get(), SHUT_RDWR), 0);
-    return listener;
-  }
-
-  CapturedErrors errors_;
-  event::ManualTime time_;
-  void SetUp() override {
-    if (!EVENT_HAVE_EPOLL) GTEST_SKIP() << "such a listener is never ready";
-  }
-
-  event::Base base_{{.time = &time_}};
-  support::Acceptor acceptor_{base_, shut_listener(), [](UniqueFd) { FAIL(); }};
-};
-
-TEST_F(FailingAcceptorTest, TriesTenTimesASecondAndReportsOnce) {
-  const event::TimePoint begin = time_.now();
-
-  std::size_t callbacks = 0;
-  while (time_.now() - begin < 10s) callbacks += base_.loop(event::RunMode::once);
-
-  // An attempt and a timer each time; a report at the begin and then each second.
-  EXPECT_LE(callbacks, 202U);
-  const std::string reports = errors_.text();
-  EXPECT_GE(std::ranges::count(reports, '\n'), 10);
-  EXPECT_LE(std::ranges::count(reports, '\n'), 11);
-}
-
-TEST_F(FailingAcceptorTest, TriesAtOnceWhenADescriptorBecomesFree) {
-  base_.loop(event::RunMode::once);
-  ASSERT_EQ(base_.loop(event::RunMode::nonblock), 0U);
-
-  acceptor_.resume();
-  EXPECT_EQ(base_.loop(event::RunMode::nonblock), 1U);
 }
 
 }  // namespace

@@ -17,7 +17,7 @@
 #include <system_error>
 #include <utility>
 
-#include "../../examples/support/unique_fd.hpp"
+#include "base/unique_fd.hpp"
 #include "child_process.hpp"
 #include "support/uninterrupted.hpp"
 

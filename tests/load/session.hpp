@@ -6,11 +6,13 @@
 #include <cstdint>
 #include <string>
 
-#include "../../examples/support/unique_fd.hpp"
+#include "base/unique_fd.hpp"
 #include "load/roles.hpp"
 #include "load/world.hpp"
 
 namespace load {
+
+using event_cpp::detail::UniqueFd;
 
 // Pinned: the kernel and the world's alarms hold its address.
 class Session {

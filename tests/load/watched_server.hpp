@@ -11,11 +11,13 @@
 #include <optional>
 #include <string>
 
-#include "../../examples/support/unique_fd.hpp"
+#include "base/unique_fd.hpp"
 #include "examples/child_process.hpp"
 #include "faults/calls.hpp"
 
 namespace load {
+
+using event_cpp::detail::UniqueFd;
 
 struct Heap {
   std::uint64_t bytes = 0;

@@ -10,12 +10,14 @@
 #include <random>
 #include <vector>
 
-#include "../../examples/support/unique_fd.hpp"
+#include "base/unique_fd.hpp"
 #include "load/material.hpp"
 #include "load/roles.hpp"
 #include "load/tally.hpp"
 
 namespace load {
+
+using event_cpp::detail::UniqueFd;
 
 class Session;
 
