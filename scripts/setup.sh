@@ -17,7 +17,13 @@ test     /usr/include/glib-2.0/glib.h       libglib2.0-dev
 test     /usr/include/event2/event.h        libevent-dev
 test     python3                            python3
 test     objcopy                            binutils
+test     /usr/include/http_parser.h         libhttp-parser-dev
 test     nc.openbsd                         netcat-openbsd
+test     socat                              socat
+test     curl                               curl
+test     ab                                 apache2-utils
+test     wrk                                wrk
+test     /usr/sbin/lighttpd                 lighttpd
 test     /usr/include/gtest/gtest.h         libgtest-dev
 test     /usr/src/googletest/googletest     googletest
 format   clang-format-16                    clang-format-16

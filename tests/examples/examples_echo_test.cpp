@@ -14,6 +14,7 @@
 
 #include "examples/child_process.hpp"
 #include "examples/crowd.hpp"
+#include "examples/peers.hpp"
 #include "examples/server.hpp"
 #include "examples/tcp_client.hpp"
 #include "support/usable_backends.hpp"
@@ -24,6 +25,7 @@ using examples_test::ChildProcess;
 using examples_test::Crowd;
 using examples_test::kPatience;
 using examples_test::Server;
+using examples_test::shell;
 using examples_test::TcpClient;
 using namespace std::chrono_literals;
 
@@ -40,13 +42,6 @@ class EchoServerTest : public testing::TestWithParam<event::Backend> {
 INSTANTIATE_TEST_SUITE_P(Backends, EchoServerTest,
                          testing::ValuesIn(event_cpp::test::usable_backends()),
                          [](const auto& tested) { return examples_test::name_of(tested.param); });
-
-// Runs a command line; returns what it prints.
-std::string shell(const std::string& line) {
-  ChildProcess process({"/bin/sh", "-c", line});
-  EXPECT_EQ(process.wait(), 0) << line << ": " << process.errors();
-  return process.output();
-}
 
 // So many descriptors, if the system allows it.
 bool allow_descriptors(rlim_t count) {
