@@ -21,21 +21,23 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 FAULTS = {
     "loses a byte": (
         "echo_server.cpp",
-        "std::string_view rest = got.bytes;",
-        "std::string_view rest = got.bytes;\n"
+        "  net::Io sent = stream_.try_write(bytes);\n",
         "  static unsigned turn = 0;\n"
-        "  if (++turn % 1000 == 0) rest.remove_prefix(1);",
+        "  const bool loses = ++turn % 1000 == 0;\n"
+        "  net::Io sent = stream_.try_write(bytes.subspan(loses ? 1 : 0));\n"
+        "  if (loses && sent > 0) ++sent;\n",
         r"something else came back|stuck|closed before all|bytes sent"),
     "forgets what did not fit": (
         "echo_server.cpp",
-        "unsent_.append(rest);",
-        "unsent_.append(rest.substr(0, rest.size() / 2));",
+        "  unsent_ = bytes.text().substr(static_cast<std::size_t>(sent));\n",
+        "  unsent_ = bytes.text().substr(static_cast<std::size_t>(sent + got) / 2);\n",
         r"something else came back|stuck|closed before all"),
     "answers someone else": (
-        "support/outbox.hpp",
-        "bytes_.append(bytes);",
-        "static std::string last(bytes);\n    last.resize(bytes.size());\n"
-        "    bytes_.append(last);\n    last = bytes;",
+        "echo_server.cpp",
+        "  unsent_ = bytes.text().substr(static_cast<std::size_t>(sent));\n",
+        "  static std::string last;\n"
+        "  const std::string rest(bytes.text().substr(static_cast<std::size_t>(sent)));\n"
+        "  last.resize(rest.size());\n  unsent_ = last;\n  last = rest;\n",
         r"something else came back"),
     "forgets memory of each connection": (
         "echo_server.cpp",
@@ -45,49 +47,43 @@ FAULTS = {
         r"bytes in \d+ blocks, not"),
     "keeps a descriptor of a connection that was reset": (
         "echo_server.cpp",
-        "++statistics_.errors;",
-        "++statistics_.errors;\n    static int kept = ::dup(fd);\n    (void)kept;",
+        "    } else if (error) {\n",
+        "    } else if (error) {\n      static int kept = ::dup(fd);\n      (void)kept;\n",
         r"as many connections as there are clients"),
     "does not read again after it was held up": (
         "echo_server.cpp",
-        "if (readable_.try_attach(server_.idle())) server_.fail(fd_.get());\n}",
-        "}",
+        "  stream_.on_writable({});\n  listen();\n}",
+        "  stream_.on_writable({});\n}",
         r"stuck: |have caught up"),
     "reads on although answers are not taken": (
         "echo_server.cpp",
-        ("  const std::error_code error = support::send_some(fd_.get(), rest);",
-         "  readable_.detach();\n  if (writable_.try_attach(",
-         "  if (readable_.try_attach(server_.idle())) server_.fail(fd_.get());\n}\n\nvoid print"),
-        ("  std::error_code error;\n"
-         "  if (unsent_.empty()) error = support::send_some(fd_.get(), rest);",
-         "  if (!writable_.attached() && writable_.try_attach(",
-         "}\n\nvoid print"),
+        ("  net::Io sent = stream_.try_write(bytes);\n",
+         "  unsent_ = bytes.text().substr(static_cast<std::size_t>(sent));\n"
+         "  stream_.on_readable({});\n"),
+        ("  net::Io sent = unsent_.empty() ? stream_.try_write(bytes) : 0;\n",
+         "  unsent_ += bytes.text().substr(static_cast<std::size_t>(sent));\n"),
         r"took all that although no answer was read"),
-    "takes an edge for a level": (
+    "takes it that a write sends all": (
         "echo_server.cpp",
-        "readable_(server.base(), fd_.get(), Events::read | Events::persist,",
-        "readable_(server.base(), fd_.get(), Events::read | Events::persist | Events::edge,",
-        r"stuck: |have caught up"),
-    "spins without descriptors": (
-        "support/acceptor.hpp",
-        "    readable_.detach();\n    retry_.attach(kRetryAfter);\n",
+        "  if (!unsent_.empty()) return;\n",
         "",
-        r"spins although it has no descriptors"),
+        r"something else came back|stuck|closed before all"),
     "does not accept again after a shortage": (
-        "support/acceptor.hpp",
-        "    readable_.detach();\n    retry_.attach(kRetryAfter);\n",
-        "    readable_.detach();\n",
+        "support/server.hpp",
+        ("  listener.on_error([&base", "    if (base.now() < *next) return;\n"),
+        ("  listener.on_error([&listener, &base",
+         "    listener.on_accept({});\n    if (base.now() < *next) return;\n"),
         r"take the places of those who left|late client \d+: stuck"),
     "wakes up all the time": (
         "echo_server.cpp",
         "const support::StopOnSignal stop(base);",
         "const support::StopOnSignal stop(base);\n"
-        "  event::Ticker often(base, [] {});\n  often.attach(std::chrono::microseconds(5));",
+        "    event::Ticker often(base, [] {});\n    often.attach(std::chrono::microseconds(5));",
         r"(keeps waking up|spins) although all|the server has done all that it can"),
     "gives up connections that say nothing": (
         "echo_server.cpp",
-        "return readable_.try_attach(server_.idle());",
-        "return readable_.try_attach(std::chrono::milliseconds(300));",
+        "stream_.idle_timeout(server.idle());",
+        "stream_.idle_timeout(std::chrono::milliseconds(300));",
         r"the server closed too early|send: |recv: "),
 }
 
@@ -109,8 +105,10 @@ def build(build_folder, edit, folder):
     source = examples / name
     source.write_text(broken(source.read_text(), before, after))
     server = folder / "echo_server"
-    subprocess.run(["c++", "-std=c++20", "-I", ROOT / "include", examples / "echo_server.cpp", "-o",
-                    server, build_folder / "libevent-cpp.a", "-pthread"], check=True)
+    libraries = [build_folder / f"libevent-cpp{floor}.a" for floor in ["-net", "-co", ""]]
+    subprocess.run(["c++", "-std=c++20", "-I", ROOT / "include", "-I", examples,
+                    examples / "echo_server.cpp", examples / "support/command_line.cpp",
+                    "-o", server, *libraries, "-pthread"], check=True)
     return server
 
 
