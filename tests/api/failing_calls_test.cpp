@@ -84,6 +84,22 @@ TEST_P(FailingCallTest, AnAttachThatFailedLeavesOthersOnTheDescriptorAlone) {
   EXPECT_EQ(recorder.order, (Order{1, 1, 2}));
 }
 
+// A debug build asks the kernel whether it is still the same file, and gets no answer.
+TEST_P(FailingCallTest, AttachingAgainBeforeTheNextWaitNeedsNothingOfTheKernel) {
+  Base base(options());
+  const Pipe pipe = readable_pipe();
+  Event event(base, pipe.reader.get(), Events::read, recorder.note(1));
+  event.attach();
+  base.loop(RunMode::nonblock);
+  {
+    const FailingCall failing(attaching(), ENOMEM, 1, kAlways);
+    EXPECT_EQ(event.try_attach(), std::error_code());
+  }
+  base.loop(RunMode::nonblock);
+
+  EXPECT_EQ(recorder.order, (Order{1, 1}));
+}
+
 TEST_P(FailingCallTest, AOneShotThatFiredIsAttachedAgainAfterAFailedAttach) {
   Base base(options());
   const Pipe pipe = readable_pipe();
