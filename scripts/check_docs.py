@@ -11,7 +11,8 @@
 
 A C++ block with a main() is a program. Any other goes into a function that has what the text around it
 speaks of, and ends at the first call of its callback. A block ```text right behind a program is what it
-prints. Compiled one by one, beside each other, with warnings as errors, and run for 20 s at most.
+prints. Compiled one by one, beside each other, with warnings as errors, and run for 20 s at most. A
+block ```cpp server is a program that runs until it is stopped: it is, after a second.
 """
 
 import os
@@ -31,7 +32,7 @@ SECONDS = 20
 # ----------------------------------------------------------------------------------------- snippets
 
 DOCUMENTS_WITH_SNIPPETS = ["README.md", "docs/guide.md"]
-SNIPPET = re.compile(r"^```cpp\n(?P<code>.*?)^```$(?:\n+```text\n(?P<output>.*?)^```$)?", re.M | re.S)
+SNIPPET = re.compile(r"^```cpp(?P<server> server)?\n(?P<code>.*?)^```$(?:\n+```text\n(?P<output>.*?)^```$)?", re.M | re.S)
 FLAGS = ["-std=c++20", "-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Werror"]
 FRAME = """
 #include <unistd.h>
@@ -59,6 +60,7 @@ class Snippet:
     line: int
     program: str
     output: str | None
+    serves: bool
 
     @property
     def place(self):
@@ -71,7 +73,16 @@ def snippets_of(document, text):
         code = match["code"]
         program = (f'#line {line} "{document}"\n{code}' if "int main(" in code
                    else FRAME % (line, document, code))
-        yield Snippet(document, line, program, match["output"])
+        yield Snippet(document, line, program, match["output"], match["server"] is not None)
+
+
+def fault_of_server(program):
+    with subprocess.Popen([str(program)], stdin=subprocess.DEVNULL) as server:
+        try:
+            return f"ends with status {server.wait(timeout=1)}"
+        except subprocess.TimeoutExpired:
+            server.kill()
+    return None
 
 
 def fault_of(snippet, number, compiler, libraries, work):
@@ -83,6 +94,8 @@ def fault_of(snippet, number, compiler, libraries, work):
         input=snippet.program, text=True, capture_output=True, check=False)
     if compiled.returncode:
         return f"does not compile:\n{compiled.stderr}"
+    if snippet.serves:
+        return fault_of_server(program)
     try:
         run = subprocess.run([str(program)], stdin=subprocess.DEVNULL, text=True, capture_output=True,
                              timeout=SECONDS, check=False)
