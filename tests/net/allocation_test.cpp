@@ -4,6 +4,7 @@
 
 #include "net/support.hpp"
 #include "support/failing_new.hpp"
+#include "support/process.hpp"
 
 namespace event_cpp::test {
 namespace {
@@ -41,7 +42,7 @@ TEST_P(NetAllocationTest, ThatFailsIsAnErrorAndLeavesNothingBehind) {
   for (; failed && n < 500; ++n) {
     Base base(real_time());
     const Bounded bounded(base);
-    const std::size_t before = open_descriptors();
+    const auto before = open_descriptors();
     {
       const FailingNew failing(n);
       try {

@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "net/networks.hpp"
+#include "support/process.hpp"
 
 namespace event_cpp::test {
 namespace {
@@ -98,7 +99,7 @@ TEST_P(ConnectTest, LeavesNoDescriptorOfThoseThatFailed) {
   net::Listener listener(base, net::Address::loopback(0));
   const net::Address bad = refusing();
   settle();
-  const std::size_t before = open_descriptors();
+  const auto before = open_descriptors();
   const std::size_t toys_before = kernel.open();
   {
     Outcome outcome;

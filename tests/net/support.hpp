@@ -1,9 +1,6 @@
 // What the tests of networking share.
 #pragma once
 
-#include <fcntl.h>
-
-#include <cstddef>
 #include <string>
 
 #include "co/support.hpp"
@@ -19,13 +16,6 @@ inline co::Task<> echo(Base& base, net::Socket socket) {
     if (!chunk) break;
     co_await stream.write(chunk.bytes());
   }
-}
-
-// How many descriptors of this process are open.
-inline std::size_t open_descriptors() {
-  std::size_t count = 0;
-  for (int fd = 0; fd < 1024; ++fd) count += ::fcntl(fd, F_GETFD) >= 0 ? 1U : 0U;
-  return count;
 }
 
 // Reads to the end.
