@@ -22,13 +22,13 @@ void detail::FlushList::flush() noexcept {
   }
 }
 
-// The base may be gone: it does not wait.
+// What is unsent and does not wait is in the list, unless the base is gone.
 Buffered::~Buffered() {
   if (waits_) {
     stream_.unwait(Want::write);
     return;
   }
-  while (unsent() > 0) {
+  while (in_list_.linked() && unsent() > 0) {
     const Io io = stream_.try_write(Bytes(out_.data() + sent_, unsent()));
     if (io <= 0) break;
     sent_ += static_cast<std::size_t>(io);

@@ -19,6 +19,9 @@ namespace detail {
 class FlushList {
  public:
   explicit FlushList(Base& base) : hook_(base, Hook::When::before_wait, [this] { flush(); }) {}
+  ~FlushList() {
+    while (head_.linked()) head_.next()->unlink();
+  }
   void add(Buffered& buffered) noexcept;
 
  private:

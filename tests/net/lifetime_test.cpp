@@ -46,7 +46,7 @@ TEST_P(NetLifetimeTest, OfAStreamWithACallbackMayEndAfterItsBase) {
   EXPECT_EQ(kept.use_count(), 1);
 }
 
-TEST_P(NetLifetimeTest, OfABufferedMayEndAfterItsBaseAndSendsWhatItCan) {
+TEST_P(NetLifetimeTest, OfABufferedMayEndAfterItsBaseAndSendsNoMore) {
   auto sockets = net::Socket::pair();
   auto base = std::make_unique<Base>(real_time());
   net::SocketStream stream(*base, std::move(sockets.first));
@@ -56,7 +56,7 @@ TEST_P(NetLifetimeTest, OfABufferedMayEndAfterItsBaseAndSendsWhatItCan) {
     base.reset();
   }
   std::array<char, 8> room{};
-  EXPECT_EQ(::recv(sockets.second.fd(), room.data(), room.size(), MSG_DONTWAIT), 4);
+  EXPECT_LT(::recv(sockets.second.fd(), room.data(), room.size(), MSG_DONTWAIT), 0);
 }
 
 TEST_P(NetLifetimeTest, OfABufferedThatIsBlockedMayEndAfterItsBase) {
