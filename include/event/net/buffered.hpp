@@ -131,6 +131,8 @@ class EVENT_API Buffered : private Waiter {
 // A read that is not complete.
 class EVENT_API Buffered::Read : public detail::StreamOp<Stream, Read, Want::read> {
  public:
+  enum class Kind : std::uint8_t { line, until, exactly, peek, chunk };
+
   bool await_ready();
   bool step() noexcept;
   void fail(Io error) noexcept { io_ = error; }
@@ -138,8 +140,6 @@ class EVENT_API Buffered::Read : public detail::StreamOp<Stream, Read, Want::rea
   co::Waiting waiting() const noexcept override;
 
  protected:
-  enum class Kind : std::uint8_t { line, until, exactly, peek, chunk };
-
   Read(Buffered& buffered, Kind kind, std::string_view delimiter, std::size_t count,
        unsigned line) noexcept
       : StreamOp(buffered.stream_, line),
