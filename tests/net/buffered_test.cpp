@@ -78,7 +78,7 @@ Task<> exactly_of(net::Buffered& io, std::size_t count, std::string& text) {
 }
 
 TEST_F(BufferedTest, ReadsLinesHoweverTheyAreCut) {
-  for (const std::size_t cut : {1, 2, 3, 1000}) {
+  for (const std::size_t cut : {1U, 2U, 3U, 1000U}) {
     net::Memory cutting(base);
     cutting.at_most(cut);
     const std::string text = "one\r\ntwo\n\n\r\nthr\ree\nlast";
@@ -124,7 +124,7 @@ TEST_F(BufferedTest, RefusesAnEndlessLineBeforeItsEndHasCome) {
 }
 
 TEST_F(BufferedTest, ReadsUpToADelimiterHoweverItIsCut) {
-  for (const std::size_t cut : {1, 2, 3, 1000}) {
+  for (const std::size_t cut : {1U, 2U, 3U, 1000U}) {
     net::Memory cutting(base);
     const std::string text = "a-b--c---d--";
     ASSERT_GT(cutting.b().try_write(text), 0);

@@ -26,7 +26,7 @@ class DatagramTest : public EveryNetwork {
 ON_EVERY_NETWORK(DatagramTest);
 
 TEST_P(DatagramTest, CarriesMessagesOfEverySize) {
-  for (const std::size_t size : {0, 1, 1000, 65507}) {
+  for (const std::size_t size : {0U, 1U, 1000U, 65507U}) {
     run(send_one(a, std::string(size, 'x'), b.address()));
     net::Packet packet;
     run(receive_one(b, packet));
