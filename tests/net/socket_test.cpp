@@ -138,9 +138,9 @@ TEST_F(SocketTest, PassesADescriptorThatIsClosedByExec) {
 
 TEST_F(SocketTest, SaysThatNoDescriptorHasCome) {
   auto [socket, other] = net::Socket::pair();
-  const auto code = [&] {
+  const auto code = [&receiver = other] {
     try {
-      static_cast<void>(net::receive_descriptor(other));
+      static_cast<void>(net::receive_descriptor(receiver));
     } catch (const std::system_error& error) {
       return error.code();
     }
