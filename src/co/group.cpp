@@ -35,6 +35,7 @@ TaskGroup::~TaskGroup() {
   closing_ = true;
   drop_all();
   if (join_ != nullptr) join_->group_is_gone();
+  if (room_ != nullptr) room_->end(true);
 }
 
 void TaskGroup::abandon() noexcept {
@@ -130,6 +131,8 @@ void TaskGroup::reap(Child& child) noexcept {
   (child.previous != nullptr ? child.previous->next : first_) = child.next;
   (child.next != nullptr ? child.next->previous : last_) = child.previous;
   --size_;
+  if (room_ != nullptr && !closing_ && size_ < room_->count_)
+    std::exchange(room_, nullptr)->end(false);
 }
 
 void TaskGroup::drop(Child& child) noexcept {
@@ -151,6 +154,24 @@ bool TaskGroup::Join::wait(Chain& chain, void* frame) {
   group_->join_ = this;
   begin(chain, frame);
   if (chain.cancelled) cancel();
+  return true;
+}
+
+bool TaskGroup::Room::wait(Chain& chain, void* frame) {
+  if (count_ == 0) {
+    throw std::system_error(std::make_error_code(std::errc::invalid_argument),
+                            "event::co::TaskGroup::room: no task can be spawned in a room for 0");
+  }
+  if (group_->room_ != nullptr) {
+    throw std::system_error(std::make_error_code(std::errc::device_or_resource_busy),
+                            "event::co::TaskGroup::room: another task waits in it");
+  }
+  if (chain.cancelled) {
+    begin_cancelled(chain, frame);
+    return true;
+  }
+  group_->room_ = this;
+  begin(chain, frame);
   return true;
 }
 

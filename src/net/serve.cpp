@@ -10,7 +10,6 @@
 
 #include "co/post_surely.hpp"
 #include "co/signals_blocked.hpp"
-#include "event/co/sync.hpp"
 #include "event/co/timeout.hpp"
 #include "event/co/wait.hpp"
 
@@ -19,22 +18,16 @@ namespace {
 
 using OnError = std::function<void(std::exception_ptr)>;
 
-co::Task<> serve_one(co::Semaphore& places, Handler& handler, Base& base, Socket connection) {
-  const co::SemaphoreGuard place(places);
-  co::Task<> task = handler(base, std::move(connection));
-  co_await std::move(task);
-}
-
-co::Task<> accept_all(Listener& listener, Handler& handler, co::Semaphore& places,
+co::Task<> accept_all(Listener& listener, Handler& handler, std::size_t most,
                       co::TaskGroup& connections, const OnError& on_error) {
   for (;;) {
-    co_await places.acquire();
+    co_await connections.room(most);
     Socket connection = co_await listener.accept();
     try {
-      connections.spawn(serve_one(places, handler, listener.base(), std::move(connection)));
-    } catch (const std::bad_alloc&) {
-      // It has not begun, and is closed. The server goes on.
-      places.release();
+      connections.spawn(handler(listener.base(), std::move(connection)));
+    } catch (...) {
+      // There is no task, for want of memory, or as the handler is no coroutine and has thrown. The
+      // connection is closed, and the server goes on.
       on_error(std::current_exception());
     }
   }
@@ -52,13 +45,12 @@ co::Task<> wind_up(co::TaskGroup& connections, Duration grace) {
 co::Task<> detail::serve_connections(Listener& listener, Handler handler, ServeOptions options) {
   Base& base = listener.base();
   const std::size_t most = options.most > 0 ? options.most : listener.options().most;
-  co::Semaphore places(most);
   OnError on_error = std::move(options.on_error);
   if (on_error == nullptr) on_error = [](const std::exception_ptr&) {};
   co::TaskGroup connections(base, on_error, "serve");
   std::exception_ptr end;
   try {
-    co_await accept_all(listener, handler, places, connections, on_error);
+    co_await accept_all(listener, handler, most, connections, on_error);
   } catch (...) {
     end = std::current_exception();
   }

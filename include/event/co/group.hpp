@@ -103,6 +103,13 @@ class EVENT_API TaskGroup final : private detail::Owner {
   class Join;
   [[nodiscard]] Join join(unsigned line = __builtin_LINE()) noexcept;
 
+  // co_await: waits until fewer than `count` tasks have not ended: so that one more can be spawned
+  // where there is to be a limit. Fails alone if the task that waits here is cancelled.
+  // Errors: std::errc::operation_canceled; std::errc::device_or_resource_busy if another task waits
+  // so; std::errc::invalid_argument for a count of 0.
+  class Room;
+  [[nodiscard]] Room room(std::size_t count, unsigned line = __builtin_LINE()) noexcept;
+
   // Tasks that have not ended.
   std::size_t size() const noexcept { return size_; }
 
@@ -136,6 +143,7 @@ class EVENT_API TaskGroup final : private detail::Owner {
   detail::Child* last_ = nullptr;
   std::size_t size_ = 0;
   Join* join_ = nullptr;      // who waits
+  Room* room_ = nullptr;      // who waits for fewer tasks
   std::exception_ptr error_;  // the first failure, until join() throws it
   std::function<void(std::exception_ptr)> on_failure_;
   const char* name_;
@@ -174,6 +182,46 @@ class TaskGroup::Join final : public detail::Wait {
 };
 
 static_assert(sizeof(void*) != 8 || sizeof(TaskGroup::Join) <= 48);
+
+class TaskGroup::Room final : public detail::Wait {
+ public:
+  Room(Room&&) noexcept = default;
+  ~Room() {
+    if (group_ != nullptr && group_->room_ == this) group_->room_ = nullptr;
+  }
+
+  bool await_ready() const noexcept { return count_ > 0 && group_->size_ < count_; }
+  template <detail::TaskPromise P>
+  bool await_suspend(std::coroutine_handle<P> task) {
+    return wait(task.promise().chain(), task.address());
+  }
+  void await_resume() const {
+    throw_if_cancelled();
+    if (refused_) detail::throw_cancelled();
+  }
+  Waiting waiting() const noexcept override { return describe("room"); }
+
+ private:
+  friend class TaskGroup;
+  Room(TaskGroup& group, std::size_t count, unsigned line) noexcept
+      : Wait(line), group_(&group), count_(count) {}
+  bool wait(detail::Chain& chain, void* frame);
+  // There is room, or none any more as the group is gone. Does not look at the group again.
+  void end(bool refused) noexcept {
+    group_ = nullptr;
+    refused_ = refused;
+    wake();
+  }
+  void withdraw() noexcept override { group_->room_ = nullptr; }
+
+  bool refused_ = false;
+  TaskGroup* group_;  // null: its answer has come
+  std::size_t count_;
+};
+
+inline TaskGroup::Room TaskGroup::room(std::size_t count, unsigned line) noexcept {
+  return Room(*this, count, line);
+}
 
 inline TaskGroup::Join TaskGroup::join(unsigned line) noexcept { return Join(*this, line); }
 

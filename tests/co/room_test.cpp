@@ -1,0 +1,79 @@
+// TaskGroup::room(): a limit of tasks.
+#include <system_error>
+#include <vector>
+
+#include "co/support.hpp"
+
+namespace event_cpp::test {
+namespace {
+
+using co::Task;
+using co::TaskGroup;
+
+Task<> sleep_and_note(Duration duration, std::vector<Duration>& ended) {
+  co_await co::sleep(duration);
+  ended.push_back(duration);
+}
+
+Task<> wait_for_room(TaskGroup& group, std::size_t count, std::vector<std::size_t>& sizes) {
+  co_await group.room(count);
+  sizes.push_back(group.size());
+}
+
+class RoomTest : public EveryBackendCo {};
+
+TEST_P(RoomTest, IsThereAtOnceWhileFewerTasksRun) {
+  Base base(options());
+  TaskGroup group(base);
+  std::vector<Duration> ended;
+  std::vector<std::size_t> sizes;
+  group.spawn(sleep_and_note(1s, ended));
+  run_task(base, wait_for_room(group, 2, sizes));
+  EXPECT_EQ(sizes, std::vector<std::size_t>{1});
+  EXPECT_TRUE(ended.empty());
+}
+
+TEST_P(RoomTest, ComesWhenATaskEnds) {
+  Base base(options());
+  TaskGroup group(base);
+  std::vector<Duration> ended;
+  std::vector<std::size_t> sizes;
+  group.spawn(sleep_and_note(2s, ended));
+  group.spawn(sleep_and_note(1s, ended));
+  run_task(base, wait_for_room(group, 2, sizes));
+  EXPECT_EQ(sizes, std::vector<std::size_t>{1});
+  EXPECT_EQ(ended, std::vector<Duration>{1s});
+}
+
+TEST_P(RoomTest, FailsAloneWhenItsTaskIsCancelled) {
+  Base base(options());
+  TaskGroup group(base);
+  std::vector<Duration> ended;
+  std::vector<std::size_t> sizes;
+  group.spawn(sleep_and_note(2s, ended));
+  TaskGroup waits(base);
+  waits.spawn(wait_for_room(group, 1, sizes));
+  waits.cancel();
+  base.dispatch();
+  EXPECT_TRUE(sizes.empty());
+  EXPECT_EQ(ended, std::vector<Duration>{2s});
+}
+
+TEST_P(RoomTest, IsForOneThatWaits) {
+  Base base(options());
+  TaskGroup group(base);
+  std::vector<Duration> ended;
+  std::vector<std::size_t> sizes;
+  group.spawn(sleep_and_note(1s, ended));
+  TaskGroup waits(base);
+  waits.spawn(wait_for_room(group, 1, sizes));
+  EXPECT_THROW(run_task(base, wait_for_room(group, 1, sizes)), std::system_error);
+  EXPECT_THROW(run_task(base, wait_for_room(group, 0, sizes)), std::system_error);
+  base.dispatch();
+  EXPECT_EQ(sizes, std::vector<std::size_t>{0});
+}
+
+ON_EVERY_BACKEND(RoomTest);
+
+}  // namespace
+}  // namespace event_cpp::test
