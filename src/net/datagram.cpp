@@ -8,8 +8,8 @@
 #include <string>
 #include <utility>
 
+#include "event/net/detail/send_flags.hpp"
 #include "net/callback_waiter.hpp"
-#include "net/send_flags.hpp"
 
 namespace event_cpp::net {
 namespace {
@@ -45,8 +45,9 @@ Io Datagram::try_receive(Packet& packet) noexcept {
   message.msg_iov = &part;
   message.msg_iovlen = 1;
   const Io io = detail::call_recvmsg(Event::base(), fd(), &message, MSG_DONTWAIT);
-  // A message says nothing of whether there is another one.
-  note_read(io, 0);
+  // A message says nothing of whether there is another one, and an error is of one message alone.
+  if (io >= 0) note_read(static_cast<std::size_t>(io), 0);
+  if (io == kWouldBlock) note_blocked(Want::read);
   if (io < 0) {
     detail::give_back_buffer(buffer);
     return io;
@@ -68,7 +69,8 @@ Io Datagram::try_send(Bytes bytes, const Address& to) noexcept {
   message.msg_iov = &part;
   message.msg_iovlen = 1;
   const Io io = detail::call_sendmsg(Event::base(), fd(), &message, detail::kSendFlags);
-  note_write(io, 0);
+  if (io >= 0) note_write(static_cast<std::size_t>(io), 0);
+  if (io == kWouldBlock) note_blocked(Want::write);
   return io < 0 ? io : 0;
 }
 

@@ -27,43 +27,8 @@ SocketEvent::SocketEvent(Base& base, Socket socket)
   static_cast<void>(socket.release());
 }
 
-bool SocketEvent::may_try(Want want) noexcept {
-  Slots& slot = slots();
-  const bool blocks =
-      want == Want::read ? (slot.read & kMayRead) == 0 : (slot.read & kBlocked) != 0;
-  if (has_failed()) [[unlikely]]
-    return true;
-  if (blocks && fd() != -1) return false;
-  if ((slot.write & kBudget) == 0) return false;
-  --slot.write;
-  return true;
-}
-
-void SocketEvent::wait_for(Want want, Waiter& new_waiter) noexcept {
-  Slots& slot = slots();
-  std::uintptr_t& place = want == Want::read ? slot.read : slot.write;
-  assert((waiter(place) == nullptr || waiter(place) == &new_waiter) &&
-         "one task or callback waits for each direction");
-  place = reinterpret_cast<std::uintptr_t>(&new_waiter) | (place & kFlags);
-  const bool now = want == Want::read ? (slot.read & kMayRead) != 0 : (slot.read & kBlocked) == 0;
-  if (now || has_failed() || fd() == -1) {
-    activate(want == Want::read ? Events::read : Events::write);
-  } else {
-    ask_kernel();
-  }
-}
-
-Waiter* SocketEvent::forget(Want want) noexcept {
-  Slots& slot = slots();
-  std::uintptr_t& place = want == Want::read ? slot.read : slot.write;
-  Waiter* const before = waiter(place);
-  place &= kFlags;
-  return before;
-}
-
-// Where there are no edges: asks for what somebody waits for and does not have.
-void SocketEvent::ask_kernel() noexcept {
-  if (any(events() & Events::edge) || fd() < 0) return;
+void SocketEvent::modify_interest() noexcept {
+  if (fd() < 0) return;
   const Slots& slot = slots();
   Events interest = Events::persist;
   if ((slot.read & kEnded) == 0) interest |= Events::closed;
@@ -76,16 +41,17 @@ void SocketEvent::ask_kernel() noexcept {
 // the second one is called in the next iteration.
 void SocketEvent::on(Events fired) {
   Slots& slot = slots();
-  if (!has_failed()) slot.write |= kBudget;
-  const Events io = fired & (Events::read | Events::write | Events::closed);
-  if (any(io & Events::closed)) slot.read |= kEnded;
-  if (any(io & (Events::read | Events::closed))) slot.read |= kMayRead;
-  if (any(io & Events::write)) slot.read &= ~kBlocked;
-  if (!any(io) && !has_failed()) slot.write = (slot.write & ~kFlags) | kFailed;
+  if (!has_failed()) [[likely]]
+    slot.write |= kBudget;
+  if (any(fired & (Events::read | Events::closed))) slot.read |= kMayRead;
+  if (any(fired & Events::closed)) [[unlikely]]
+    slot.read |= kEnded;
+  if (any(fired & Events::write)) slot.read &= ~kBlocked;
+  if (!any(fired & (Events::read | Events::write | Events::closed)) && !has_failed()) [[unlikely]]
+    fail(0);
   ask_kernel();
-  const bool always = has_failed() || fd() == -1;
-  Waiter* const reader = always || (slot.read & kMayRead) != 0 ? waiter(slot.read) : nullptr;
-  Waiter* const writer = always || (slot.read & kBlocked) == 0 ? waiter(slot.write) : nullptr;
+  Waiter* const reader = makes_sense(Want::read) ? waiter(slot.read) : nullptr;
+  Waiter* const writer = makes_sense(Want::write) ? waiter(slot.write) : nullptr;
   if (reader != nullptr) {
     if (writer != nullptr) activate(Events::write);
     reader->ready();
@@ -106,12 +72,16 @@ void SocketEvent::set_idle_timeout(Duration limit) {
   }
 }
 
-void SocketEvent::keep_error(Io io) noexcept {
+void SocketEvent::note_error(Io io) noexcept {
+  if (has_failed()) return;
   for (std::size_t i = 1; i < std::size(kFailures); ++i) {
-    if (kFailures[i] != io) continue;
-    slots().write = (slots().write & ~kFlags) | kFailed | i;
-    return;
+    if (kFailures[i] == io) return fail(i);
   }
+}
+
+void SocketEvent::fail(std::uintptr_t index) noexcept {
+  slots().write = (slots().write & ~kFlags) | kFailed | index;
+  let_all_try();
 }
 
 Socket SocketEvent::release() noexcept {
@@ -122,6 +92,7 @@ Socket SocketEvent::release() noexcept {
   if (node().in_use()) Event::release();
   node().descriptor = -1;
   node().events = Events::none;
+  let_all_try();
   for (const Want want : {Want::read, Want::write}) {
     if (Waiter* const before = forget(want)) before->dropped();
   }

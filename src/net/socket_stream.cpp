@@ -8,7 +8,6 @@
 #include <array>
 #include <cerrno>
 
-#include "net/send_flags.hpp"
 #include "net/without_sigpipe.hpp"
 #ifdef __linux__
 #include <sys/sendfile.h>
@@ -21,22 +20,45 @@ constexpr std::size_t kMostPieces = 64;  // in one system call
 
 }  // namespace
 
-Io SocketStream::try_read(Room to) noexcept {
-  if (timed_out()) [[unlikely]]
-    return -ETIMEDOUT;
-  if (to.empty()) return 0;
-  const Io io = detail::call_recv(Event::base(), fd(), to.data(), to.size(), MSG_DONTWAIT);
-  note_read(io, to.size());
-  return or_failure(io);
+Io SocketStream::read_failed() noexcept { return noted_read(-errno, 0); }
+Io SocketStream::write_failed() noexcept { return noted_write(-errno, 0); }
+
+// A connection that has failed has no orderly end.
+Io SocketStream::noted_read(Io io, std::size_t wanted) noexcept {
+  if (has_failed()) return io == 0 ? failure() : io;
+  if (io >= 0) {
+    note_read(static_cast<std::size_t>(io), wanted);
+  } else if (io == kWouldBlock) {
+    note_blocked(Want::read);
+  } else {
+    note_error(io);
+  }
+  return io;
 }
 
-Io SocketStream::try_write(Bytes bytes) noexcept {
-  if (refuses_write()) [[unlikely]]
-    return refuse_write();
-  const Io io =
-      detail::call_send(Event::base(), fd(), bytes.data(), bytes.size(), detail::kSendFlags);
-  note_write(io, bytes.size());
+Io SocketStream::noted_write(Io io, std::size_t wanted) noexcept {
+  if (io >= 0) {
+    note_write(static_cast<std::size_t>(io), wanted);
+  } else if (io == kWouldBlock) {
+    note_blocked(Want::write);
+  } else {
+    note_error(io);
+  }
   return io;
+}
+
+Io SocketStream::try_read_otherwise(Room room) noexcept {
+  if (timed_out()) return -ETIMEDOUT;
+  if (room.empty()) return 0;
+  return noted_read(detail::call_recv(Event::base(), fd(), room.data(), room.size(), MSG_DONTWAIT),
+                    room.size());
+}
+
+Io SocketStream::try_write_otherwise(Bytes bytes) noexcept {
+  if (refuses_write()) return refuse_write();
+  return noted_write(
+      detail::call_send(Event::base(), fd(), bytes.data(), bytes.size(), detail::kSendFlags),
+      bytes.size());
 }
 
 Io SocketStream::try_write(std::span<const Bytes> pieces) noexcept {
@@ -51,9 +73,7 @@ Io SocketStream::try_write(std::span<const Bytes> pieces) noexcept {
   msghdr message{};
   message.msg_iov = parts.data();
   message.msg_iovlen = static_cast<decltype(message.msg_iovlen)>(count);
-  const Io io = detail::call_sendmsg(Event::base(), fd(), &message, detail::kSendFlags);
-  note_write(io, size);
-  return io;
+  return noted_write(detail::call_sendmsg(Event::base(), fd(), &message, detail::kSendFlags), size);
 }
 
 Io SocketStream::try_send_file(int file, off_t& from, std::size_t count) noexcept {
@@ -64,8 +84,7 @@ Io SocketStream::try_send_file(int file, off_t& from, std::size_t count) noexcep
         [&] { return detail::result(::sendfile(fd(), file, &from, count)); });
     // Not every file can be sent so: sockets, some file systems.
     if (io != -EINVAL && io != -ENOSYS) {
-      note_write(io, io > 0 ? static_cast<std::size_t>(io) : 0);
-      return io;
+      return noted_write(io, io > 0 ? static_cast<std::size_t>(io) : 0);
     }
   }
 #endif
@@ -85,8 +104,7 @@ Io SocketStream::try_splice_to(int pipe, std::size_t count) noexcept {
   if (timed_out()) return -ETIMEDOUT;
   const Io io = detail::result(
       ::splice(fd(), nullptr, pipe, nullptr, count, SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
-  note_read(io, 0);
-  return or_failure(io);
+  return noted_read(io, 0);
 }
 
 Io SocketStream::try_splice_from(int pipe, std::size_t count) noexcept {
@@ -95,8 +113,7 @@ Io SocketStream::try_splice_from(int pipe, std::size_t count) noexcept {
     return detail::result(
         ::splice(pipe, nullptr, fd(), nullptr, count, SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
   });
-  note_write(io, 0);
-  return io;
+  return noted_write(io, 0);
 }
 
 #else
@@ -109,11 +126,6 @@ Io SocketStream::try_splice_from(int /*pipe*/, std::size_t /*count*/) noexcept {
 
 Io SocketStream::refuse_write() const noexcept {
   return has_failed() ? failure() : to_io(Errc::torn);
-}
-
-// A connection that has failed has no orderly end.
-Io SocketStream::or_failure(Io io) const noexcept {
-  return io == 0 && has_failed() ? failure() : io;
 }
 
 Io SocketStream::try_shutdown() noexcept {

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <new>
 #include <string_view>
 #include <utility>
 
@@ -15,9 +17,49 @@ namespace detail {
 // Buffers of this size are kept for reuse by each thread, a few of them.
 inline constexpr std::size_t kBufferSize = std::size_t{64} << 10;
 
+struct FreeBuffer {
+  FreeBuffer* next;
+};
+
+// `room` is for so many more. There is none before the thread has given back its first buffer, so
+// that one test finds both that it is full and that the thread has yet to begin.
+struct FreeBuffers {
+  FreeBuffer* first;
+  std::size_t room;
+
+  void keep(char* buffer) noexcept {
+    first = ::new (static_cast<void*>(buffer)) FreeBuffer{first};
+    --room;
+  }
+};
+
+// Of each thread, without a constructor and a destructor: see co::detail::free_lists.
+EVENT_API extern constinit thread_local FreeBuffers free_buffers;
+
+// When there is no room.
+EVENT_API void keep_or_free_buffer(char* buffer) noexcept;
+
+// Null if there is no memory.
+inline char* try_take_buffer() noexcept {
+  FreeBuffers& free = free_buffers;
+  FreeBuffer* const buffer = free.first;
+  if (buffer == nullptr) [[unlikely]]
+    return static_cast<char*>(::operator new(kBufferSize, std::nothrow));
+  free.first = buffer->next;
+  ++free.room;
+  return reinterpret_cast<char*>(buffer);
+}
 // Errors: throws std::bad_alloc.
-EVENT_API char* take_buffer();
-EVENT_API void give_back_buffer(char* buffer) noexcept;
+inline char* take_buffer() {
+  char* const buffer = try_take_buffer();
+  if (buffer == nullptr) throw std::bad_alloc();
+  return buffer;
+}
+inline void give_back_buffer(char* buffer) noexcept {
+  if (free_buffers.room == 0) [[unlikely]]
+    return keep_or_free_buffer(buffer);
+  free_buffers.keep(buffer);
+}
 
 }  // namespace detail
 
@@ -29,14 +71,15 @@ class [[nodiscard]] Chunk {
  public:
   Chunk() noexcept = default;
   // Takes over a buffer with so many bytes in it.
-  Chunk(char* buffer, std::size_t size) noexcept : buffer_(buffer), data_(buffer), size_(size) {}
+  Chunk(char* buffer, std::size_t size) noexcept
+      : buffer_(buffer), size_(static_cast<std::uint32_t>(size)) {}
   Chunk(Chunk&& other) noexcept
       : buffer_(std::exchange(other.buffer_, nullptr)),
-        data_(other.data_),
+        begin_(other.begin_),
         size_(std::exchange(other.size_, 0)) {}
   Chunk& operator=(Chunk&& other) noexcept {
     std::swap(buffer_, other.buffer_);
-    std::swap(data_, other.data_);
+    std::swap(begin_, other.begin_);
     std::swap(size_, other.size_);
     return *this;
   }
@@ -46,22 +89,22 @@ class [[nodiscard]] Chunk {
 
   explicit operator bool() const noexcept { return size_ > 0; }
   operator Bytes() const noexcept { return bytes(); }  // NOLINT(google-explicit-constructor)
-  Bytes bytes() const noexcept { return {data_, size_}; }
-  std::string_view text() const noexcept { return {data_, size_}; }
-  const char* data() const noexcept { return data_; }
+  Bytes bytes() const noexcept { return {data(), size_}; }
+  std::string_view text() const noexcept { return {data(), size_}; }
+  const char* data() const noexcept { return buffer_ + begin_; }
   std::size_t size() const noexcept { return size_; }
   bool empty() const noexcept { return size_ == 0; }
 
   // Forgets the first `count` bytes. Requires: count <= size().
   void remove_prefix(std::size_t count) noexcept {
-    data_ += count;
-    size_ -= count;
+    begin_ += static_cast<std::uint32_t>(count);
+    size_ -= static_cast<std::uint32_t>(count);
   }
 
  private:
   char* buffer_ = nullptr;
-  const char* data_ = nullptr;
-  std::size_t size_ = 0;
+  std::uint32_t begin_ = 0;  // of the bytes that are left
+  std::uint32_t size_ = 0;
 };
 
 }  // namespace event_cpp::net

@@ -1,6 +1,7 @@
 // SocketStream: a connected socket.
 #pragma once
 
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #include <cstddef>
@@ -8,6 +9,7 @@
 #include <utility>
 
 #include "event/co/task.hpp"
+#include "event/net/detail/send_flags.hpp"
 #include "event/net/detail/socket_event.hpp"
 #include "event/net/stream.hpp"
 
@@ -39,8 +41,24 @@ class EVENT_API SocketStream final : public Stream,
   using Ops::writable;
   using Ops::write;
 
-  Io try_read(Room room) noexcept override;
-  Io try_write(Bytes bytes) noexcept override;
+  Io try_read(Room room) noexcept override {
+    if (has_failed() || is_simulated() || room.empty()) [[unlikely]]
+      return try_read_otherwise(room);
+    const ssize_t size = ::recv(fd(), room.data(), room.size(), MSG_DONTWAIT);
+    if (size < 0) [[unlikely]]
+      return read_failed();
+    note_read(static_cast<std::size_t>(size), room.size());
+    return size;
+  }
+  Io try_write(Bytes bytes) noexcept override {
+    if (refuses_write() || is_simulated()) [[unlikely]]
+      return try_write_otherwise(bytes);
+    const ssize_t size = ::send(fd(), bytes.data(), bytes.size(), detail::kSendFlags);
+    if (size < 0) [[unlikely]]
+      return write_failed();
+    note_write(static_cast<std::size_t>(size), bytes.size());
+    return size;
+  }
   Io try_write(std::span<const Bytes> pieces) noexcept override;
   Io try_shutdown() noexcept override;
   void wait(Want want, Waiter& waiter) noexcept override { wait_for(want, waiter); }
@@ -77,8 +95,14 @@ class EVENT_API SocketStream final : public Stream,
   }
 
  private:
+  Io try_read_otherwise(Room room) noexcept;
+  Io try_write_otherwise(Bytes bytes) noexcept;
+  // By errno.
+  Io read_failed() noexcept;
+  Io write_failed() noexcept;
+  Io noted_read(Io io, std::size_t wanted) noexcept;
+  Io noted_write(Io io, std::size_t wanted) noexcept;
   Io refuse_write() const noexcept;
-  Io or_failure(Io io) const noexcept;
 };
 
 static_assert(sizeof(void*) != 8 || sizeof(SocketStream) == 64, "one cache line");

@@ -1,6 +1,8 @@
 // The event of a socket: who waits for it to be readable or writable.
 #pragma once
 
+#include <cassert>
+#include <cerrno>
 #include <cstdint>
 #include <new>
 
@@ -20,33 +22,61 @@ class EVENT_API SocketEvent : protected Event {
   ~SocketEvent() { static_cast<void>(release()); }
 
   // Of Stream.
-  void wait_for(Want want, Waiter& waiter) noexcept;
-  Waiter* forget(Want want) noexcept;
-  bool may_try(Want want) noexcept;
+  void wait_for(Want want, Waiter& new_waiter) noexcept {
+    std::uintptr_t& place = slot_of(want);
+    assert((waiter(place) == nullptr || waiter(place) == &new_waiter) &&
+           "one task or callback waits for each direction");
+    place = reinterpret_cast<std::uintptr_t>(&new_waiter) | (place & kFlags);
+    if (makes_sense(want)) {
+      activate(want == Want::read ? Events::read : Events::write);
+    } else {
+      ask_kernel();
+    }
+  }
+  Waiter* forget(Want want) noexcept {
+    std::uintptr_t& place = slot_of(want);
+    Waiter* const before = waiter(place);
+    place &= kFlags;
+    return before;
+  }
+  bool may_try(Want want) noexcept {
+    if (!makes_sense(want)) return false;
+    const std::uintptr_t left = slots().write & kFlags;
+    if (left == 0 || left > kBudget) [[unlikely]]
+      return left != 0;  // it has failed
+    --slots().write;
+    return true;
+  }
   Socket release() noexcept;
 
-  int fd() const noexcept { return Event::fd(); }
+  // A stream's event without a descriptor is not attached: so this is never a timer's number.
+  int fd() const noexcept { return node().descriptor; }
   bool is_simulated() const noexcept { return fd() < kSystem; }
   Kernel* kernel() const noexcept { return is_simulated() ? kernel_of(Event::base()) : nullptr; }
 
-  // What a system call has shown: of reading or writing so many bytes, or an error.
-  void note_read(Io io, std::size_t wanted) noexcept {
-    std::uintptr_t& flags = slots().read;
+  // What a system call has shown, of a socket that has not failed: of reading or writing so many
+  // bytes of those wanted.
+  void note_read(std::size_t size, std::size_t wanted) noexcept {
     // A read that does not fill its room has taken all there was, unless the end comes after it:
     // that shows only by reading again.
-    const bool took_all = io == -EAGAIN || (io >= 0 && static_cast<std::size_t>(io) < wanted &&
-                                            (flags & kEnded) == 0);
-    if (took_all) flags &= ~kMayRead;
-    if (io > 0) moved();
-    if (io < 0) note_error(io);
+    std::uintptr_t& flags = slots().read;
+    if (size < wanted && (flags & kEnded) == 0) flags &= ~kMayRead;
+    if (size > 0) moved();
   }
-  void note_write(Io io, std::size_t wanted) noexcept {
-    if (io == -EAGAIN || (io >= 0 && static_cast<std::size_t>(io) < wanted)) {
+  void note_write(std::size_t size, std::size_t wanted) noexcept {
+    if (size < wanted) slots().read |= kBlocked;
+    if (size > 0) moved();
+  }
+  // It would block.
+  void note_blocked(Want want) noexcept {
+    if (want == Want::read) {
+      slots().read &= ~kMayRead;
+    } else {
       slots().read |= kBlocked;
     }
-    if (io > 0) moved();
-    if (io < 0) note_error(io);
   }
+  // The kernel reports the error of a connection once, to whichever direction asks first.
+  [[gnu::cold]] void note_error(Io io) noexcept;
 
   void tear_off() noexcept { slots().read |= kTorn; }
   bool refuses_write() const noexcept {
@@ -64,9 +94,10 @@ class EVENT_API SocketEvent : protected Event {
     std::uintptr_t read;
     std::uintptr_t write;
   };
-  static constexpr std::uintptr_t kMayRead = 1;  // of read: reading may succeed
+  // Of read. Reading may succeed, or fail: so it stays once the connection has failed or is closed.
+  static constexpr std::uintptr_t kMayRead = 1;
   static constexpr std::uintptr_t kEnded = 2;    // the peer has ended its direction, or hung up
-  static constexpr std::uintptr_t kBlocked = 4;  // writing would block
+  static constexpr std::uintptr_t kBlocked = 4;  // writing would block: never then
   static constexpr std::uintptr_t kTorn = 8;
   static constexpr std::uintptr_t kBudget = 7;  // of write: successes before others have a turn
   // The connection has failed. In the place of the budget is then the index of the error in
@@ -80,19 +111,27 @@ class EVENT_API SocketEvent : protected Event {
 
   Slots& slots() noexcept { return *std::launder(static_cast<Slots*>(room())); }
   const Slots& slots() const noexcept { return const_cast<SocketEvent*>(this)->slots(); }
+  std::uintptr_t& slot_of(Want want) noexcept {
+    return want == Want::read ? slots().read : slots().write;
+  }
+  bool makes_sense(Want want) const noexcept {
+    return (slots().read & (want == Want::read ? kMayRead : kBlocked)) ==
+           (want == Want::read ? kMayRead : 0);
+  }
   static Waiter* waiter(std::uintptr_t slot) noexcept {
     return reinterpret_cast<Waiter*>(slot & ~kFlags);
   }
 
   static void fire(Event& event, Events fired) { static_cast<SocketEvent&>(event).on(fired); }
   void on(Events fired);
-  void ask_kernel() noexcept;
-  // The kernel reports the error of a connection once, to whichever direction asks first.
-  void note_error(Io io) noexcept {
-    if (io != -EAGAIN && !has_failed()) [[unlikely]]
-      keep_error(io);
+  // Where there are no edges: asks for what somebody waits for and does not have.
+  void ask_kernel() noexcept {
+    if (!any(events() & Events::edge)) modify_interest();
   }
-  [[gnu::cold]] void keep_error(Io io) noexcept;
+  void modify_interest() noexcept;
+  void fail(std::uintptr_t index) noexcept;
+  // From now on, as nothing has to be waited for any more.
+  void let_all_try() noexcept { slots().read = (slots().read | kMayRead) & ~kBlocked; }
   // The idle timeout counts from here.
   void moved() noexcept {
     if (Event::timeout() != Duration::zero()) [[unlikely]]

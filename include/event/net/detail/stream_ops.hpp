@@ -39,11 +39,13 @@ class StreamOp : public co::detail::Wait {
  public:
   explicit StreamOp(S& stream, unsigned line) noexcept : Wait(line), stream_(&stream) {}
   StreamOp(StreamOp&&) noexcept = default;
+  // Destroyed where it waits, maybe half-way.
   ~StreamOp() {
-    if (waits()) stream_->unwait(kWant);
+    if (waits()) [[unlikely]]
+      give_up();
   }
 
-  bool await_ready() { return stream_->may(kWant) && self().step(); }
+  [[gnu::always_inline]] bool await_ready() { return stream_->may(kWant) && self().step(); }
   template <co::detail::TaskPromise P>
   void await_suspend(std::coroutine_handle<P> task) noexcept {
     co::detail::Chain& chain = task.promise().chain();
@@ -66,10 +68,19 @@ class StreamOp : public co::detail::Wait {
  protected:
   S& stream() const noexcept { return *stream_; }
 
+  // Of a write: bytes of it were sent. In what is left of Wait's last eight bytes.
+  bool begun_ = false;
+
  private:
   Self& self() noexcept { return static_cast<Self&>(*this); }
-  void withdraw() noexcept final {
+  void give_up() noexcept {
     stream_->unwait(kWant);
+    if constexpr (requires { stream_->tear(); }) {  // a packet is sent whole
+      if (begun_) stream_->tear();
+    }
+  }
+  void withdraw() noexcept final {
+    give_up();
     self().given_up();
   }
 
@@ -132,7 +143,7 @@ class ReceiveOp final : public StreamOp<S, ReceiveOp<S, kErrors>, Want::read> {
   // A buffer is held only once there is something for it.
   bool step() noexcept {
     char* const buffer = try_take_buffer();
-    if (buffer == nullptr) {
+    if (buffer == nullptr) [[unlikely]] {
       io_ = -ENOMEM;
       return true;
     }
@@ -155,14 +166,6 @@ class ReceiveOp final : public StreamOp<S, ReceiveOp<S, kErrors>, Want::read> {
   co::Waiting waiting() const noexcept override { return this->describe("receive"); }
 
  private:
-  static char* try_take_buffer() noexcept {
-    try {
-      return take_buffer();
-    } catch (const std::bad_alloc&) {
-      return nullptr;
-    }
-  }
-
   char* buffer_ = nullptr;
   Io io_ = 0;
 };
@@ -204,35 +207,18 @@ class WriteOp final : public StreamOp<S, WriteOp<S, kErrors>, Want::write> {
  public:
   WriteOp(S& stream, Bytes bytes, unsigned line) noexcept
       : StreamOp<S, WriteOp, Want::write>(stream, line), data_(bytes.data()), left_(bytes.size()) {}
-  WriteOp(WriteOp&&) noexcept = default;
-  // Destroyed half-way.
-  ~WriteOp() {
-    if (this->waits() && begun_) this->stream().tear();
-  }
   bool step() noexcept {
-    while (left_ > 0) {
-      const Io io = this->stream().try_write(Bytes(data_, left_));
-      if (io == kWouldBlock) return false;
-      if (io < 0) {
-        data_ = nullptr;
-        io_ = io;
-        return true;
-      }
-      begun_ = true;
-      data_ += io;
-      left_ -= static_cast<std::size_t>(io);
-      if (left_ > 0 && !this->stream().may(Want::write)) return false;
-    }
-    return true;
+    if (left_ == 0) return true;
+    const Io io = this->stream().try_write(Bytes(data_, left_));
+    if (io == static_cast<Io>(left_)) [[likely]]
+      return true;
+    return go_on(io);
   }
   void fail(Io error) noexcept {
     data_ = nullptr;
     io_ = error;
   }
-  void given_up() noexcept {
-    if (begun_) this->stream().tear();
-    fail(-ECANCELED);
-  }
+  void given_up() noexcept { fail(-ECANCELED); }
   auto await_resume() const {
     const Io io = this->cancelled() ? -ECANCELED : data_ == nullptr ? io_ : 0;
     if constexpr (kErrors == Errors::thrown) {
@@ -245,7 +231,20 @@ class WriteOp final : public StreamOp<S, WriteOp<S, kErrors>, Want::write> {
   co::Waiting waiting() const noexcept override { return this->describe("write"); }
 
  private:
-  bool begun_ = false;
+  // Not all of it was sent.
+  [[gnu::noinline]] bool go_on(Io io) noexcept {
+    if (io == kWouldBlock) return false;
+    if (io < 0) {
+      data_ = nullptr;
+      io_ = io;
+      return true;
+    }
+    this->begun_ = true;
+    data_ += io;
+    left_ -= static_cast<std::size_t>(io);
+    return this->stream().may(Want::write) && step();
+  }
+
   const char* data_;  // null: it has failed
   union {
     std::size_t left_;
@@ -259,10 +258,6 @@ class WritePiecesOp final : public StreamOp<S, WritePiecesOp<S, kErrors>, Want::
  public:
   WritePiecesOp(S& stream, std::span<const Bytes> pieces, unsigned line) noexcept
       : StreamOp<S, WritePiecesOp, Want::write>(stream, line), pieces_(pieces) {}
-  WritePiecesOp(WritePiecesOp&&) noexcept = default;
-  ~WritePiecesOp() {
-    if (this->waits() && begun_) this->stream().tear();
-  }
   bool step() noexcept {
     for (;;) {
       skip_sent();
@@ -274,16 +269,14 @@ class WritePiecesOp final : public StreamOp<S, WritePiecesOp<S, kErrors>, Want::
         io_ = io;
         return true;
       }
-      begun_ = true;
+      this->begun_ = true;
       sent_ += static_cast<std::size_t>(io);
       skip_sent();
       if (!pieces_.empty() && !this->stream().may(Want::write)) return false;
     }
   }
   void fail(Io error) noexcept { io_ = error; }
-  void given_up() noexcept {
-    if (begun_) this->stream().tear();
-  }
+  void given_up() noexcept {}
   auto await_resume() const {
     const Io io = this->cancelled() ? -ECANCELED : io_;
     if constexpr (kErrors == Errors::thrown) {
@@ -303,7 +296,6 @@ class WritePiecesOp final : public StreamOp<S, WritePiecesOp<S, kErrors>, Want::
     }
   }
 
-  bool begun_ = false;
   std::span<const Bytes> pieces_;
   std::size_t sent_ = 0;  // of the first piece that is left
   Io io_ = 0;
@@ -328,6 +320,9 @@ class ReadyOp final : public StreamOp<S, ReadyOp<S, kWant>, kWant> {
  private:
   Io io_ = 0;
 };
+
+static_assert(sizeof(void*) != 8 || sizeof(ReceiveOp<int, Errors::thrown>) == 48);
+static_assert(sizeof(void*) != 8 || sizeof(WriteOp<int, Errors::thrown>) == 48);
 
 template <class S>
 class ShutdownOp final : public StreamOp<S, ShutdownOp<S>, Want::write> {
@@ -388,6 +383,10 @@ class StreamOps {
   // torn: every later write fails with Errc::torn. try_write_all() returns the error alone.
   [[nodiscard]] auto write(Bytes bytes, unsigned line = __builtin_LINE()) noexcept {
     return WriteOp<S, Errors::thrown>(self(), bytes, line);
+  }
+  // So that no copy of the chunk's bounds is kept in the frame of the task.
+  [[nodiscard]] auto write(const Chunk& chunk, unsigned line = __builtin_LINE()) noexcept {
+    return write(chunk.bytes(), line);
   }
   [[nodiscard]] auto write(std::span<const Bytes> pieces,
                            unsigned line = __builtin_LINE()) noexcept {
