@@ -1,9 +1,6 @@
 // A server that sends back what it gets, on the loopback interface, until its process is ended.
 #pragma once
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -13,7 +10,7 @@
 #include <vector>
 
 #include "support/contender.hpp"
-#include "support/system.hpp"
+#include "support/listen.hpp"
 
 namespace bench {
 
@@ -49,8 +46,7 @@ class EchoServer {
       for (;;) {
         const int peer = ::accept4(fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (peer < 0) return;
-        const int on = 1;
-        ::setsockopt(peer, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        send_at_once(peer);
         // Lives as long as the process: clients come once and go when all is over.
         (new Connection(server->loop_, peer, Talk{server, peer}))->start();
       }
@@ -75,17 +71,9 @@ struct EchoServerFor<C> {
 // Says "ready" and the port, and never returns.
 template <class C>
 void serve_echo() {
-  const int listener = checked(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), "socket");
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  auto* const generic = reinterpret_cast<sockaddr*>(&address);
-  socklen_t size = sizeof address;
-  checked(::bind(listener, generic, size), "bind");
-  checked(::listen(listener, 4096), "listen");
-  checked(::getsockname(listener, generic, &size), "getsockname");
-  auto* const server = new typename EchoServerFor<C>::Type(listener);
-  std::printf("ready %d\n", int{ntohs(address.sin_port)});
+  const Listening listening = listen_on_loopback();
+  auto* const server = new typename EchoServerFor<C>::Type(listening.fd);
+  std::printf("ready %d\n", listening.port);
   std::fflush(stdout);
   server->run();
 }
