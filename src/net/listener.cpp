@@ -58,6 +58,14 @@ int accept_on(const Socket& socket) noexcept {
 #endif
 }
 
+bool is_ip(const Socket& socket) noexcept {
+  try {
+    return socket.address().is_ip();
+  } catch (const std::system_error&) {
+    return false;  // no socket: accepting will tell
+  }
+}
+
 // The socket at a path was left by a process that is gone: nobody answers there.
 bool is_left_behind(const Address& address) {
   struct stat status {};
@@ -140,6 +148,7 @@ Listener::Listener(Base& base, Socket socket, ListenOptions options)
     : base_(base),
       options_(options),
       socket_(std::move(socket)),
+      no_delay_(options.no_delay && is_ip(socket_)),
       readable_(std::make_unique<Readable>(base, *this)) {}
 
 Listener::~Listener() {
@@ -181,7 +190,7 @@ std::error_code Listener::take(Socket& connection) noexcept {
     return {-fd, std::system_category()};
   }
   try {
-    if (options_.no_delay && socket_.address().is_ip()) connection.set_no_delay(true);
+    if (no_delay_) connection.set_no_delay(true);
     if (options_.keep_alive) connection.set_keep_alive(true);
   } catch (const std::system_error&) {
     // It may have ended already; reading will tell.

@@ -84,6 +84,7 @@ class EVENT_API Listener {
   Base& base_;
   const ListenOptions options_;
   Socket socket_;
+  const bool no_delay_;  // for what is accepted: as the options say, if it is TCP
   std::unique_ptr<Readable> readable_;
   co::detail::WaitList<Accept> waiting_;
   std::function<void(Socket)> on_accept_;
