@@ -4,8 +4,9 @@
 usage: costs.py PROGRAMS            fails if a row is more than 5 % dearer; says which are cheaper
        costs.py PROGRAMS --update   writes the table anew
 
-PROGRAMS is where bench_event was built. The figures are user instructions an operation and bytes an
-object. They are the same each time with one compiler: with another one nothing is compared.
+PROGRAMS is where bench_event, bench_streams_event and bench_client were built. The figures are user
+instructions an operation and bytes an object. They are the same each time with one compiler: with
+another one nothing is compared.
 scripts/check_costs.sh builds and runs this. Needs valgrind.
 """
 
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 
 import machine
 import rows
+import streams
 from counts import Counter
 from workers import OURS, OURS_AT, Programs, object_bytes, processors
 
@@ -58,6 +60,9 @@ def measure(programs):
             table[label] = Row("instructions", cost)
     for kind in (*rows.MEMORY, *rows.TASK_MEMORY):
         table[f"memory {kind}"] = Row("bytes", object_bytes(programs, OURS, kind)["bytes"])
+    for server in rows.STREAMS:
+        table[f"{server}, 1 active"] = Row("instructions",
+                                           streams.instructions_each(server, 1, 500, 2500))
     return table
 
 

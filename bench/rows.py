@@ -170,6 +170,8 @@ GUARDED = [
 GUARDED_AT = list(counted_shared_timers(GUARDED_TIMERS))
 MEMORY = ("read", "idle", "timer")
 TASK_MEMORY = ("frame", "task")
+# Servers of bench/streams: by coroutines, and by callbacks.
+STREAMS = ("event echo", "event echo-waiter", "event echo-callbacks")
 ON_BACKENDS = [
     *((f"echo, {active} active", ("pairs", 2 * active, active)) for active in (1, 100, 1000)),
     *((f"one-shot echo, {active} active", ("pairs-oneshot", 2 * active, active))

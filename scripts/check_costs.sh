@@ -8,5 +8,6 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 scripts/setup.sh build costs
 cmake --preset release -B build/optimized -DEVENT_BUILD_{TESTS,EXAMPLES}=OFF \
   -DEVENT_BUILD_BENCH=ON >/dev/null
-cmake --build build/optimized --target bench_event --parallel "$(nproc)"
+cmake --build build/optimized --target bench_event bench_streams_event bench_client \
+  --parallel "$(nproc)"
 exec python3 bench/costs.py build/optimized/bench "$@"
