@@ -152,7 +152,7 @@ Listener::Listener(Base& base, Socket socket, ListenOptions options)
       readable_(std::make_unique<Readable>(base, *this)) {}
 
 Listener::~Listener() {
-  if (destroyed_ != nullptr) *destroyed_ = true;
+  *alive_ = false;
   close();
 }
 
@@ -199,7 +199,7 @@ std::error_code Listener::take(Socket& connection) noexcept {
 }
 
 void Listener::wait_for_more() noexcept {
-  if (readable_ != nullptr) readable_->look();
+  if (readable_ != nullptr && !is_broken_) readable_->look();
 }
 
 // A listener that nobody waits for does not keep its base running.
@@ -228,24 +228,19 @@ void Listener::call_back() {
   // Also if a callback throws; nothing of this is touched once it is destroyed.
   struct AtTheEnd {
     Listener& self;
-    bool destroyed = false;
-    explicit AtTheEnd(Listener& its_self) noexcept : self(its_self) {
-      self.destroyed_ = &destroyed;
-    }
+    const std::shared_ptr<bool> alive = self.alive_;
     ~AtTheEnd() {
-      if (destroyed) return;
-      self.destroyed_ = nullptr;
-      if (self.on_accept_ != nullptr) self.wait_for_more();
+      if (*alive && self.on_accept_ != nullptr) self.wait_for_more();
     }
-  } const at_the_end(*this);
+  } const at_the_end{*this};
   for (int i = 0; i < options_.batch; ++i) {
     Socket connection;
     const std::error_code error = take(connection);
     if (error) return fail(error);
     if (!connection) return;
-    const auto f = on_accept_;
-    f(std::move(connection));
-    if (at_the_end.destroyed || on_accept_ == nullptr || !socket_) return;
+    const auto f = on_accept_;  // it may be replaced while it runs
+    (*f)(std::move(connection));
+    if (!*at_the_end.alive || on_accept_ == nullptr || !socket_) return;
   }
 }
 
@@ -254,15 +249,14 @@ void Listener::fail(std::error_code error) {
   if (short_of_resources_) {
     readable_->look_away();
   } else {
+    is_broken_ = true;
     while (Accept* const accept = waiting_.take_first()) accept->fail(error);
   }
-  if (on_error_ == nullptr) return;
-  const auto f = on_error_;
-  f(error);
+  if (const auto f = on_error_) (*f)(error);
 }
 
 void Listener::on_accept(std::function<void(Socket)> f) {
-  on_accept_ = std::move(f);
+  on_accept_ = f != nullptr ? std::make_shared<std::function<void(Socket)>>(std::move(f)) : nullptr;
   if (on_accept_ != nullptr) {
     wait_for_more();
   } else {
@@ -270,7 +264,10 @@ void Listener::on_accept(std::function<void(Socket)> f) {
   }
 }
 
-void Listener::on_error(std::function<void(std::error_code)> f) { on_error_ = std::move(f); }
+void Listener::on_error(std::function<void(std::error_code)> f) {
+  on_error_ =
+      f != nullptr ? std::make_shared<std::function<void(std::error_code)>>(std::move(f)) : nullptr;
+}
 
 Listener::Accept Listener::accept(unsigned line) noexcept { return {*this, line}; }
 

@@ -391,6 +391,34 @@ TEST_P(ListenerSystemTest, RemovesItsPathAndOnlyItsOwn) {
   EXPECT_TRUE(path.exists());
 }
 
+TEST_P(ListenerSystemTest, StopsLookingAfterAnErrorThatIsForGood) {
+  Base base(real_time());
+  net::Listener listener(base, net::Address::loopback(0));
+  int errors = 0;
+  listener.on_error([&](std::error_code) { ++errors; });
+  listener.on_accept([](net::Socket) {});
+  ::shutdown(listener.fd(), SHUT_RDWR);
+  run(base);
+  EXPECT_EQ(errors, 1);
+}
+
+TEST_P(ListenerSystemTest, KeepsTheStateOfItsCallback) {
+  Base base(real_time());
+  net::Listener listener(base, net::Address::loopback(0));
+  std::vector<net::Socket> clients;
+  for (int i = 0; i < 3; ++i) {
+    clients.push_back(net::Socket::make(base, AF_INET, SOCK_STREAM));
+    static_cast<void>(clients.back().connect(listener.address()));
+  }
+  std::vector<int> calls;
+  listener.on_accept([&, count = 0](net::Socket) mutable {
+    calls.push_back(++count);
+    if (count == 3) listener.on_accept({});
+  });
+  run(base);
+  EXPECT_EQ(calls, (std::vector<int>{1, 2, 3}));
+}
+
 TEST_P(ListenerSystemTest, TakesOverAPathThatWasLeftBehindButNoOther) {
   Base base(real_time());
   const FreePath path;

@@ -62,7 +62,8 @@ TEST_P(ServeTest, GivesConnectionsAGracePeriodAndThenCancelsThem) {
   options.grace = 10s;
   const auto handler = [&](net::Socket) -> Task<> {
     try {
-      co_await co::sleep(served++ == 0 ? 5s : 60s);
+      const Duration nap = served++ == 0 ? Duration(5s) : Duration(60s);
+      co_await co::sleep(nap);
     } catch (const std::system_error& error) {
       code = error.code();
       throw;

@@ -87,12 +87,14 @@ class EVENT_API Listener {
   const bool no_delay_;  // for what is accepted: as the options say, if it is TCP
   std::unique_ptr<Readable> readable_;
   co::detail::WaitList<Accept> waiting_;
-  std::function<void(Socket)> on_accept_;
-  std::function<void(std::error_code)> on_error_;
+  // Shared with a call that is under way.
+  std::shared_ptr<std::function<void(Socket)>> on_accept_;
+  std::shared_ptr<std::function<void(std::error_code)>> on_error_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  bool is_broken_ = false;  // accepting has failed for good
   detail::BoundPath path_;
   bool short_of_resources_ = false;
   bool queue_is_empty_ = false;  // as accept(2) has said last
-  bool* destroyed_ = nullptr;    // told to a callback that runs
 };
 
 class EVENT_API Listener::Accept final : public co::detail::Wait {
