@@ -24,12 +24,20 @@ void run_loop(Bytes bytes);
 // Tasks, groups and what they wait for, on a base without a kernel side.
 void run_tasks(Bytes bytes);
 
+// Any text as an address: what is understood says the same when it is read again.
+void run_address(Bytes bytes);
+
+// Lines and messages over a stream in memory that moves few bytes at a time, against a string.
+void run_buffered(Bytes bytes);
+
 inline constexpr Target kTargets[] = {
     {"timer_queue", run_timer_queue},
     {"active_queues", run_active_queues},
     {"fd_table", run_fd_table},
     {"loop", run_loop},
     {"tasks", run_tasks},
+    {"address", run_address},
+    {"buffered", run_buffered},
 };
 
 // nullptr if there is none of that name.

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <functional>
 #include <memory>
 #include <stdexcept>
 
@@ -42,6 +43,9 @@ class FreePath {
 class NoDescriptors {
  public:
   NoDescriptors() {
+    show_to_sanitizer<std::function<void(std::error_code)>>();
+    show_to_sanitizer<std::function<void(net::Socket)>>();
+    show_to_sanitizer<bool>();
     ::getrlimit(RLIMIT_NOFILE, &before_);
     const Fd next(::dup(0));
     rlimit none = before_;
@@ -53,6 +57,14 @@ class NoDescriptors {
   NoDescriptors& operator=(const NoDescriptors&) = delete;
 
  private:
+  // The undefined-behaviour sanitizer opens a pipe to look at an object of a kind that it has not
+  // seen, and takes it for something else if it cannot.
+  template <class T>
+  static void show_to_sanitizer() {
+    const auto owned = std::make_shared<T>();
+    const auto copy = owned;
+  }
+
   rlimit before_{};
 };
 
