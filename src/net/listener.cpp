@@ -252,7 +252,19 @@ void Listener::fail(std::error_code error) {
     is_broken_ = true;
     while (Accept* const accept = waiting_.take_first()) accept->fail(error);
   }
-  if (const auto f = on_error_) (*f)(error);
+  if (on_error_ == nullptr) return;
+  // Kept here while it runs, as it may replace itself or destroy this; back again also if it
+  // throws.
+  struct Borrowed {
+    Listener& self;
+    const std::shared_ptr<bool> alive = self.alive_;
+    std::unique_ptr<std::function<void(std::error_code)>> f = std::move(self.on_error_);
+    ~Borrowed() {
+      if (*alive && !self.on_error_replaced_) self.on_error_ = std::move(f);
+    }
+  } borrowed{*this};
+  on_error_replaced_ = false;
+  (*borrowed.f)(error);
 }
 
 void Listener::on_accept(std::function<void(Socket)> f) {
@@ -265,8 +277,9 @@ void Listener::on_accept(std::function<void(Socket)> f) {
 }
 
 void Listener::on_error(std::function<void(std::error_code)> f) {
+  on_error_replaced_ = true;
   on_error_ =
-      f != nullptr ? std::make_shared<std::function<void(std::error_code)>>(std::move(f)) : nullptr;
+      f != nullptr ? std::make_unique<std::function<void(std::error_code)>>(std::move(f)) : nullptr;
 }
 
 Listener::Accept Listener::accept(unsigned line) noexcept { return {*this, line}; }

@@ -66,9 +66,10 @@ struct Workers::Worker {
 
   std::thread thread;
   std::mutex mutex;
-  Base* base = nullptr;            // guarded by mutex: null when it is gone
-  co::TaskGroup* group = nullptr;  // for the thread alone
-  std::exception_ptr error;        // after the thread has ended
+  Base* base = nullptr;          // guarded by mutex: null when it is gone
+  Listener* listener = nullptr;  // for the thread alone, as is the group
+  co::TaskGroup* group = nullptr;
+  std::exception_ptr error;  // after the thread has ended
 };
 
 void Workers::Worker::run(const Address& where, Handler handler, const Options& options,
@@ -78,22 +79,23 @@ void Workers::Worker::run(const Address& where, Handler handler, const Options& 
     Base own(options.base);
     ListenOptions listen = options.listen;
     listen.reuse_port = true;
-    Listener listener(own, where, listen);
+    Listener own_listener(own, where, listen);
     co::TaskGroup server(own, "worker");
-    server.spawn(serve(listener, std::move(handler), options.serve));
+    listener = &own_listener;
+    group = &server;
+    server.spawn(serve(own_listener, std::move(handler), options.serve));
     struct Reachable {
       Worker& worker;
-      Reachable(Worker& its_worker, Base& own_base, co::TaskGroup& own_group) : worker(its_worker) {
+      Reachable(Worker& its_worker, Base& own_base) : worker(its_worker) {
         const std::lock_guard lock(worker.mutex);
         worker.base = &own_base;
-        worker.group = &own_group;
       }
       ~Reachable() {
         const std::lock_guard lock(worker.mutex);
         worker.base = nullptr;
       }
-    } const reachable(*this, own, server);
-    const Address address = listener.address();
+    } const reachable(*this, own);
+    const Address address = own_listener.address();
     listens = true;
     listening.set_value(address);
     own.dispatch();
@@ -108,7 +110,12 @@ void Workers::Worker::run(const Address& where, Handler handler, const Options& 
 
 void Workers::Worker::cancel() noexcept {
   const std::lock_guard lock(mutex);
-  if (base != nullptr) co::detail::post_surely(*base, [this] { group->cancel(); });
+  if (base == nullptr) return;
+  // Whoever connects during the grace period is refused, and not left in the queue.
+  co::detail::post_surely(*base, [this] {
+    group->cancel();
+    listener->close();
+  });
 }
 
 Workers::Workers(std::size_t threads, const Address& address, Handler handler, Options options)

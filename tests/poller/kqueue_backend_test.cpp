@@ -52,8 +52,13 @@ class KqueueBackendTest : public testing::Test {
   // What one look reports.
   std::vector<ReadyEvent> look() {
     EXPECT_EQ(kqueue->wait(TimePoint::max(), false, batch), 0);
+    return take_batch();
+  }
+  std::vector<ReadyEvent> take_batch() {
     std::vector<ReadyEvent> reports;
-    batch.take([&](const ReadyEvent& ready) { reports.push_back(ready); });
+    for (detail::ReadyBatch::Taking report(batch); !report.at_end(); ++report) {
+      reports.push_back(*report);
+    }
     return reports;
   }
 
@@ -496,8 +501,7 @@ TEST_F(KqueueBackendTest, HoldsWhatTheKernelTellsOnceUntilTheNextWait) {
   kqueue->unwatch(Source::process, detached.pid());
 
   EXPECT_EQ(kqueue->wait(TimePoint::max(), true, batch), 0) << "it does not sleep";
-  std::vector<ReadyEvent> reports;
-  batch.take([&](const ReadyEvent& ready) { reports.push_back(ready); });
+  const std::vector<ReadyEvent> reports = take_batch();
   ASSERT_EQ(reports.size(), 2U);
   EXPECT_EQ(reports[0].source(), Source::signal);
   EXPECT_EQ(reports[1].ident(), process.pid());

@@ -87,11 +87,11 @@ class EVENT_API Listener {
   const bool no_delay_;  // for what is accepted: as the options say, if it is TCP
   std::unique_ptr<Readable> readable_;
   co::detail::WaitList<Accept> waiting_;
-  // Shared with a call that is under way.
-  std::shared_ptr<std::function<void(Socket)>> on_accept_;
-  std::shared_ptr<std::function<void(std::error_code)>> on_error_;
+  std::shared_ptr<std::function<void(Socket)>> on_accept_;  // shared with a call that is under way
+  std::unique_ptr<std::function<void(std::error_code)>> on_error_;  // null while it runs
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
-  bool is_broken_ = false;  // accepting has failed for good
+  bool on_error_replaced_ = false;  // while it ran
+  bool is_broken_ = false;          // accepting has failed for good
   detail::BoundPath path_;
   bool short_of_resources_ = false;
   bool queue_is_empty_ = false;  // as accept(2) has said last
