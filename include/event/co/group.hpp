@@ -103,10 +103,10 @@ class EVENT_API TaskGroup final : private detail::Owner {
   class Join;
   [[nodiscard]] Join join(unsigned line = __builtin_LINE()) noexcept;
 
-  // co_await: waits until fewer than `count` tasks have not ended: so that one more can be spawned
-  // where there is to be a limit. Fails alone if the task that waits here is cancelled.
-  // Errors: std::errc::operation_canceled; std::errc::device_or_resource_busy if another task waits
-  // so; std::errc::invalid_argument for a count of 0.
+  // co_await: waits until the group has fewer than `count` tasks, so that one more can be spawned
+  // within a limit of `count`. If the task that waits here is cancelled, those of the group are
+  // not. Errors: std::errc::operation_canceled; std::errc::device_or_resource_busy if another task
+  // waits so; std::errc::invalid_argument for a count of 0.
   class Room;
   [[nodiscard]] Room room(std::size_t count, unsigned line = __builtin_LINE()) noexcept;
 

@@ -5,7 +5,7 @@
 
 namespace event_cpp::co {
 
-// What calls whose names begin with try_ give: `value` counts if there is no error.
+// What most calls return whose names begin with try_. `value` is the result if there is no error.
 template <class T>
 struct [[nodiscard]] Result {
   T value{};

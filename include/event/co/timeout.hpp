@@ -122,10 +122,10 @@ class ScopeWait final : public Wait {
 
 // Each of these takes a task, or anything else that a task can await.
 
-// Waits for the task, and cancels it when `limit` has passed, counted from now. Goes on when the
-// task has ended. Returns its value, also if that came after the limit, or throws what it throws.
-// The std::errc::operation_canceled that the limit has caused becomes std::errc::timed_out. A limit
-// that is not positive lets the task run to its first wait. Errors: also ENOMEM, std::bad_alloc.
+// Waits for the task, and cancels it when `limit` has passed, counted from now. Goes on only when
+// the task has ended. Returns its value, even if it came after the limit, or throws what it throws.
+// The std::errc::operation_canceled that the limit has caused becomes std::errc::timed_out. If
+// `limit` is not positive, the task runs to its first wait. Errors: also ENOMEM, std::bad_alloc.
 // Cost: one more block of memory, reused, and a timer.
 template <detail::Awaitable A>
 [[nodiscard]] auto with_timeout(AnyDuration limit, A&& awaitable,

@@ -207,9 +207,9 @@ static_assert(sizeof(void*) != 8 || sizeof(ExitWait) <= 48);
 }  // namespace detail
 
 // All of these are awaited in a task, where they are called: `co_await sleep(1s)`; or given to
-// with_timeout(), when_all() and the like. In a task that is cancelled they throw
-// std::system_error, std::errc::operation_canceled. They also throw std::bad_alloc. Both unless
-// stated otherwise. While a task waits for one of these, the base does not leave dispatch().
+// with_timeout(), when_all() and the like. Unless stated otherwise they throw std::bad_alloc, and
+// in a task that is cancelled std::system_error, std::errc::operation_canceled. While a task waits
+// for one of these, the base does not leave dispatch().
 
 // The base that this task runs on. Never waits.
 inline detail::Question<Base&, &detail::base_of> base() noexcept { return {}; }

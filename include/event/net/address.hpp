@@ -23,12 +23,13 @@ namespace event_cpp::net {
 // here asks a name server: see resolve(). Thread-safety: as an int. See ip(7), ipv6(7), unix(7).
 class EVENT_API Address {
  public:
-  // None: family() is AF_UNSPEC.
+  // No address: family() is AF_UNSPEC.
   Address() noexcept : size_(0) { storage_.any.sa_family = AF_UNSPEC; }
 
-  // All IPv4 and IPv6 addresses of this machine, or only IPv4 where there is no IPv6; port 0: a
-  // free one. Errors: throws std::system_error, std::errc::invalid_argument, for a port that is not
-  // in 0 ... 65535; so do all calls here that take a port.
+  // All IPv4 and IPv6 addresses of this machine, or only IPv4 where there is no IPv6. Port 0 means
+  // a free one, which the system chooses when the address is bound. Errors: throws
+  // std::system_error, std::errc::invalid_argument, for a port that is not in 0 ... 65535; so do
+  // all calls here that take a port.
   static Address any(int port);
   static Address any_ipv4(int port);
   // This machine only: 127.0.0.1, ::1.
@@ -48,10 +49,10 @@ class EVENT_API Address {
   // `port` is for text that has none. Returns nothing for anything else. See inet_pton(3).
   static std::optional<Address> parse(std::string_view text, int port = 0);
 
-  // As the kernel gives it; nothing if the family is not one of these, or if it is too short.
+  // From what the kernel returns. std::nullopt if the family is another one, or `size` too small.
   static std::optional<Address> from(const sockaddr* address, socklen_t size) noexcept;
 
-  // What parse() reads, with the port; empty without an address.
+  // As text, with the port, in the form that parse() reads. Empty if there is no address.
   std::string text() const;
 
   int family() const noexcept { return storage_.any.sa_family; }

@@ -16,27 +16,27 @@ namespace detail {
 class FlushList;
 }  // namespace detail
 
-// How much a peer can make this end keep.
+// How many bytes a peer can make a Buffered hold.
 struct Limits {
-  std::size_t low = std::size_t{16} << 10;   // Buffered::write() goes on when no more is unsent
-  std::size_t high = std::size_t{64} << 10;  // it waits while more is unsent
+  std::size_t low = std::size_t{16} << 10;   // a write() that waits goes on at this many unsent
+  std::size_t high = std::size_t{64} << 10;  // write() waits if more than this is unsent
   std::size_t line = std::size_t{8}
                      << 10;  // the longest line, without its end, or text before a delimiter
   std::size_t read = std::size_t{64} << 10;  // the most that read_exactly() takes
-  std::size_t most = std::size_t{16} << 20;  // the most that put() lets be unsent
+  std::size_t most = std::size_t{16} << 20;  // put() fails if more than this would be unsent
 };
 
-// Frames what is read from a stream and gathers what is written to it. While one exists, nobody
-// else reads from the stream or writes to it: what was read is here, and the order of what is
-// written would be lost. Holds no memory while there is nothing to be read or sent.
+// Splits what is read from a stream into lines and messages, and collects small writes into few
+// system calls. While it exists, read and write the stream only through it: it may hold bytes that
+// were read ahead, or that are not sent yet. It takes no memory while it holds none.
 //
-// A read that is cancelled loses nothing: what has come is there for the next one.
+// A read that is cancelled loses nothing: the next read returns what has come.
 // Thread-safety: belongs to the thread that runs its base. Lifetime: the stream outlives it.
 class EVENT_API Buffered : private Waiter {
  public:
   explicit Buffered(Stream& stream, Limits limits = {}) noexcept
       : stream_(stream), limits_(limits), in_list_(*this) {}
-  // Sends what can be sent at once; the rest of what is unsent is lost. See flush().
+  // Sends what the stream takes without waiting. The rest is lost: call flush() before.
   ~Buffered();
   Buffered(const Buffered&) = delete;
   Buffered& operator=(const Buffered&) = delete;
@@ -47,48 +47,54 @@ class EVENT_API Buffered : private Waiter {
   class Drain;
 
   // All reads are awaited. What they return refers to memory of this object, and is valid until the
-  // next read. Errors: throw std::system_error as Stream::read_some() does; then what has come
-  // stays.
+  // next read. Errors: throw std::system_error as Stream::read_some() does. A read that fails takes
+  // nothing: the bytes stay in buffered().
 
-  // A line without its end, which is "\n" or "\r\n"; nothing at the end of the stream. A last line
-  // without an end is a line. Errors: also Errc::too_long if it exceeds Limits::line.
+  // The next line without its end, which is "\n" or "\r\n". Returns std::nullopt at the end of the
+  // stream. Bytes behind the last line end are a line as well. Errors: also Errc::too_long if it
+  // exceeds Limits::line.
   [[nodiscard]] ReadLine read_line(unsigned line = __builtin_LINE()) noexcept;
 
-  // What comes before `delimiter`, which is taken as well. Errors: also Errc::too_long;
-  // Errc::truncated if the stream ends before; std::errc::invalid_argument if it is empty.
+  // The bytes before the next `delimiter`, which is skipped. Errors: also Errc::too_long if they
+  // exceed Limits::line; Errc::truncated if the stream ends first; std::errc::invalid_argument for
+  // an empty delimiter.
   // Lifetime: `delimiter` must stay until the wait is over.
   [[nodiscard]] ReadText read_until(std::string_view delimiter,
                                     unsigned line = __builtin_LINE()) noexcept;
 
-  // So many bytes. Errors: also Errc::truncated, and Errc::too_long if it exceeds Limits::read.
+  // Exactly `count` bytes. Errors: also Errc::truncated if the stream ends first; Errc::too_long if
+  // `count` exceeds Limits::read.
   [[nodiscard]] ReadText read_exactly(std::size_t count, unsigned line = __builtin_LINE()) noexcept;
 
-  // At least one byte without taking it; empty at the end of the stream. See consume().
+  // What is buffered, at least one byte, without taking it. Empty at the end of the stream. See
+  // consume().
   [[nodiscard]] ReadText peek(unsigned line = __builtin_LINE()) noexcept;
 
-  // What has come, or comes next; false at the end of the stream.
+  // Takes what is buffered or, if that is nothing, what comes next. Returns an empty Chunk, which
+  // is false, at the end of the stream.
   [[nodiscard]] ReadChunk receive(unsigned line = __builtin_LINE()) noexcept;
 
-  // What has come and was not taken; and takes the first `count` bytes of it. Never wait.
+  // The bytes that were read from the stream and not taken yet. Never waits.
   std::string_view buffered() const noexcept;
-  // Requires: count <= buffered().size().
+  // Takes the first `count` of them. Requires: count <= buffered().size().
   void consume(std::size_t count) noexcept;
 
-  // Takes all of `bytes`, to be sent when a task next waits for a read of this, or at the end of
-  // the iteration: so several answers are one system call. Errors: throws std::system_error: that
-  // of an earlier send that failed; std::errc::no_buffer_space if more than Limits::most would be
-  // unsent. std::bad_alloc. Then nothing is taken.
+  // Copies `bytes`, to be sent when a task next waits in a read of this object, at the latest at
+  // the end of the iteration. So several answers become one system call. Never waits. Errors:
+  // throws std::system_error: the error of an earlier send that failed; std::errc::no_buffer_space
+  // if more than Limits::most would be unsent. std::bad_alloc. Then nothing was copied.
   void put(Bytes bytes);
 
-  // co_await: the same, and then waits while more than Limits::high is unsent, until no more than
-  // Limits::low is. A write that is cancelled has taken all of `bytes`, or nothing if it threw
-  // before it waited.
+  // co_await: put(). Then, if more than Limits::high is unsent, waits until no more than
+  // Limits::low is. A cancelled wait drops nothing: the bytes were copied, and are still sent.
+  // Errors: as put(); also the error of sending. If put() threw, nothing was copied.
   [[nodiscard]] Drain write(Bytes bytes, unsigned line = __builtin_LINE()) noexcept;
 
-  // co_await: sends, and waits until nothing is unsent. Errors: as put().
+  // co_await: sends, and waits until nothing is unsent. A cancelled wait drops nothing.
+  // Errors: throws std::system_error, that of sending.
   [[nodiscard]] Drain flush(unsigned line = __builtin_LINE()) noexcept;
 
-  // Bytes that were put and not handed to the system.
+  // How many bytes put() and write() have taken that the stream has not.
   std::size_t unsent() const noexcept { return out_.size() - sent_; }
 
   Stream& stream() const noexcept { return stream_; }

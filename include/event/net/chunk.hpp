@@ -63,10 +63,10 @@ inline void give_back_buffer(char* buffer) noexcept {
 
 }  // namespace detail
 
-// Bytes that were received, in a buffer of 64 KiB that is given back when this is destroyed. False
-// if there are none, which is the end of the stream. Moves only. Keep it no longer than its bytes
-// are needed: a task that waits for a slow peer with a Chunk in its hand holds 64 KiB.
-// Thread-safety: as an int; it may be destroyed in another thread.
+// Received bytes, in a buffer of 64 KiB that is reused after the Chunk is destroyed. Converts to
+// false if it is empty, which means the end of the stream. Move-only. Destroy it as soon as its
+// bytes are not needed: each Chunk that exists takes 64 KiB, also while its task waits for a slow
+// peer. Thread-safety: as an int; it may be destroyed in another thread.
 class [[nodiscard]] Chunk {
  public:
   Chunk() noexcept = default;

@@ -16,21 +16,22 @@ EVENT_API const std::error_category& name_category() noexcept;
 
 // Connects to an address, on the base of the task that awaits it. The socket does not block and, if
 // it is TCP, does not gather what is written (TCP_NODELAY). Errors: throws std::system_error:
-// ECONNREFUSED, ENETUNREACH, ETIMEDOUT ...; a connection of a socket to itself is ECONNREFUSED. See
-// connect(2).
+// ECONNREFUSED, ENETUNREACH, ETIMEDOUT ...; ECONNREFUSED also if the socket connected to itself.
+// See connect(2).
 EVENT_API co::Task<Socket> connect(Address address);
 
-// Looks the name up and connects to the first of its addresses that answers, as RFC 8305 has it:
-// IPv6 and IPv4 in turns, a new attempt each 250 ms or as soon as one fails, and the losers are
-// closed. `host` may be a name, or an address as Address::parse() takes it without a port. Errors:
-// also those of resolve(); the error of the last attempt; std::errc::timed_out when `limit` has
-// passed, names included.
+// Looks the name up and connects to the first of its addresses that answers, as in RFC 8305: IPv6
+// and IPv4 take turns, a new attempt starts after 250 ms or as soon as one fails, and the sockets
+// of the other attempts are closed. `host` may be a name, or an address as Address::parse() takes
+// it without a port. Errors: also those of resolve(); the error of the last attempt;
+// std::errc::timed_out when `limit` has passed, which includes the time for the name.
 EVENT_API co::Task<Socket> connect(std::string host, int port,
                                    Duration limit = std::chrono::seconds(10));
 
-// The addresses of a name, best first. A thread of the pool asks getaddrinfo(3): see
-// co::blocking(). A numeric address needs no thread. Errors: throws std::system_error of
-// name_category(), such as EAI_NONAME; std::errc::invalid_argument for the port.
+// The addresses of a name, best first. getaddrinfo(3) is called in a thread of the pool: see
+// co::blocking(). Cancelling does not stop it, and the base's destructor waits for it. A numeric
+// address needs no thread. Errors: throws std::system_error of name_category(), such as EAI_NONAME;
+// std::errc::invalid_argument for the port.
 EVENT_API co::Task<std::vector<Address>> resolve(std::string host, int port);
 
 // Connects to the first of `addresses` that answers: see above. `stagger` is the time between
@@ -39,7 +40,7 @@ EVENT_API co::Task<std::vector<Address>> resolve(std::string host, int port);
 EVENT_API co::Task<Socket> connect_to_any(std::vector<Address> addresses,
                                           Duration stagger = std::chrono::milliseconds(250));
 
-// Has resolve() on `base` call this instead; an empty one: the thread pool again.
+// Replaces what resolve() does on `base`. An empty function restores the thread pool.
 using Resolve = std::function<co::Task<std::vector<Address>>(std::string host, int port)>;
 EVENT_API void set_resolver(Base& base, Resolve resolve);
 

@@ -19,7 +19,8 @@ struct Packet {
   bool truncated = false;  // it was longer than 64 KiB, and its end is lost
 };
 
-// A UDP or Unix datagram socket. Each direction has one that waits. A message may be empty.
+// A UDP or Unix datagram socket. At most one task or callback waits for each direction. A message
+// may be empty.
 //
 // Thread-safety: belongs to the thread that runs its base. Lifetime: the base outlives it; a task
 // that waits on it goes on with std::errc::operation_canceled when it is destroyed. See udp(7),
@@ -37,21 +38,21 @@ class EVENT_API Datagram : private detail::SocketEvent {
   Datagram& operator=(const Datagram&) = delete;
 
   // Awaited: the next message. Errors: throws std::system_error. On a connected socket ECONNREFUSED
-  // says that an earlier message found nobody; receiving can go on.
+  // means that nobody listens where an earlier message was sent; receiving can go on.
   [[nodiscard]] auto receive(unsigned line = __builtin_LINE()) noexcept;
   // Awaited: sends one message whole. Errors: throws std::system_error: EMSGSIZE if it is too long.
   // `bytes` must stay until the wait is over.
   [[nodiscard]] auto send(Bytes bytes, const Address& to,
                           unsigned line = __builtin_LINE()) noexcept;
 
-  // At once. Zero, or an error: kWouldBlock if there is none, or no room.
+  // Never wait. Return zero, or an error: kWouldBlock if there is no message, or no room for one.
   Io try_receive(Packet& packet) noexcept;
   Io try_send(Bytes bytes, const Address& to) noexcept;
 
   // Calls f() when trying to receive makes sense; an empty f: no more.
   void on_readable(std::function<void()> f);
 
-  // For options.
+  // Calls f(Socket&) and returns its result: for options. The socket stays this object's.
   template <class F>
   auto with_socket(F&& f) const {
     Socket socket(fd(), kernel());

@@ -13,12 +13,11 @@
 
 namespace event_cpp::net {
 
-// What a simulated network answers in the place of the system's kernel. Its descriptors are numbers
-// below -4095, so that none is ever taken for a real one, or for an error. All calls mean what the
-// system call of that name means, never block, and return -errno instead of setting errno.
+// Derive from this to simulate a network in the place of the system's kernel. Its fds are below
+// -4095, so that none is ever taken for a real one, or for an error. Each function does what the
+// system call of that name does, never blocks, and returns -errno instead of setting errno.
 //
-// Readiness is told by Event::activate(): the events that are watched are attached to nothing but
-// their timeouts.
+// Readiness is reported by Event::activate(): see watch(). The base itself does not poll these fds.
 //
 // Thread-safety: belongs to the thread of the base that uses it. Lifetime: it outlives that base
 // and every Socket that it made; the base outlives streams over such sockets.
@@ -46,10 +45,10 @@ class EVENT_API Kernel {
   virtual void unwatch(int fd, Event& event) noexcept = 0;
 };
 
-// Has all sockets that are made on `base` made by `kernel`; null: by the system, as from the start.
+// From now on sockets for `base` are made by `kernel`. Null, the default, means the system.
 // Errors: throws std::bad_alloc.
 EVENT_API void set_kernel(Base& base, Kernel* kernel);
-// Null: the system's.
+// Returns null if that is the system.
 EVENT_API Kernel* kernel_of(Base& base) noexcept;
 
 namespace detail {

@@ -25,10 +25,10 @@ struct ListenOptions {
   bool keep_alive = false;  // SO_KEEPALIVE, likewise
 };
 
-// Listens on an address and accepts connections, by tasks or by a callback. While nobody waits for
-// one it does not look, and others wait in the kernel's queue. With no descriptor or memory left
-// for a connection it looks away for 100 ms. A connection that ended while it was in the queue is
-// skipped.
+// Listens on an address and accepts connections, by tasks or by a callback. Accepts only while a
+// task or a callback waits for a connection; until then they stay in the kernel's queue. If no
+// descriptor or memory is left for a connection, it pauses for 100 ms. A connection that ended
+// while it was in the queue is skipped.
 //
 // Thread-safety: belongs to the thread that runs its base. Lifetime: the base outlives it; tasks
 // that wait for a connection go on with std::errc::operation_canceled when it is destroyed or
@@ -41,21 +41,21 @@ class EVENT_API Listener {
   // earlier process has left at the path is removed if nobody listens there.
   // Errors: throws std::system_error: EADDRINUSE, EACCES ...; std::bad_alloc.
   Listener(Base& base, const Address& address, ListenOptions options = {});
-  // Takes over a socket that listens already: one that was inherited, or of a listener before.
+  // Takes over a socket that listens already: an inherited one, or the release() of a Listener.
   Listener(Base& base, Socket socket, ListenOptions options = {});
   ~Listener();
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
 
-  // co_await: the next connection, which does not block. Several tasks may wait: first come, first
-  // served. Errors: throws std::system_error: std::errc::operation_canceled; what accept(2) says of
-  // this socket, such as EINVAL for one that does not listen.
+  // co_await: the next connection, a non-blocking socket. Several tasks may wait: first come, first
+  // served. Errors: throws std::system_error: std::errc::operation_canceled; an error of accept(2)
+  // that concerns the listening socket, such as EINVAL if it does not listen.
   [[nodiscard]] Accept accept(unsigned line = __builtin_LINE()) noexcept;
 
-  // Calls f(Socket) for each connection; an empty f: no more. What it throws leaves dispatch().
+  // Calls f(Socket) for each connection. An empty f ends that. What it throws leaves dispatch().
   void on_accept(std::function<void(Socket)> f);
-  // Calls f(error) when accepting has failed: for want of descriptors or memory, about once in 100
-  // ms while that lasts, or for good.
+  // Calls f(error) when accepting has failed: about every 100 ms while descriptors or memory are
+  // exhausted; once if accepting has failed for good.
   void on_error(std::function<void(std::error_code)> f);
 
   // The address it listens on, with its port.
@@ -67,7 +67,8 @@ class EVENT_API Listener {
   // Ends listening. Connections that nobody has accepted are reset by the kernel. Removes the path
   // of a Unix socket that it has made.
   void close() noexcept;
-  // Gives the socket up without ending it: so a new listener goes on with what is in its queue.
+  // Gives the socket up, still listening. A Listener that takes it over accepts what is in the
+  // kernel's queue.
   Socket release() noexcept;
 
  private:

@@ -16,8 +16,8 @@ namespace event_cpp::net {
 // ends are destroyed with it.
 class EVENT_API Memory {
  public:
-  // `room`: so many bytes that were written and not read fit in each direction; then writing would
-  // block. Errors: throws std::bad_alloc.
+  // `room` is how many bytes can be written in each direction before the other end has read any.
+  // Then writing would block. Errors: throws std::bad_alloc.
   explicit Memory(Base& base, std::size_t room = std::size_t{64} << 10);
   ~Memory();
   Memory(const Memory&) = delete;
@@ -26,12 +26,13 @@ class EVENT_API Memory {
   Stream& a() noexcept;
   Stream& b() noexcept;
 
-  // From now on no read and no write moves more than so many bytes; at least one.
+  // From now on no read and no write moves more than this number of bytes. Zero counts as one.
   void at_most(std::size_t bytes_a_call) noexcept;
-  // From now on bytes arrive so long after they were written, and so does the end of a direction.
+  // From now on what is written, and the end of a direction, arrives `time` later.
   void delay(AnyDuration time) noexcept;
-  // The connection breaks when so many more bytes were written, both directions together: from then
-  // on writing fails with `error` at both ends, and so does reading when what has arrived was read.
+  // Breaks the connection after `bytes` more bytes were written, both directions together. From
+  // then on writing fails with `error` at both ends. Reading first returns what has arrived, then
+  // fails with `error` as well.
   void break_after(std::size_t bytes, std::error_code error) noexcept;
 
  private:

@@ -17,12 +17,13 @@
 namespace event_cpp::net {
 
 struct ServeOptions {
-  // Connections at once; others wait in the kernel's queue. 0: as the listener's options say.
+  // Connections at once; others wait in the kernel's queue. 0: ListenOptions::most.
   std::size_t most = 0;
-  // When the server is cancelled, connections have so long to end before they are cancelled.
+  // How long connections may go on after the server was cancelled. Then they are cancelled.
   Duration grace = std::chrono::seconds(10);
-  // Called with what a handler throws, which ends its connection alone. Empty: it is dropped, as
-  // peers that reset their connections are nothing unusual.
+  // Called with what a handler throws, such as the error of a connection that the peer has reset.
+  // Only that connection ends. Empty: such exceptions are dropped. What it throws leaves
+  // dispatch().
   std::function<void(std::exception_ptr)> on_error = {};
 };
 
@@ -51,8 +52,11 @@ Handler to_handler(F handler) {
 }  // namespace detail
 
 // Accepts connections and runs handler(base, socket) or handler(socket) for each, beside each
-// other, until the task is cancelled. Then it accepts no more, gives the connections a grace
-// period, cancels those that are left, and ends with std::errc::operation_canceled.
+// other, until the task is cancelled or the listener is closed. Then it accepts no more, gives the
+// connections the grace period, cancels those that are left, and ends with
+// std::errc::operation_canceled. A second cancellation does not shorten the grace period.
+//
+// It does not close the listener. Until that is done, new connections wait in the kernel's queue.
 //
 //   co::Task<> echo(event::Base& base, net::Socket socket);
 //   co_await net::serve(listener, echo);
@@ -66,7 +70,8 @@ template <ConnectionHandler F>
 }
 
 // A server on several threads: each has a base and a listener of its own on the same port, and the
-// kernel spreads connections over them (SO_REUSEPORT). A handler's connection stays in its thread.
+// kernel spreads connections over them (SO_REUSEPORT). A connection stays in its thread. For IP
+// addresses: a Unix path can have only one listener, and so only one thread.
 //
 //   net::Workers workers(8, net::Address::any(7), echo);
 //   ...
@@ -94,9 +99,9 @@ class EVENT_API Workers {
   Workers(const Workers&) = delete;
   Workers& operator=(const Workers&) = delete;
 
-  // Ends accepting, waits for the connections as long as ServeOptions::grace says, cancels the
-  // rest, and joins the threads. May be called repeatedly. Thread-safety: the thread that made it.
-  // Errors: throws what a thread failed with.
+  // Accepts no more, waits at most ServeOptions::grace for the connections, cancels those that are
+  // left, and joins the threads. Blocks meanwhile. May be called again.
+  // Thread-safety: only the thread that made it. Errors: throws what ended a thread early.
   void stop();
 
   // With the port.

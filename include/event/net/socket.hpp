@@ -13,15 +13,15 @@
 
 namespace event_cpp::net {
 
-// Who is at the other end of a Unix socket, when it connected.
+// The process at the other end of a Unix socket, as it was when it connected.
 struct PeerCredentials {
-  pid_t pid = -1;  // -1: this system does not tell
+  pid_t pid = -1;  // -1: unknown on this system
   uid_t uid = 0;
   gid_t gid = 0;
 };
 
-// Owns a socket, and closes it at its end. Sockets made by this library do not block and are closed
-// by exec(3). -1 is none; a number below -1 is a simulated one: see Kernel.
+// Owns a socket: its destructor closes it. Sockets made by this library are non-blocking and
+// close-on-exec. An fd of -1 means none; one below -1 is simulated: see Kernel.
 //
 // Thread-safety: as an int. Errors: the calls below throw std::system_error with the system's own
 // code unless they say otherwise.
@@ -43,29 +43,30 @@ class EVENT_API Socket {
     if (fd_ != -1) close();
   }
 
-  // Makes one that does not block, for `base`: of its kernel. `type` is SOCK_STREAM or SOCK_DGRAM.
-  // See socket(2).
+  // Makes a non-blocking socket, by the Kernel of `base` if that has one. `type` is SOCK_STREAM or
+  // SOCK_DGRAM. See socket(2).
   static Socket make(Base& base, int family, int type, int protocol = 0);
   // Two Unix stream sockets that are connected to each other. See socketpair(2).
   static std::pair<Socket, Socket> pair();
-  // Takes over a descriptor from elsewhere, such as one that was inherited or received: makes it
-  // not block, and closed by exec(3). Errors: also when it is no socket; then it stays open.
+  // Takes over a descriptor from elsewhere, such as one that was inherited or received. Makes it
+  // non-blocking and close-on-exec. Errors: also ENOTSOCK. After an error the descriptor is still
+  // the caller's, and open.
   static Socket adopt(int fd);
 
   int fd() const noexcept { return fd_; }
   Kernel* kernel() const noexcept { return kernel_; }
   explicit operator bool() const noexcept { return fd_ != -1; }
-  // Gives it up: whoever gets the number closes it.
+  // Gives the descriptor up without closing it: the caller closes it.
   int release() noexcept { return std::exchange(fd_, -1); }
   void close() noexcept;
 
   void bind(const Address& address);
   void listen(int backlog);
-  // Returns true if it is connected already, false if it will be writable when it is, or has
-  // failed: see error(). Called once for a socket. A Unix socket whose peer accepts too slowly
-  // throws std::errc::resource_unavailable_try_again.
+  // Starts to connect. Returns true if it is connected already. If false, wait until the socket is
+  // writable, then error() says whether it worked. Call it once for each socket. A Unix socket
+  // whose peer accepts too slowly throws std::errc::resource_unavailable_try_again.
   bool connect(const Address& address);
-  // The error that is pending, which is then gone: SO_ERROR.
+  // Returns and clears the pending error: SO_ERROR.
   std::error_code error() const noexcept;
   void shutdown(int how);
 
@@ -76,8 +77,9 @@ class EVENT_API Socket {
   // Options. See tcp(7), socket(7), ipv6(7).
   void set_no_delay(bool on);    // send at once, do not gather: TCP_NODELAY
   void set_keep_alive(bool on);  // probe a peer that is silent: SO_KEEPALIVE
-  // The same with times of one's own, rounded up to seconds: how long it is silent before the first
-  // probe, between probes, and after how many it is given up. TCP_KEEPIDLE, _INTVL, _CNT.
+  // Turns probes on: the first after `idle` of silence, the next ones every `interval`; after
+  // `probes` of them without an answer the connection fails. Times are rounded up to seconds.
+  // TCP_KEEPIDLE, _INTVL, _CNT.
   void set_keep_alive(AnyDuration idle, AnyDuration interval, int probes);
   void set_reuse_address(bool on);     // SO_REUSEADDR
   void set_reuse_port(bool on);        // SO_REUSEPORT
@@ -91,7 +93,7 @@ class EVENT_API Socket {
   // does not tell. See SO_PEERCRED in unix(7), getpeereid(3).
   PeerCredentials peer_credentials() const;
 
-  // Any option: true if it was set. For those that have no function here.
+  // Sets an option that has no function here. See setsockopt(2).
   void set_option(int level, int name, int value);
 
  private:

@@ -15,10 +15,10 @@
 
 namespace event_cpp::net {
 
-// A stream over a connected socket, TCP or Unix, which it owns. It is registered with the kernel
-// once for its life where the backend has edges; on poll its interest follows who waits. Memory: 64
-// bytes; no buffer. Cost of an operation: its system call and some 100 instructions. Another event
-// on the same descriptor must ask for edges as well, or this stream loses its own.
+// A stream over a connected socket, TCP or Unix, which it owns. Memory: 64 bytes; no buffer. Cost
+// of an operation: its system call and some 100 instructions. A backend with edge-triggered
+// readiness registers it once for its life; on poll its interest changes with who waits. Another
+// event on the same fd must have Events::edge, or this stream becomes level-triggered.
 class EVENT_API SocketStream final : public Stream,
                                      public detail::StreamOps<SocketStream>,
                                      private detail::SocketEvent {
@@ -70,20 +70,22 @@ class EVENT_API SocketStream final : public Stream,
   void reset() noexcept override;
   Base& base() const noexcept override { return Event::base(); }
 
-  // At once: sends from a file, from the offset `from` on, which is moved on by what was sent. 0 at
-  // the end of the file. SIGPIPE is not raised. See sendfile(2).
+  // Sends at most `count` bytes of a file from the offset `from`, and adds to `from` what was sent.
+  // Never waits. Returns the number of bytes, 0 at the end of the file, or an error. SIGPIPE is not
+  // raised. See sendfile(2).
   Io try_send_file(int file, off_t& from, std::size_t count) noexcept;
-  // At once, on Linux, between this socket and a pipe: ENOSYS elsewhere. See splice(2).
+  // Move bytes between this socket and a pipe. Never wait. ENOSYS outside Linux. See splice(2).
   Io try_splice_to(int pipe, std::size_t count) noexcept;
   Io try_splice_from(int pipe, std::size_t count) noexcept;
   bool can_splice() const noexcept;
 
   // -1 after close().
   using SocketEvent::fd;
-  // Gives the socket up, with whatever was not read yet in it. Whoever waits goes on with
-  // std::errc::operation_canceled.
+  // Gives the socket up, open; what was not read yet stays in it. A task that waits on the stream
+  // goes on with std::errc::operation_canceled.
   using SocketEvent::release;
-  // For options and addresses; -1 after close(). It stays the stream's.
+  // Calls f(Socket&) and returns its result: for options and addresses. The stream still owns the
+  // socket, whose fd is -1 after close().
   template <class F>
   auto with_socket(F&& f) {
     Socket socket(fd(), kernel());

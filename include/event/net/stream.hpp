@@ -17,12 +17,12 @@ namespace event_cpp::net {
 // A connection: TCP, Unix, TLS, or in memory. Code that is written against this runs over all of
 // them.
 //
-// Everything can be done by tasks and by callbacks. The calls that return at once, and the two that
-// register a Waiter, are what a kind of stream implements; all else is made of them.
+// Tasks await the operations; callbacks use on_readable(), on_writable() and the try_ calls. A
+// class that derives from this implements the pure virtual functions; all others are built on them.
 //
-// Each direction has one that waits, a task or a callback: a second one is an error of the program,
-// which debug builds assert. The two directions are independent: a peer that has ended its own can
-// still be written to. No call raises SIGPIPE.
+// At most one task or callback waits for each direction. A second one is an error of the program,
+// which debug builds assert. The two directions are independent: after a peer has ended its own, it
+// can still be written to. No call raises SIGPIPE.
 //
 // Thread-safety: belongs to the thread that runs its base. Lifetime: may be destroyed at any time,
 // in its own callback too. A task that waits on it then goes on with std::errc::operation_canceled.
@@ -37,45 +37,48 @@ class EVENT_API Stream : public detail::StreamOps<Stream> {
   // readable, writable; and the twins that return a Result instead of throwing: try_read_some,
   // try_receive, try_read_exactly, try_write_all.
 
-  // These return at once: the number of bytes; for reading 0 at the end; or an error, below zero:
-  // kWouldBlock if the caller has to wait, others by to_error(). Empty `room`: 0 or an error.
+  // These never wait. They return the number of bytes, and try_read() 0 at the end of the stream;
+  // or an error, which is below zero: kWouldBlock if there is nothing to read, or no room to write.
+  // See to_error() for the others. With an empty `room`, try_read() returns 0 or an error.
   virtual Io try_read(Room room) noexcept = 0;
   virtual Io try_write(Bytes bytes) noexcept = 0;
   // The same for several pieces at once, in order.
   virtual Io try_write(std::span<const Bytes> pieces) noexcept = 0;
-  // Tells the peer that nothing more is sent; reading goes on. Zero, or an error.
+  // Tells the peer that nothing more is sent. Reading goes on. Returns zero or an error.
   virtual Io try_shutdown() noexcept = 0;
 
-  // waiter.ready() is called, once and from the loop, when trying makes sense: never from here. May
-  // be called anew for the waiter that is registered.
+  // Registers `waiter`: the loop calls waiter.ready() once, when it makes sense to try again, and
+  // never inside this call. Registering the same waiter twice is allowed.
   virtual void wait(Want want, Waiter& waiter) noexcept = 0;
   // Returns the waiter that was registered, or null. It is not called any more.
   virtual Waiter* unwait(Want want) noexcept = 0;
-  // Whether trying makes sense now. False too for one that has succeeded so often that others are
-  // to have their turn: wait() then calls in the next iteration.
+  // Whether it makes sense to try now. Also false after several successes in one iteration, so that
+  // others have their turn: wait() then calls back in the next iteration.
   virtual bool may(Want want) noexcept = 0;
 
-  // A write was given up half-way: from now on writing fails with Errc::torn, as the peer could not
-  // make sense of what follows.
+  // Marks the stream as torn: a write has ended half-way, so the peer could not make sense of what
+  // follows. Every later write fails with Errc::torn.
   virtual void tear() noexcept = 0;
 
-  // Every wait, and every try, fails with std::errc::timed_out once no byte has moved in either
-  // direction for so long; zero: no limit, as from the start. A limit for a peer that is silent,
-  // not for one that is slow: see co::with_timeout(). Errors: throws std::system_error, ENOMEM.
+  // Once no byte has moved in either direction for `limit`, every wait and every try fails with
+  // std::errc::timed_out, until this is called again. Zero, the default, means no limit. The time
+  // counts whether or not anybody waits on the stream. This catches a peer that is silent, not one
+  // that is slow: see co::with_timeout(). Errors: throws std::system_error, ENOMEM.
   virtual void idle_timeout(AnyDuration limit) = 0;
 
-  // Closes at once. Whoever waits goes on with std::errc::operation_canceled; all that is tried
-  // later fails with EBADF. What was written is still sent, unless input is left that nobody has
-  // read: then TCP sends a reset, which may destroy the answer on its way. See drain_and_close().
+  // Closes at once. A task that waits on the stream goes on with std::errc::operation_canceled;
+  // later operations fail with EBADF. What was written is still sent. The exception: if received
+  // bytes are left that nobody has read, TCP sends a reset, and the peer may lose what was sent
+  // before it. See drain_and_close().
   virtual void close() noexcept = 0;
-  // The same, and what was written but not sent is dropped; the peer sees a reset.
+  // Closes, and drops what was written and not sent yet. The peer sees a reset.
   virtual void reset() noexcept = 0;
 
   virtual Base& base() const noexcept = 0;
 
-  // Calls f() in the loop whenever trying to read, or to write, makes sense, until the stream is
-  // closed; it need not read everything. An empty f: no more. Replaces the one before; a callback
-  // may replace itself. Errors: throws std::bad_alloc.
+  // Calls f() in the loop whenever it makes sense to try to read, or to write, until the stream is
+  // closed. f need not read everything. Replaces the function before; an empty f ends the calls. A
+  // callback may replace itself. Errors: throws std::bad_alloc.
   void on_readable(std::function<void()> f) { on_ready(Want::read, std::move(f)); }
   void on_writable(std::function<void()> f) { on_ready(Want::write, std::move(f)); }
 

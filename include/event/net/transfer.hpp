@@ -12,16 +12,17 @@
 
 namespace event_cpp::net {
 
-// Copies until `from` ends, and then shuts `to` down: one half of a proxy. Holds no more than 64
-// KiB. Returns how many bytes. Between two sockets on Linux the bytes do not come into this process
-// once many of them flow: see splice(2). Errors: throws std::system_error of either stream.
-// Lifetime: both streams outlive the task.
+// Copies until `from` ends, and then shuts `to` down: one half of a proxy. Returns the number of
+// bytes. Errors: throws std::system_error of either stream. Lifetime: both streams outlive the
+// task. Memory: at most 64 KiB. Between two sockets on Linux, once many bytes flow, none instead,
+// but a pipe with up to 1 MiB in the kernel: see splice(2).
 EVENT_API co::Task<std::uint64_t> copy(Stream& from, Stream& to);
 
-// Shuts the stream down, reads and drops what still comes until the peer has closed as well, and
-// then closes it: so that an answer is not lost with a peer that is still sending. At the latest
-// after `limit` it is closed nevertheless. Never fails but for std::errc::operation_canceled; then
-// the stream is closed as well.
+// Closes the stream without losing the last answer, also if the peer is still sending: shuts it
+// down, drops what it receives until the peer has ended or `limit` has passed, and closes it.
+// Whatever happens, the stream is closed in the end. Errors: throws std::errc::operation_canceled
+// if the task is cancelled, or the stream is closed meanwhile; std::bad_alloc. Errors of the stream
+// are ignored.
 EVENT_API co::Task<> drain_and_close(Stream& stream, Duration limit);
 
 // Sends `count` bytes of a file, from the offset `from` on; fewer if the file ends. Returns how

@@ -344,16 +344,18 @@ class ShutdownOp final : public StreamOp<S, ShutdownOp<S>, Want::write> {
   Io io_ = 0;
 };
 
-// All of them are awaited at once: `co_await stream.receive()`. Each throws std::system_error: the
-// system's own code, such as ECONNRESET; std::errc::operation_canceled in a task that is cancelled;
-// std::errc::timed_out after an idle_timeout(). The twins that begin with try_ return the error.
-// What can be done at once needs no wait; after eight such operations the task waits for the next
-// iteration, so that others have their turn. What `room`, `bytes` and `pieces` refer to must stay
-// until the wait is over. Nothing is read or written once it is.
+// All of these are awaited where they are called: `co_await stream.receive()`. Each throws
+// std::system_error: the system's own code, such as ECONNRESET; std::errc::operation_canceled if
+// the task is cancelled or the stream is closed; std::errc::timed_out after an idle_timeout(). The
+// twins that begin with try_ return the error instead.
+//
+// An operation that need not wait ends at once. After eight of these the task goes on in the next
+// iteration, so that others have their turn. What `room`, `bytes` and `pieces` refer to must live
+// until the co_await has returned or thrown; it is not used afterwards.
 template <class S>
 class StreamOps {
  public:
-  // Reads what is there, at least one byte. Returns how many, and 0 at the end of the stream.
+  // Reads what has come, at least one byte. Returns the number, 0 at the end of the stream.
   [[nodiscard]] auto read_some(Room room, unsigned line = __builtin_LINE()) noexcept {
     return ReadOp<S, Errors::thrown>(self(), room, line);
   }
@@ -361,8 +363,9 @@ class StreamOps {
     return ReadOp<S, Errors::returned>(self(), room, line);
   }
 
-  // The same into a buffer that is lent: returns a Chunk, which is false at the end. No buffer is
-  // held while it waits: this is how to read on connections that are idle. Errors: also ENOMEM.
+  // Reads what has come into a buffer of the library, and returns it as a Chunk, which is empty,
+  // and so false, at the end of the stream. Best for connections that are idle: no buffer is held
+  // while the task waits. Errors: also ENOMEM.
   [[nodiscard]] auto receive(unsigned line = __builtin_LINE()) noexcept {
     return ReceiveOp<S, Errors::thrown>(self(), line);
   }
@@ -370,8 +373,9 @@ class StreamOps {
     return ReceiveOp<S, Errors::returned>(self(), line);
   }
 
-  // Fills `room`. Returns its size. Errors: also Errc::truncated if the stream ends before. What a
-  // wait that fails has read is in `room` and lost to the stream: Buffered keeps it.
+  // Fills `room`. Returns its size. Errors: also Errc::truncated if the stream ends before. After a
+  // failure or a cancellation what was read so far is in `room`, and its size is not known unless
+  // try_read_exactly() was used. Buffered::read_exactly() keeps it for the next read.
   [[nodiscard]] auto read_exactly(Room room, unsigned line = __builtin_LINE()) noexcept {
     return ReadExactlyOp<S, Errors::thrown>(self(), room, line);
   }
@@ -379,8 +383,9 @@ class StreamOps {
     return ReadExactlyOp<S, Errors::returned>(self(), room, line);
   }
 
-  // Hands all of it to the system. If the task is cancelled or destroyed half-way, the stream is
-  // torn: every later write fails with Errc::torn. try_write_all() returns the error alone.
+  // Waits until the stream has taken all of `bytes`. If the task is cancelled or destroyed when a
+  // part was taken, the stream is torn: every later write fails with Errc::torn. try_write_all()
+  // returns a std::error_code, not a Result.
   [[nodiscard]] auto write(Bytes bytes, unsigned line = __builtin_LINE()) noexcept {
     return WriteOp<S, Errors::thrown>(self(), bytes, line);
   }
@@ -405,7 +410,7 @@ class StreamOps {
     return ShutdownOp<S>(self(), line);
   }
 
-  // Until trying to read, or to write, makes sense.
+  // Wait until it makes sense to try to read, or to write. They read and write nothing.
   [[nodiscard]] auto readable(unsigned line = __builtin_LINE()) noexcept {
     return ReadyOp<S, Want::read>(self(), line);
   }
