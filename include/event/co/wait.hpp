@@ -142,7 +142,7 @@ inline bool is_cancelled(Chain& chain) noexcept { return chain.cancelled; }
 
 // Of a signal on a base, from the first wait for it on.
 struct EVENT_API SignalWatch {
-  SignalWatch(Base& base, int signo);
+  SignalWatch(Base& base, int number);
   void raised();
 
   int signo;

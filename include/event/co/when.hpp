@@ -109,7 +109,7 @@ class BranchesOf final : public Branches, public Pooled {
 template <Branches::Until kUntil, class... T>
 class BranchesWait : public Wait {
  public:
-  BranchesWait(unsigned line, Task<T>... tasks) noexcept
+  BranchesWait(unsigned line, Task<T>... tasks) noexcept  // NOLINT(google-explicit-constructor)
       : Wait(line), coroutines_(std::move(tasks).release()...) {}
   BranchesWait(BranchesWait&&) noexcept = default;
 

@@ -83,7 +83,7 @@ class EVENT_API Address {
     sockaddr_in6 ipv6;
     sockaddr_un local;
   } storage_{};
-  socklen_t size_;
+  socklen_t size_;  // NOLINT(modernize-use-default-member-init): beside the union
 };
 
 }  // namespace event_cpp::net

@@ -27,7 +27,7 @@ struct FreeBuffers {
   FreeBuffer* first;
   std::size_t room;
 
-  void keep(char* buffer) noexcept {
+  void keep(char* buffer) noexcept {  // NOLINT(readability-non-const-parameter)
     first = ::new (static_cast<void*>(buffer)) FreeBuffer{first};
     --room;
   }
