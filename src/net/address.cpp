@@ -259,11 +259,13 @@ std::string_view Address::key() const noexcept {
   return {reinterpret_cast<const char*>(&storage_), size_};
 }
 
-bool operator==(const Address& a, const Address& b) noexcept { return (a <=> b) == 0; }
+bool operator==(const Address& a, const Address& b) noexcept { return std::is_eq(a <=> b); }
 
 std::strong_ordering operator<=>(const Address& a, const Address& b) noexcept {
-  if (const auto by_family = a.family() <=> b.family(); by_family != 0) return by_family;
-  if (const auto by_kind = a.is_abstract() <=> b.is_abstract(); by_kind != 0) return by_kind;
+  if (const auto by_family = a.family() <=> b.family(); std::is_neq(by_family)) return by_family;
+  if (a.is_abstract() != b.is_abstract()) {
+    return b.is_abstract() ? std::strong_ordering::less : std::strong_ordering::greater;
+  }
   return a.key() <=> b.key();
 }
 

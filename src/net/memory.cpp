@@ -43,8 +43,8 @@ struct Memory::State {
   State(Base& its_base, std::size_t its_room);
   ~State();
 
-  Io read(int from, Room to) noexcept;
-  Io write(int to, Bytes bytes) noexcept;
+  Io read(int end, Room to) noexcept;
+  Io write(int end, Bytes bytes) noexcept;
   void end(int from) noexcept;
   void receive() noexcept;
   void wake_all() noexcept;

@@ -12,7 +12,7 @@ namespace event_cpp::net {
 // taken without its terminating zero. Owns nothing.
 class Bytes : public std::span<const char> {
  public:
-  using std::span<const char>::span;
+  using std::span<const char>::span;  // NOLINT(modernize-use-equals-default)
   // NOLINTBEGIN(google-explicit-constructor): they exist to convert.
   constexpr Bytes() noexcept = default;
   constexpr Bytes(std::span<const char> bytes) noexcept : std::span<const char>(bytes) {}

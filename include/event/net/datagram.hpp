@@ -67,7 +67,7 @@ class EVENT_API Datagram : private detail::SocketEvent {
     return with_socket([](const Socket& s) { return s.address(); });
   }
   // Sends to, and receives from, this address alone. Errors: throws std::system_error.
-  void connect(const Address& peer) {  // NOLINT(readability-make-member-function-const)
+  void connect(const Address& peer) {
     with_socket([&](Socket& s) { static_cast<void>(s.connect(peer)); });
   }
   using SocketEvent::fd;
