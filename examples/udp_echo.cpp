@@ -33,7 +33,8 @@ struct Settings {
 
 // An answer that the system does not take now is lost, as any datagram may be.
 co::Task<> answer_all(net::Datagram& socket, std::size_t lose) {
-  std::cout << "listening on port " << socket.address().port() << std::endl;
+  const int port = socket.address().port();
+  std::cout << "listening on port " << port << std::endl;
   for (std::size_t count = 1;; ++count) {
     const net::Packet packet = co_await socket.receive();
     if (count > lose) static_cast<void>(socket.try_send(packet.bytes, packet.from));

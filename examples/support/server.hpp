@@ -27,7 +27,8 @@ inline event::net::Listener listen(event::Base& base, const ServerOptions& optio
 
 // Says which port that is, and about once a second if there are no descriptors for connections.
 inline void announce(event::net::Listener& listener) {
-  std::cout << "listening on port " << listener.address().port() << std::endl;
+  const int port = listener.address().port();
+  std::cout << "listening on port " << port << std::endl;
   const auto next = std::make_shared<event::TimePoint>();
   listener.on_error([&base = listener.base(), next](std::error_code error) {
     if (base.now() < *next) return;

@@ -2,24 +2,21 @@
 
 #include <utility>
 
+#include "co/thread_end.hpp"
+
 namespace event_cpp::co::detail {
 namespace {
 
 constexpr std::size_t kMostKept = std::size_t{64} << 10;  // bytes of each size
 
-constinit thread_local bool begun = false;  // AtThreadEnd will free what is kept
+constinit thread_local bool begun = false;  // what is kept will be freed, if anything is
 
-struct AtThreadEnd {
-  AtThreadEnd() noexcept {
-    for (std::size_t i = 0; i < kBlockClasses; ++i) free_lists[i].room = kMostKept / block_size(i);
+void free_kept(void* /*unused*/) noexcept {
+  for (FreeList& list : free_lists) {
+    list.room = 0;
+    while (list.first != nullptr) ::operator delete(std::exchange(list.first, list.first->next));
   }
-  ~AtThreadEnd() {
-    for (FreeList& list : free_lists) {
-      list.room = 0;
-      while (list.first != nullptr) ::operator delete(std::exchange(list.first, list.first->next));
-    }
-  }
-};
+}
 
 }  // namespace
 
@@ -28,7 +25,11 @@ constinit thread_local std::array<FreeList, kBlockClasses> free_lists{};
 void keep_or_free(FreeList& list, void* block) noexcept {
   if (!begun) {
     begun = true;
-    static thread_local const AtThreadEnd at_thread_end;
+    static const ThreadEnd thread_end(&free_kept);
+    const bool freed = thread_end.ask();
+    for (std::size_t i = 0; i < kBlockClasses && freed; ++i) {
+      free_lists[i].room = kMostKept / block_size(i);
+    }
   }
   if (list.room == 0) return ::operator delete(block);
   list.keep(block);

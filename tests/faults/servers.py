@@ -77,7 +77,8 @@ class Server:
             env=environment(options.preload, self.report, fault, EVENT_BACKEND=fault.backend),
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, close_fds=False)
         line = self.process.stdout.readline()
-        self.port = int(line.split()[-1]) if line.startswith("listening on port ") else None
+        listens = re.fullmatch(r"listening on port (\d+)\n", line)
+        self.port = int(listens[1]) if listens else None
 
     def end(self):
         """Tells it to end; returns (status or None, what it said, and on standard error)."""

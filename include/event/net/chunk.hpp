@@ -39,8 +39,15 @@ EVENT_API extern constinit thread_local FreeBuffers free_buffers;
 // When there is no room.
 EVENT_API void keep_or_free_buffer(char* buffer) noexcept;
 
+// Not inline where clang confuses threads: see co::detail::kInlinePool.
+#if defined(__clang__) && __clang_major__ < 17
+#define EVENT_OF_THIS_THREAD [[gnu::noinline]]
+#else
+#define EVENT_OF_THIS_THREAD
+#endif
+
 // Null if there is no memory.
-inline char* try_take_buffer() noexcept {
+EVENT_OF_THIS_THREAD inline char* try_take_buffer() noexcept {
   FreeBuffers& free = free_buffers;
   FreeBuffer* const buffer = free.first;
   if (buffer == nullptr) [[unlikely]]
@@ -55,11 +62,13 @@ inline char* take_buffer() {
   if (buffer == nullptr) throw std::bad_alloc();
   return buffer;
 }
-inline void give_back_buffer(char* buffer) noexcept {
+EVENT_OF_THIS_THREAD inline void give_back_buffer(char* buffer) noexcept {
   if (free_buffers.room == 0) [[unlikely]]
     return keep_or_free_buffer(buffer);
   free_buffers.keep(buffer);
 }
+
+#undef EVENT_OF_THIS_THREAD
 
 }  // namespace detail
 
