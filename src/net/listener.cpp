@@ -175,6 +175,9 @@ Socket Listener::release() noexcept {
 std::error_code Listener::take(Socket& connection) noexcept {
   short_of_resources_ = false;
   queue_is_empty_ = false;
+  // If every connection fails it looks away, as when there are no descriptors.
+  constexpr int kMostSkipped = 16;
+  int skipped = 0;
   for (;;) {
     const int fd = accept_on(socket_);
     if (fd >= 0 || fd < detail::kLowestError) {
@@ -185,8 +188,8 @@ std::error_code Listener::take(Socket& connection) noexcept {
       queue_is_empty_ = true;
       return {};
     }
-    if (is_of_the_connection(-fd)) continue;
-    short_of_resources_ = is_shortage(-fd);
+    if (is_of_the_connection(-fd) && ++skipped < kMostSkipped) continue;
+    short_of_resources_ = is_shortage(-fd) || skipped == kMostSkipped;
     return {-fd, std::system_category()};
   }
   try {
