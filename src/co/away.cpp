@@ -1,27 +1,12 @@
 #include "co/away.hpp"
 
-#include <chrono>
 #include <new>
-#include <thread>
 #include <utility>
 
-#include "co/post_surely.hpp"
+#include "co/with_memory.hpp"
 #include "event/co/threads.hpp"
 
 namespace event_cpp::co::detail {
-namespace {
-
-Scheduler& scheduler_surely(Base& base) noexcept {
-  for (;;) {
-    try {
-      return Scheduler::of(base);
-    } catch (const std::bad_alloc&) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-  }
-}
-
-}  // namespace
 
 bool ResumeOn::begin_move(Chain& chain, void* frame) {
   if (&chain.scheduler->base() == &to_) return false;
@@ -91,7 +76,7 @@ void Away::set_where(Scheduler* scheduler, Chain& chain) noexcept {
 }
 
 void Away::arrive(Chain& chain, Base& at) noexcept {
-  Scheduler& here = scheduler_surely(at);
+  Scheduler& here = with_memory([&]() -> Scheduler& { return Scheduler::of(at); });
   ++here.guests_;
   chain.scheduler = &here;
   set_where(&here, chain);

@@ -2,8 +2,8 @@
 
 #include <utility>
 
-#include "co/post_surely.hpp"
 #include "co/signals_blocked.hpp"
+#include "co/with_memory.hpp"
 
 namespace event_cpp::co::detail {
 BlockingPool::~BlockingPool() {

@@ -8,8 +8,8 @@
 #include <thread>
 #include <utility>
 
-#include "co/post_surely.hpp"
 #include "co/signals_blocked.hpp"
+#include "co/with_memory.hpp"
 #include "event/co/timeout.hpp"
 #include "event/co/wait.hpp"
 

@@ -323,6 +323,24 @@ TEST_P(ListenerTest, SkipsConnectionsThatEndedInTheQueue) {
   }
 }
 
+TEST_P(ListenerTest, LooksAwayWhileEveryConnectionFails) {
+  if (!is_toy()) GTEST_SKIP() << "the system's kernel is not told to fail";
+  net::Listener listener(base, net::Address::loopback(0));
+  std::vector<std::error_code> errors;
+  listener.on_error([&](std::error_code error) { errors.push_back(error); });
+  const auto waiting = clients(listener.address(), 1);
+  std::vector<net::Socket> accepted;
+  kernel.accept_error = EPERM;
+  kernel.accept_errors = 1000;
+  co::TaskGroup tasks(base);
+  tasks.spawn([&] { return accept_some(listener, accepted, 1); });
+  for (int i = 0; i < 10; ++i) settle();
+  EXPECT_EQ(errors.size(), 1U);
+  kernel.accept_errors = 0;
+  time.advance(101ms);
+  run_until([&] { return accepted.size() == 1; });
+}
+
 TEST_P(ListenerTest, TellsWhoWaitsWhatIsWrongForGood) {
   if (!is_toy()) GTEST_SKIP() << "the system's kernel is not told to fail";
   net::Listener listener(base, net::Address::loopback(0));
