@@ -41,7 +41,7 @@ TEST(TickerDeadlineExample, TicksUntilTheDeadline) {
   ChildProcess process({example("ticker_deadline"), "--every", "10ms", "--deadline", "105ms"});
   EXPECT_EQ(process.wait(), 0) << process.errors();
   const std::size_t ticks = lines_with("tick ", process.output()).size();
-  EXPECT_LE(ticks, 10U);  // fewer on a busy machine
+  EXPECT_GE(ticks, 1U);  // 10, but for a busy machine
   EXPECT_EQ(lines_with("deadline ", process.output()),
             std::vector<std::string>{"deadline after " + std::to_string(ticks) + " ticks"});
 }
