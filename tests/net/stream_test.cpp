@@ -127,7 +127,7 @@ Task<> send_all(net::Stream& to, std::string data) {
 }
 
 TEST_P(StreamTest, WritesAllHoweverLittleThePeerTakes) {
-  const std::string data = pattern(kMuch);
+  const std::string data = pattern(much());
   co::TaskGroup sending(base);
   sending.spawn(send_all(a(), data));
   EXPECT_TRUE(run(read_all(b())) == data);
@@ -147,7 +147,7 @@ Task<> send_pieces(net::Stream& to, const std::string& data) {
 }
 
 TEST_P(StreamTest, WritesAllPiecesHoweverLittleThePeerTakes) {
-  const std::string data = pattern(kMuch);
+  const std::string data = pattern(much());
   co::TaskGroup sending(base);
   sending.spawn(send_pieces(a(), data));
   EXPECT_TRUE(run(read_all(b())) == data);
@@ -160,7 +160,7 @@ Task<> expect_all(net::Stream& from, const std::string& data, int& done) {
 }
 
 TEST_P(StreamTest, CarriesBothDirectionsAtOnce) {
-  const std::string data = pattern(kMuch / 4);
+  const std::string data = pattern(much() / 4);
   int done = 0;
   co::TaskGroup tasks(base);
   for (net::Stream* stream : {&a(), &b()}) {
@@ -176,7 +176,7 @@ TEST_P(StreamTest, AnswersAPeerThatHasEndedItsDirection) {
     co_await stream.shutdown();
     co_return co_await read_all(stream);
   };
-  const std::string long_answer = pattern(kMuch);
+  const std::string long_answer = pattern(much());
   const auto answer = [&long_answer](net::Stream& stream) -> Task<> {
     const std::string question = co_await read_all(stream);
     EXPECT_EQ(question, "question");
@@ -250,7 +250,7 @@ TEST_P(StreamTest, IsTornIfATaskIsDestroyedHalfWayThroughAWrite) {
 }
 
 TEST_P(StreamTest, IsTornIfAWriteOfPiecesIsCancelledHalfWay) {
-  const std::string part = pattern(kMuch);
+  const std::string part = pattern(much());
   const auto write = [&part](net::Stream& stream) -> Task<> {
     const std::array<net::Bytes, 2> pieces{net::Bytes(part), net::Bytes(part)};
     co_await stream.write(pieces);
@@ -291,14 +291,14 @@ TEST_P(StreamTest, EndsTheWaitsOfBothDirectionsWhenItIsClosed) {
 TEST_P(StreamTest, EndsTheWaitsOfBothDirectionsWhenItIsDestroyed) {
   Ends ends;
   co::TaskGroup tasks(base);
-  const auto wait = [](net::Stream& stream, net::Want want, Ends& its_ends) -> Task<> {
+  const std::string data(much(), 'x');
+  const auto wait = [&data](net::Stream& stream, net::Want want, Ends& its_ends) -> Task<> {
     try {
       if (want == net::Want::read) {
         std::array<char, 16> room{};
         co_await stream.read_some(room);
       } else {
-        const std::string much(kMuch, 'x');
-        co_await stream.write(much);
+        co_await stream.write(data);
       }
     } catch (const std::system_error& error) {
       its_ends.codes.push_back(error.code());

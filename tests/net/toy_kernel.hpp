@@ -127,12 +127,11 @@ class ToyKernel final : public net::Kernel {
     if (socket.type == SOCK_DGRAM) return send_message(socket, *message);
     if (socket.out_ended || socket.peer == 0) return -EPIPE;
     std::string& in = of(socket.peer).in;
-    const std::string all = gather(*message);
-    const std::size_t size = std::min(all.size(), room_ - std::min(room_, in.size()));
-    if (size == 0 && !all.empty()) return -EAGAIN;
-    in.append(all, 0, size);
+    const std::string some = gather(*message, room_ - std::min(room_, in.size()));
+    if (some.empty() && !is_empty(*message)) return -EAGAIN;
+    in += some;
     tell(socket.peer, Events::read);
-    return static_cast<ssize_t>(size);
+    return static_cast<ssize_t>(some.size());
   }
 
   int shutdown(int fd, int /*how*/) override {
@@ -241,14 +240,17 @@ class ToyKernel final : public net::Kernel {
     *size = from.size();
     return 0;
   }
-  static std::string gather(const msghdr& message) {
-    std::string all;
+  // What is in a message, its first `most` bytes.
+  static std::string gather(const msghdr& message, std::size_t most = std::string::npos) {
+    std::string some;
     for (std::size_t i = 0; i < static_cast<std::size_t>(message.msg_iovlen); ++i) {
       const iovec& part = message.msg_iov[i];
-      all.append(static_cast<const char*>(part.iov_base), part.iov_len);
+      some.append(static_cast<const char*>(part.iov_base),
+                  std::min(part.iov_len, most - some.size()));
     }
-    return all;
+    return some;
   }
+  static bool is_empty(const msghdr& message) { return gather(message, 1).empty(); }
   static std::size_t scatter(msghdr& message, const std::string& from) {
     std::size_t done = 0;
     for (std::size_t i = 0; i < static_cast<std::size_t>(message.msg_iovlen); ++i) {

@@ -82,7 +82,7 @@ TEST_P(TransferTest, CopiesAnEndWithoutAByte) {
 TEST_P(TransferTest, IsTornIfACopyIsCancelledWithBytesOnTheirWay) {
   std::uint64_t count = 0;
   co::TaskGroup tasks(base);
-  const std::string data = numbered(kMuch);
+  const std::string data = numbered(much());
   tasks.spawn([&] { return send_everything(a(), data); });
   tasks.spawn([&] { return copy_all(b(), c(), count); });
   for (int i = 0; i < 10; ++i) settle();
@@ -95,7 +95,7 @@ TEST_P(TransferTest, IsTornIfACopyIsCancelledWithBytesOnTheirWay) {
 TEST_P(TransferTest, EndsACopyWhoseReaderHasGone) {
   std::uint64_t count = 0;
   std::error_code code;
-  const std::string data = numbered(kMuch);
+  const std::string data = numbered(much());
   co::TaskGroup tasks(base);
   std::error_code sending;
   tasks.spawn([&]() -> Task<> { sending = co_await a().try_write_all(data); });
@@ -187,10 +187,10 @@ TEST_P(TransferTest, SendsLessIfTheFileEnds) {
 TEST_P(TransferTest, IsTornIfSendingAFileIsCancelledHalfWay) {
   auto* const to = dynamic_cast<net::SocketStream*>(&a());
   if (to == nullptr) GTEST_SKIP() << "not a socket";
-  const Fd file = file_with(numbered(kMuch));
+  const Fd file = file_with(numbered(much()));
   std::uint64_t sent = 0;
   co::TaskGroup tasks(base);
-  tasks.spawn([&] { return send_part(*to, file.get(), 0, kMuch, sent); });
+  tasks.spawn([&] { return send_part(*to, file.get(), 0, much(), sent); });
   settle();
   tasks.cancel();
   settle();

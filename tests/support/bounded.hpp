@@ -15,7 +15,7 @@ namespace event_cpp::test {
 // tells "never" from "late", and nothing else.
 class Bounded {
  public:
-  explicit Bounded(Base& base, std::chrono::seconds bound = std::chrono::seconds(20));
+  explicit Bounded(Base& base, std::chrono::seconds bound = std::chrono::seconds(200));
   ~Bounded();
   Bounded(const Bounded&) = delete;
   Bounded& operator=(const Bounded&) = delete;
