@@ -3,6 +3,7 @@
 #include <netdb.h>
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <system_error>
@@ -184,6 +185,16 @@ std::vector<Address> ask_system(const std::string& host, int port) {
 
 }  // namespace
 
+namespace {
+
+constinit std::atomic<detail::LinkedResolve*> linked_resolver = nullptr;
+
+}  // namespace
+
+void detail::set_linked_resolver(LinkedResolve* resolve) noexcept {
+  linked_resolver.store(resolve, std::memory_order_release);
+}
+
 co::Task<Socket> connect(std::string host, int port, Duration limit) {
   Socket socket = co_await co::with_timeout(limit, resolve_and_connect(std::move(host), port));
   co_return std::move(socket);
@@ -198,6 +209,8 @@ co::Task<std::vector<Address>> resolve(std::string host, int port) {
   std::vector<Address> addresses;
   if (resolver != nullptr) {
     addresses = co_await resolver(std::move(host), port);
+  } else if (auto* const linked = linked_resolver.load(std::memory_order_acquire)) {
+    addresses = co_await linked(base, std::move(host), port);
   } else {
     auto ask = [name = std::move(host), port] { return ask_system(name, port); };
     addresses = co_await co::blocking(std::move(ask));

@@ -28,10 +28,12 @@ EVENT_API co::Task<Socket> connect(Address address);
 EVENT_API co::Task<Socket> connect(std::string host, int port,
                                    Duration limit = std::chrono::seconds(10));
 
-// The addresses of a name, best first. getaddrinfo(3) is called in a thread of the pool: see
-// co::blocking(). Cancelling does not stop it, and the base's destructor waits for it. A numeric
-// address needs no thread. Errors: throws std::system_error of name_category(), such as EAI_NONAME;
-// std::errc::invalid_argument for the port.
+// The addresses of a name, best first. A numeric address needs nobody. A name is looked up by
+//   - what set_resolver() has set on this base
+//   - event::dns, in a program that links it: see dns::Resolver, also for its errors
+//   - getaddrinfo(3), in a thread of the pool: see co::blocking(). Cancelling does not stop it, and
+//     the base's destructor waits for it. Errors: those of name_category(), such as EAI_NONAME.
+// Errors: throws std::system_error; std::errc::invalid_argument for the port.
 EVENT_API co::Task<std::vector<Address>> resolve(std::string host, int port);
 
 // Connects to the first of `addresses` that answers: see above. `stagger` is the time between
@@ -40,8 +42,17 @@ EVENT_API co::Task<std::vector<Address>> resolve(std::string host, int port);
 EVENT_API co::Task<Socket> connect_to_any(std::vector<Address> addresses,
                                           Duration stagger = std::chrono::milliseconds(250));
 
-// Replaces what resolve() does on `base`. An empty function restores the thread pool.
+// Replaces what resolve() does on `base`. An empty function restores the default.
 using Resolve = std::function<co::Task<std::vector<Address>>(std::string host, int port)>;
 EVENT_API void set_resolver(Base& base, Resolve resolve);
+
+namespace detail {
+
+// For event::dns: what resolve() does on every base that has no resolver of its own, instead of the
+// thread pool. Thread-safety: any thread.
+using LinkedResolve = co::Task<std::vector<Address>>(Base& base, std::string host, int port);
+EVENT_API void set_linked_resolver(LinkedResolve* resolve) noexcept;
+
+}  // namespace detail
 
 }  // namespace event_cpp::net
