@@ -124,7 +124,11 @@ class ToyKernel final : public net::Kernel {
     if (!sockets_.contains(fd)) return -EBADF;
     Socket& socket = of(fd);
     if (socket.error != 0) return -std::exchange(socket.error, 0);
-    if (socket.type == SOCK_DGRAM) return send_message(socket, *message);
+    if (socket.type == SOCK_DGRAM) {
+      const ssize_t size = send_message(socket, *message);
+      if (socket.error != 0) tell(fd, Events::read);
+      return size;
+    }
     if (socket.out_ended || socket.peer == 0) return -EPIPE;
     std::string& in = of(socket.peer).in;
     const std::string some = gather(*message, room_ - std::min(room_, in.size()));
