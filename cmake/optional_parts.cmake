@@ -13,6 +13,13 @@ function(event_optional_part part needs)
   set_property(CACHE EVENT_BUILD_${part} PROPERTY STRINGS AUTO ON OFF)
 endfunction()
 
+# event_optional_library(PART NEEDS): the same for a library that needs another one. It is AUTO by
+# default also where this project is a part of another one, as EXCLUDE_FROM_ALL costs nothing there.
+function(event_optional_library part needs)
+  set(EVENT_BUILD_${part} AUTO CACHE STRING "AUTO, ON or OFF; needs ${needs}")
+  set_property(CACHE EVENT_BUILD_${part} PROPERTY STRINGS AUTO ON OFF)
+endfunction()
+
 # event_find_for(PART PACKAGE DEBIAN [argument of find_package]...): finds a package that the part
 # needs; DEBIAN is its name in Debian. A macro, as find_package() sets variables of its caller.
 macro(event_find_for part package debian)

@@ -1,0 +1,35 @@
+// The errors of name resolution.
+#pragma once
+
+#include <system_error>
+
+#include "event/detail/export.hpp"
+
+namespace event_cpp::dns {
+
+enum class Errc {
+  none,
+  no_such_name,   // the name does not exist: NXDOMAIN
+  no_address,     // the name exists, and has no address of the family that was asked for
+  server_failed,  // the last server answered that it cannot, or will not: SERVFAIL, REFUSED
+  refused,        // nobody listens at the address of the last server
+  timed_out,      // no answer within Options::tries, or within Options::limit
+  bad_answer,     // the last server's answer makes no sense, or has names that are none
+  bad_name,       // what was asked for is no host name
+  no_servers,     // neither Options nor resolv.conf names a server
+  too_many        // 65,536 queries wait for their turn already
+};
+
+// The category of these codes, named "dns". Codes compare equal to the std::errc of the same
+// meaning: timed_out, and bad_name to std::errc::invalid_argument.
+EVENT_API const std::error_category& category() noexcept;
+
+// Lets Errc convert to std::error_code, and compare with one.
+inline std::error_code make_error_code(Errc code) noexcept {
+  return {static_cast<int>(code), category()};
+}
+
+}  // namespace event_cpp::dns
+
+template <>
+struct std::is_error_code_enum<event_cpp::dns::Errc> : std::true_type {};

@@ -1,0 +1,23 @@
+#include "dns/random.hpp"
+
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+
+namespace event_cpp::dns::detail {
+
+std::uint16_t random_id(Base& base) {
+  constexpr std::uint32_t kIds = 0x10000;
+  if (Order* const order = event_cpp::detail::order_of(base)) {
+    return static_cast<std::uint16_t>(order->pick(kIds) % kIds);
+  }
+  std::uint16_t id = 0;
+  if (::getentropy(&id, sizeof id) != 0) {
+    throw std::system_error(errno, std::system_category(), "getentropy");
+  }
+  return id;
+}
+
+}  // namespace event_cpp::dns::detail
