@@ -1,10 +1,4 @@
-# event::dns, where c-ares is there.
-list(APPEND CMAKE_MODULE_PATH ${PROJECT_SOURCE_DIR}/cmake)
-event_find_for(DNS Cares libc-ares-dev)
-if(NOT EVENT_BUILD_DNS)
-  return()
-endif()
-
+# event::dns.
 event_add_library(event_dns event_dns_objects USES event_net)
 target_include_directories(event_dns_objects SYSTEM PRIVATE ${Cares_INCLUDE_DIR})
 

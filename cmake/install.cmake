@@ -24,7 +24,10 @@ set(pc_includedir "\${prefix}")
 cmake_path(APPEND pc_includedir ${CMAKE_INSTALL_INCLUDEDIR})
 # A build with CMAKE_DEBUG_POSTFIX is installed beside one without.
 string(TOUPPER "${CMAKE_BUILD_TYPE}" config)
-# event_pkg_config(NAME DESCRIPTION [REQUIRED]...)
+# event_pkg_config(NAME DESCRIPTION [REQUIRED]...): pc_libs and pc_libs_private are what else to link
+# with, always and only statically, each with a blank before it.
+set(pc_libs)
+set(pc_libs_private)
 function(event_pkg_config name description)
   set(pc_name ${name}${CMAKE_${config}_POSTFIX})
   set(pc_description ${description})
@@ -36,3 +39,10 @@ endfunction()
 event_pkg_config(event-cpp "${PROJECT_DESCRIPTION}")
 event_pkg_config(event-cpp-co "Coroutines on event-cpp" event-cpp)
 event_pkg_config(event-cpp-net "Networking on event-cpp" event-cpp-co)
+
+if(EVENT_BUILD_DNS)
+  install(TARGETS event_dns_static event_dns_shared EXPORT event-targets)
+  set(pc_libs " -Wl,${EVENT_DNS_LINK_OPTION}")
+  set(pc_libs_private " -lcares")
+  event_pkg_config(event-cpp-dns "Name resolution on event-cpp" event-cpp-net)
+endif()

@@ -30,6 +30,11 @@ void run_address(Bytes bytes);
 // Lines and messages over a stream in memory that moves few bytes at a time, against a string.
 void run_buffered(Bytes bytes);
 
+#if EVENT_FUZZ_DNS
+// Any bytes as the answer of a name server, and as resolv.conf and hosts.
+void run_dns(Bytes bytes);
+#endif
+
 inline constexpr Target kTargets[] = {
     {"timer_queue", run_timer_queue},
     {"active_queues", run_active_queues},
@@ -38,6 +43,9 @@ inline constexpr Target kTargets[] = {
     {"tasks", run_tasks},
     {"address", run_address},
     {"buffered", run_buffered},
+#if EVENT_FUZZ_DNS
+    {"dns", run_dns},
+#endif
 };
 
 // nullptr if there is none of that name.

@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 scripts/setup.sh build bench
-cmake --preset release -DEVENT_BUILD_{TESTS,EXAMPLES}=OFF -DEVENT_BUILD_BENCH=ON
+cmake --preset release -DEVENT_BUILD_{TESTS,EXAMPLES,DNS}=OFF -DEVENT_BUILD_BENCH=ON
 cmake --build --preset release --target bench
 bench/go/build.sh build/release/bench
 exec python3 bench/run.py "$@"

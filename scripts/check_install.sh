@@ -76,6 +76,7 @@ consumer_with_cmake() {
   cmake --build "$build" --parallel "$(nproc)" >/dev/null
   "$build/consumer"
   "$build/consumer_co"
+  "$build/consumer_dns"
 }
 
 # has_assertions NAME: whether the shared library that a consumer uses has them.
@@ -149,6 +150,7 @@ headers_compile_alone
 echo "Symbols of the shared libraries"
 shared_object_is_tidy libevent-cpp "event_cpp::Base::dispatch()"
 shared_object_is_tidy libevent-cpp-co "event_cpp::co::TaskGroup::cancel()"
+shared_object_is_tidy libevent-cpp-dns "event_cpp::dns::Resolver::close()"
 echo "find_package, static"
 consumer_with_cmake package_static -DUSE=package -DCMAKE_PREFIX_PATH="$prefix"
 echo "find_package, shared"
@@ -158,10 +160,12 @@ each_configuration_gets_its_library
 echo "pkg-config, shared"
 consumer_with_pkg_config consumer pkg_config_shared event-cpp
 consumer_with_pkg_config consumer_co pkg_config_co event-cpp-co
+consumer_with_pkg_config consumer_dns pkg_config_dns event-cpp-dns
 consumer_with_pkg_config consumer pkg_config_debug event-cpp-debug
 echo "pkg-config, static"
 consumer_with_pkg_config consumer pkg_config_static event-cpp --static -static
 consumer_with_pkg_config consumer_co pkg_config_co_static event-cpp-co --static -static
+consumer_with_pkg_config consumer_dns pkg_config_dns_static event-cpp-dns --static -static
 echo "The commands of the README, in /usr/local"
 commands_of_readme
 echo "add_subdirectory"

@@ -25,6 +25,8 @@ test     ab                                 apache2-utils
 test     wrk                                wrk
 test     /usr/sbin/lighttpd                 lighttpd
 test     /usr/include/gtest/gtest.h         libgtest-dev
+test     /usr/include/ares.h                libc-ares-dev
+test     dnsmasq                            dnsmasq-base
 test     /usr/src/googletest/googletest     googletest
 format   clang-format-16                    clang-format-16
 check    clang++                            clang
@@ -32,6 +34,7 @@ check    clang-tidy                         clang-tidy
 check    readelf                            binutils
 check    valgrind                           valgrind
 check    gcovr                              gcovr
+check    /usr/include/ares.h                libc-ares-dev
 check    pkg-config                         pkg-config
 check    git                                git
 fuzz     clang++                            clang
@@ -82,8 +85,8 @@ done
 
 # Elsewhere packages and paths are others, and what is missing shows when it is looked for.
 if [[ $(uname -s) != Linux ]]; then
-  echo "setup.sh: not a Linux; on macOS: brew install ninja googletest cli11 pkg-config glib;" \
-    "on FreeBSD: pkg install bash cmake ninja googletest cli11 pkgconf glib python3" >&2
+  echo "setup.sh: not a Linux; on macOS: brew install ninja googletest cli11 pkg-config glib c-ares;" \
+    "on FreeBSD: pkg install bash cmake ninja googletest cli11 pkgconf glib python3 c-ares" >&2
   exit 0
 fi
 command -v apt-get >/dev/null ||

@@ -28,8 +28,15 @@ class Cache {
  public:
   explicit Cache(std::size_t most) noexcept : most_(most) {}
 
-  // Null if there is nothing, or if it does not hold any more.
-  std::shared_ptr<Found> find(const std::string& name, Type type, TimePoint now) noexcept;
+  // What is known of a name: null if there is nothing, or if it does not hold any more.
+  struct Known {
+    std::shared_ptr<Found> v4;
+    std::shared_ptr<Found> v6;
+
+    std::shared_ptr<Found>& of(Type type) noexcept { return type == Type::a ? v4 : v6; }
+  };
+  // Valid until the next call of keep() or clear().
+  const Known& find(const std::string& name, TimePoint now) noexcept;
   // Errors: throws std::bad_alloc, and the cache is as before.
   void keep(const std::string& name, Type type, std::shared_ptr<Found> found);
   void clear() noexcept;
@@ -38,10 +45,7 @@ class Cache {
  private:
   struct Name {
     std::string name;
-    std::shared_ptr<Found> v4;
-    std::shared_ptr<Found> v6;
-
-    std::shared_ptr<Found>& of(Type type) noexcept { return type == Type::a ? v4 : v6; }
+    Known known;
   };
   using Names = std::list<Name>;
 

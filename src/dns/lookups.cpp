@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
-#include <iterator>
+#include <span>
 #include <system_error>
 
 #include "dns/fail.hpp"
@@ -23,9 +23,10 @@ bool wants(Family family, const net::Address& address) {
   return address.family() == (family == Family::v4 ? AF_INET : AF_INET6);
 }
 
-Answer fixed_answer(const std::vector<net::Address>& addresses, std::string canonical, int port,
+Answer fixed_answer(std::span<const net::Address> addresses, std::string canonical, int port,
                     Family family) {
   Answer answer;
+  answer.addresses.reserve(addresses.size());
   for (const net::Address& address : addresses) {
     if (wants(family, address)) answer.addresses.push_back(address.with_port(port));
   }
@@ -103,45 +104,48 @@ Lookups::Lookups(Base& base, Options options)
 
 co::Task<Answer> Lookups::resolve(std::shared_ptr<Lookups> self, std::string name, int port,
                                   Family family) {
-  check_port(port);
-  if (self->late_ == nullptr) throw_closed();
-  if (const auto address = literal(name, port)) {
-    Answer answer = fixed_answer({*address}, name, port, family);
-    if (answer.addresses.empty()) fail(Errc::no_address, name);
-    co_return std::move(answer);
-  }
-  const std::optional<HostName> host = parse_host_name(name);
-  if (!host) fail(Errc::bad_name, name);
-  if (is_localhost(host->text)) {
-    const std::vector<net::Address> both{net::Address::loopback_ipv6(0), net::Address::loopback(0)};
-    Answer answer = fixed_answer(both, host->text, port, family);
-    co_return std::move(answer);
-  }
-  if (is_onion(host->text)) fail(Errc::no_such_name, name);
-  self->look_at_files();
-  if (std::optional<Answer> answer = self->in_hosts(host->text, port, family)) {
-    co_return std::move(*answer);
-  }
-  const std::vector<std::string> names = names_to_ask(*host, self->search_, self->ndots_);
-  std::optional<Both> both = self->in_cache(names, family);
-  const bool cached = both.has_value();
-  if (!cached) {
-    ++self->transport_.stats().misses;
-    std::optional<Both> found =
-        co_await co::try_with_timeout(self->options_.limit, self->search(names, family));
-    if (!found) fail(Errc::timed_out, name);
-    both = std::move(found);
-  }
+  std::vector<std::string> names;
+  std::optional<Answer> answer = self->without_asking(name, port, family, names);
+  if (answer) co_return std::move(*answer);
+  ++self->transport_.stats().misses;
+  std::optional<Both> both =
+      co_await co::try_with_timeout(self->options_.limit, self->search(names, family));
+  if (!both) fail(Errc::timed_out, name);
   const Errc error = both->error();
   if (error != Errc::none) {
     both->rethrow_failure();
     fail(error, name);
   }
-  co_return self->answer(*both, port, cached);
+  co_return self->answer(*both, port, self->base_.now(), false);
 }
 
-void Lookups::look_at_files() {
+std::optional<Answer> Lookups::without_asking(const std::string& name, int port, Family family,
+                                              std::vector<std::string>& names) {
+  check_port(port);
+  if (late_ == nullptr) throw_closed();
+  if (const auto address = literal(name, port)) {
+    Answer answer = fixed_answer({&*address, 1}, name, port, family);
+    if (answer.addresses.empty()) fail(Errc::no_address, name);
+    return answer;
+  }
+  std::optional<HostName> host = parse_host_name(name);
+  if (!host) fail(Errc::bad_name, name);
+  if (is_localhost(host->text)) {
+    const net::Address both[] = {net::Address::loopback_ipv6(0), net::Address::loopback(0)};
+    return fixed_answer(both, std::move(host->text), port, family);
+  }
+  if (is_onion(host->text)) fail(Errc::no_such_name, name);
   const TimePoint now = base_.now();
+  look_at_files(now);
+  if (std::optional<Answer> answer = in_hosts(host->text, port, family)) return answer;
+  names = names_to_ask(std::move(*host), search_, ndots_);
+  const std::optional<Both> both = in_cache(names, family, now);
+  if (!both) return std::nullopt;
+  if (both->error() != Errc::none) fail(both->error(), name);
+  return answer(*both, port, now, true);
+}
+
+void Lookups::look_at_files(TimePoint now) {
   if (const auto text = resolv_conf_file_.changed(now)) {
     ResolvConf conf = parse_resolv_conf(*text);
     std::vector<std::string> search;
@@ -170,14 +174,14 @@ std::optional<Answer> Lookups::in_hosts(const std::string& name, int port, Famil
   return answer;
 }
 
-std::optional<Lookups::Both> Lookups::in_cache(const std::vector<std::string>& names,
-                                               Family family) {
-  const TimePoint now = base_.now();
+std::optional<Lookups::Both> Lookups::in_cache(const std::vector<std::string>& names, Family family,
+                                               TimePoint now) {
   Both both;
   for (const std::string& name : names) {
-    if (family != Family::v4) both.v6.found = cache_.find(name, Type::aaaa, now);
+    const Cache::Known& known = cache_.find(name, now);
+    if (family != Family::v4) both.v6.found = known.v6;
     if (family != Family::v4 && both.v6.found == nullptr) return std::nullopt;
-    if (family != Family::v6) both.v4.found = cache_.find(name, Type::a, now);
+    if (family != Family::v6) both.v4.found = known.v4;
     if (family != Family::v6 && both.v4.found == nullptr) return std::nullopt;
     if (both.error() != Errc::no_such_name) break;
   }
@@ -221,7 +225,8 @@ co::Task<Lookups::Both> Lookups::ask(const std::string& name, Family family) {
 Lookups::Half Lookups::begin(const std::string& name, Type type) {
   Half half;
   if (late_ == nullptr) throw_closed();
-  half.found = cache_.find(name, type, base_.now());
+  const Cache::Known& known = cache_.find(name, base_.now());
+  half.found = type == Type::a ? known.v4 : known.v6;
   if (half.found != nullptr) return half;
   const auto running = running_.find(Key(name, type));
   if (running != running_.end()) {
@@ -257,36 +262,39 @@ co::Task<> Lookups::run(Query& query) {
 }
 
 // Two lists of one family each become one.
-Answer Lookups::answer(const Both& both, int port, bool cached) {
+Answer Lookups::answer(const Both& both, int port, TimePoint now, bool cached) {
+  Found* const v6 = both.v6.has_addresses() ? both.v6.found.get() : nullptr;
+  Found* const v4 = both.v4.has_addresses() ? both.v4.found.get() : nullptr;
+  std::span<const Ip> first;
+  std::span<const Ip> second;
+  if (v6 != nullptr) first = v6->addresses;
+  if (v4 != nullptr) second = v4->addresses;
+  const std::size_t count = first.size() + second.size();
   Answer answer;
-  answer.cached = cached;
-  std::size_t count = 0;
   TimePoint holds_until = TimePoint::max();
-  for (const Half* const half : {&both.v6, &both.v4}) {
-    if (!half->has_addresses()) continue;
-    count += half->found->addresses.size();
-    holds_until = std::min(holds_until, half->found->holds_until);
+  for (Found* const found : {v6, v4}) {
+    if (found == nullptr) continue;
+    if (count > 1) put_in_order(*found);
+    holds_until = std::min(holds_until, found->holds_until);
+    if (answer.canonical.empty()) answer.canonical = found->canonical;
   }
-  answer.ttl = std::max(Duration::zero(), holds_until - base_.now());
+  answer.ttl = std::max(Duration::zero(), holds_until - now);
+  answer.cached = cached;
   answer.addresses.reserve(count);
-  std::vector<Ip> all;
-  all.reserve(count);
-  for (const Half* const half : {&both.v6, &both.v4}) {
-    if (!half->has_addresses()) continue;
-    Found& found = *half->found;
-    if (count > 1) put_in_order(found);
-    if (answer.canonical.empty()) answer.canonical = found.canonical;
-    all.insert(all.end(), found.addresses.begin(), found.addresses.end());
+  for (std::size_t i = 0, j = 0; i + j < count;) {
+    const bool is_first =
+        j == second.size() || (i < first.size() && !(second[j].rank < first[i].rank));
+    const Ip& ip = is_first ? first[i++] : second[j++];
+    answer.addresses.push_back(ip.with_port(port));
   }
-  const auto before = [](const Ip& a, const Ip& b) { return a.rank < b.rank; };
-  std::stable_sort(all.begin(), all.end(), before);
-  for (const Ip& ip : all) answer.addresses.push_back(ip.with_port(port));
   return answer;
 }
 
 void Lookups::put_in_order(Found& found) {
   if (std::exchange(found.in_order, true)) return;
   for (Ip& ip : found.addresses) ip.rank = rank_of(base_, ip);
+  std::stable_sort(found.addresses.begin(), found.addresses.end(),
+                   [](const Ip& a, const Ip& b) { return a.rank < b.rank; });
 }
 
 void Lookups::flush() noexcept {
@@ -297,7 +305,7 @@ void Lookups::flush() noexcept {
 void Lookups::reload() {
   resolv_conf_file_.look_soon();
   hosts_file_.look_soon();
-  look_at_files();
+  look_at_files(base_.now());
 }
 
 void Lookups::close() noexcept {

@@ -64,13 +64,16 @@ class Lookups {
     Half v4;
   };
 
-  void look_at_files();
+  // Nothing, and the names to ask for, if it takes a server to know.
+  std::optional<Answer> without_asking(const std::string& name, int port, Family family,
+                                       std::vector<std::string>& names);
+  void look_at_files(TimePoint now);
   std::optional<Answer> in_hosts(const std::string& name, int port, Family family) const;
-  std::optional<Both> in_cache(const std::vector<std::string>& names, Family family);
+  std::optional<Both> in_cache(const std::vector<std::string>& names, Family family, TimePoint now);
   co::Task<Both> search(const std::vector<std::string>& names, Family family);
   co::Task<Both> ask(const std::string& name, Family family);
   Half begin(const std::string& name, Type type);
-  Answer answer(const Both& both, int port, bool cached);
+  Answer answer(const Both& both, int port, TimePoint now, bool cached);
   void put_in_order(Found& found);
   co::Task<> run(Query& query);
 

@@ -53,6 +53,9 @@ void add(std::vector<std::string>& names, std::string name) {
 }  // namespace
 
 std::optional<net::Address> literal(std::string_view text, int port) {
+  // Most are names, and seen to be none of these by their end.
+  const bool has_colon = text.find(':') != std::string_view::npos;
+  if (!has_colon && (text.empty() || !is_digit(text.back()))) return std::nullopt;
   if (text.starts_with("unix:")) return std::nullopt;
   if (text.starts_with('[')) {
     if (!text.ends_with(']')) return std::nullopt;
@@ -82,16 +85,20 @@ std::optional<std::string> parse_domain(std::string_view text) {
 bool is_localhost(std::string_view name) { return is_in_domain(name, "localhost"); }
 bool is_onion(std::string_view name) { return is_in_domain(name, "onion"); }
 
-std::vector<std::string> names_to_ask(const HostName& host, const std::vector<std::string>& search,
+std::vector<std::string> names_to_ask(HostName host, const std::vector<std::string>& search,
                                       int ndots) {
   std::vector<std::string> names;
   const auto dots = std::count(host.text.begin(), host.text.end(), '.');
-  if (host.absolute || dots >= ndots) names.push_back(host.text);
-  if (host.absolute) return names;
+  const bool is_first = host.absolute || dots >= ndots;
+  if (is_first && (host.absolute || search.empty())) {
+    names.push_back(std::move(host.text));
+    return names;
+  }
+  if (is_first) names.push_back(host.text);
   for (const std::string& domain : search) {
     add(names, domain.empty() ? host.text : host.text + '.' + domain);
   }
-  add(names, host.text);
+  if (!is_first) add(names, host.text);
   return names;
 }
 

@@ -33,7 +33,7 @@ bool is_localhost(std::string_view name);  // RFC 6761
 bool is_onion(std::string_view name);      // must not be asked for: RFC 7686
 
 // The names to ask for, in order, as resolv.conf(5) says.
-std::vector<std::string> names_to_ask(const HostName& host, const std::vector<std::string>& search,
+std::vector<std::string> names_to_ask(HostName host, const std::vector<std::string>& search,
                                       int ndots);
 
 }  // namespace event_cpp::dns::detail
