@@ -9,17 +9,22 @@ if(cares_dir IN_LIST CMAKE_CXX_IMPLICIT_LINK_DIRECTORIES)
   set(cares cares)
 endif()
 
-# That a program links this library is enough for net::connect() to use it, though nothing in the
-# program may refer to it: the linker is asked for event_cpp::dns::detail::registration, by the name
-# that compilers give it. This takes its file out of the static library, and keeps the shared one
-# needed under --as-needed.
-set(registration _ZN9event_cpp3dns6detail12registrationE)
-if(APPLE)
-  set(EVENT_DNS_LINK_OPTION -u,_${registration})
-else()
-  set(EVENT_DNS_LINK_OPTION --undefined=${registration})
-endif()
 foreach(kind static shared)
   target_link_libraries(event_dns_${kind} PRIVATE ${cares})
-  target_link_options(event_dns_${kind} INTERFACE "LINKER:${EVENT_DNS_LINK_OPTION}")
 endforeach()
+
+# That a program links this library is enough for net::connect() to use it, though nothing in the
+# program may refer to it. From the static library the linker takes the file with the variable
+# event_cpp::dns::detail::registration, which it is asked for by the name that compilers give it. The
+# shared one is kept also by a linker that leaves out what nobody refers to.
+set(registration _ZN9event_cpp3dns6detail12registrationE)
+if(APPLE)
+  set(dns_take_static -u,_${registration})
+  set(dns_keep_shared)
+else()
+  set(dns_take_static --undefined=${registration})
+  set(dns_keep_shared "-Wl,--push-state,--no-as-needed,@,--pop-state")  # @: the library
+  string(REPLACE @ $<TARGET_FILE:event::dns_shared> keep ${dns_keep_shared})
+  target_link_libraries(event_dns_shared INTERFACE ${keep})
+endif()
+target_link_options(event_dns_static INTERFACE "LINKER:${dns_take_static}")

@@ -64,7 +64,7 @@ co::Task<std::vector<net::Address>> resolve_for_net(Base& base, std::string host
 }  // namespace
 
 // Has net use this library. Nobody refers to this variable, so whoever links the library asks the
-// linker for it by name: see src/dns/CMakeLists.txt. It is in this file so that a program that
+// linker for it by name: see cmake/dns.cmake. It is in this file so that a program that
 // makes a Resolver has it in any case.
 namespace detail {
 
