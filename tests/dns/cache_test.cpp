@@ -70,6 +70,17 @@ TEST_F(CacheTest, DoesNotKeepWhatHoldsForNoTime) {
   expect_cached(resolver, "a.test", false);
 }
 
+TEST_F(CacheTest, ForgetsNothingForWhatHoldsForNoTime) {
+  dns::Options options = only({server->address()});
+  options.cache = 1;
+  dns::Resolver small(base, options);
+  server->answer("a.test", {v4("192.0.2.1")});
+  server->answer("b.test", {v4("192.0.2.1")}, 0s);
+  expect_cached(small, "a.test", false);
+  expect_cached(small, "b.test", false);
+  expect_cached(small, "a.test", true);
+}
+
 TEST_F(CacheTest, KeepsNothingForLongerThanTheOptionsSay) {
   server->answer("a.test", {v4("192.0.2.1")}, 24h);
   EXPECT_EQ(look_up(resolver, "a.test", Family::v4).answer.ttl, 1h);
