@@ -1,7 +1,9 @@
 #include "dns/random.hpp"
 
-#include <sys/random.h>
 #include <unistd.h>
+#if __has_include(<sys/random.h>)
+#include <sys/random.h>  // for getentropy() on macOS; OpenBSD has no such header
+#endif
 
 #include <cerrno>
 #include <system_error>

@@ -26,7 +26,7 @@ class Lookups;
 //
 // Thread-safety: belongs to the thread that runs its base. Lifetime: the base outlives it; tasks
 // that wait for a name go on with std::errc::operation_canceled when it is destroyed. After fork(2)
-// the child must not use a Resolver of the parent, but make one of its own. Memory: some 2 KiB, and
+// the child must not use a Resolver of the parent, but make one of its own. Memory: 1.2 KiB, and
 // what is cached. See RFC 1034, 1035, 2308, 6724, 6761, 6891, 8305; resolv.conf(5).
 class EVENT_API Resolver {
  public:
