@@ -108,7 +108,7 @@ TEST_F(CacheTest, KeepsThatANameDoesNotExistForAsLongAsTheServerSays) {
   }
 }
 
-TEST_F(CacheTest, DoesNotKeepThatANameDoesNotExistIfTheServerDoesNotSayForHowLong) {
+TEST_F(CacheTest, KeepsNoAbsenceForWhichTheServerSetsNoTime) {
   server->negative_ttl(0s);
   expect_cached(resolver, "no.test", false);
   expect_cached(resolver, "no.test", false);
