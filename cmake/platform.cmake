@@ -5,7 +5,7 @@
 # Sets EVENT_BACKENDS, EVENT_PARTS, and EVENT_PLATFORM_DEFINITIONS: EVENT_HAVE_<NAME>=0 or 1 for
 # each known name.
 
-set(known_names epoll kqueue poll ppoll sigtimedwait)
+set(known_names epoll kqueue poll ppoll sigtimedwait clone)
 
 # "posix" is what any POSIX system has: for systems that are not in the list, and to test that part
 # on those that are. "kqueue-model" is for tests on Linux: what the BSDs have, over a model of it.
@@ -16,6 +16,12 @@ if(EVENT_PLATFORM MATCHES "^(Linux|Android)$")
   set(EVENT_BACKENDS epoll poll)
   set(EVENT_PARTS sys/wakeup_eventfd poller/pending_signals_signalfd sys/timer_fd_timerfd sys/process_fd_pidfd)
   set(features ppoll sigtimedwait)
+  # How processes are started. Where clone(2) is left out, posix_spawn(3) and fork(2) do it, as elsewhere.
+  option(EVENT_POSIX_SPAWN "Start processes as on systems other than Linux" OFF)
+  mark_as_advanced(EVENT_POSIX_SPAWN)
+  if(NOT EVENT_POSIX_SPAWN)
+    list(APPEND features clone)
+  endif()
 elseif(EVENT_PLATFORM MATCHES "^(FreeBSD|DragonFly|Darwin|kqueue-model)$" OR
        (EVENT_PLATFORM STREQUAL NetBSD AND CMAKE_SYSTEM_VERSION VERSION_GREATER_EQUAL 10))
   set(EVENT_BACKENDS kqueue poll)

@@ -17,7 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 BSD = ROOT / "tests" / "support" / "bsd"
 
 # Files that are for Linux alone, by their names, and what only they may include.
-FOR_LINUX = re.compile(r"(epoll|eventfd|signalfd|timerfd|pidfd|auxv)")
+FOR_LINUX = re.compile(r"(epoll|eventfd|signalfd|timerfd|pidfd|auxv|clone)")
 HEADER_OF_LINUX = re.compile(
     r'#\s*include\s*<(linux/[^>]+|sys/(epoll|eventfd|signalfd|timerfd|inotify|prctl|syscall|auxv)\.h)>')
 OF_SOME_SYSTEM = re.compile(r"(kqueue|pipe|none|issetugid|ids)$")

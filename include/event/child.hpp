@@ -67,6 +67,11 @@ class EVENT_API Child : private Event {
   // The same, with the error returned.
   [[nodiscard]] std::error_code try_attach(Report report = Report::end) & noexcept;
 
+  // The same with a descriptor of the child, as CLONE_PIDFD of clone(2) gives one, instead of one
+  // of its own: a system call. The descriptor is not owned, and stays open while this is attached.
+  // The child may have been reaped. Linux.
+  [[nodiscard]] std::error_code try_attach_pidfd(int pidfd) & noexcept;
+
   // Stops waiting; the child lives on, and must be reaped by somebody else. Returns false if it was
   // not attached, so also after the callback has run.
   bool detach() noexcept;
@@ -104,7 +109,9 @@ class EVENT_API Child : private Event {
   template <class F>
   static constexpr detail::NodeOps kOps = ops_for<F>(&call<F>);
 
+  std::error_code add() noexcept;
   std::error_code begin() noexcept;
+  std::error_code watch_pidfd() noexcept;
   std::error_code watch_end() noexcept;
   std::error_code watch_process() noexcept;
   std::error_code watch_sigchld() noexcept;
@@ -115,8 +122,9 @@ class EVENT_API Child : private Event {
 
   pid_t pid_;
   std::uint32_t forks_ = 0;  // as counted when it was attached; 0: it is not
-  int process_ = -1;         // a descriptor of the process, owned; -1: none
+  int process_ = -1;         // a descriptor of the process; -1: none
   Report report_ = Report::end;
+  bool owns_process_ = true;
   Child* next_ = nullptr;  // in a list of those attached
 };
 

@@ -104,14 +104,29 @@ void Child::attach(Report report) & {
 }
 
 std::error_code Child::try_attach(Report report) & noexcept {
-  if (attached()) return Errc::already_attached;
-  if (pid_ <= 0) return system_error(EINVAL);
-  let_go();  // its base may be gone
-  if (!detail::AttachedChildren::instance().add(*this)) return system_error(EBUSY);
+  if (const std::error_code error = add()) return error;
   report_ = report;
   const std::error_code error = begin();
   if (error) let_go();
   return error;
+}
+
+std::error_code Child::try_attach_pidfd(int pidfd) & noexcept {
+  if (const std::error_code error = add()) return error;
+  report_ = Report::end;
+  process_ = pidfd;
+  owns_process_ = false;
+  const std::error_code error = watch_pidfd();
+  if (error) let_go();
+  return error;
+}
+
+// To those that are attached.
+std::error_code Child::add() noexcept {
+  if (attached()) return Errc::already_attached;
+  if (pid_ <= 0) return system_error(EINVAL);
+  let_go();  // its base may be gone
+  return detail::AttachedChildren::instance().add(*this) ? std::error_code() : system_error(EBUSY);
 }
 
 // Begins to wait, by whatever tells of this child.
@@ -131,6 +146,10 @@ std::error_code Child::begin() noexcept {
     const bool is_final = !unwatched || detail::is_resource_exhausted(unwatched.value());
     return is_final ? unwatched : watch_sigchld();
   }
+  return watch_pidfd();
+}
+
+std::error_code Child::watch_pidfd() noexcept {
   // On epoll it is readable anew when whoever traces the child lets go of it: see reap().
   const bool edge = node().loop->backend() == Backend::epoll;
   return watch(process_, Events::read | Events::persist | (edge ? Events::edge : Events::none));
@@ -179,7 +198,8 @@ void Child::let_go() noexcept {
   if (forks_ == 0) return;
   if (!detail::forked_since(forks_)) detail::AttachedChildren::instance().remove(*this);
   forks_ = 0;
-  const detail::UniqueFd process(std::exchange(process_, -1));
+  const int process = std::exchange(process_, -1);
+  if (std::exchange(owns_process_, true)) const detail::UniqueFd closed(process);
 }
 
 // Returns false, and the callback does not run, if there is nothing to report: another child has

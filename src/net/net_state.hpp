@@ -31,10 +31,31 @@ class FlushList {
   Hook hook_;
 };
 
+// A child process.
+class ProcessOfBase : public co::detail::Link {
+ public:
+  virtual void base_is_gone() noexcept = 0;
+
+ protected:
+  ~ProcessOfBase() = default;
+};
+
 struct NetState {
+  NetState() = default;
+  ~NetState() {
+    while (processes.linked()) {
+      auto& process = static_cast<ProcessOfBase&>(*processes.next());
+      process.unlink();
+      process.base_is_gone();
+    }
+  }
+  NetState(const NetState&) = delete;
+  NetState& operator=(const NetState&) = delete;
+
   Kernel* kernel = nullptr;  // null: the system's
   std::unique_ptr<FlushList> flush_list;
   Resolve resolve;  // empty: the thread pool
+  co::detail::Link processes;
 };
 
 // Made when it is first asked for. Errors: throws std::bad_alloc.

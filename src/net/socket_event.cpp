@@ -1,6 +1,7 @@
 #include "event/net/detail/socket_event.hpp"
 
 #include <cassert>
+#include <cerrno>
 #include <iterator>
 #include <system_error>
 #include <utility>
@@ -82,6 +83,34 @@ void SocketEvent::note_error(Io io) noexcept {
 void SocketEvent::fail(std::uintptr_t index) noexcept {
   slots().write = (slots().write & ~kFlags) | kFailed | index;
   let_all_try();
+}
+
+// A connection that has failed has no orderly end.
+Io SocketEvent::noted_read(Io io, std::size_t wanted) noexcept {
+  if (has_failed()) return io == 0 ? failure() : io;
+  if (io >= 0) {
+    note_read(static_cast<std::size_t>(io), wanted);
+  } else if (io == kWouldBlock) {
+    note_blocked(Want::read);
+  } else {
+    note_error(io);
+  }
+  return io;
+}
+
+Io SocketEvent::noted_write(Io io, std::size_t wanted) noexcept {
+  if (io >= 0) {
+    note_write(static_cast<std::size_t>(io), wanted);
+  } else if (io == kWouldBlock) {
+    note_blocked(Want::write);
+  } else {
+    note_error(io);
+  }
+  return io;
+}
+
+Io SocketEvent::refuse_write() const noexcept {
+  return has_failed() ? failure() : to_io(Errc::torn);
 }
 
 Socket SocketEvent::release() noexcept {

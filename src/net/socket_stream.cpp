@@ -8,44 +8,16 @@
 #include <array>
 #include <cerrno>
 
+#include "net/gather.hpp"
 #include "net/without_sigpipe.hpp"
 #ifdef __linux__
 #include <sys/sendfile.h>
 #endif
 
 namespace event_cpp::net {
-namespace {
-
-constexpr std::size_t kMostPieces = 64;  // in one system call
-
-}  // namespace
 
 Io SocketStream::read_failed() noexcept { return noted_read(-errno, 0); }
 Io SocketStream::write_failed() noexcept { return noted_write(-errno, 0); }
-
-// A connection that has failed has no orderly end.
-Io SocketStream::noted_read(Io io, std::size_t wanted) noexcept {
-  if (has_failed()) return io == 0 ? failure() : io;
-  if (io >= 0) {
-    note_read(static_cast<std::size_t>(io), wanted);
-  } else if (io == kWouldBlock) {
-    note_blocked(Want::read);
-  } else {
-    note_error(io);
-  }
-  return io;
-}
-
-Io SocketStream::noted_write(Io io, std::size_t wanted) noexcept {
-  if (io >= 0) {
-    note_write(static_cast<std::size_t>(io), wanted);
-  } else if (io == kWouldBlock) {
-    note_blocked(Want::write);
-  } else {
-    note_error(io);
-  }
-  return io;
-}
 
 Io SocketStream::try_read_otherwise(Room room) noexcept {
   if (timed_out()) return -ETIMEDOUT;
@@ -63,17 +35,12 @@ Io SocketStream::try_write_otherwise(Bytes bytes) noexcept {
 
 Io SocketStream::try_write(std::span<const Bytes> pieces) noexcept {
   if (refuses_write()) return refuse_write();
-  std::array<iovec, kMostPieces> parts;  // NOLINT(cppcoreguidelines-pro-type-member-init)
-  const std::size_t count = std::min(pieces.size(), kMostPieces);
-  std::size_t size = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    parts[i] = {const_cast<char*>(pieces[i].data()), pieces[i].size()};
-    size += pieces[i].size();
-  }
+  detail::Gathered gathered(pieces);
   msghdr message{};
-  message.msg_iov = parts.data();
-  message.msg_iovlen = static_cast<decltype(message.msg_iovlen)>(count);
-  return noted_write(detail::call_sendmsg(Event::base(), fd(), &message, detail::kSendFlags), size);
+  message.msg_iov = gathered.parts();
+  message.msg_iovlen = static_cast<decltype(message.msg_iovlen)>(gathered.count());
+  return noted_write(detail::call_sendmsg(Event::base(), fd(), &message, detail::kSendFlags),
+                     gathered.size());
 }
 
 Io SocketStream::try_send_file(int file, off_t& from, std::size_t count) noexcept {
@@ -123,10 +90,6 @@ Io SocketStream::try_splice_to(int /*pipe*/, std::size_t /*count*/) noexcept { r
 Io SocketStream::try_splice_from(int /*pipe*/, std::size_t /*count*/) noexcept { return -ENOSYS; }
 
 #endif
-
-Io SocketStream::refuse_write() const noexcept {
-  return has_failed() ? failure() : to_io(Errc::torn);
-}
 
 Io SocketStream::try_shutdown() noexcept {
   if (is_simulated()) return kernel()->shutdown(fd(), SHUT_WR);

@@ -102,9 +102,6 @@ class EVENT_API SocketStream final : public Stream,
   // By errno.
   Io read_failed() noexcept;
   Io write_failed() noexcept;
-  Io noted_read(Io io, std::size_t wanted) noexcept;
-  Io noted_write(Io io, std::size_t wanted) noexcept;
-  Io refuse_write() const noexcept;
 };
 
 static_assert(sizeof(void*) != 8 || sizeof(SocketStream) == 64, "one cache line");

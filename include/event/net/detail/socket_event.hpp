@@ -78,10 +78,16 @@ class EVENT_API SocketEvent : protected Event {
   // The kernel reports the error of a connection once, to whichever direction asks first.
   [[gnu::cold]] void note_error(Io io) noexcept;
 
+  // The same of any result, which they return.
+  Io noted_read(Io io, std::size_t wanted) noexcept;
+  Io noted_write(Io io, std::size_t wanted) noexcept;
+
   void tear_off() noexcept { slots().read |= kTorn; }
   bool refuses_write() const noexcept {
     return (slots().read & kTorn) != 0 || (slots().write & kFailed) != 0;
   }
+  // Requires: refuses_write().
+  Io refuse_write() const noexcept;
   bool has_failed() const noexcept { return (slots().write & kFailed) != 0; }
   // Requires: has_failed(). Of both directions.
   Io failure() const noexcept { return kFailures[slots().write & kBudget]; }

@@ -1,0 +1,124 @@
+// run(): a process from its start to its end.
+#include <algorithm>
+#include <csignal>
+#include <system_error>
+#include <utility>
+
+#include "event/co/group.hpp"
+#include "event/co/wait.hpp"
+#include "event/net/process.hpp"
+
+namespace event_cpp::net {
+namespace {
+
+// What is kept of a stream.
+struct Capture {
+  std::string& text;
+  std::size_t most;
+  bool is_truncated = false;
+  bool is_abandoned = false;
+
+  void add(Bytes bytes) {
+    const std::size_t size = std::min(bytes.size(), most - text.size());
+    text.append(bytes.data(), size);
+    if (size < bytes.size()) is_truncated = true;
+  }
+};
+
+co::Task<> drain(PipeStream& from, Capture& to) {
+  for (;;) {
+    const co::Result<Chunk> chunk = co_await from.try_receive();
+    if (chunk.error == std::errc::not_enough_memory) throw std::bad_alloc();
+    if (chunk.error) to.is_abandoned = true;
+    if (chunk.error || !chunk.value) break;
+    to.add(chunk.value.bytes());
+  }
+}
+
+// That it does not read all of it is not our concern.
+co::Task<> feed(PipeStream& to, const std::string& input) {
+  const std::error_code error = co_await to.try_write_all(input);
+  if (error) {
+    to.close();
+  } else {
+    co_await to.shutdown();
+  }
+}
+
+// What the command leaves open.
+void set_defaults(Command& command, const RunOptions& options) {
+  if (command.group == Command::Group::inherit) command.group = Command::Group::own;
+  if (command.terminal) return;
+  if (command.in.kind() == Stdio::Kind::unset) {
+    command.in = options.input.empty() ? Stdio::null() : Stdio::pipe();
+  }
+  if (command.out.kind() == Stdio::Kind::unset) command.out = Stdio::pipe();
+  if (command.err.kind() == Stdio::Kind::unset) command.err = Stdio::pipe();
+}
+
+// Ends with what is left of its group a process that nobody has waited for.
+class KillUnlessDone {
+ public:
+  KillUnlessDone(Process& process, const Command& command) noexcept
+      : process_(process), has_group_(command.terminal || command.group != Command::Group::join) {}
+  ~KillUnlessDone() {
+    if (is_done_ || !has_group_) return;
+    try {
+      process_.kill_group(SIGKILL);
+    } catch (const std::system_error&) {
+      return;  // it has become another user's
+    }
+  }
+  KillUnlessDone(const KillUnlessDone&) = delete;
+  KillUnlessDone& operator=(const KillUnlessDone&) = delete;
+
+  void done() noexcept { is_done_ = true; }
+
+ private:
+  Process& process_;
+  const bool has_group_;
+  bool is_done_ = false;
+};
+
+// The streams of a process, whichever it has.
+template <class F>
+void for_each_stream(Process& process, const Command& command, F f) {
+  if (command.in.kind() == Stdio::Kind::pipe) f(process.in());
+  if (command.out.kind() == Stdio::Kind::pipe) f(process.out());
+  if (command.err.kind() == Stdio::Kind::pipe) f(process.err());
+  if (command.terminal) f(process.terminal());
+}
+
+}  // namespace
+
+co::Task<Outcome> run(Command command, RunOptions options) {
+  Base& base = co_await co::base();
+  set_defaults(command, options);
+  Outcome outcome;
+  Capture out{outcome.out, options.most_out};
+  Capture err{outcome.err, options.most_err};
+  Process process(base, command);
+  KillUnlessDone kill(process, command);
+  co::TaskGroup streams(base);  // goes before the streams
+  if (command.in.kind() == Stdio::Kind::pipe) streams.spawn(feed(process.in(), options.input));
+  if (command.out.kind() == Stdio::Kind::pipe) streams.spawn(drain(process.out(), out));
+  if (command.err.kind() == Stdio::Kind::pipe) streams.spawn(drain(process.err(), err));
+  if (command.terminal) {
+    if (!options.input.empty()) streams.spawn(feed(process.terminal(), options.input));
+    streams.spawn(drain(process.terminal(), out));
+  }
+  outcome.exited = co_await process.wait();
+  // From here on each stream may be silent for so long: every byte starts it anew.
+  const Duration linger = std::max(options.linger, Duration(1));
+  for_each_stream(process, command, [&](PipeStream& stream) { stream.idle_timeout(linger); });
+  co_await streams.join();
+  kill.done();
+  outcome.truncated = out.is_truncated || err.is_truncated;
+  outcome.abandoned = out.is_abandoned || err.is_abandoned;
+  co_return outcome;
+}
+
+// No default argument: g++ 12 destroys one twice in a co_await expression.
+co::Task<Outcome> run(Command command) { return run(std::move(command), RunOptions()); }
+
+}  // namespace event_cpp::net
