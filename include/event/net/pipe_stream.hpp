@@ -16,7 +16,7 @@ class EVENT_API PipeStream final : public Stream, private detail::SocketEvent {
  public:
   // Takes over a descriptor, and makes it non-blocking and close-on-exec. The open file becomes
   // non-blocking for everybody who shares it. Errors: throws std::system_error as Event::attach()
-  // does, EPERM for a regular file; std::errc::bad_file_descriptor. Then it is closed.
+  // does; std::errc::bad_file_descriptor. Then it is closed.
   PipeStream(Base& base, int fd);
   ~PipeStream() override { close(); }
 

@@ -1,0 +1,215 @@
+// PipeStream: pipes and terminals as streams.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <csignal>
+
+#include "co/support.hpp"
+#include "net/support.hpp"
+#include "support/signals.hpp"
+
+namespace event_cpp::test {
+namespace {
+
+using co::Task;
+using net::PipeStream;
+
+class PipeStreamTest : public EveryBackendCo {
+ protected:
+  void SetUp() override {
+    if (GetParam() == Backend::none) GTEST_SKIP() << "no descriptors";
+    base = std::make_unique<Base>(options());
+    std::array<int, 2> ends{};
+    ASSERT_EQ(::pipe(ends.data()), 0);
+    reader = std::make_unique<PipeStream>(*base, ends[0]);
+    writer = std::make_unique<PipeStream>(*base, ends[1]);
+  }
+  void settle() {
+    for (int i = 0; i < 20; ++i) base->loop(RunMode::nonblock);
+  }
+  template <class F>
+  void run_until(F done) {
+    const Bounded bounded(*base);
+    for (int i = 0; !done() && i < 1'000'000; ++i) base->loop(RunMode::nonblock);
+    EXPECT_TRUE(done());
+  }
+
+  ManualTime time{ManualTime::Mode::advance_only};
+  Options options() {
+    Options chosen = EveryBackendCo::options();
+    chosen.time = &time;
+    return chosen;
+  }
+  std::unique_ptr<Base> base;
+  std::unique_ptr<PipeStream> reader;
+  std::unique_ptr<PipeStream> writer;
+};
+ON_EVERY_BACKEND(PipeStreamTest);
+
+TEST_P(PipeStreamTest, CarriesBytesAndTheEnd) {
+  const std::string data(3'000'000, 'x');
+  co::TaskGroup tasks(*base);
+  tasks.spawn([&]() -> Task<> {
+    co_await writer->write(data);
+    co_await writer->shutdown();
+  });
+  EXPECT_TRUE(run_task(*base, read_all(*reader)) == data);
+  EXPECT_EQ(writer->fd(), -1);
+  // The end stays.
+  EXPECT_EQ(run_task(*base, read_all(*reader)), "");
+}
+
+TEST_P(PipeStreamTest, MakesDescriptorsNonBlockingAndCloseOnExec) {
+  for (const int fd : {reader->fd(), writer->fd()}) {
+    EXPECT_NE(::fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
+    EXPECT_NE(::fcntl(fd, F_GETFD) & FD_CLOEXEC, 0);
+  }
+}
+
+TEST_P(PipeStreamTest, WritesPiecesInTheirOrder) {
+  std::vector<std::string> texts;
+  std::vector<net::Bytes> pieces;
+  std::string all;
+  for (int i = 0; i < 200; ++i) texts.push_back(std::to_string(i));
+  for (const std::string& text : texts) {
+    pieces.emplace_back(text);
+    all += text;
+  }
+  co::TaskGroup tasks(*base);
+  tasks.spawn([&]() -> Task<> {
+    co_await writer->write(std::span<const net::Bytes>(pieces));
+    writer->close();
+  });
+  EXPECT_EQ(run_task(*base, read_all(*reader)), all);
+}
+
+TEST_P(PipeStreamTest, ReportsThatNobodyReadsWithoutASignal) {
+  const Disposition counted(SIGPIPE, &count_stray);
+  strays = 0;
+  reader.reset();
+  EXPECT_EQ(writer->try_write("x"), -EPIPE);
+  std::error_code code;
+  co::TaskGroup tasks(*base);
+  tasks.spawn([&]() -> Task<> { code = co_await writer->try_write_all("x"); });
+  settle();
+  EXPECT_EQ(code, std::errc::broken_pipe);
+  EXPECT_EQ(strays, 0);
+  // One that was pending and blocked before is not taken.
+  const Blocked blocked(SIGPIPE);
+  ::raise(SIGPIPE);
+  EXPECT_EQ(writer->try_write("x"), -EPIPE);
+  sigset_t pending;
+  ::sigpending(&pending);
+  EXPECT_EQ(::sigismember(&pending, SIGPIPE), 1);
+}
+
+TEST_P(PipeStreamTest, TellsAWriterThatWaitsThatNobodyReadsAnyMore) {
+  const Disposition counted(SIGPIPE, &count_stray);
+  strays = 0;
+  std::error_code code;
+  const std::string data(1'000'000, 'x');
+  co::TaskGroup tasks(*base);
+  tasks.spawn([&]() -> Task<> { code = co_await writer->try_write_all(data); });
+  settle();
+  EXPECT_EQ(tasks.size(), 1U);
+  reader.reset();
+  run_until([&] { return tasks.size() == 0; });
+  EXPECT_EQ(code, std::errc::broken_pipe);
+  EXPECT_EQ(strays, 0);
+}
+
+TEST_P(PipeStreamTest, GoesInOneDirection) {
+  std::array<char, 4> room{};
+  EXPECT_EQ(writer->try_read(room), -EBADF);
+  EXPECT_EQ(reader->try_write("x"), -EBADF);
+  EXPECT_EQ(reader->try_read(room), net::kWouldBlock);
+}
+
+TEST_P(PipeStreamTest, CallsBackWhenThereIsSomething) {
+  std::string text;
+  bool ended = false;
+  reader->on_readable([&] {
+    std::array<char, 3> room{};
+    const net::Io io = reader->try_read(room);
+    if (io > 0) text.append(room.data(), static_cast<std::size_t>(io));
+    if (io == 0) {
+      ended = true;
+      reader->on_readable(nullptr);
+    }
+  });
+  EXPECT_EQ(writer->try_write("abcdefgh"), 8);
+  settle();
+  EXPECT_EQ(text, "abcdefgh");
+  EXPECT_FALSE(ended);
+  writer->close();
+  settle();
+  EXPECT_TRUE(ended);
+}
+
+TEST_P(PipeStreamTest, HasAnIdleTimeout) {
+  reader->idle_timeout(10s);
+  std::error_code code;
+  co::TaskGroup tasks(*base);
+  tasks.spawn([&]() -> Task<> {
+    const auto first = co_await reader->try_receive();
+    EXPECT_EQ(first.value.text(), "x");
+    const auto second = co_await reader->try_receive();
+    code = second.error;
+  });
+  settle();
+  time.advance(9s);
+  settle();
+  EXPECT_EQ(writer->try_write("x"), 1);
+  settle();
+  time.advance(9s);
+  settle();
+  EXPECT_FALSE(code);
+  time.advance(1s);
+  settle();
+  EXPECT_EQ(code, std::errc::timed_out);
+}
+
+TEST_P(PipeStreamTest, IsTornIfAWriteIsCancelledHalfWay) {
+  const std::string data(1'000'000, 'x');
+  co::TaskGroup tasks(*base);
+  tasks.spawn([&]() -> Task<> { co_await writer->write(data); });
+  settle();
+  tasks.cancel();
+  settle();
+  EXPECT_EQ(net::to_error(writer->try_write("x")), Errc::torn);
+}
+
+TEST_P(PipeStreamTest, EndsTheWaitOfATaskWhenItIsDestroyed) {
+  std::error_code code;
+  co::TaskGroup tasks(*base);
+  tasks.spawn([&]() -> Task<> {
+    const auto chunk = co_await reader->try_receive();
+    code = chunk.error;
+  });
+  settle();
+  reader.reset();
+  settle();
+  EXPECT_EQ(code, std::errc::operation_canceled);
+}
+
+TEST_P(PipeStreamTest, RefusesWhatIsNotOpen) {
+  EXPECT_THROW(PipeStream(*base, -1), std::system_error);
+  EXPECT_THROW(PipeStream(*base, 900), std::system_error);
+}
+
+TEST_P(PipeStreamTest, IsCopiedToASocket) {
+  auto sockets = net::Socket::pair();
+  net::SocketStream to(*base, std::move(sockets.first));
+  net::SocketStream from(*base, std::move(sockets.second));
+  const std::string data(500'000, 'y');
+  co::TaskGroup tasks(*base);
+  tasks.spawn([&]() -> Task<> {
+    co_await writer->write(data);
+    writer->close();
+  });
+  tasks.spawn([&]() -> Task<> { co_await net::copy(*reader, to); });
+  EXPECT_TRUE(run_task(*base, read_all(from)) == data);
+}
+
+}  // namespace
+}  // namespace event_cpp::test
