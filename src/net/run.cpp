@@ -1,6 +1,7 @@
 // run(): a process from its start to its end.
 #include <algorithm>
 #include <csignal>
+#include <exception>
 #include <system_error>
 #include <utility>
 
@@ -107,7 +108,16 @@ co::Task<Outcome> run(Command command, RunOptions options) {
     if (!options.input.empty()) streams.spawn(feed(process.terminal(), options.input));
     streams.spawn(drain(process.terminal(), out));
   }
-  outcome.exited = co_await process.wait();
+  std::exception_ptr error;
+  try {
+    outcome.exited = co_await process.wait();
+  } catch (...) {
+    error = std::current_exception();
+  }
+  if (error != nullptr) {
+    if (options.grace > Duration::zero()) co_await process.stop(options.grace);
+    std::rethrow_exception(error);
+  }
   // From here on each stream may be silent for so long: every byte starts it anew.
   const Duration linger = std::max(options.linger, Duration(1));
   for_each_stream(process, command, [&](PipeStream& stream) { stream.idle_timeout(linger); });

@@ -189,6 +189,22 @@ TEST_P(ProcessRunTest, EndsAtATimeLimit) {
   run_a_while_until([] { return has_no_child(); });
 }
 
+TEST_P(ProcessRunTest, AsksItToEndFirstIfItIsGivenTimeForThat) {
+  const Directory directory;
+  Command command = Command::shell(
+      "trap 'echo > asked; exit 0' TERM; echo > ready; while :; do sleep 0.01; done");
+  command.directory = directory.path();
+  RunOptions options;
+  options.grace = 5s;
+  co::TaskGroup tasks(base);
+  tasks.spawn([&]() -> Task<> { co_await net::run(command, options); });
+  run_a_while_until([&] { return !directory.text("ready").empty(); });
+  tasks.cancel();
+  run_a_while_until([&] { return tasks.size() == 0; });
+  EXPECT_EQ(directory.text("asked"), "\n");
+  EXPECT_TRUE(has_no_child());
+}
+
 // Nothing that is left of the group knows that its first process was reaped.
 TEST_P(ProcessRunTest, KillsWhatIsLeftOfTheGroupWhileItLingers) {
   if (!is_clone()) GTEST_SKIP() << "a group without its first process has no descriptor here";

@@ -155,6 +155,9 @@ struct RunOptions {
   // Bytes kept of stdout and of stderr. What goes beyond is read and dropped.
   std::size_t most_out = std::size_t{16} << 20;
   std::size_t most_err = std::size_t{1} << 20;
+  // When the task is cancelled: SIGTERM first, and so much time to end. See Process::stop(). Zero:
+  // it is killed at once.
+  Duration grace{};
   // After its end: for so long a process that it has left behind may be silent, and still have what
   // it writes to the same pipes read.
   Duration linger = std::chrono::milliseconds(100);
@@ -173,11 +176,11 @@ struct Outcome {
 // otherwise. It does not fail because the program does: see Exit::success().
 //
 // It has a process group of its own, unless the command says otherwise. If the task is cancelled or
-// destroyed before the end, as by co::with_timeout(), the group is killed. A process that has left
-// the group (setsid(2)) lives on. After the end of the program what it started in the background
-// lives on as well.
-// Errors: throws SpawnError; std::errc::operation_canceled; std::bad_alloc. That the program does
-// not read its input is no error.
+// destroyed before the end, as by co::with_timeout(), the group is killed; when it is cancelled,
+// after RunOptions::grace. A process that has left the group (setsid(2)) lives on. After the end of
+// the program what it started in the background lives on as well. Errors: throws SpawnError;
+// std::errc::operation_canceled; std::bad_alloc. That the program does not read its input is no
+// error.
 EVENT_API co::Task<Outcome> run(Command command, RunOptions options);
 EVENT_API co::Task<Outcome> run(Command command);
 
