@@ -291,8 +291,8 @@ Failure fork_child(const Plan& plan, pid_t& pid) noexcept {
   pid = ::fork();
   if (pid == 0) {
     failure = Become<LibraryCalls>::run(plan);
-    static_cast<void>(::write(writer.get(), &failure, sizeof failure));
-    ::_exit(127);
+    const ssize_t told = ::write(writer.get(), &failure, sizeof failure);
+    ::_exit(told == sizeof failure ? 127 : 126);
   }
   const int error = errno;
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
