@@ -99,6 +99,11 @@ bool Buffered::Read::await_ready() {
   if (complete()) return true;
   if (stream().may(Want::read) && step()) return true;
   buffered_.send();
+  if (buffered_.failed_ < 0) {
+    if (!step()) io_ = buffered_.failed_;
+    return true;
+  }
+  buffered_.reader_ = this;
   return false;
 }
 
@@ -279,6 +284,8 @@ void Buffered::release_output() noexcept {
 void Buffered::send_failed(Io error) noexcept {
   failed_ = error;
   release_output();
+  // Who waits on the stream is the last reader, or nobody.
+  if (stream_.unwait(Want::read) != nullptr) reader_->end(error);
   if (drain_ != nullptr) std::exchange(drain_, nullptr)->end();
 }
 

@@ -62,7 +62,7 @@ bool is_ip(const Socket& socket) noexcept {
   try {
     return socket.address().is_ip();
   } catch (const std::system_error&) {
-    return false;  // no socket: accepting will tell
+    return true;  // unknown: an option that an accepted socket does not have is no error
   }
 }
 

@@ -32,12 +32,15 @@ Io write_quietly(int fd, const iovec* parts, int count) noexcept {
   constexpr int kNoSignal = 0x100;  // RWF_NOSIGNAL
   static std::atomic<bool> has_flag{true};
   if (has_flag.load(std::memory_order_relaxed)) {
-    const Io io = detail::result(::pwritev2(fd, parts, count, -1, kNoSignal));
+    const Io io = detail::uninterrupted(
+        [&] { return detail::result(::pwritev2(fd, parts, count, -1, kNoSignal)); });
     if (io != -EOPNOTSUPP && io != -ENOSYS && io != -EINVAL) return io;
     has_flag.store(false, std::memory_order_relaxed);
   }
 #endif
-  return detail::without_sigpipe([&] { return detail::result(::writev(fd, parts, count)); });
+  return detail::without_sigpipe([&] {
+    return detail::uninterrupted([&] { return detail::result(::writev(fd, parts, count)); });
+  });
 }
 
 }  // namespace
@@ -48,7 +51,8 @@ PipeStream::PipeStream(Base& base, int fd)
 Io PipeStream::try_read(Room room) noexcept {
   if (timed_out()) return -ETIMEDOUT;
   if (room.empty()) return 0;
-  const Io io = detail::result(::read(fd(), room.data(), room.size()));
+  const Io io = detail::uninterrupted(
+      [&] { return detail::result(::read(fd(), room.data(), room.size())); });
   // Nobody has the other end of the terminal open any more.
   if (io == -EIO && is_terminal_) return 0;
   return noted_read(io, room.size());

@@ -1,9 +1,10 @@
 #include "event/net/serve.hpp"
 
 #include <algorithm>
+#include <condition_variable>
 #include <exception>
-#include <future>
 #include <mutex>
+#include <optional>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -59,27 +60,36 @@ co::Task<> detail::serve_connections(Listener& listener, Handler handler, ServeO
 }
 
 struct Workers::Worker {
-  // Runs in the thread. `listening` gets the address, or why there is none.
-  void run(const Address& where, Handler handler, const Options& options,
-           std::promise<Address> listening) noexcept;
+  // Runs in the thread. Uses what it refers to only until it listens, or has ended.
+  void run(const Address& where, Handler handler, const Options& options) noexcept;
+  // Waits until it listens. Errors: throws why it does not.
+  Address await_listening();
   void cancel() noexcept;
 
   std::thread thread;
   std::mutex mutex;
-  Base* base = nullptr;          // guarded by mutex: null when it is gone
-  Listener* listener = nullptr;  // for the thread alone, as is the group
+  // Guarded by mutex, as are the following. No std::promise, which ends the program if there is no
+  // memory when a thread cannot be started.
+  std::condition_variable changed;
+  std::optional<Address> address;  // once it listens
+  std::exception_ptr error;        // what ended the thread early
+  Base* base = nullptr;            // null when it is gone
+  Listener* listener = nullptr;    // for the thread alone, as is the group
   co::TaskGroup* group = nullptr;
-  std::exception_ptr error;  // after the thread has ended
 };
 
-void Workers::Worker::run(const Address& where, Handler handler, const Options& options,
-                          std::promise<Address> listening) noexcept {
-  bool listens = false;
+void Workers::Worker::run(const Address& where, Handler handler, const Options& options) noexcept {
   try {
     Base own(options.base);
     ListenOptions listen = options.listen;
     listen.reuse_port = true;
     Listener own_listener(own, where, listen);
+    if (options.serve.on_error != nullptr) {
+      own_listener.on_error([on_error = options.serve.on_error](std::error_code its_error) {
+        on_error(
+            std::make_exception_ptr(std::system_error(its_error, "event::net::Listener::accept")));
+      });
+    }
     co::TaskGroup server(own, "worker");
     listener = &own_listener;
     group = &server;
@@ -95,17 +105,25 @@ void Workers::Worker::run(const Address& where, Handler handler, const Options& 
         worker.base = nullptr;
       }
     } const reachable(*this, own);
-    const Address address = own_listener.address();
-    listens = true;
-    listening.set_value(address);
+    const Address own_address = own_listener.address();
+    {
+      const std::lock_guard lock(mutex);
+      address = own_address;
+      changed.notify_all();
+    }
     own.dispatch();
   } catch (...) {
-    if (listens) {
-      error = std::current_exception();
-    } else {
-      listening.set_exception(std::current_exception());
-    }
+    const std::lock_guard lock(mutex);
+    error = std::current_exception();
+    changed.notify_all();
   }
+}
+
+Address Workers::Worker::await_listening() {
+  std::unique_lock lock(mutex);
+  changed.wait(lock, [this] { return address || error != nullptr; });
+  if (!address) std::rethrow_exception(error);
+  return *address;
 }
 
 void Workers::Worker::cancel() noexcept {
@@ -124,15 +142,11 @@ Workers::Workers(std::size_t threads, const Address& address, Handler handler, O
     for (std::size_t i = 0; i < std::max<std::size_t>(threads, 1); ++i) {
       workers_.push_back(std::make_unique<Worker>());
       Worker& worker = *workers_.back();
-      std::promise<Address> listening;
-      std::future<Address> listens = listening.get_future();
       {
         const co::detail::SignalsBlocked blocked;
-        worker.thread = std::thread([&, told = std::move(listening)]() mutable {
-          worker.run(address_, handler, options, std::move(told));
-        });
+        worker.thread = std::thread([&] { worker.run(address_, handler, options); });
       }
-      address_ = listens.get();  // the others use the port that the first one got
+      address_ = worker.await_listening();  // the others use the port that the first one got
     }
   } catch (...) {
     end();

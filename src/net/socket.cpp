@@ -259,7 +259,9 @@ void send_descriptor(const Socket& over, int fd) {
 #else
   constexpr int kFlags = 0;
 #endif
-  if (::sendmsg(over.fd(), &message, kFlags) < 0) fail(errno, "event::net::send_descriptor");
+  const ssize_t size =
+      detail::uninterrupted([&] { return detail::result(::sendmsg(over.fd(), &message, kFlags)); });
+  if (size < 0) fail(static_cast<int>(-size), "event::net::send_descriptor");
 }
 
 int receive_descriptor(const Socket& over) {
@@ -276,8 +278,9 @@ int receive_descriptor(const Socket& over) {
 #else
   constexpr int kFlags = 0;
 #endif
-  const ssize_t size = ::recvmsg(over.fd(), &message, kFlags);
-  if (size < 0) fail(errno, "event::net::receive_descriptor");
+  const ssize_t size =
+      detail::uninterrupted([&] { return detail::result(::recvmsg(over.fd(), &message, kFlags)); });
+  if (size < 0) fail(static_cast<int>(-size), "event::net::receive_descriptor");
   if (size == 0) return -1;
   int first = -1;
   for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;

@@ -87,7 +87,7 @@ void SocketEvent::fail(std::uintptr_t index) noexcept {
 
 // A connection that has failed has no orderly end.
 Io SocketEvent::noted_read(Io io, std::size_t wanted) noexcept {
-  if (has_failed()) return io == 0 ? failure() : io;
+  if (has_failed()) return io == 0 || io == kWouldBlock ? failure() : io;
   if (io >= 0) {
     note_read(static_cast<std::size_t>(io), wanted);
   } else if (io == kWouldBlock) {

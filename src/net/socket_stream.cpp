@@ -15,9 +15,25 @@
 #endif
 
 namespace event_cpp::net {
+#ifdef __linux__
+namespace {
 
-Io SocketStream::read_failed() noexcept { return noted_read(-errno, 0); }
-Io SocketStream::write_failed() noexcept { return noted_write(-errno, 0); }
+Io splice_some(int from, int to, std::size_t count) noexcept {
+  return detail::uninterrupted([&] {
+    return detail::result(
+        ::splice(from, nullptr, to, nullptr, count, SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
+  });
+}
+
+}  // namespace
+#endif
+
+Io SocketStream::read_failed(Room room) noexcept {
+  return errno == EINTR ? try_read_otherwise(room) : noted_read(-errno, 0);
+}
+Io SocketStream::write_failed(Bytes bytes) noexcept {
+  return errno == EINTR ? try_write_otherwise(bytes) : noted_write(-errno, 0);
+}
 
 Io SocketStream::try_read_otherwise(Room room) noexcept {
   if (timed_out()) return -ETIMEDOUT;
@@ -47,8 +63,10 @@ Io SocketStream::try_send_file(int file, off_t& from, std::size_t count) noexcep
   if (refuses_write()) return refuse_write();
 #ifdef __linux__
   if (!is_simulated()) {
-    const Io io = detail::without_sigpipe(
-        [&] { return detail::result(::sendfile(fd(), file, &from, count)); });
+    const Io io = detail::without_sigpipe([&] {
+      return detail::uninterrupted(
+          [&] { return detail::result(::sendfile(fd(), file, &from, count)); });
+    });
     // Not every file can be sent so: sockets, some file systems.
     if (io != -EINVAL && io != -ENOSYS) {
       return noted_write(io, io > 0 ? static_cast<std::size_t>(io) : 0);
@@ -56,7 +74,9 @@ Io SocketStream::try_send_file(int file, off_t& from, std::size_t count) noexcep
   }
 #endif
   std::array<char, std::size_t{16} << 10> part;  // NOLINT(cppcoreguidelines-pro-type-member-init)
-  const Io size = detail::result(::pread(file, part.data(), std::min(part.size(), count), from));
+  const Io size = detail::uninterrupted([&] {
+    return detail::result(::pread(file, part.data(), std::min(part.size(), count), from));
+  });
   if (size <= 0) return size;
   const Io io = try_write(Bytes(part.data(), static_cast<std::size_t>(size)));
   if (io > 0) from += io;
@@ -69,17 +89,13 @@ bool SocketStream::can_splice() const noexcept { return !is_simulated(); }
 
 Io SocketStream::try_splice_to(int pipe, std::size_t count) noexcept {
   if (timed_out()) return -ETIMEDOUT;
-  const Io io = detail::result(
-      ::splice(fd(), nullptr, pipe, nullptr, count, SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
+  const Io io = splice_some(fd(), pipe, count);
   return noted_read(io, 0);
 }
 
 Io SocketStream::try_splice_from(int pipe, std::size_t count) noexcept {
   if (refuses_write()) return refuse_write();
-  const Io io = detail::without_sigpipe([&] {
-    return detail::result(
-        ::splice(pipe, nullptr, fd(), nullptr, count, SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
-  });
+  const Io io = detail::without_sigpipe([&] { return splice_some(pipe, fd(), count); });
   return noted_write(io, 0);
 }
 

@@ -51,7 +51,8 @@ class Pipe {
   bool is_open_ = false;
 };
 
-co::Task<std::uint64_t> splice_all(SocketStream& from, SocketStream& to, Pipe& pipe) {
+// Until the end, or until it turns out that the system cannot do it: `can` is false then.
+co::Task<std::uint64_t> splice_all(SocketStream& from, SocketStream& to, Pipe& pipe, bool& can) {
   std::uint64_t total = 0;
   Promised in_pipe{to};
   for (;;) {
@@ -59,6 +60,8 @@ co::Task<std::uint64_t> splice_all(SocketStream& from, SocketStream& to, Pipe& p
     const Io in = from.try_splice_to(pipe.writer(), Pipe::kSize);
     if (in == 0) break;
     if (in == kWouldBlock) continue;
+    can = in != -ENOSYS && in != -EINVAL;
+    if (!can) break;
     if (in < 0) detail::throw_io(in, "copy");
     in_pipe.left = static_cast<std::uint64_t>(in);
     total += in_pipe.left;
@@ -80,7 +83,7 @@ co::Task<std::uint64_t> splice_all(SocketStream& from, SocketStream& to, Pipe& p
 co::Task<std::uint64_t> copy(Stream& from, Stream& to) {
   auto* const in = dynamic_cast<SocketStream*>(&from);
   auto* const out = dynamic_cast<SocketStream*>(&to);
-  const bool can_splice = in != nullptr && out != nullptr && in->can_splice() && out->can_splice();
+  bool can_splice = in != nullptr && out != nullptr && in->can_splice() && out->can_splice();
   std::uint64_t total = 0;
   for (;;) {
     Chunk chunk = co_await from.receive();
@@ -94,9 +97,9 @@ co::Task<std::uint64_t> copy(Stream& from, Stream& to) {
     chunk = Chunk();
     Pipe pipe;
     if (!pipe.is_open()) continue;
-    const std::uint64_t spliced = co_await splice_all(*in, *out, pipe);
+    const std::uint64_t spliced = co_await splice_all(*in, *out, pipe, can_splice);
     total += spliced;
-    break;
+    if (can_splice) break;
   }
   co_await to.shutdown();
   co_return total;

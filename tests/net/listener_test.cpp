@@ -39,35 +39,6 @@ class FreePath {
   std::string name_;
 };
 
-// No descriptor can be opened while it lives.
-class NoDescriptors {
- public:
-  NoDescriptors() {
-    show_to_sanitizer<std::function<void(std::error_code)>>();
-    show_to_sanitizer<std::function<void(net::Socket)>>();
-    show_to_sanitizer<bool>();
-    ::getrlimit(RLIMIT_NOFILE, &before_);
-    const Fd next(::dup(0));
-    rlimit none = before_;
-    none.rlim_cur = static_cast<rlim_t>(next.get());
-    ::setrlimit(RLIMIT_NOFILE, &none);
-  }
-  ~NoDescriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
-  NoDescriptors(const NoDescriptors&) = delete;
-  NoDescriptors& operator=(const NoDescriptors&) = delete;
-
- private:
-  // The undefined-behaviour sanitizer opens a pipe to look at an object of a kind that it has not
-  // seen, and takes it for something else if it cannot.
-  template <class T>
-  static void show_to_sanitizer() {
-    const auto owned = std::make_shared<T>();
-    const auto copy = owned;
-  }
-
-  rlimit before_{};
-};
-
 class ListenerTest : public EveryNetwork {
  protected:
   // A client that connects without waiting: the system's kernel completes it by itself.

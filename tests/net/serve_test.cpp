@@ -1,10 +1,12 @@
 // serve() and Workers: limits, ends, and what handlers throw.
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <thread>
 
 #include "net/networks.hpp"
+#include "support/failing_new.hpp"
 
 namespace event_cpp::test {
 namespace {
@@ -246,6 +248,47 @@ TEST_P(WorkersTest, ReportWhatEndsAThread) {
   run_task(base, connect(workers.address()));
   EXPECT_THROW(workers.stop(), std::runtime_error);
   workers.stop();
+}
+
+// libstdc++'s promise would end the program here.
+TEST_P(WorkersTest, ReportThatThereIsNoMemoryForAThread) {
+  if (!FailingNew::works()) GTEST_SKIP();
+  bool failed = true;
+  for (std::size_t n = 0; failed && n < 100; ++n) {
+    std::optional<net::Workers> workers;  // they wait for memory to be stopped
+    const FailingNew failing(n);
+    try {
+      workers.emplace(1, net::Address::loopback(0), echo, workers_options());
+    } catch (const std::bad_alloc&) {
+    }
+    failed = failing.failures() > 0;
+  }
+  EXPECT_FALSE(failed);
+}
+
+TEST_P(WorkersTest, ReportThatThereIsNoDescriptorForAConnection) {
+  Base base(real_time());
+  net::Workers::Options options = workers_options();
+  std::atomic<int> error{0};
+  options.serve.on_error = [&](const std::exception_ptr& thrown) {
+    try {
+      std::rethrow_exception(thrown);
+    } catch (const std::system_error& of_system) {
+      error = of_system.code().value();
+    }
+  };
+  const net::Workers workers(1, net::Address::loopback(0), echo, options);
+  net::Socket client = net::Socket::make(base, AF_INET, SOCK_STREAM);
+  const auto wait = [&]() -> Task<> {
+    while (error == 0) co_await co::sleep(1ms);
+  };
+  {
+    const NoDescriptors none;
+    static_cast<void>(client.connect(workers.address()));
+    run_task(base, wait());
+  }
+  EXPECT_EQ(error, EMFILE);
+  EXPECT_EQ(run_task(base, ask(workers.address())), "ping");
 }
 
 }  // namespace

@@ -748,5 +748,97 @@ TEST_P(SocketStreamTest, GivesItsSocketUpWithWhatIsInIt) {
   EXPECT_EQ(run_task(base, read_all(second)), "kept");
 }
 
+TEST_P(SocketStreamTest, GoesOnAfterACallThatASignalInterrupted) {
+  Base base(real_time());
+  auto sockets = net::Socket::pair();
+  net::SocketStream ours(base, std::move(sockets.first));
+  net::SocketStream theirs(base, std::move(sockets.second));
+  std::array<char, 8> room{};
+  {
+    const FailingCall failing(Call::send, EINTR);
+    EXPECT_EQ(ours.try_write("twice"), 5);
+  }
+  const FailingCall failing(Call::recv, EINTR);
+  EXPECT_EQ(theirs.try_read(room), 5);
+}
+
+// Over a kernel whose calls fail although the connection is alive.
+class FailingStreamTest : public testing::Test {
+ protected:
+  FailingStreamTest() : base(no_backend()) { net::set_kernel(base, &kernel); }
+  static Options no_backend() {
+    Options options;
+    options.backend = Backend::none;
+    return options;
+  }
+  void fail_with(int error, int times = 1) {
+    kernel.move_error = error;
+    kernel.move_errors = times;
+  }
+
+  ToyKernel kernel;
+  Base base;
+  std::pair<net::Socket, net::Socket> sockets = kernel.pair();
+  net::SocketStream a{base, std::move(sockets.first)};
+  net::SocketStream b{base, std::move(sockets.second)};
+  std::array<char, 8> room{};
+};
+
+TEST_F(FailingStreamTest, GoesOnAfterInterruptedCalls) {
+  fail_with(EINTR, 2);
+  EXPECT_EQ(a.try_write("one"), 3);
+  const std::array<net::Bytes, 2> pieces{"two", "x"};
+  fail_with(EINTR);
+  EXPECT_EQ(a.try_write(pieces), 4);
+  fail_with(EINTR);
+  EXPECT_EQ(b.try_read(room), 7);
+}
+
+// So a task that reads cannot wait for ever, nor spin.
+TEST_F(FailingStreamTest, FailsInBothDirectionsThoughNothingWasRead) {
+  fail_with(ECONNRESET);
+  EXPECT_EQ(a.try_write("lost"), -ECONNRESET);
+  EXPECT_EQ(a.try_read(room), -ECONNRESET);
+  EXPECT_EQ(a.try_read(room), -ECONNRESET);
+}
+
+TEST_F(FailingStreamTest, GivesWhatHasArrivedBeforeItFails) {
+  EXPECT_EQ(b.try_write("kept"), 4);
+  fail_with(ECONNRESET);
+  EXPECT_EQ(a.try_write("lost"), -ECONNRESET);
+  EXPECT_EQ(a.try_read(room), 4);
+  EXPECT_EQ(a.try_read(room), -ECONNRESET);
+}
+
+TEST_F(FailingStreamTest, TellsATaskThatReadsThatItsAnswerWasNotSent) {
+  net::Buffered io(a);
+  const auto ask = [](net::Buffered& its_io) -> Task<> {
+    its_io.put("question\n");
+    co_await its_io.read_line();
+  };
+  fail_with(ENOBUFS, 2);
+  EXPECT_EQ(co::run(base, error_of(ask(io))), std::errc::no_buffer_space);
+}
+
+TEST_F(FailingStreamTest, TellsATaskThatWaitsThatWhatWasPutWasNotSent) {
+  net::Buffered io(a);
+  std::error_code code;
+  co::TaskGroup tasks(base);
+  const auto read = [](net::Buffered& its_io, std::error_code& its_code) -> Task<> {
+    const auto line = [](net::Buffered& from) -> Task<> { co_await from.read_line(); };
+    its_code = co_await error_of(line(its_io));
+  };
+  tasks.spawn(read(io, code));
+  base.loop(RunMode::nonblock);
+  EXPECT_FALSE(code);
+  io.put("lost");
+  fail_with(ENOBUFS);
+  for (int i = 0; i < 3; ++i) base.loop(RunMode::nonblock);
+  EXPECT_EQ(code, std::errc::no_buffer_space);
+  EXPECT_EQ(b.try_write("line\n"), 5);
+  for (int i = 0; i < 3; ++i) base.loop(RunMode::nonblock);
+  EXPECT_EQ(tasks.size(), 0U);
+}
+
 }  // namespace
 }  // namespace event_cpp::test

@@ -36,6 +36,8 @@ class ToyKernel final : public net::Kernel {
   std::set<net::Address> silent;
   int accept_error = 0;  // of the next accept_errors calls
   int accept_errors = 0;
+  int move_error = 0;  // of the next move_errors calls that would move bytes
+  int move_errors = 0;
   int accepts = 0;  // calls of accept()
   int connects = 0;
   int socket_error = 0;
@@ -108,6 +110,10 @@ class ToyKernel final : public net::Kernel {
 
   ssize_t recvmsg(int fd, msghdr* message, int /*flags*/) override {
     if (!sockets_.contains(fd)) return -EBADF;
+    if (move_errors > 0) {
+      --move_errors;
+      return -move_error;
+    }
     Socket& socket = of(fd);
     if (socket.type == SOCK_DGRAM) return receive_message(socket, *message);
     if (socket.in.empty()) {
@@ -122,6 +128,10 @@ class ToyKernel final : public net::Kernel {
 
   ssize_t sendmsg(int fd, const msghdr* message, int /*flags*/) override {
     if (!sockets_.contains(fd)) return -EBADF;
+    if (move_errors > 0) {
+      --move_errors;
+      return -move_error;
+    }
     Socket& socket = of(fd);
     if (socket.error != 0) return -std::exchange(socket.error, 0);
     if (socket.type == SOCK_DGRAM) {

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "net/carriers.hpp"
+#include "support/failing_call.hpp"
 
 namespace event_cpp::test {
 namespace {
@@ -215,6 +216,30 @@ TEST_P(TransferTest, RaisesNoSignalForAFileOrAPipeIfThePeerIsGone) {
   const std::error_code code = net::to_error(to->try_send_file(file.get(), from, 1000));
   EXPECT_TRUE(code == std::errc::broken_pipe || code == std::errc::connection_reset);
 }
+
+#if EVENT_HAVE_EPOLL
+// Where the call is missing, or refused to a sandbox.
+TEST_P(TransferTest, CopiesAndSendsFilesWithoutTheCallsForIt) {
+  if (!is_socket()) GTEST_SKIP();
+  const std::string data = numbered(1 << 20);
+  for (const int error : {ENOSYS, EINVAL}) {
+    auto in = net::Socket::pair();
+    auto out = net::Socket::pair();
+    net::SocketStream from(base, std::move(in.first));
+    net::SocketStream middle(base, std::move(in.second));
+    net::SocketStream onwards(base, std::move(out.first));
+    net::SocketStream to(base, std::move(out.second));
+    const FailingCall failing(Call::splice, error, 1, kAlways);
+    std::uint64_t count = 0;
+    co::TaskGroup tasks(base);
+    tasks.spawn(send_everything(from, data));
+    tasks.spawn(copy_all(middle, onwards, count));
+    EXPECT_TRUE(run(read_all(to)) == data);
+    EXPECT_EQ(count, data.size());
+    EXPECT_GT(failing.failures(), 0U);
+  }
+}
+#endif
 
 }  // namespace
 }  // namespace event_cpp::test

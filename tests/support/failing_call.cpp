@@ -3,7 +3,9 @@
 #include "support/failing_call.hpp"
 
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -11,6 +13,7 @@
 #if EVENT_HAVE_EPOLL
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/sendfile.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #endif
@@ -114,6 +117,16 @@ int poll(pollfd* polled, nfds_t count, int timeout) {
   return fails(Call::poll) ? -1 : next(polled, count, timeout);
 }
 
+ssize_t recv(int fd, void* into, size_t size, int flags) {
+  static auto* const next = real<ssize_t(int, void*, size_t, int)>("recv");
+  return fails(Call::recv) ? -1 : next(fd, into, size, flags);
+}
+
+ssize_t send(int fd, const void* from, size_t size, int flags) {
+  static auto* const next = real<ssize_t(int, const void*, size_t, int)>("send");
+  return fails(Call::send) ? -1 : next(fd, from, size, flags);
+}
+
 int waitid(idtype_t type, id_t id, siginfo_t* info, int options) {
   static auto* const next = real<int(idtype_t, id_t, siginfo_t*, int)>("waitid");
   return fails(Call::waitid) ? -1 : next(type, id, info, options);
@@ -174,6 +187,17 @@ int epoll_wait(int set, epoll_event* events, int room, int timeout) {
 int eventfd(unsigned int value, int flags) {
   static auto* const next = real<int(unsigned int, int)>("eventfd");
   return fails(Call::eventfd) ? -1 : next(value, flags);
+}
+
+ssize_t sendfile(int to, int from, off_t* offset, size_t size) {
+  static auto* const next = real<ssize_t(int, int, off_t*, size_t)>("sendfile");
+  return fails(Call::sendfile) ? -1 : next(to, from, offset, size);
+}
+
+ssize_t splice(int from, off64_t* from_offset, int to, off64_t* to_offset, size_t size,
+               unsigned flags) {
+  static auto* const next = real<ssize_t(int, off64_t*, int, off64_t*, size_t, unsigned)>("splice");
+  return fails(Call::splice) ? -1 : next(from, from_offset, to, to_offset, size, flags);
 }
 
 int signalfd(int fd, const sigset_t* signals, int flags) {

@@ -22,7 +22,11 @@ enum class Call : std::uint8_t {
   poll,
   ppoll,
   realloc,
+  recv,
+  send,
+  sendfile,
   signalfd,
+  splice,
   timerfd_create,
   timerfd_settime,
   waitid

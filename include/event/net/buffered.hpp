@@ -47,8 +47,9 @@ class EVENT_API Buffered : private Waiter {
   class Drain;
 
   // All reads are awaited. What they return refers to memory of this object, and is valid until the
-  // next read. Errors: throw std::system_error as Stream::read_some() does. A read that fails takes
-  // nothing: the bytes stay in buffered().
+  // next read. Errors: throw std::system_error as Stream::read_some() does; a read that would have
+  // to wait, or does, also the error of a send that failed, since the peer may be waiting for what
+  // was not sent. A read that fails takes nothing: the bytes stay in buffered().
 
   // The next line without its end, which is "\n" or "\r\n". Returns std::nullopt at the end of the
   // stream. Bytes behind the last line end are a line as well. Errors: also Errc::too_long if it
@@ -127,6 +128,7 @@ class EVENT_API Buffered : private Waiter {
   std::size_t sent_ = 0;  // of out_
   Io failed_ = 0;         // the error of a send
   Drain* drain_ = nullptr;
+  Read* reader_ = nullptr;  // the last one that had to wait: it may be gone
   struct InList : co::detail::Link {
     explicit InList(Buffered& its_owner) noexcept : owner(its_owner) {}
     Buffered& owner;
@@ -143,6 +145,11 @@ class EVENT_API Buffered::Read : public detail::StreamOp<Stream, Read, Want::rea
   bool step() noexcept;
   void fail(Io error) noexcept { io_ = error; }
   void given_up() noexcept {}
+  // Ends the wait with an error.
+  void end(Io error) noexcept {
+    fail(error);
+    wake();
+  }
   co::Waiting waiting() const noexcept override;
 
  protected:

@@ -61,6 +61,15 @@ inline constexpr int kLowestError = -4095;
 inline int result(int value) noexcept { return value < 0 ? -errno : value; }
 inline ssize_t result(ssize_t value) noexcept { return value < 0 ? -errno : value; }
 
+// Calls f() again as long as a signal interrupts it.
+template <class F>
+[[gnu::always_inline]] inline auto uninterrupted(F f) noexcept {
+  auto io = f();
+  while (io == -EINTR) [[unlikely]]
+    io = f();
+  return io;
+}
+
 // The kernel of a simulated descriptor of this base.
 EVENT_API Kernel& simulated(Base& base) noexcept;
 
@@ -69,27 +78,30 @@ EVENT_API Kernel& simulated(Base& base) noexcept;
 [[gnu::cold]] EVENT_API ssize_t simulated_send(Base& base, int fd, const void* from,
                                                std::size_t size, int flags);
 
-[[gnu::always_inline]] inline ssize_t call_recv(Base& base, int fd, void* to, std::size_t size,
-                                                int flags) {
-  if (fd < kSystem) [[unlikely]]
-    return simulated_recv(base, fd, to, size, flags);
-  return result(::recv(fd, to, size, flags));
+inline ssize_t call_recv(Base& base, int fd, void* to, std::size_t size, int flags) noexcept {
+  return uninterrupted([&] {
+    return fd < kSystem ? simulated_recv(base, fd, to, size, flags)
+                        : result(::recv(fd, to, size, flags));
+  });
 }
-[[gnu::always_inline]] inline ssize_t call_send(Base& base, int fd, const void* from,
-                                                std::size_t size, int flags) {
-  if (fd < kSystem) [[unlikely]]
-    return simulated_send(base, fd, from, size, flags);
-  return result(::send(fd, from, size, flags));
+inline ssize_t call_send(Base& base, int fd, const void* from, std::size_t size,
+                         int flags) noexcept {
+  return uninterrupted([&] {
+    return fd < kSystem ? simulated_send(base, fd, from, size, flags)
+                        : result(::send(fd, from, size, flags));
+  });
 }
-inline ssize_t call_sendmsg(Base& base, int fd, const msghdr* message, int flags) {
-  if (fd < kSystem) [[unlikely]]
-    return simulated(base).sendmsg(fd, message, flags);
-  return result(::sendmsg(fd, message, flags));
+inline ssize_t call_sendmsg(Base& base, int fd, const msghdr* message, int flags) noexcept {
+  return uninterrupted([&] {
+    return fd < kSystem ? simulated(base).sendmsg(fd, message, flags)
+                        : result(::sendmsg(fd, message, flags));
+  });
 }
-inline ssize_t call_recvmsg(Base& base, int fd, msghdr* message, int flags) {
-  if (fd < kSystem) [[unlikely]]
-    return simulated(base).recvmsg(fd, message, flags);
-  return result(::recvmsg(fd, message, flags));
+inline ssize_t call_recvmsg(Base& base, int fd, msghdr* message, int flags) noexcept {
+  return uninterrupted([&] {
+    return fd < kSystem ? simulated(base).recvmsg(fd, message, flags)
+                        : result(::recvmsg(fd, message, flags));
+  });
 }
 
 }  // namespace detail

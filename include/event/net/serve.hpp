@@ -81,7 +81,9 @@ class EVENT_API Workers {
   struct Options {
     event_cpp::Options base = {};  // of each
     ListenOptions listen = {};     // `reuse_port` is set
-    ServeOptions serve = {};       // `most` counts per thread; `on_error` is called in any of them
+    // `most` counts per thread. `on_error` is called in any of them, also with the errors that
+    // Listener::on_error() tells of.
+    ServeOptions serve = {};
   };
 
   // Starts `threads` threads, at least one, which all listen when this returns. Each has a copy of

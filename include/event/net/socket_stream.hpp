@@ -46,7 +46,7 @@ class EVENT_API SocketStream final : public Stream,
       return try_read_otherwise(room);
     const ssize_t size = ::recv(fd(), room.data(), room.size(), MSG_DONTWAIT);
     if (size < 0) [[unlikely]]
-      return read_failed();
+      return read_failed(room);
     note_read(static_cast<std::size_t>(size), room.size());
     return size;
   }
@@ -55,7 +55,7 @@ class EVENT_API SocketStream final : public Stream,
       return try_write_otherwise(bytes);
     const ssize_t size = ::send(fd(), bytes.data(), bytes.size(), detail::kSendFlags);
     if (size < 0) [[unlikely]]
-      return write_failed();
+      return write_failed(bytes);
     note_write(static_cast<std::size_t>(size), bytes.size());
     return size;
   }
@@ -100,8 +100,8 @@ class EVENT_API SocketStream final : public Stream,
   Io try_read_otherwise(Room room) noexcept;
   Io try_write_otherwise(Bytes bytes) noexcept;
   // By errno.
-  Io read_failed() noexcept;
-  Io write_failed() noexcept;
+  Io read_failed(Room room) noexcept;
+  Io write_failed(Bytes bytes) noexcept;
 };
 
 static_assert(sizeof(void*) != 8 || sizeof(SocketStream) == 64, "one cache line");
