@@ -10,6 +10,7 @@
 #include <set>
 #include <string>
 
+#include "net_act.hpp"
 #include "other_acts.hpp"
 #include "server_act.hpp"
 #include "support/process.hpp"
@@ -31,11 +32,9 @@ void run_server_act(Journal& journal, Backend backend) {
 const std::map<std::string, Backend> kBackends = {
     {"automatic", Backend::automatic}, {"epoll", Backend::epoll}, {"poll", Backend::poll}};
 
-const std::map<std::string, void (*)(Journal&, Backend)> kActs = {{"server", run_server_act},
-                                                                  {"fork", run_fork_act},
-                                                                  {"embedded", run_embedded_act},
-                                                                  {"repair", run_repair_act},
-                                                                  {"rest", run_rest_act}};
+const std::map<std::string, void (*)(Journal&, Backend)> kActs = {
+    {"server", run_server_act}, {"fork", run_fork_act}, {"embedded", run_embedded_act},
+    {"repair", run_repair_act}, {"rest", run_rest_act}, {"net", run_net_act}};
 
 // What the first exception of a program allocates stays.
 void throw_once() {

@@ -87,12 +87,17 @@ int armed_main(int count, char** arguments, char** environment) {
   return status;
 }
 
+bool is_of_memory(Call call) noexcept {
+  return call == Call::calloc || call == Call::malloc || call == Call::realloc;
+}
+
 }  // namespace
 
 bool fails(Call call) noexcept {
   if (!armed.load(std::memory_order_relaxed) || exempt > 0) return false;
   const std::uint64_t nth = ++report->counted[static_cast<std::size_t>(call)].calls;
   if (call != plan.call || nth < plan.nth || (nth > plan.nth && !plan.from_then_on)) return false;
+  if (is_of_memory(call) && nth >= plan.nth + kLongestShortage) return false;
   ++report->injected;
   errno = plan.error;
   return true;

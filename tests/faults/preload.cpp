@@ -3,9 +3,12 @@
 // it; calls.hpp says how the plan is made.
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/sendfile.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -19,8 +22,10 @@
 #include <cstdarg>
 
 #include "calls.hpp"
+#include "faults.hpp"
 
 using event_cpp::faults::Call;
+using event_cpp::faults::Exempt;
 using event_cpp::faults::fails;
 
 namespace {
@@ -85,8 +90,12 @@ EVENT_FAILING(epoll_wait, (int set, epoll_event* events, int room, int timeout),
               (set, events, room, timeout))
 EVENT_FAILING(eventfd, (unsigned value, int flags) noexcept, (value, flags))
 EVENT_FAILING(fstat, (int fd, struct stat* status) noexcept, (fd, status))
+EVENT_FAILING(getpeername, (int fd, sockaddr* name, socklen_t* size) noexcept, (fd, name, size))
 EVENT_FAILING(getsockname, (int fd, sockaddr* name, socklen_t* size) noexcept, (fd, name, size))
+EVENT_FAILING(getsockopt, (int fd, int level, int name, void* value, socklen_t* size) noexcept,
+              (fd, level, name, value, size))
 EVENT_FAILING(listen, (int fd, int backlog) noexcept, (fd, backlog))
+EVENT_FAILING(lstat, (const char* path, struct stat* status) noexcept, (path, status))
 EVENT_FAILING(pipe, (int* ends) noexcept, (ends))
 EVENT_FAILING(pipe2, (int* ends, int flags) noexcept, (ends, flags))
 EVENT_FAILING(poll, (pollfd * polled, nfds_t count, int timeout), (polled, count, timeout))
@@ -100,9 +109,13 @@ EVENT_FAILING_AS(Call::ppoll, __ppoll_chk,
                  (polled, count, timeout, mask, size))
 EVENT_FAILING(setsockopt, (int fd, int level, int name, const void* value, socklen_t size) noexcept,
               (fd, level, name, value, size))
+EVENT_FAILING(shutdown, (int fd, int how) noexcept, (fd, how))
 EVENT_FAILING(socket, (int domain, int type, int protocol) noexcept, (domain, type, protocol))
+EVENT_FAILING(socketpair, (int domain, int type, int protocol, int* fds) noexcept,
+              (domain, type, protocol, fds))
 EVENT_FAILING_AS(call_of_clock(clock), timerfd_create, (clockid_t clock, int flags) noexcept,
                  (clock, flags))
+EVENT_FAILING(unlink, (const char* path) noexcept, (path))
 EVENT_FAILING(waitid, (idtype_t type, id_t id, siginfo_t* info, int options),
               (type, id, info, options))
 
@@ -113,12 +126,41 @@ EVENT_FAILING(waitid, (idtype_t type, id_t id, siginfo_t* info, int options),
   return fails(Call::close) ? -1 : result;
 }
 
+// One that a signal has interrupted goes on connecting.
+[[gnu::visibility("default")]] int connect(int fd, const sockaddr* to, socklen_t size) {
+  static constinit Next<int(int, const sockaddr*, socklen_t)> next("connect");
+  if (!fails(Call::connect)) return next(fd, to, size);
+  if (errno == EINTR) {
+    static_cast<void>(next(fd, to, size));
+    errno = EINTR;
+  }
+  return -1;
+}
+
 [[gnu::visibility("default")]] pid_t fork() noexcept {
   static constinit Next<pid_t()> next("fork");
   if (fails(Call::fork)) return -1;
   const pid_t child = next();
   if (child == 0) event_cpp::faults::be_child();
   return child;
+}
+
+// What it does itself does not count.
+[[gnu::visibility("default")]] int getaddrinfo(const char* host, const char* service,
+                                               const addrinfo* hints, addrinfo** list) {
+  static constinit Next<int(const char*, const char*, const addrinfo*, addrinfo**)> next(
+      "getaddrinfo");
+  if (fails(Call::getaddrinfo)) return EAI_SYSTEM;
+  const Exempt exempt;
+  return next(host, service, hints, list);
+}
+
+[[gnu::visibility("default")]] int pthread_create(pthread_t* thread,
+                                                  const pthread_attr_t* attributes,
+                                                  void* (*function)(void*), void* object) noexcept {
+  static constinit Next<int(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*)> next(
+      "pthread_create");
+  return fails(Call::pthread_create) ? errno : next(thread, attributes, function, object);
 }
 
 // pthread_atfork() is this function, since it is linked into each program.
@@ -172,6 +214,33 @@ EVENT_FAILING(waitid, (idtype_t type, id_t id, siginfo_t* info, int options),
 [[gnu::visibility("default")]] ssize_t send(int fd, const void* from, size_t size, int flags) {
   static constinit Next<ssize_t(int, const void*, size_t, int)> next("send");
   return fails(Call::send) ? -1 : next(fd, from, size, flags);
+}
+
+[[gnu::visibility("default")]] ssize_t recvmsg(int fd, msghdr* message, int flags) {
+  static constinit Next<ssize_t(int, msghdr*, int)> next("recvmsg");
+  return fails(Call::recvmsg) ? -1 : next(fd, message, flags);
+}
+
+[[gnu::visibility("default")]] ssize_t sendmsg(int fd, const msghdr* message, int flags) {
+  static constinit Next<ssize_t(int, const msghdr*, int)> next("sendmsg");
+  return fails(Call::sendmsg) ? -1 : next(fd, message, flags);
+}
+
+[[gnu::visibility("default")]] ssize_t pread(int fd, void* into, size_t size, off_t from) {
+  static constinit Next<ssize_t(int, void*, size_t, off_t)> next("pread");
+  return fails(Call::pread) ? -1 : next(fd, into, size, from);
+}
+
+[[gnu::visibility("default")]] ssize_t sendfile(int to, int from, off_t* offset,
+                                                size_t size) noexcept {
+  static constinit Next<ssize_t(int, int, off_t*, size_t)> next("sendfile");
+  return fails(Call::sendfile) ? -1 : next(to, from, offset, size);
+}
+
+[[gnu::visibility("default")]] ssize_t splice(int from, off64_t* from_offset, int to,
+                                              off64_t* to_offset, size_t size, unsigned flags) {
+  static constinit Next<ssize_t(int, off64_t*, int, off64_t*, size_t, unsigned)> next("splice");
+  return fails(Call::splice) ? -1 : next(from, from_offset, to, to_offset, size, flags);
 }
 
 [[gnu::visibility("default")]] pid_t waitpid(pid_t process, int* status, int options) {

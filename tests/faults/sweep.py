@@ -23,12 +23,15 @@ import tempfile
 from faulty import MISSING, SHORTAGES, environment, read_report, text_of
 
 BACKENDS = ["epoll", "poll"]
-ACTS = ["server", "fork", "embedded", "repair", "rest"]
+ACTS = ["server", "fork", "embedded", "repair", "rest", "net"]
 SECONDS_PER_RUN = 60
 
 ERRORS = {
+    "accept4": SHORTAGES + ["ENOBUFS", "ECONNABORTED", "EINTR", "EINVAL", "EPERM", "EPROTO"],
+    "bind": ["EACCES", "EADDRINUSE", "ENOMEM"],
     "calloc": ["ENOMEM"],
     "close": ["EINTR", "EIO"],
+    "connect": ["EADDRNOTAVAIL", "ECONNREFUSED", "EINTR", "ENETUNREACH", "ENOBUFS"],
     "dup3": ["EMFILE", "EBUSY"],
     "epoll_create1": SHORTAGES + MISSING,
     "epoll_ctl_add": ["ENOMEM", "ENOSPC"],
@@ -39,19 +42,39 @@ ERRORS = {
     "eventfd": SHORTAGES + MISSING,
     "fcntl": ["ENOMEM"],
     "fstat": ["ENOMEM"],
+    "getaddrinfo": SHORTAGES,
+    "getpeername": ["ENOBUFS"],
+    "getsockname": ["ENOBUFS"],
+    "getsockopt": ["ENOBUFS"],
+    "listen": ["EADDRINUSE"],
+    "lstat": ["EACCES", "ENOMEM"],
     "malloc": ["ENOMEM"],
     "pidfd_open": SHORTAGES + MISSING,
+    "pipe2": SHORTAGES,
     "poll": ["EINTR", "ENOMEM"],
     "ppoll": ["EINTR", "ENOMEM", "ENOSYS", "EPERM"],
+    "pread": ["EINTR", "EIO"],
+    "pthread_create": ["EAGAIN"],
     "read": ["EINTR"],
     "realloc": ["ENOMEM"],
+    "recv": ["ECONNRESET", "EINTR", "ENOMEM", "ETIMEDOUT"],  # an EAGAIN that is not true would wait for ever
+    "recvmsg": ["ECONNREFUSED", "EINTR", "ENOMEM"],
     "register_atfork": ["ENOMEM"],
+    "send": ["ECONNRESET", "EINTR", "ENOBUFS", "EPIPE"],
+    "sendfile": ["ECONNRESET", "EINTR", "EINVAL", "EIO", "ENOSYS", "EPIPE"],
+    "sendmsg": ["ECONNRESET", "EINTR", "ENOBUFS", "EPIPE"],
+    "setsockopt": ["ENOMEM"],
+    "shutdown": ["ENOTCONN"],
     "sigaction": ["EINVAL"],
     "signalfd": SHORTAGES,  # where it is missing: profiles.py
+    "socket": SHORTAGES + ["EAFNOSUPPORT"],
+    "socketpair": SHORTAGES,
+    "splice": ["ECONNRESET", "EINTR", "EINVAL", "ENOMEM", "ENOSYS", "EPIPE"],
     "timerfd_create_boottime": SHORTAGES + MISSING,
     "timerfd_create_monotonic": SHORTAGES + MISSING,
     "timerfd_create_wall": SHORTAGES + MISSING,
     "timerfd_settime": ["ENOMEM", "EPERM", "ECANCELED"],
+    "unlink": ["EACCES"],
     "waitid": ["EINTR"],
     "waitpid": ["EINTR"],
     "write": ["EINTR"],
@@ -73,6 +96,17 @@ ABSORBED = [
     (".*", ".*", "fstat", ".*"),  # it is asked whether a file is still the same: no proof
     (".*", ".*", "ppoll", "ENOSYS|EPERM"),  # poll
     (".*", "rest", "epoll_create1", ".*"),  # another backend
+    # A connection that has ended in the queue is skipped; without room for one a listener waits.
+    (".*", "net", "accept4", "(?!EINVAL).*"),
+    # Exceptions have memory of their own, and a thread tells its base once there is some.
+    (".*", "net", "malloc", ".*"),
+    # What is lost by an error is missed. drain_and_close() looks at none.
+    (".*", "net", "recv|shutdown", ".*"),
+    (".*", "net", "setsockopt", ".*"),  # options of an accepted socket: reading tells why
+    (".*", "net", "getsockname", ".*"),  # a listener tries options that its sockets may not have
+    (".*", "net", "lstat|unlink", ".*"),  # a path that stays: the next listener takes it over
+    (".*", "net", "pipe2", ".*"),  # copy() takes the bytes itself
+    (".*", "net", "sendfile|splice", "EINVAL|ENOSYS"),  # so do send_file() and copy()
 ]
 
 # What is never to be told of, as there is a fallback for every use of it: (call, error).
