@@ -111,7 +111,7 @@ def finds(build_folder, name):
     with tempfile.TemporaryDirectory() as folder:
         server = build(build_folder, FAULTS[name], pathlib.Path(folder))
         command = [build_folder / "tests/load/event_load", "--quick", "--backend", "epoll"]
-        run = subprocess.run(command + ["--server", server], capture_output=True, text=True,
+        run = subprocess.run(command + ["--program", server], capture_output=True, text=True,
                              timeout=900)
     said = run.stdout.splitlines()
     why = [line for line in said if re.search(FAULTS[name][3], line)]

@@ -104,7 +104,7 @@ void print_memory(std::ostream& out, const Reports& all) {
 void print(std::ostream& out, std::vector<Report>& reports) {
   for (Report& report : reports)
     std::sort(report.tally.latencies.begin(), report.tally.latencies.end());
-  row(out, reports, "", [](const Report& r) { return r.backend; });
+  row(out, reports, "", [](const Report& r) { return r.server_name; });
   row(out, reports, "---", [](const Report&) { return "---"; });
   print_work(out, reports);
   print_costs(out, reports);
@@ -115,7 +115,7 @@ void print(std::ostream& out, std::vector<Report>& reports) {
   });
   for (const Report& report : reports) {
     for (const std::string& why : report.tally.failures) {
-      out << "\n" << report.backend << ": " << why;
+      out << "\n" << report.server_name << ": " << why;
     }
   }
   out << std::endl;

@@ -1,4 +1,4 @@
-// Report: the figures of the runs, a column for each backend.
+// Report: the figures of the runs, a column for each server and backend.
 #pragma once
 
 #include <chrono>
@@ -29,7 +29,7 @@ struct Calm {
 };
 
 struct Report {
-  std::string backend;
+  std::string server_name;      // and its backend
   std::size_t connections = 0;  // to hold
   std::size_t least_held = 0;   // at any full second of the rounds
   std::size_t most_held = 0;

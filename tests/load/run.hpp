@@ -14,9 +14,20 @@
 
 namespace load {
 
+// What a server may keep for later use.
+struct Reserve {
+  Heap heap{};
+  std::uint64_t buffers = 0;  // among the blocks, for reading
+};
+
+struct ServerProgram {
+  std::string name;
+  std::string path;
+  Reserve reserve{};
+};
+
 struct RunOptions {
-  std::string server;  // its program
-  std::string meter;   // the library to preload; empty: the heap is not counted
+  std::string meter;  // the library to preload; empty: the heap is not counted
   std::size_t connections = 9200;
   std::chrono::milliseconds time{300'000};  // of the rounds together
   unsigned rounds = 10;
@@ -26,7 +37,7 @@ struct RunOptions {
 class Run {
  public:
   // Errors: throws std::runtime_error if the server does not start.
-  Run(const RunOptions& options, const std::string& backend);
+  Run(const RunOptions& options, const ServerProgram& program, const std::string& backend);
 
   Report carry_out();
 
@@ -65,6 +76,7 @@ class Run {
   void say(const std::string& what) const;
 
   const RunOptions options_;
+  const Reserve reserve_;
   Report report_;
   WatchedServer server_;
   Crowd crowd_;

@@ -1,4 +1,4 @@
-// WatchedServer: the echo server in a process of its own, and all that can be seen of it from
+// WatchedServer: an echo server in a process of its own, and all that can be seen of it from
 // outside.
 #pragma once
 
