@@ -118,17 +118,18 @@ Task<> run_end(Base& base, net::Socket socket, FirstError& errors,
   }
 }
 
-// Throws the second error that the listener tells of. The first may pass.
+// Throws an error that the listener tells of: at once if it is for good, else the second one.
 class ListenerErrors {
  public:
   explicit ListenerErrors(net::Listener& listener) {
     listener.on_error([this](std::error_code error) {
-      if (++count_ < 2) return;
+      const bool may_pass = error != std::errc::invalid_argument;
+      if (may_pass && ++count_ < 2) return;
       error_ = error;
       twice_.notify_all();
     });
   }
-  Task<> await_second() {
+  Task<> await_end() {
     co_await twice_.wait();
     check(error_);
   }
@@ -182,6 +183,16 @@ Task<> connect_and_ask(Address server, FirstError& errors) {
   co_await run_end(base, std::move(socket), errors, ask_lines);
 }
 
+// A server that has failed for good lets its connections end, and throws then.
+Task<> note_end(FirstError& errors, Task<> serving) {
+  try {
+    co_await std::move(serving);
+  } catch (const std::system_error& error) {
+    if (error.code() != std::errc::operation_canceled) errors.note(std::current_exception());
+    throw;
+  }
+}
+
 Task<> serve_lines(World& world) {
   FirstError errors;
   net::Listener listener(world.base, Address::loopback(0));
@@ -192,9 +203,9 @@ Task<> serve_lines(World& world) {
   auto handler = [&errors](Base& base, net::Socket socket) {
     return run_end(base, std::move(socket), errors, answer_lines);
   };
-  co_await co::when_any(net::serve(listener, std::move(handler), std::move(options)),
-                        errors.run(connect_and_ask(listener.address(), errors)),
-                        listener_errors.await_second());
+  co_await co::when_any(
+      note_end(errors, net::serve(listener, std::move(handler), std::move(options))),
+      errors.run(connect_and_ask(listener.address(), errors)), listener_errors.await_end());
   errors.rethrow();
 }
 
@@ -228,7 +239,7 @@ Task<> use_unix_path(World& world) {
   ListenerErrors errors(listener);
   co_await co::when_any(
       co::when_all(take_descriptor(listener), pass_descriptor(where, ours, sockets.second.fd())),
-      errors.await_second());
+      errors.await_end());
 }
 
 // connect() to a host: a number, and a name that the system is asked for.
@@ -250,7 +261,7 @@ Task<> use_hosts(World& world) {
   ListenerErrors errors(listener);
   co_await co::when_any(
       co::when_all(accept_some(listener, 2), connect_to_hosts(listener.address().port())),
-      errors.await_second());
+      errors.await_end());
 }
 
 // Streams: the calls that throw and those that return errors, pieces, idle timeouts.
@@ -372,7 +383,7 @@ Task<> use_callbacks(World& world) {
   });
   net::Socket connected = co_await net::connect(listener.address());
   while (!accepted && !error) co_await changed.wait();
-  if (!accepted) check(error);
+  check(error);
   net::SocketStream theirs(world.base, std::move(accepted));
   net::SocketStream ours(world.base, std::move(connected));
   bool readable = false;
@@ -385,6 +396,7 @@ Task<> use_callbacks(World& world) {
   while (!readable) co_await changed.wait();
   const net::Chunk chunk = co_await theirs.receive();
   if (chunk.text() != "for a callback") throw Cut{"what a callback was called for"};
+  check(error);
 }
 
 // Servers in threads of their own.
