@@ -165,9 +165,7 @@ class Memory::State::End final : public Stream {
   Base& base() const noexcept override { return state_.base; }
 
   void wake() noexcept {
-    if (!closed_ && (waiters_[0] != nullptr || waiters_[1] != nullptr)) {
-      turn_.activate(Events::timeout);
-    }
+    if (waiters_[0] != nullptr || waiters_[1] != nullptr) turn_.activate(Events::timeout);
   }
 
  private:

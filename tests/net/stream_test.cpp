@@ -762,6 +762,24 @@ TEST_P(SocketStreamTest, GoesOnAfterACallThatASignalInterrupted) {
   EXPECT_EQ(theirs.try_read(room), 5);
 }
 
+Task<> count_failing_reads(net::Stream& stream, int& failures) {
+  std::array<char, 4> room{};
+  for (int i = 0; i < 50; ++i) {
+    const auto got = co_await stream.try_read_some(room);
+    if (got.error == std::errc::bad_file_descriptor) ++failures;
+  }
+}
+
+// Also once the task's turn is over.
+TEST_P(StreamTest, FailsHoweverOftenItIsUsedAfterItWasClosed) {
+  a().close();
+  int failures = 0;
+  co::TaskGroup tasks(base);
+  tasks.spawn(count_failing_reads(a(), failures));
+  for (int i = 0; i < 3; ++i) settle();
+  EXPECT_EQ(failures, 50);
+}
+
 // Over a kernel whose calls fail although the connection is alive.
 class FailingStreamTest : public testing::Test {
  protected:
