@@ -30,6 +30,9 @@ void run_address(Bytes bytes);
 // Lines and messages over a stream in memory that moves few bytes at a time, against a string.
 void run_buffered(Bytes bytes);
 
+// Tasks that read and write at both ends of a connection in memory, which is cut and broken.
+void run_streams(Bytes bytes);
+
 #if EVENT_FUZZ_DNS
 // Any bytes as the answer of a name server, and as resolv.conf and hosts.
 void run_dns(Bytes bytes);
@@ -43,6 +46,7 @@ inline constexpr Target kTargets[] = {
     {"tasks", run_tasks},
     {"address", run_address},
     {"buffered", run_buffered},
+    {"streams", run_streams},
 #if EVENT_FUZZ_DNS
     {"dns", run_dns},
 #endif
