@@ -1,0 +1,314 @@
+// Connection: commands and their replies.
+#pragma once
+
+#include <strings.h>
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+
+#include "event/adapters/hiredis/session.hpp"
+#include "event/co/sync.hpp"
+#include "event/co/timeout.hpp"
+
+namespace event_cpp::redis {
+
+class Connection;
+
+namespace detail {
+
+// A command in the protocol's form, as hiredis makes it.
+class Text {
+ public:
+  // Errors: throws std::system_error, std::errc::invalid_argument, if hiredis made none: it does
+  // not say why.
+  Text(char* text, long long size) : text_(text), size_(check(size)) {}
+
+  const char* data() const noexcept { return text_.get(); }
+  std::size_t size() const noexcept { return size_; }
+  void free() noexcept { text_.reset(); }
+
+  // The first word of the command.
+  std::string_view name() const noexcept {
+    std::string_view rest(text_.get(), size_);  // *2\r\n$3\r\nGET\r\n ...
+    for (int line = 0; line < 2; ++line) rest.remove_prefix(rest.find('\n') + 1);
+    return rest.substr(0, rest.find('\r'));
+  }
+
+ private:
+  struct Free {
+    void operator()(char* text) const noexcept { ::redisFreeCommand(text); }
+  };
+  static std::size_t check(long long size) {
+    if (size < 0) {
+      throw std::system_error(std::make_error_code(std::errc::invalid_argument), "redis: format");
+    }
+    return static_cast<std::size_t>(size);
+  }
+
+  std::unique_ptr<char, Free> text_;
+  std::size_t size_;
+};
+
+template <class... Args>
+Text format(const char* text, Args... args) {
+  static_assert(((std::is_arithmetic_v<Args> || std::is_pointer_v<Args>)&&...),
+                "as for printf(): c_str() for %s; data() and size() for %b; or use call()");
+  char* made = nullptr;
+  const int size = ::redisFormatCommand(&made, text, args...);
+  return {made, size};
+}
+template <class... Args>
+Text join(const Args&... args) {
+  const std::string_view views[] = {std::string_view(args)...};
+  const char* data[sizeof...(args)];
+  std::size_t sizes[sizeof...(args)];
+  for (std::size_t i = 0; i < sizeof...(args); ++i) {
+    data[i] = views[i].data();
+    sizes[i] = views[i].size();
+  }
+  char* made = nullptr;
+  const auto size = ::redisFormatCommandArgv(&made, static_cast<int>(sizeof...(args)), data, sizes);
+  return {made, size};
+}
+
+class Command final : public adapters::detail::Request<Command, Reply> {
+ public:
+  static constexpr const char* kWhat = "redis command";
+  Command(Connection& connection, Text text) : connection_(connection), text_(std::move(text)) {}
+
+  static inline void begin(std::unique_ptr<Command> command);
+  inline void abandoned() noexcept;
+
+ private:
+  friend class redis::Connection;
+  Connection& connection_;
+  Text text_;              // until it is sent
+  std::uint64_t end_ = 0;  // bytes sent on the connection when it was; 0: it waits for room
+};
+
+}  // namespace detail
+
+// A connection to a Redis server, over hiredis. Many tasks may use one: their commands are sent in
+// one write at the end of an iteration, and the replies come in the same order.
+//
+//   redis::Connection redis(base);
+//   co_await redis.connect("127.0.0.1", 6379);
+//   const redis::Reply name = co_await redis.command("GET %s", key.c_str());
+//
+//   - A command that the server refuses has a reply that is_error(). What is thrown is about the
+//     connection.
+//   - A task that is cancelled abandons its command: if it was sent its reply is dropped, and the
+//     connection stays. Set a limit with co::with_timeout().
+//   - If the connection is lost each command fails with Errc::not_sent or Errc::unknown_outcome.
+//     Nothing is sent again, and nobody connects again: call connect() for what comes then.
+//   - A command that blocks, as BLPOP, holds up all that come after it, and WATCH, MULTI and EXEC
+//     of several tasks mix: give them a connection of their own. For SUBSCRIBE there is Subscriber.
+//
+// Thread-safety: belongs to the thread that runs its base. Lifetime: it may be destroyed while
+// commands are under way, also by a task that it has resumed: their tasks go on with an error as
+// above, and their functions are not called. It must outlive connect(host, port) and close(). The
+// base does not leave dispatch() while a command is under way.
+class Connection : public detail::Session {
+ public:
+  struct Options {
+    std::size_t most_in_flight = 1000;  // sent, and not answered; more wait for their turn
+  };
+
+  explicit Connection(Base& base) noexcept : Connection(base, Options()) {}
+  Connection(Base& base, Options options) noexcept : Session(base), options_(options) {}
+  ~Connection() { shut(); }
+
+  // connect(address) and connect(host, port) are awaited; connect(address, f) calls
+  // f(adapters::Outcome<std::monostate>). A name is looked up as net::resolve() does, and its
+  // addresses are tried one after the other.
+  // Errors: throws std::system_error: std::errc::already_connected, ECONNREFUSED ..., those of
+  // net::resolve().
+  using Session::connect;
+
+  // co_await: sends a command and returns its Reply. `format` is that of redisCommand(): %s takes
+  // a const char*, %b a pointer and a size_t. Nothing is sent before it is awaited.
+  // Errors: throws std::system_error: Errc::not_sent, Errc::unknown_outcome,
+  // std::errc::operation_canceled; std::errc::invalid_argument for a format that is wrong, and for
+  // a command that turns the connection into a subscriber; std::bad_alloc.
+  // Cost: an allocation from a pool, and what hiredis allocates.
+  template <class... Args>
+  [[nodiscard]] auto command(const char* format, Args... args) {
+    return adapters::detail::Ask<detail::Command>(make(detail::format(format, args...)), 0U);
+  }
+  // The same from words: call("SET", key, value). Each is what a std::string_view is made from, and
+  // may hold any bytes.
+  template <class... Args>
+  [[nodiscard]] auto call(const Args&... words) {
+    return adapters::detail::Ask<detail::Command>(make(detail::join(words...)), 0U);
+  }
+
+  // The same for callbacks: f(adapters::Outcome<Reply>). What f throws leaves dispatch(). Errors:
+  // throws what can be said at once: Errc::not_sent, std::errc::invalid_argument, std::bad_alloc.
+  template <class F, class... Args>
+  requires std::invocable<F&, adapters::Outcome<Reply>>
+  void command(F f, const char* format, Args... args) {
+    detail::Command::begin_with(make(detail::format(format, args...)),
+                                detail::Command::Function(std::move(f)));
+  }
+  template <class F, class... Args>
+  requires std::invocable<F&, adapters::Outcome<Reply>>
+  void call(F f, const Args&... words) {
+    detail::Command::begin_with(make(detail::join(words...)),
+                                detail::Command::Function(std::move(f)));
+  }
+
+  // co_await: lets the commands that were given end, for `limit` at most, and closes. New commands
+  // fail meanwhile.
+  co::Task<> close(AnyDuration limit) {
+    closing_ = true;
+    try {
+      static_cast<void>(co_await co::try_with_timeout(limit, drained()));
+    } catch (...) {
+      closing_ = false;
+      throw;
+    }
+    close_now();
+  }
+  // The same at once: what is under way fails.
+  void close_now() noexcept {
+    closing_ = true;
+    Session::close();
+    closing_ = false;
+  }
+
+  using Session::base;
+  using Session::connected;
+  using Session::context;
+
+  // Commands that were sent and not answered, abandoned ones included; and those that wait to be.
+  std::size_t in_flight() const noexcept { return in_flight_; }
+  std::size_t waiting() const noexcept { return waiting_; }
+
+ private:
+  friend detail::Command;
+
+  std::unique_ptr<detail::Command> make(detail::Text text) {
+    for (const char* name : {"subscribe", "psubscribe", "ssubscribe", "monitor"}) {
+      const std::string_view given = text.name();
+      if (given.size() == std::string_view(name).size() &&
+          ::strncasecmp(given.data(), name, given.size()) == 0) {
+        throw std::system_error(std::make_error_code(std::errc::invalid_argument),
+                                "redis: use a Subscriber");
+      }
+    }
+    return std::make_unique<detail::Command>(*this, std::move(text));
+  }
+
+  co::Task<> drained() {
+    while (connected() && in_flight_ + waiting_ > 0) co_await changed_.wait();
+  }
+
+  void submit(std::unique_ptr<detail::Command> command) {
+    if (!connected() || closing_) {
+      throw std::system_error(make_error_code(Errc::not_sent), "redis: not connected");
+    }
+    if (in_flight_ < options_.most_in_flight && waiting_ == 0) {
+      if (!send(*command)) {
+        throw std::system_error(make_error_code(Errc::not_sent), "redis: not connected");
+      }
+    } else {
+      queue_.push_back(*command);
+      ++waiting_;
+    }
+    static_cast<void>(command.release());
+  }
+
+  bool send(detail::Command& command) noexcept {
+    detail::Text& text = command.text_;
+    if (::redisAsyncFormattedCommand(context_, &Connection::answered, &command, text.data(),
+                                     text.size()) != REDIS_OK) {
+      return false;
+    }
+    sent_ += text.size();
+    command.end_ = sent_;
+    text.free();
+    if (in_flight_++ == 0) keep_alive(true);
+    return true;
+  }
+
+  // Its task is gone, or cancelled.
+  void abandoned(detail::Command& command) noexcept {
+    if (command.end_ != 0) return;  // the reply will come
+    command.unlink();
+    --waiting_;
+    delete &command;
+    if (closing_) changed_.notify_all();
+  }
+
+  // Called by hiredis; without a reply if the connection is lost.
+  static void answered(redisAsyncContext* context, void* reply, void* privdata) noexcept {
+    auto& command = *static_cast<detail::Command*>(privdata);
+    Connection& self = command.connection_;
+    --self.in_flight_;
+    if (command.is_abandoned()) {
+      delete &command;
+    } else if (reply != nullptr) {
+      command.answer(self.inbox_, detail::keep(reply));
+    } else {
+      const bool all_written = command.end_ + sdslen(context->c.obuf) <= self.sent_;
+      const Errc code = all_written ? Errc::unknown_outcome : Errc::not_sent;
+      command.fail(self.inbox_, detail::error(code, self.why(context)));
+    }
+  }
+  static const char* why(const redisAsyncContext* context) noexcept {
+    return context->err != 0 && context->errstr != nullptr ? context->errstr
+                                                           : "redis: connection closed";
+  }
+
+  static detail::Command& first_of(const co::detail::Link& queue) noexcept {
+    return static_cast<detail::Command&>(static_cast<adapters::detail::Answered&>(*queue.next()));
+  }
+
+  Options options_;
+  co::detail::Link queue_;  // of commands that wait to be sent
+  std::size_t waiting_ = 0;
+  std::size_t in_flight_ = 0;
+  std::uint64_t sent_ = 0;  // bytes given to hiredis on this connection
+  bool closing_ = false;
+  co::Notification changed_;  // for close()
+
+ protected:
+  // Of Session.
+  void returned() noexcept override {
+    while (context_ != nullptr && waiting_ > 0 && in_flight_ < options_.most_in_flight) {
+      detail::Command& command = first_of(queue_);
+      command.unlink();
+      --waiting_;
+      if (!send(command)) {
+        command.fail(inbox_, detail::error(make_error_code(Errc::not_sent), "redis: closed"));
+      }
+    }
+    if (in_flight_ == 0 && context_ != nullptr && connected()) keep_alive(false);
+    if (closing_) changed_.notify_all();
+  }
+  void lost() noexcept override {
+    while (waiting_ > 0) {
+      detail::Command& command = first_of(queue_);
+      command.unlink();
+      --waiting_;
+      command.fail(inbox_, detail::error(make_error_code(Errc::not_sent), "redis: closed"));
+    }
+    sent_ = 0;
+    changed_.notify_all();
+  }
+};
+
+inline void detail::Command::begin(std::unique_ptr<Command> command) {
+  Connection& connection = command->connection_;
+  connection.submit(std::move(command));
+}
+inline void detail::Command::abandoned() noexcept { connection_.abandoned(*this); }
+
+}  // namespace event_cpp::redis

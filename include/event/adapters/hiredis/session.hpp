@@ -1,0 +1,308 @@
+// A redisAsyncContext on a base: what connections and subscribers are made of.
+#pragma once
+
+#include <hiredis/async.h>
+#include <hiredis/hiredis.h>
+#include <netdb.h>
+
+#include <array>
+#include <cerrno>
+#include <concepts>
+#include <memory>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "event/adapters/detail/request.hpp"
+#include "event/adapters/hiredis/error.hpp"
+#include "event/adapters/hiredis/reply.hpp"
+#include "event/co/wait.hpp"
+#include "event/hook.hpp"
+#include "event/net/address.hpp"
+#include "event/net/connect.hpp"
+
+namespace event_cpp::redis::detail {
+
+using adapters::Outcome;
+
+// hiredis frees a reply right after its callback. One that is kept is marked in its type, and the
+// reader's function to free it, which is ours, takes the mark off and does not free it. What keep()
+// returns must outlive the callback.
+inline constexpr int kKept = 1 << 16;
+inline Reply keep(void* reply) noexcept {
+  auto* const kept = static_cast<redisReply*>(reply);
+  kept->type |= kKept;
+  return Reply(kept);
+}
+inline void free_or_keep(void* reply) noexcept {
+  auto* const freed = static_cast<redisReply*>(reply);
+  if (freed != nullptr && (freed->type & kKept) != 0) {
+    freed->type &= ~kKept;
+  } else {
+    ::freeReplyObject(reply);
+  }
+}
+
+class Session;
+
+class ConnectRequest final : public adapters::detail::Request<ConnectRequest, std::monostate> {
+ public:
+  static constexpr const char* kWhat = "redis connect";
+  ConnectRequest(Session& session, const net::Address& address) noexcept
+      : session_(session), address_(address) {}
+
+  static inline void begin(std::unique_ptr<ConnectRequest> request);
+  inline void abandoned() noexcept;
+
+ private:
+  friend class Session;
+  Session& session_;
+  net::Address address_;
+};
+
+// hiredis asks for events through hooks, and may free its context in any of its calls, but for the
+// time of one. It tells so by the last hook: from then on context_ is null.
+class Session {
+ public:
+  explicit Session(Base& base) noexcept : inbox_(base), event_(base, *this) {}
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  Base& base() const noexcept { return inbox_.base(); }
+  bool connected() const noexcept {
+    return context_ != nullptr && (context_->c.flags & REDIS_CONNECTED) != 0;
+  }
+  // hiredis' own; null: not connected.
+  redisAsyncContext* context() const noexcept { return context_; }
+
+  // See Connection.
+  [[nodiscard]] auto connect(const net::Address& address, unsigned line = __builtin_LINE()) {
+    return adapters::detail::Ask<ConnectRequest>(std::make_unique<ConnectRequest>(*this, address),
+                                                 line);
+  }
+  template <std::invocable<Outcome<std::monostate>> F>
+  void connect(const net::Address& address, F f) {
+    ConnectRequest::begin_with(std::make_unique<ConnectRequest>(*this, address),
+                               ConnectRequest::Function(std::move(f)));
+  }
+  co::Task<> connect(std::string host, int port) {
+    const std::vector<net::Address> addresses = co_await net::resolve(std::move(host), port);
+    std::exception_ptr failure;
+    for (const net::Address& address : addresses) {
+      try {
+        co_await connect(address);
+        co_return;
+      } catch (const std::system_error& error) {
+        failure = std::current_exception();
+        if (co::is_cancellation(failure)) throw;
+      }
+    }
+    std::rethrow_exception(failure);
+  }
+
+ protected:
+  ~Session() = default;
+
+  // The connection is lost, and every callback of hiredis has been called.
+  virtual void lost() noexcept = 0;
+  // hiredis has returned.
+  virtual void returned() noexcept {}
+
+  // For the destructor of a derived class. The base may be gone: nothing is activated.
+  void shut() noexcept {
+    inbox_.enter();
+    close();
+  }
+
+  // Closes the connection, if there is one.
+  void close() noexcept {
+    flush_.reset();
+    if (context_ != nullptr) ::redisAsyncFree(context_);
+  }
+
+  // Keeps the base from leaving dispatch().
+  void keep_alive(bool on) noexcept { event_.keep_alive(on); }
+
+  void pause_reading(bool on) noexcept {
+    if (paused_ == on) return;
+    paused_ = on;
+    if (context_ != nullptr) update();
+  }
+
+  adapters::detail::Inbox inbox_;  // first: hiredis answers while its context is freed
+  redisAsyncContext* context_ = nullptr;
+
+ private:
+  friend ConnectRequest;
+
+  class Watch final : public Event {
+   public:
+    Watch(Base& base, Session& session) noexcept
+        : Event(base, -1, Events::none, Calls<&Watch::fire>()) {
+      ::new (room()) Session*(&session);
+    }
+
+   private:
+    static void fire(Event& event, Events fired) {
+      (*std::launder(static_cast<Session**>(static_cast<Watch&>(event).room())))->ready(fired);
+    }
+  };
+
+  static Session& of(void* session) noexcept { return *static_cast<Session*>(session); }
+
+  void open(std::unique_ptr<ConnectRequest> request) {
+    if (context_ != nullptr) {
+      throw std::system_error(std::make_error_code(std::errc::already_connected), "redis");
+    }
+    redisAsyncContext* const made = make_context(request->address_);
+    if (made == nullptr) throw std::bad_alloc();
+    if (made->err != 0) {
+      const int code = made->err == REDIS_ERR_IO && errno != 0 ? errno : ECONNREFUSED;
+      const std::string why = made->errstr;
+      ::redisAsyncFree(made);
+      throw std::system_error(code, std::system_category(), "redis: " + why);
+    }
+    if (event_.attached()) event_.detach();
+    event_.assign(made->c.fd, Events::none);
+    context_ = made;
+    reads_ = writes_ = paused_ = false;
+    static redisReplyObjectFunctions functions = [](redisReplyObjectFunctions given) {
+      given.freeObject = &free_or_keep;
+      return given;
+    }(*made->c.reader->fn);
+    made->c.reader->fn = &functions;
+    made->data = this;
+    // hiredis calls these from the next line on.
+    made->ev.data = this;
+    made->ev.addRead = [](void* self) noexcept { of(self).want_read(true); };
+    made->ev.delRead = [](void* self) noexcept { of(self).want_read(false); };
+    made->ev.addWrite = [](void* self) noexcept { of(self).want_write(); };
+    made->ev.delWrite = [](void* self) noexcept { of(self).want_no_write(); };
+    made->ev.cleanup = [](void* self) noexcept { of(self).cleaned_up(); };
+    connecting_ = request.release();
+    keep_alive(true);
+    ::redisAsyncSetConnectCallback(made, [](const redisAsyncContext* context, int status) noexcept {
+      of(context->data).connect_ended(status);
+    });
+    check_watch();
+  }
+
+  static redisAsyncContext* make_context(const net::Address& address) {
+    if (address.is_unix()) return ::redisAsyncConnectUnix(std::string(address.path()).c_str());
+    std::array<char, NI_MAXHOST> host{};
+    if (::getnameinfo(address.data(), address.size(), host.data(), host.size(), nullptr, 0,
+                      NI_NUMERICHOST) != 0) {
+      throw std::system_error(std::make_error_code(std::errc::invalid_argument), "redis: address");
+    }
+    return ::redisAsyncConnect(host.data(), address.port());
+  }
+
+  void connect_ended(int status) noexcept {
+    ConnectRequest* const request = std::exchange(connecting_, nullptr);
+    if (request == nullptr) return;
+    if (status == REDIS_OK) {
+      keep_alive(false);
+      request->answer(inbox_, std::monostate());
+    } else {
+      const int code = errno != 0 ? errno : ECONNREFUSED;
+      request->fail(inbox_, error({code, std::system_category()}, "redis: connect"));
+    }
+  }
+  void give_up_connecting() noexcept {
+    std::unique_ptr<ConnectRequest> request(std::exchange(connecting_, nullptr));
+    close();
+  }
+
+  // Of the hooks.
+  void want_read(bool on) noexcept {
+    reads_ = on;
+    update();
+  }
+  // What is sent in an iteration is sent at its end, with one system call. The descriptor is
+  // watched for room only while the connection is made, and when it has no room.
+  void want_write() noexcept {
+    if (connected() && !writing_ && !writes_) {
+      if (!flush_) {
+        flush_.emplace(base(), Hook::When::before_wait, [this] { flush(); });
+      }
+      return;
+    }
+    writes_ = true;
+    update();
+  }
+  void want_no_write() noexcept {
+    writes_ = false;
+    update();
+  }
+  void cleaned_up() noexcept {
+    context_ = nullptr;
+    if (event_.detach()) keep_alive(false);  // else the base may be gone
+    flush_.reset();
+    if (connecting_ != nullptr) {
+      ConnectRequest* const request = std::exchange(connecting_, nullptr);
+      request->fail(inbox_, error({ECONNRESET, std::system_category()}, "redis: connect"));
+    }
+    lost();
+  }
+
+  void update() noexcept {
+    Events wanted = Events::none;
+    if (reads_ && !paused_) wanted |= Events::read;
+    if (writes_) wanted |= Events::write;
+    if (wanted == (event_.events() & (Events::read | Events::write))) return;
+    std::error_code failed;
+    if (event_.attached()) {
+      failed = event_.try_modify(wanted | Events::persist);
+    } else if (any(wanted)) {
+      failed = event_.try_attach(context_->c.fd, wanted | Events::persist);
+    }
+    if (failed) watch_error_ = failed;
+  }
+  // The kernel refused to watch the descriptor: nothing would come any more.
+  void check_watch() {
+    const std::error_code failed = std::exchange(watch_error_, {});
+    if (!failed || context_ == nullptr) return;
+    close();
+  }
+
+  void flush() noexcept {
+    flush_.reset();
+    if (context_ != nullptr) write();
+    returned();
+    check_watch();
+  }
+  void write() noexcept {
+    writing_ = true;
+    ::redisAsyncHandleWrite(context_);
+    writing_ = false;
+  }
+
+  void ready(Events fired) {
+    inbox_.enter();
+    if (any(fired & Events::write) && context_ != nullptr) write();
+    if (any(fired & Events::read) && context_ != nullptr) ::redisAsyncHandleRead(context_);
+    returned();
+    check_watch();
+    inbox_.leave();  // last: this may be gone then
+  }
+
+  Watch event_;
+  std::optional<Hook> flush_;  // while there is something to send
+  ConnectRequest* connecting_ = nullptr;
+  std::error_code watch_error_;
+  bool reads_ = false;
+  bool writes_ = false;
+  bool writing_ = false;
+  bool paused_ = false;
+};
+
+inline void ConnectRequest::begin(std::unique_ptr<ConnectRequest> request) {
+  Session& session = request->session_;
+  session.open(std::move(request));
+}
+inline void ConnectRequest::abandoned() noexcept { session_.give_up_connecting(); }
+
+}  // namespace event_cpp::redis::detail

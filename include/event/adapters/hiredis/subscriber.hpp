@@ -1,0 +1,301 @@
+// Subscriber: messages of channels.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+
+#include "event/adapters/hiredis/connection.hpp"
+
+namespace event_cpp::redis {
+
+class Subscriber;
+
+// What was published.
+class Message {
+ public:
+  Message() = default;
+  // An array: message, channel, text; or pmessage, pattern, channel, text.
+  explicit Message(Reply reply) noexcept : reply_(std::move(reply)) {}
+
+  std::string_view channel() const noexcept { return reply_[reply_.size() - 2].text(); }
+  std::string_view text() const noexcept { return reply_[reply_.size() - 1].text(); }
+  // That matched the channel; empty if it came by the channel's own name.
+  std::string_view pattern() const noexcept {
+    return reply_.size() == 4 ? reply_[1].text() : std::string_view();
+  }
+
+ private:
+  Reply reply_;
+};
+
+namespace detail {
+
+enum class Change : std::uint8_t { subscribe, psubscribe, unsubscribe, punsubscribe };
+
+class ChangeRequest final : public adapters::detail::Request<ChangeRequest, std::monostate> {
+ public:
+  static constexpr const char* kWhat = "redis subscribe";
+  ChangeRequest(Subscriber& subscriber, Change change, std::string_view name)
+      : subscriber_(subscriber), change_(change), name_(name) {}
+  static inline void begin(std::unique_ptr<ChangeRequest> request);
+  void abandoned() noexcept {}  // what it asked for stays
+
+ private:
+  friend Subscriber;
+  Subscriber& subscriber_;
+  Change change_;
+  std::string name_;
+};
+
+class NextRequest final : public adapters::detail::Request<NextRequest, Message> {
+ public:
+  static constexpr const char* kWhat = "redis message";
+  explicit NextRequest(Subscriber& subscriber) noexcept : subscriber_(subscriber) {}
+  static inline void begin(std::unique_ptr<NextRequest> request);
+  inline void abandoned() noexcept;
+
+ private:
+  friend Subscriber;
+  Subscriber& subscriber_;
+};
+
+}  // namespace detail
+
+// A connection of its own for SUBSCRIBE and PSUBSCRIBE.
+//
+//   redis::Subscriber news(base);
+//   co_await news.connect("127.0.0.1", 6379);
+//   co_await news.subscribe("weather");
+//   for (;;) {
+//     const redis::Message message = co_await news.next();
+//     ...
+//   }
+//
+// Messages that nobody has taken wait here, `most_waiting` of them and what one read of 16 KB
+// brings; then nothing is read any more until half of them are taken. A server whose output buffer
+// for this client is full closes the connection: see client-output-buffer-limit in redis.conf.
+//
+// If the connection is lost, what waits here is still handed out, and then next() fails. Connect
+// and subscribe again: what was published meanwhile is lost, as Redis has it.
+//
+// Thread-safety, lifetime: as Connection. It must outlive a task in next(). The base does not leave
+// dispatch() while a task waits here.
+class Subscriber : private Connection {
+ public:
+  using Changed = adapters::detail::Ask<detail::ChangeRequest>;
+
+  struct Options {
+    std::size_t most_waiting = 1000;
+  };
+
+  explicit Subscriber(Base& base) noexcept : Subscriber(base, Options()) {}
+  Subscriber(Base& base, Options options) noexcept : Connection(base), options_(options) {}
+  ~Subscriber() { shut(); }
+
+  using Connection::base;
+  using Connection::close_now;
+  using Connection::connect;
+  using Connection::connected;
+
+  // co_await: a command before the first subscription, as AUTH is. Errors: as Connection::call();
+  // std::errc::invalid_argument if there is a subscription.
+  template <class... Args>
+  [[nodiscard]] auto call(const Args&... words) {
+    if (!names_.empty() || changes_.linked()) {
+      throw std::system_error(std::make_error_code(std::errc::invalid_argument),
+                              "redis: a subscriber takes no commands");
+    }
+    return Connection::call(words...);
+  }
+
+  // co_await: until the server has said that it is done. A subscription stays if the task that
+  // waits is cancelled. Errors: throws std::system_error: Errc::not_sent, Errc::unknown_outcome.
+  [[nodiscard]] Changed subscribe(std::string_view channel) {
+    return change(detail::Change::subscribe, channel);
+  }
+  [[nodiscard]] Changed psubscribe(std::string_view pattern) {
+    return change(detail::Change::psubscribe, pattern);
+  }
+  [[nodiscard]] Changed unsubscribe(std::string_view channel) {
+    return change(detail::Change::unsubscribe, channel);
+  }
+  [[nodiscard]] Changed punsubscribe(std::string_view pattern) {
+    return change(detail::Change::punsubscribe, pattern);
+  }
+
+  // co_await: the next message. Errors: throws std::system_error: ECONNRESET if the connection is
+  // lost and all that came before is taken.
+  co::Task<Message> next() {
+    std::optional<Message> waiting = try_next();
+    if (waiting.has_value()) co_return std::move(*waiting);
+    co_return co_await adapters::detail::Ask<detail::NextRequest>(
+        std::make_unique<detail::NextRequest>(*this), 0U);
+  }
+  // The same for callbacks: f(adapters::Outcome<Message>), once.
+  template <std::invocable<adapters::Outcome<Message>> F>
+  void next(F f) {
+    detail::NextRequest::begin_with(std::make_unique<detail::NextRequest>(*this),
+                                    detail::NextRequest::Function(std::move(f)));
+  }
+  // The same at once; nothing if no message waits.
+  std::optional<Message> try_next() {
+    if (messages_.empty()) return std::nullopt;
+    std::optional<Message> first(std::move(messages_.front()));
+    messages_.pop_front();
+    if (messages_.size() <= options_.most_waiting / 2) pause_reading(false);
+    return first;
+  }
+
+  // Messages that nobody has taken.
+  std::size_t waiting() const noexcept { return messages_.size(); }
+
+ private:
+  friend detail::ChangeRequest;
+  friend detail::NextRequest;
+
+  static std::exception_ptr connection_lost() noexcept {
+    return detail::error({ECONNRESET, std::system_category()}, "redis: subscriber");
+  }
+
+  Changed change(detail::Change change, std::string_view name) {
+    return Changed(std::make_unique<detail::ChangeRequest>(*this, change, name), 0U);
+  }
+
+  static constexpr const char* kNames[] = {"subscribe", "psubscribe", "unsubscribe",
+                                           "punsubscribe"};
+
+  void submit(std::unique_ptr<detail::ChangeRequest> request) {
+    using detail::Change;
+    const Change what = request->change_;
+    const bool removes = what == Change::unsubscribe || what == Change::punsubscribe;
+    const bool pattern = what == Change::psubscribe || what == Change::punsubscribe;
+    if (removes && !names_.contains({pattern, request->name_})) {
+      request.release()->answer(inbox_, std::monostate());  // hiredis would not say
+      return;
+    }
+    const char* words[] = {kNames[static_cast<std::size_t>(what)], request->name_.data()};
+    const std::size_t sizes[] = {std::string_view(words[0]).size(), request->name_.size()};
+    if (!connected()) throw_not_sent();
+    if (removes) {
+      names_.erase({pattern, request->name_});
+    } else {
+      names_.emplace(pattern, request->name_);
+    }
+    if (::redisAsyncCommandArgv(context_, &Subscriber::received, this, 2, words, sizes) !=
+        REDIS_OK) {
+      throw_not_sent();
+    }
+    changes_.push_back(*request.release());
+    keep_alive(true);
+  }
+  [[noreturn]] static void throw_not_sent() {
+    throw std::system_error(make_error_code(Errc::not_sent), "redis: not connected");
+  }
+
+  void submit(std::unique_ptr<detail::NextRequest> request) {
+    detail::NextRequest& next = *request;
+    if (std::optional<Message> waiting = try_next()) {
+      request.release()->answer(inbox_, std::move(*waiting));
+    } else if (!connected()) {
+      std::rethrow_exception(connection_lost());
+    } else {
+      static_cast<void>(request.release());
+      next_.push_back(next);
+      keep_alive(true);
+    }
+  }
+  void forget(detail::NextRequest& request) noexcept {
+    delete &request;
+    returned();
+  }
+
+  // Called by hiredis for all that comes for a subscription; without a reply at the end of each.
+  static void received(redisAsyncContext* /*context*/, void* reply, void* self) noexcept {
+    if (reply != nullptr) static_cast<Subscriber*>(self)->take(static_cast<redisReply*>(reply));
+  }
+  void take(redisReply* reply) noexcept {
+    const std::string_view kind = ReplyView(reply)[0].text();
+    if (kind == "message" || kind == "pmessage") return deliver(reply);
+    if (!changes_.linked()) return;
+    auto& request = static_cast<detail::ChangeRequest&>(
+        static_cast<adapters::detail::Answered&>(*changes_.next()));
+    request.unlink();
+    if (request.is_abandoned()) {
+      delete &request;
+    } else {
+      request.answer(inbox_, std::monostate());
+    }
+  }
+  void deliver(redisReply* message) noexcept {
+    if (next_.linked()) {
+      detail::NextRequest& request = first_next();
+      request.unlink();
+      request.answer(inbox_, Message(detail::keep(message)));
+      return;
+    }
+    try {
+      messages_.emplace_back();
+    } catch (const std::bad_alloc&) {
+      ::redisAsyncFree(context_);  // when this has returned: no message is lost unseen
+      return;
+    }
+    messages_.back() = Message(detail::keep(message));
+    if (messages_.size() >= options_.most_waiting) pause_reading(true);
+  }
+
+  // Of Session.
+  void returned() noexcept override {
+    Connection::returned();
+    if (connected()) keep_alive(next_.linked() || changes_.linked() || in_flight() > 0);
+  }
+  void lost() noexcept override {
+    Connection::lost();
+    names_.clear();
+    while (changes_.linked()) {
+      auto& request = static_cast<detail::ChangeRequest&>(
+          static_cast<adapters::detail::Answered&>(*changes_.next()));
+      request.unlink();
+      if (request.is_abandoned()) {
+        delete &request;
+      } else {
+        request.fail(inbox_,
+                     detail::error(make_error_code(Errc::unknown_outcome), "redis: subscriber"));
+      }
+    }
+    while (next_.linked()) {
+      detail::NextRequest& request = first_next();
+      request.unlink();
+      request.fail(inbox_, connection_lost());
+    }
+  }
+  detail::NextRequest& first_next() const noexcept {
+    return static_cast<detail::NextRequest&>(
+        static_cast<adapters::detail::Answered&>(*next_.next()));
+  }
+
+  Options options_;
+  std::set<std::pair<bool, std::string>> names_;  // is a pattern, name
+  co::detail::Link changes_;                      // in the order in which they were sent
+  co::detail::Link next_;                         // who waits for a message
+  std::deque<Message> messages_;
+};
+
+inline void detail::ChangeRequest::begin(std::unique_ptr<ChangeRequest> request) {
+  Subscriber& subscriber = request->subscriber_;
+  subscriber.submit(std::move(request));
+}
+inline void detail::NextRequest::begin(std::unique_ptr<NextRequest> request) {
+  Subscriber& subscriber = request->subscriber_;
+  subscriber.submit(std::move(request));
+}
+inline void detail::NextRequest::abandoned() noexcept { subscriber_.forget(*this); }
+
+}  // namespace event_cpp::redis

@@ -1,0 +1,433 @@
+#include <gtest/gtest.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "adapters/services.hpp"
+#include "event/adapters/hiredis.hpp"
+
+namespace event_cpp::test {
+namespace {
+
+using redis::Connection;
+using redis::Errc;
+using redis::Reply;
+
+class RedisTest : public EveryBackendCo {
+ protected:
+  RedisServer server;
+};
+ON_EVERY_BACKEND(RedisTest);
+
+co::Task<std::string> get(Connection& redis, std::string key) {
+  const Reply reply = co_await redis.command("GET %s", key.c_str());
+  co_return std::string(reply.text());
+}
+
+co::Task<> set_and_get(Connection& redis, int port) {
+  co_await redis.connect("127.0.0.1", port);
+  const Reply set = co_await redis.command("SET %s %d", "n", 42);
+  EXPECT_EQ(set.text(), "OK");
+  const Reply got = co_await redis.command("GET %s", "n");
+  EXPECT_EQ(got.text(), "42");
+  const Reply missing = co_await redis.command("GET missing");
+  EXPECT_TRUE(missing.is_nil());
+  const std::string binary("a\0\r\n b", 6);
+  co_await redis.call("SET", "binary", binary);
+  const Reply back = co_await redis.command("GET binary");
+  EXPECT_EQ(back.text(), binary);
+  const Reply counted = co_await redis.command("INCRBY %s %d", "n", 8);
+  EXPECT_EQ(counted.integer(), 50);
+  co_await redis.call("RPUSH", "list", "a", "b");
+  const Reply list = co_await redis.command("LRANGE list 0 -1");
+  EXPECT_EQ(list.size(), 2U);
+  EXPECT_EQ(list[1].text(), "b");
+  EXPECT_EQ(list[2].type(), 0);
+  const Reply refused = co_await redis.command("INCR list");
+  EXPECT_TRUE(refused.is_error());
+  EXPECT_EQ(refused.text().substr(0, 9), "WRONGTYPE");
+}
+
+TEST_P(RedisTest, SendsCommandsAndReturnsReplies) {
+  Base base(real_time());
+  Connection redis(base);
+  run_task(base, set_and_get(redis, server.port()));
+}
+
+co::Task<> over_unix(Connection& redis, std::string path) {
+  co_await redis.connect(net::Address::unix_path(path));
+  const Reply pong = co_await redis.command("PING");
+  EXPECT_EQ(pong.text(), "PONG");
+}
+
+TEST_P(RedisTest, ConnectsOverAUnixSocket) {
+  Base base(real_time());
+  Connection redis(base);
+  run_task(base, over_unix(redis, server.unix_socket()));
+}
+
+TEST_P(RedisTest, CallsFunctionsWithRepliesInOrder) {
+  Base base(real_time());
+  Connection redis(base);
+  std::vector<std::string> replies;
+  const auto keep = [&replies](adapters::Outcome<Reply> reply) {
+    replies.emplace_back(reply.take().text());
+  };
+  redis.connect(net::Address::loopback(server.port()), [&](adapters::Outcome<std::monostate> done) {
+    EXPECT_TRUE(done);
+    redis.command(keep, "SET %s %s", "a", "1");
+    redis.command(keep, "GET %s", "a");
+    redis.call(keep, "ECHO", "x y");
+  });
+  run(base);  // ends: an idle connection does not keep the base
+  EXPECT_EQ(replies, (std::vector<std::string>{"OK", "1", "x y"}));
+}
+
+TEST_P(RedisTest, LetsTheExceptionOfAFunctionLeaveDispatchAndLosesNoReply) {
+  Base base(real_time());
+  Connection redis(base);
+  int replies = 0;
+  redis.connect(net::Address::loopback(server.port()), [&](adapters::Outcome<std::monostate>) {
+    redis.command([&](adapters::Outcome<Reply>) { ++replies, throw std::runtime_error("first"); },
+                  "PING");
+    redis.command([&](adapters::Outcome<Reply>) { ++replies, throw std::runtime_error("second"); },
+                  "PING");
+    redis.command([&](adapters::Outcome<Reply>) { ++replies; }, "PING");
+  });
+  EXPECT_THROW(run(base), std::runtime_error);
+  EXPECT_THROW(run(base), std::runtime_error);
+  run(base);
+  EXPECT_EQ(replies, 3);
+}
+
+co::Task<> many(Connection& redis, int port, int& calls) {
+  co_await redis.connect("127.0.0.1", port);
+  Base& base = co_await co::base();
+  co::TaskGroup group(base);
+  for (int i = 0; i < 500; ++i) {
+    group.spawn(
+        [](Connection& shared, int n, int& count) -> co::Task<> {
+          const Reply echoed = co_await shared.command("ECHO %d", n);
+          EXPECT_EQ(echoed.text(), std::to_string(n));
+          ++count;
+        },
+        std::ref(redis), i, std::ref(calls));
+  }
+  EXPECT_EQ(redis.in_flight(), 100U);
+  EXPECT_EQ(redis.waiting(), 400U);
+  co_await group.join();
+}
+
+TEST_P(RedisTest, KeepsToMostInFlightAndServesAllInOrder) {
+  Base base(real_time());
+  Connection redis(base, {.most_in_flight = 100});
+  int calls = 0;
+  run_task(base, many(redis, server.port(), calls));
+  EXPECT_EQ(calls, 500);
+}
+
+// How often the server has read from a client.
+co::Task<long> reads(Connection& redis) {
+  const Reply info = co_await redis.command("INFO stats");
+  const std::string name = "total_reads_processed:";
+  const std::string text(info.text());
+  co_return std::stol(text.substr(text.find(name) + name.size()));
+}
+
+co::Task<> pipelined(Connection& redis, int port) {
+  co_await redis.connect("127.0.0.1", port);
+  Base& base = co_await co::base();
+  co::TaskGroup group(base);
+  const long before = co_await reads(redis);
+  const std::uint64_t registrations = base.stats().registrations;
+  for (int i = 0; i < 50; ++i) {
+    group.spawn([](Connection& shared) -> co::Task<> { co_await shared.command("PING"); },
+                std::ref(redis));
+  }
+  co_await group.join();
+  EXPECT_EQ(base.stats().registrations, registrations);
+  const long after = co_await reads(redis);
+  EXPECT_EQ(after - before, 2);  // the last one is for the question
+}
+
+TEST_P(RedisTest, SendsTheCommandsOfAnIterationInOneWriteAndRegistersNothing) {
+  Base base(real_time());
+  Connection redis(base);
+  run_task(base, pipelined(redis, server.port()));
+}
+
+co::Task<> cancel_one(Connection& redis, int port) {
+  co_await redis.connect("127.0.0.1", port);
+  co_await redis.call("SET", "key", "value");
+  // Its reply comes before that of GET, and must not be taken for it.
+  const auto blocked = co_await co::try_with_timeout(20ms, redis.command("BLPOP nothing 1"));
+  EXPECT_FALSE(blocked.has_value());
+  EXPECT_EQ(redis.in_flight(), 1U);
+  const std::string value = co_await get(redis, "key");
+  EXPECT_EQ(value, "value");
+  EXPECT_EQ(redis.in_flight(), 0U);
+}
+
+TEST_P(RedisTest, DropsTheReplyOfACancelledCommandAndKeepsTheConnection) {
+  Base base(real_time());
+  Connection redis(base);
+  run_task(base, cancel_one(redis, server.port()));
+}
+
+co::Task<> cancel_unsent(Connection& redis, int port) {
+  co_await redis.connect("127.0.0.1", port);
+  Base& base = co_await co::base();
+  co::TaskGroup group(base);
+  group.spawn([](Connection& shared) -> co::Task<> { co_await shared.command("BLPOP no 1"); },
+              std::ref(redis));
+  const auto late = co_await co::try_with_timeout(20ms, redis.command("SET cancelled 1"));
+  EXPECT_FALSE(late.has_value());
+  EXPECT_EQ(redis.waiting(), 0U);
+  co_await group.join();
+  const Reply missing = co_await redis.command("GET cancelled");
+  EXPECT_TRUE(missing.is_nil());
+}
+
+TEST_P(RedisTest, SendsNothingOfACommandThatIsCancelledWhileItWaitsForRoom) {
+  Base base(real_time());
+  Connection redis(base, {.most_in_flight = 1});
+  run_task(base, cancel_unsent(redis, server.port()));
+}
+
+co::Task<std::error_code> code_of(Connection& redis, const char* command) {
+  try {
+    co_await redis.command(command);
+  } catch (const std::system_error& error) {
+    co_return error.code();
+  }
+  co_return std::error_code();
+}
+
+co::Task<> lose(Connection& redis, RedisServer& server) {
+  co_await redis.connect("127.0.0.1", server.port());
+  Base& base = co_await co::base();
+  co::TaskGroup group(base);
+  std::error_code sent;
+  std::error_code unsent;
+  group.spawn([&]() -> co::Task<> { sent = co_await code_of(redis, "BLPOP nothing 0"); });
+  group.spawn([&]() -> co::Task<> { unsent = co_await code_of(redis, "PING"); });
+  co_await co::sleep(20ms);
+  server.kill();
+  co_await group.join();
+  EXPECT_EQ(sent, Errc::unknown_outcome);
+  EXPECT_EQ(unsent, Errc::not_sent);
+  EXPECT_FALSE(redis.connected());
+  const std::error_code dead = co_await code_of(redis, "PING");
+  EXPECT_EQ(dead, Errc::not_sent);
+  std::error_code refused = co_await error_of(redis.connect("127.0.0.1", server.port()));
+  EXPECT_EQ(refused, std::errc::connection_refused);
+  server.start();
+  co_await redis.connect("127.0.0.1", server.port());
+  const Reply pong = co_await redis.command("PING");
+  EXPECT_EQ(pong.text(), "PONG");
+}
+
+TEST_P(RedisTest, SaysWhatBecameOfCommandsWhenTheServerDiesAndConnectsAgain) {
+  Base base(real_time());
+  Connection redis(base, {.most_in_flight = 1});
+  run_task(base, lose(redis, server));
+}
+
+co::Task<> big_write(Connection& redis, RedisServer& server, std::error_code& code) {
+  co_await redis.connect("127.0.0.1", server.port());
+  server.signal(SIGSTOP);
+  Base& base = co_await co::base();
+  co::TaskGroup group(base);
+  group.spawn([&]() -> co::Task<> {
+    const std::string value(32U << 20U, 'x');  // more than the kernel takes
+    try {
+      co_await redis.call("SET", "big", value);
+    } catch (const std::system_error& error) {
+      code = error.code();
+    }
+  });
+  co_await co::sleep(50ms);
+  server.kill();
+  co_await group.join();
+}
+
+TEST_P(RedisTest, KnowsThatACommandOfWhichPartWasWrittenIsNotExecuted) {
+  Base base(real_time());
+  Connection redis(base);
+  std::error_code code;
+  run_task(base, big_write(redis, server, code));
+  EXPECT_EQ(code, Errc::not_sent);
+}
+
+co::Task<> big_values(Connection& redis, int port) {
+  co_await redis.connect("127.0.0.1", port);
+  const std::string value(8U << 20U, 'y');
+  co_await redis.call("SET", "big", value);
+  const Reply back = co_await redis.command("GET big");
+  EXPECT_TRUE(back.text() == value);
+}
+
+TEST_P(RedisTest, WritesWhatIsMoreThanTheKernelTakesAtOnce) {
+  Base base(real_time());
+  Connection redis(base);
+  run_task(base, big_values(redis, server.port()));
+}
+
+co::Task<> destroyer(std::optional<Connection>& redis, int port) {
+  co_await redis->connect("127.0.0.1", port);
+  Base& base = co_await co::base();
+  co::TaskGroup group(base);
+  std::error_code other;
+  group.spawn([&]() -> co::Task<> {
+    co_await redis->command("PING");
+    redis.reset();  // while others wait, and their replies are there
+  });
+  group.spawn([&]() -> co::Task<> { co_await redis->command("PING"); });
+  group.spawn([&]() -> co::Task<> { other = co_await code_of(*redis, "BLPOP nothing 0"); });
+  co_await group.join();
+  EXPECT_EQ(other, Errc::unknown_outcome);
+}
+
+TEST_P(RedisTest, MayBeDestroyedByATaskThatItResumes) {
+  Base base(real_time());
+  std::optional<Connection> redis(std::in_place, base);
+  run_task(base, destroyer(redis, server.port()));
+}
+
+TEST_P(RedisTest, MayOutliveItsBaseAndItsTasks) {
+  std::optional<Base> base(std::in_place, real_time());
+  Connection redis(*base);
+  co::TaskGroup group(*base);
+  group.spawn([&]() -> co::Task<> {
+    co_await redis.connect("127.0.0.1", server.port());
+    co_await redis.command("BLPOP nothing 0");
+  });
+  while (redis.in_flight() == 0) run(*base, RunMode::once);
+  base.reset();
+  EXPECT_EQ(group.size(), 0U);
+}
+
+co::Task<> graceful(Connection& redis, int port) {
+  co_await redis.connect("127.0.0.1", port);
+  Base& base = co_await co::base();
+  co::TaskGroup group(base);
+  std::string value;
+  co_await redis.call("SET", "key", "kept");
+  group.spawn([&]() -> co::Task<> { value = co_await get(redis, "key"); });
+  co_await redis.close(10s);
+  co_await group.join();
+  EXPECT_EQ(value, "kept");
+  EXPECT_FALSE(redis.connected());
+  co_await redis.connect("127.0.0.1", port);
+  std::error_code code;
+  group.spawn([&]() -> co::Task<> { code = co_await code_of(redis, "BLPOP nothing 0"); });
+  co_await redis.close(20ms);
+  co_await group.join();
+  EXPECT_EQ(code, Errc::unknown_outcome);
+}
+
+TEST_P(RedisTest, ClosesWhenWhatIsUnderWayHasEndedOrTheLimitHasPassed) {
+  Base base(real_time());
+  Connection redis(base);
+  run_task(base, graceful(redis, server.port()));
+}
+
+TEST_P(RedisTest, RefusesCommandsThatTurnTheConnectionIntoASubscriber) {
+  Base base(real_time());
+  Connection redis(base);
+  EXPECT_THROW(static_cast<void>(redis.command("SUBSCRIBE x")), std::system_error);
+  EXPECT_THROW(static_cast<void>(redis.call("psubscribe", "x")), std::system_error);
+  EXPECT_THROW(static_cast<void>(redis.command("MONITOR")), std::system_error);
+  EXPECT_THROW(static_cast<void>(redis.command("GET %y", 1)), std::system_error);
+}
+
+TEST_P(RedisTest, CancelsAConnectionThatIsBeingMade) {
+  Base base(real_time());
+  Connection redis(base);
+  // A listener whose queue is full answers nothing.
+  const examples_test::BoundPort silent(SOCK_STREAM);
+  run_task(base, [](Connection& shared, int port) -> co::Task<> {
+    const auto done = co_await co::try_with_timeout(1ms, shared.connect("127.0.0.1", port));
+    static_cast<void>(done);
+    shared.close_now();
+    EXPECT_FALSE(shared.connected());
+  }(redis, silent.port()));
+}
+
+co::Task<> publish(Connection& redis, int from, int to) {
+  for (int i = from; i < to; ++i) {
+    const std::string text = std::to_string(i);
+    co_await redis.call("PUBLISH", "news", text);
+  }
+}
+
+co::Task<> subscribe(Base& base, int port) {
+  redis::Subscriber subscriber(base);
+  Connection redis(base);
+  co_await subscriber.connect("127.0.0.1", port);
+  co_await redis.connect("127.0.0.1", port);
+  const Reply name = co_await subscriber.call("CLIENT", "SETNAME", "reader");
+  EXPECT_EQ(name.text(), "OK");
+  co_await subscriber.unsubscribe("never");
+  co_await subscriber.subscribe("news");
+  co_await subscriber.psubscribe("ne*");
+  EXPECT_THROW(static_cast<void>(subscriber.call("PING")), std::system_error);
+  co_await publish(redis, 0, 1);
+  const redis::Message by_name = co_await subscriber.next();
+  EXPECT_EQ(by_name.channel(), "news");
+  EXPECT_EQ(by_name.text(), "0");
+  EXPECT_EQ(by_name.pattern(), "");
+  const redis::Message by_pattern = co_await subscriber.next();
+  EXPECT_EQ(by_pattern.pattern(), "ne*");
+  EXPECT_EQ(by_pattern.channel(), "news");
+  co_await subscriber.punsubscribe("ne*");
+  const auto nothing = co_await co::try_with_timeout(10ms, subscriber.next());
+  EXPECT_FALSE(nothing.has_value());
+  co_await publish(redis, 1, 3);
+  const redis::Message second = co_await subscriber.next();
+  EXPECT_EQ(second.text(), "1");
+  const redis::Message third = co_await subscriber.next();
+  EXPECT_EQ(third.text(), "2");
+}
+
+TEST_P(RedisTest, ReceivesWhatIsPublished) {
+  Base base(real_time());
+  run_task(base, subscribe(base, server.port()));
+}
+
+co::Task<> flood(Base& base, RedisServer& server) {
+  redis::Subscriber subscriber(base, {.most_waiting = 10});
+  Connection redis(base);
+  co_await subscriber.connect("127.0.0.1", server.port());
+  co_await redis.connect("127.0.0.1", server.port());
+  co_await subscriber.subscribe("news");
+  const std::string large(4000, 'z');
+  for (int i = 0; i < 1000; ++i) co_await redis.call("PUBLISH", "news", large);
+  EXPECT_GE(subscriber.waiting(), 10U);
+  EXPECT_LE(subscriber.waiting(), 10U + 5);
+  for (int i = 0; i < 1000; ++i) {
+    const redis::Message message = co_await subscriber.next();
+    EXPECT_EQ(message.text().size(), large.size());
+  }
+  co_await redis.call("PUBLISH", "news", "last");
+  while (subscriber.waiting() == 0) co_await co::sleep(1ms);
+  server.kill();
+  while (subscriber.connected()) co_await co::sleep(1ms);
+  const redis::Message last = co_await subscriber.next();
+  EXPECT_EQ(last.text(), "last");
+  const std::error_code code = co_await error_of(
+      [](redis::Subscriber& gone) -> co::Task<> { co_await gone.next(); }(subscriber));
+  EXPECT_EQ(code, std::errc::connection_reset);
+  server.start();
+  co_await subscriber.connect("127.0.0.1", server.port());
+  co_await subscriber.subscribe("news");
+}
+
+TEST_P(RedisTest, StopsReadingMessagesThatNobodyTakesAndLosesNone) {
+  Base base(real_time());
+  run_task(base, flood(base, server));
+}
+
+}  // namespace
+}  // namespace event_cpp::test

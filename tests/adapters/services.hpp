@@ -1,0 +1,72 @@
+// Servers that the tests of the adapters start and stop: on free ports, in folders of their own.
+#pragma once
+
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
+#include <sys/types.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "co/support.hpp"
+#include "examples/peers.hpp"
+
+namespace event_cpp::test {
+
+using examples_test::ChildProcess;
+using examples_test::free_port;
+using examples_test::TemporaryFolder;
+using examples_test::wait_until_listening;
+
+// In the server before it runs: it ends with the test, however that ends.
+inline void end_with_parent() {
+#ifdef __linux__
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+#endif
+}
+
+// redis-server, which keeps nothing on disk.
+class RedisServer {
+ public:
+  RedisServer() : port_(free_port(SOCK_STREAM)) { start(); }
+
+  int port() const noexcept { return port_; }
+  std::string unix_socket() const { return folder_.file("socket"); }
+
+  // Ends it as a crash does.
+  void kill() noexcept { process_.reset(); }
+  // Stops and continues it.
+  void signal(int number) const { process_->signal(number); }
+  void start() {
+    const std::vector<std::string> command{"redis-server",
+                                           "--port",
+                                           std::to_string(port_),
+                                           "--bind",
+                                           "127.0.0.1",
+                                           "--save",
+                                           "",
+                                           "--appendonly",
+                                           "no",
+                                           "--dir",
+                                           folder_.file(""),
+                                           "--unixsocket",
+                                           unix_socket()};
+    process_ = std::make_unique<ChildProcess>(
+        command, ChildProcess::Options{.before_exec = &end_with_parent});
+    if (!wait_until_listening(static_cast<std::uint16_t>(port_))) {
+      throw std::runtime_error("redis-server: " + process_->errors());
+    }
+  }
+
+ private:
+  TemporaryFolder folder_;
+  int port_;
+  std::unique_ptr<ChildProcess> process_;
+};
+
+}  // namespace event_cpp::test
