@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <filesystem>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -64,6 +65,59 @@ class RedisServer {
   }
 
  private:
+  TemporaryFolder folder_;
+  int port_;
+  std::unique_ptr<ChildProcess> process_;
+};
+
+// PostgreSQL with a database cluster of its own, one for all tests of the process. It does not run
+// as root: then it is the user postgres who does.
+class Postgres {
+ public:
+  static constexpr const char* kPrograms = "/usr/lib/postgresql/15/bin/";
+
+  Postgres() : port_(free_port(SOCK_STREAM)) {
+    std::filesystem::permissions(folder_.file(""), std::filesystem::perms::all);
+    examples_test::shell(as_user("initdb") + " -A trust -U test -N -D " + data() + " >/dev/null");
+    start();
+  }
+  ~Postgres() { stop(); }
+  Postgres(const Postgres&) = delete;
+  Postgres& operator=(const Postgres&) = delete;
+
+  int port() const noexcept { return port_; }
+  std::string text() const {
+    return "host=127.0.0.1 port=" + std::to_string(port_) + " user=test dbname=postgres";
+  }
+
+  // Ends it as a crash does, with all its processes.
+  void stop() noexcept {
+    if (process_ == nullptr) return;
+    process_->signal(SIGQUIT);
+    static_cast<void>(process_->wait());
+    process_.reset();
+  }
+  void start() {
+    const std::vector<std::string> command{
+        "/bin/sh", "-c",
+        "exec " + as_user("postgres") + " -D " + data() + " -p " + std::to_string(port_) +
+            " -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"};
+    process_ = std::make_unique<ChildProcess>(command);
+    if (!process_->wait_for_error("ready to accept connections")) {
+      throw std::runtime_error("postgres: " + process_->errors());
+    }
+  }
+
+ private:
+  static std::string as_user(const std::string& program) {
+    const std::string path = kPrograms + program;
+    return ::geteuid() != 0 ? path
+                            : "setpriv --reuid=postgres --regid=postgres --clear-groups"
+                              " --pdeathsig=QUIT " +
+                                  path;
+  }
+  std::string data() const { return folder_.file("data"); }
+
   TemporaryFolder folder_;
   int port_;
   std::unique_ptr<ChildProcess> process_;

@@ -1,0 +1,323 @@
+// Connection: queries, one after the other, COPY and NOTIFY.
+#pragma once
+
+#include <chrono>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "event/adapters/libpq/session.hpp"
+#include "event/co/group.hpp"
+#include "event/co/sync.hpp"
+#include "event/co/threads.hpp"
+
+namespace event_cpp::pg {
+
+class Connection;
+class CopyIn;
+class CopyOut;
+
+// What NOTIFY has sent.
+struct Notification {
+  std::string channel;
+  std::string payload;
+  int pid = 0;  // of the server process that sent it
+};
+
+namespace detail {
+
+class NextNotification final
+    : public adapters::detail::Request<NextNotification, pg::Notification> {
+ public:
+  static constexpr const char* kWhat = "pg notification";
+  explicit NextNotification(Connection& connection) noexcept : connection_(connection) {}
+  static inline void begin(std::unique_ptr<NextNotification> request);
+  inline void abandoned() noexcept;
+
+ private:
+  friend Connection;
+  Connection& connection_;
+};
+
+}  // namespace detail
+
+// A connection to a PostgreSQL server, over libpq.
+//
+//   pg::Connection pg(base);
+//   co_await pg.connect("host=db1,db2 dbname=shop connect_timeout=5");
+//   const pg::Result found = co_await pg.query("select name from goods where id = $1", id);
+//   for (int row = 0; row < found.rows(); ++row) std::cout << found.text(row, 0) << "\n";
+//
+//   - One query runs at a time; those of other tasks wait for their turn. A transaction of one task
+//     would take in what others send: give each its own connection, from a Pool. For many small
+//     queries at once there is Pipeline.
+//   - A task that is cancelled in a query has the server cancel it, and the connection is free for
+//     the next query as soon as the server says so. If that takes more than Options::cancel_limit
+//     the connection is closed.
+//   - Nothing is sent again and nobody connects again: see ConnectionLost.
+//   - A result is held in memory as a whole. For many rows use COPY, or a cursor.
+//
+// Thread-safety: belongs to the thread that runs its base. Lifetime: it may be destroyed while a
+// query runs, also by a task that it has resumed: tasks that wait go on with ConnectionLost, and
+// functions are not called. It must outlive a task in connect(), notification() and cancel(), and
+// what copy_in() and copy_out() return. The base does not leave dispatch() while anything is under
+// way.
+class Connection : public detail::Session {
+ public:
+  struct Options {
+    std::chrono::milliseconds cancel_limit{2000};
+    std::size_t most_notifications = 1000;  // that nobody has taken; then the oldest are dropped
+  };
+
+  explicit Connection(Base& base) : Connection(base, Options()) {}
+  Connection(Base& base, Options options)
+      : Session(base),
+        options_(options),
+        group_(base, [this](const std::exception_ptr&) { failed_to_ask(); }) {}
+  ~Connection() { shut(); }
+
+  // connect(text) is awaited. `text` is a connection string or URI: see "Connection Strings" in
+  // libpq's manual. Its servers are tried one after the other, each for connect_timeout. Names are
+  // looked up as net::resolve() does. connect(text, f) calls f(adapters::Outcome<std::monostate>);
+  // there libpq looks names up, and waits for that.
+  // Errors: throws ConnectionLost, Error for the text; those of net::resolve().
+  using Session::connect;
+  using Session::connected;
+  using Session::get;
+
+  // co_await: executes one statement, with values for $1, $2 ...: numbers, bool, text, bytes, null
+  // and optionals of these. Returns its Result. Nothing is sent before it is awaited.
+  // Errors: throws Error, with what the server says; ConnectionLost; CommitUnknown, RolledBack;
+  // std::errc::operation_canceled; std::errc::invalid_argument for a zero in text; std::bad_alloc.
+  template <class... T>
+  [[nodiscard]] auto query(std::string text, const T&... values) {
+    return ask(detail::Query::Kind::one, std::move(text), detail::Parameters(values...));
+  }
+  // co_await: executes statements that ";" parts. Returns the last Result.
+  [[nodiscard]] auto script(std::string text) {
+    return ask(detail::Query::Kind::script, std::move(text));
+  }
+  // The same as query() for callbacks: f(adapters::Outcome<Result>). What f throws leaves
+  // dispatch(). Errors: throws what can be said at once: ConnectionLost, std::bad_alloc ...
+  template <class F, class... T>
+  requires std::invocable<F&, adapters::Outcome<Result>>
+  void query(F f, std::string text, const T&... values) {
+    ask(std::move(f), detail::Query::Kind::one, std::move(text), detail::Parameters(values...));
+  }
+
+  // co_await: begins COPY ... FROM STDIN or TO STDOUT. Errors: as query(); Error if it is not one.
+  inline co::Task<CopyIn> copy_in(std::string text);
+  inline co::Task<CopyOut> copy_out(std::string text);
+
+  // co_await: the next notification of a channel that was listened to: query("listen news").
+  // They come without a query, too. Errors: throws ConnectionLost.
+  co::Task<Notification> notification() {
+    std::optional<Notification> waiting = try_notification();
+    if (waiting.has_value()) co_return std::move(*waiting);
+    co_return co_await adapters::detail::Ask<detail::NextNotification>(
+        std::make_unique<detail::NextNotification>(*this), 0U);
+  }
+  // The same for callbacks: f(adapters::Outcome<Notification>), once.
+  template <std::invocable<adapters::Outcome<Notification>> F>
+  void notification(F f) {
+    detail::NextNotification::begin_with(std::make_unique<detail::NextNotification>(*this),
+                                         detail::NextNotification::Function(std::move(f)));
+  }
+  std::optional<Notification> try_notification() {
+    if (notifications_.empty()) return std::nullopt;
+    std::optional<Notification> first(std::move(notifications_.front()));
+    notifications_.pop_front();
+    return first;
+  }
+  // Notifications that were dropped.
+  std::uint64_t dropped() const noexcept { return dropped_; }
+
+  // co_await: asks the server to cancel what runs, whose task then gets an Error, 57014. Returns
+  // whether the server was asked. PQcancel() runs in a thread of the pool: see co::blocking(). If
+  // it takes longer than the limit the connection is closed: it could meet the next query.
+  co::Task<bool> cancel() {
+    begin_asking();
+    while (asking_) co_await changed_.wait();
+    co_return asked_;
+  }
+
+  // Nothing runs or waits, and no transaction is open.
+  bool idle() const noexcept {
+    return connected() && in_flight_ + waiting_ == 0 && copy_ == Copy::none && !asking_ &&
+           ::PQtransactionStatus(conn_) == PQTRANS_IDLE;
+  }
+
+  void close() noexcept { Session::close(); }
+
+ private:
+  friend CopyIn;
+  friend CopyOut;
+  friend detail::NextNotification;
+
+  enum class Copy : std::uint8_t { none, in, out };
+  static constexpr std::chrono::milliseconds kAgain{50};
+
+  static int ask_server(const std::shared_ptr<PGcancel>& cancel) {
+    char why[256];
+    return ::PQcancel(cancel.get(), why, sizeof why);
+  }
+  // Has the server cancel what runs. No query is sent meanwhile. If what runs is nobody's any more,
+  // it has to end within the limit. The server forgets a request that comes before the query, so
+  // then it is asked again.
+  co::Task<> ask_to_cancel() {
+    const TimePoint until = base().now() + options_.cancel_limit;
+    do {
+      const std::shared_ptr<PGcancel> cancel(::PQgetCancel(conn_), &::PQfreeCancel);
+      const Duration left = until - base().now();
+      const std::optional<int> asked =
+          co_await co::try_with_timeout(left, co::blocking(&Connection::ask_server, cancel));
+      if (!asked.has_value()) Session::close("pg: the server could not be asked to cancel");
+      asked_ = asked.has_value() && *asked == 1;
+      if (recovering_) static_cast<void>(co_await co::try_with_timeout(kAgain, recovered()));
+    } while (recovering_ && base().now() < until);
+    if (recovering_) Session::close("pg: a cancelled query did not end");
+    asking_ = false;
+    changed_.notify_all();
+    send_queued();
+    update();
+  }
+  co::Task<> recovered() {
+    while (recovering_) co_await changed_.wait();
+  }
+  void begin_asking() noexcept {
+    asked_ = false;
+    if (asking_ || !connected()) return;
+    asking_ = true;
+    try {
+      group_.spawn(ask_to_cancel());
+    } catch (...) {
+      failed_to_ask();
+    }
+  }
+  void failed_to_ask() noexcept {
+    asking_ = false;
+    Session::close("pg: the server could not be asked to cancel");
+    changed_.notify_all();
+  }
+  // The query that runs is nobody's any more.
+  void begin_recovery() noexcept {
+    recovering_ = true;
+    begin_asking();
+  }
+
+  // Of Session.
+  bool may_send() const noexcept override {
+    return in_flight_ == 0 && copy_ == Copy::none && !asking_;
+  }
+  bool send(detail::Query& query) noexcept override {
+    if (kind_of(query) == detail::Query::Kind::script) {
+      return ::PQsendQuery(conn_, text_of(query).c_str()) == 1;
+    }
+    return send_parameters(query);
+  }
+  bool take(detail::Query& first, PGresult* result) noexcept override {
+    if (result == nullptr) {
+      recovering_ = false;
+      changed_.notify_all();
+      finish(first);
+      return true;
+    }
+    const ExecStatusType status = ::PQresultStatus(result);
+    add(first, result);
+    if (status != PGRES_COPY_IN && status != PGRES_COPY_OUT) return true;
+    if (kind_of(first) == detail::Query::Kind::drain || first.is_abandoned()) {
+      return drop_copy(status);
+    }
+    copy_ = status == PGRES_COPY_IN ? Copy::in : Copy::out;
+    finish(first);
+    return true;
+  }
+  // Nobody will send or take the data. Until it has ended libpq returns the same result again.
+  bool drop_copy(ExecStatusType status) noexcept {
+    if (status == PGRES_COPY_IN) return ::PQputCopyEnd(conn_, "cancelled") == 1;
+    char* row = nullptr;
+    for (;;) {
+      const int size = ::PQgetCopyData(conn_, &row, 1);
+      if (size <= 0) return size != 0;
+      ::PQfreemem(row);
+    }
+  }
+  void cancelled(detail::Query& /*sent*/) noexcept override { begin_recovery(); }
+  bool reads() const noexcept override { return copy_ != Copy::out || has_progress(); }
+  bool is_waited_for() const noexcept override { return next_.linked(); }
+  void parsed() noexcept override {
+    while (PGnotify* const notify = ::PQnotifies(conn_)) {
+      const std::unique_ptr<PGnotify, decltype(&::PQfreemem)> owned(notify, &::PQfreemem);
+      try {
+        deliver({notify->relname, notify->extra, notify->be_pid});
+      } catch (const std::bad_alloc&) {
+        ++dropped_;
+      }
+    }
+  }
+  void deliver(Notification notification) {
+    if (next_.linked()) {
+      detail::NextNotification& request = first_next();
+      request.unlink();
+      request.answer(inbox_, std::move(notification));
+      return;
+    }
+    notifications_.push_back(std::move(notification));
+    if (notifications_.size() > options_.most_notifications) {
+      notifications_.pop_front();
+      ++dropped_;
+    }
+  }
+  void lost() noexcept override {
+    copy_ = Copy::none;
+    recovering_ = false;
+    changed_.notify_all();
+    while (next_.linked()) {
+      detail::NextNotification& request = first_next();
+      request.unlink();
+      request.fail(inbox_, detail::error<ConnectionLost>("pg: connection lost", "", false));
+    }
+  }
+
+  void submit(std::unique_ptr<detail::NextNotification> request) {
+    if (!connected()) throw ConnectionLost("pg: not connected", "", false);
+    next_.push_back(*request.release());
+    update();
+  }
+  void forget(detail::NextNotification& request) noexcept {
+    delete &request;
+    update();
+  }
+  detail::NextNotification& first_next() const noexcept {
+    return static_cast<detail::NextNotification&>(
+        static_cast<adapters::detail::Answered&>(*next_.next()));
+  }
+
+  Options options_;
+  Copy copy_ = Copy::none;
+  bool asking_ = false;      // the server is being asked to cancel what runs
+  bool asked_ = false;       // it was
+  bool recovering_ = false;  // what runs is nobody's
+  std::uint64_t dropped_ = 0;
+  std::deque<Notification> notifications_;
+  co::detail::Link next_;  // who waits for a notification
+  co::Notification changed_;
+  co::TaskGroup group_;  // last: what it runs uses the rest
+};
+
+inline void detail::NextNotification::begin(std::unique_ptr<NextNotification> request) {
+  Connection& connection = request->connection_;
+  connection.submit(std::move(request));
+}
+inline void detail::NextNotification::abandoned() noexcept { connection_.forget(*this); }
+
+}  // namespace event_cpp::pg
+
+#include "event/adapters/libpq/copy.hpp"

@@ -1,0 +1,165 @@
+// CopyIn and CopyOut: the data of COPY.
+#pragma once
+
+#include <libpq-fe.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "event/adapters/libpq/connection.hpp"
+
+namespace event_cpp::pg {
+
+// COPY ... FROM STDIN, begun by Connection::copy_in(). Other queries wait until it has ended. If it
+// is destroyed before finish(), nothing is copied.
+class CopyIn {
+ public:
+  CopyIn(CopyIn&& other) noexcept
+      : connection_(std::exchange(other.connection_, nullptr)), unsent_(other.unsent_) {}
+  CopyIn& operator=(CopyIn&&) = delete;
+  ~CopyIn() {
+    if (!is_open()) return;
+    ::PQputCopyEnd(connection_->conn_, "given up");
+    leave();
+    drain(*connection_);
+  }
+
+  // co_await: gives data, in parts of any size. Waits while the server does not take what was
+  // given: about 64 KB wait here. What is wrong with the data is known in finish().
+  // Errors: throws ConnectionLost.
+  co::Task<> put(std::string_view data) {
+    while (!data.empty()) {
+      const std::string_view part = data.substr(0, kMost);
+      data.remove_prefix(part.size());
+      require_open();
+      if (::PQputCopyData(connection_->conn_, part.data(), static_cast<int>(part.size())) != 1) {
+        throw ConnectionLost(::PQerrorMessage(connection_->conn_), "", true);
+      }
+      unsent_ += part.size();
+      if (unsent_ >= kMost) co_await flush();
+    }
+  }
+
+  // co_await: ends the data. Returns the Result: see Result::affected(). Errors: as
+  // Connection::query().
+  co::Task<Result> finish() {
+    co_await flush();
+    require_open();
+    if (::PQputCopyEnd(connection_->conn_, nullptr) != 1) {
+      throw ConnectionLost(::PQerrorMessage(connection_->conn_), "", true);
+    }
+    leave();
+    co_return co_await connection_->ask(detail::Query::Kind::copy_end, std::string());
+  }
+
+ private:
+  friend Connection;
+  friend CopyOut;
+  static constexpr std::size_t kMost = std::size_t{64} << 10U;
+
+  explicit CopyIn(Connection& connection) noexcept : connection_(&connection) {}
+
+  bool is_open() const noexcept {
+    return connection_ != nullptr && connection_->copy_ == Connection::Copy::in;
+  }
+  void require_open() const {
+    if (!is_open()) throw ConnectionLost("pg: this COPY has ended", "", true);
+  }
+  void leave() noexcept { connection_->copy_ = Connection::Copy::none; }
+  co::Task<> flush() {
+    unsent_ = 0;
+    require_open();
+    connection_->update();
+    while (is_open() && connection_->unsent()) co_await connection_->progress();
+    require_open();
+  }
+  // Takes what the server still says, for nobody.
+  static void drain(Connection& connection) noexcept {
+    try {
+      detail::Query::begin(std::make_unique<detail::Query>(connection, detail::Query::Kind::drain,
+                                                           std::string(), detail::Parameters()));
+    } catch (...) {
+      connection.close();
+    }
+  }
+
+  Connection* connection_;
+  std::size_t unsent_ = 0;
+};
+
+// A row of COPY ... TO STDOUT, with its line end: in the format that the statement asks for.
+class Row {
+ public:
+  std::string_view text() const noexcept { return {text_.get(), size_}; }
+
+ private:
+  friend CopyOut;
+  struct Free {
+    void operator()(char* text) const noexcept { ::PQfreemem(text); }
+  };
+  Row(char* text, int size) noexcept : text_(text), size_(static_cast<std::size_t>(size)) {}
+
+  std::unique_ptr<char, Free> text_;
+  std::size_t size_;
+};
+
+// COPY ... TO STDOUT, begun by Connection::copy_out(). Other queries wait until it has ended. If it
+// is destroyed before, the server is asked to cancel it. Nothing is read while nobody waits for a
+// row.
+class CopyOut {
+ public:
+  CopyOut(CopyOut&& other) noexcept : connection_(std::exchange(other.connection_, nullptr)) {}
+  CopyOut& operator=(CopyOut&&) = delete;
+  ~CopyOut() {
+    if (!is_open()) return;
+    leave();
+    Connection& connection = *connection_;
+    connection.begin_recovery();
+    if (connection.connected()) CopyIn::drain(connection);
+  }
+
+  // co_await: the next row; nothing at the end. Errors: as Connection::query().
+  co::Task<std::optional<Row>> next() {
+    for (;;) {
+      if (!is_open()) co_return std::nullopt;
+      char* text = nullptr;
+      const int size = ::PQgetCopyData(connection_->conn_, &text, 1);
+      if (size > 0) co_return Row(text, size);
+      if (size < 0) break;
+      co_await connection_->progress();
+    }
+    leave();  // the end, or an error, which is in the result
+    co_await connection_->ask(detail::Query::Kind::copy_end, std::string());
+    co_return std::nullopt;
+  }
+
+ private:
+  friend Connection;
+  explicit CopyOut(Connection& connection) noexcept : connection_(&connection) {}
+
+  bool is_open() const noexcept {
+    return connection_ != nullptr && connection_->copy_ == Connection::Copy::out;
+  }
+  void leave() noexcept { connection_->copy_ = Connection::Copy::none; }
+
+  Connection* connection_;
+};
+
+inline co::Task<CopyIn> Connection::copy_in(std::string text) {
+  const Result begun = co_await ask(detail::Query::Kind::one, std::move(text));
+  if (copy_ != Copy::in) throw Error("pg: this is no COPY FROM STDIN");
+  co_return CopyIn(*this);
+}
+inline co::Task<CopyOut> Connection::copy_out(std::string text) {
+  const Result begun = co_await ask(detail::Query::Kind::one, std::move(text));
+  if (copy_ != Copy::out) throw Error("pg: this is no COPY TO STDOUT");
+  co_return CopyOut(*this);
+}
+
+}  // namespace event_cpp::pg

@@ -1,0 +1,64 @@
+// What the calls of event::pg throw.
+#pragma once
+
+#include <exception>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace event_cpp::pg {
+
+// The server refused something, or it could not be asked.
+class Error : public std::runtime_error {
+ public:
+  explicit Error(const std::string& message, std::string sqlstate = "")
+      : std::runtime_error(message), sqlstate_(std::move(sqlstate)) {}
+
+  // The five characters of the SQL standard, as "23505"; empty if the server did not say anything.
+  // See "PostgreSQL Error Codes" in its manual.
+  const std::string& sqlstate() const noexcept { return sqlstate_; }
+
+ private:
+  std::string sqlstate_;
+};
+
+// The connection is lost, or there was none.
+class ConnectionLost : public Error {
+ public:
+  ConnectionLost(const std::string& message, std::string sqlstate, bool sent)
+      : Error(message, std::move(sqlstate)), sent_(sent) {}
+
+  // Whether the query was sent: then the server may have executed it, or not.
+  bool sent() const noexcept { return sent_; }
+
+ private:
+  bool sent_;
+};
+
+// The connection was lost in COMMIT: the transaction may be committed, or not. Look before it is
+// done again.
+class CommitUnknown : public ConnectionLost {
+ public:
+  using ConnectionLost::ConnectionLost;
+};
+
+// COMMIT was answered with ROLLBACK: a query of the transaction had failed before.
+class RolledBack : public Error {
+ public:
+  using Error::Error;
+};
+
+namespace detail {
+
+// Without memory it is std::bad_alloc.
+template <class E, class... Args>
+std::exception_ptr error(Args&&... args) noexcept {
+  try {
+    return std::make_exception_ptr(E(std::forward<Args>(args)...));
+  } catch (...) {
+    return std::current_exception();
+  }
+}
+
+}  // namespace detail
+}  // namespace event_cpp::pg

@@ -1,0 +1,109 @@
+// Pipeline: many small queries over one connection at once.
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "event/adapters/libpq/session.hpp"
+#include "event/hook.hpp"
+
+namespace event_cpp::pg {
+
+// Sends the queries of many tasks without waiting for the answers of those before. See "Pipeline
+// Mode" in libpq's manual.
+//
+//   pg::Pipeline pg(base);
+//   co_await pg.connect("dbname=shop");
+//   const pg::Result one = co_await pg.query("select $1::int", 1);   // and so do other tasks
+//
+//   - Each query is a transaction of its own: one that fails does not affect others. BEGIN would
+//     take in what other tasks send.
+//   - A query whose task is cancelled goes on in the server if it was sent, and its result is
+//     dropped: asking the server to cancel would meet the query of another task.
+//
+// Connecting, errors, thread-safety and lifetime: as Connection.
+class Pipeline : public detail::Session {
+ public:
+  struct Options {
+    std::size_t most_in_flight = 1000;
+    // One transaction, and one Sync, for all queries that are sent in the same iteration. Faster,
+    // but if one fails, all of these are rolled back, and the later ones are not executed.
+    bool one_transaction_an_iteration = false;
+  };
+
+  explicit Pipeline(Base& base) noexcept : Pipeline(base, Options()) {}
+  Pipeline(Base& base, Options options) noexcept : Session(base), options_(options) {}
+  ~Pipeline() { shut(); }
+
+  using Session::connect;
+  using Session::connected;
+  using Session::get;
+
+  // co_await: see Connection::query().
+  template <class... T>
+  [[nodiscard]] auto query(std::string text, const T&... values) {
+    return ask(detail::Query::Kind::one, std::move(text), detail::Parameters(values...));
+  }
+  // The same for callbacks: f(adapters::Outcome<Result>).
+  template <class F, class... T>
+  requires std::invocable<F&, adapters::Outcome<Result>>
+  void query(F f, std::string text, const T&... values) {
+    ask(std::move(f), detail::Query::Kind::one, std::move(text), detail::Parameters(values...));
+  }
+
+  void close() noexcept { Session::close(); }
+  std::size_t in_flight() const noexcept { return in_flight_; }
+  std::size_t waiting() const noexcept { return waiting_; }
+
+ private:
+  // Of Session.
+  void opened() noexcept override { ::PQenterPipelineMode(conn_); }
+  bool may_send() const noexcept override { return in_flight_ < options_.most_in_flight; }
+  bool send(detail::Query& query) noexcept override {
+    if (!send_parameters(query)) return false;
+    if (!options_.one_transaction_an_iteration) return ::PQpipelineSync(conn_) == 1;
+    if (!sync_) sync_.emplace(base(), Hook::When::before_wait, [this] { sync(); });
+    return true;
+  }
+  void sync() noexcept {
+    sync_.reset();
+    if (!connected()) return;
+    ::PQpipelineSync(conn_);
+    update();
+  }
+
+  // The results of a query end with null; it is committed when the Sync behind it is answered.
+  bool take(detail::Query& first, PGresult* result) noexcept override {
+    if (result != nullptr && ::PQresultStatus(result) == PGRES_PIPELINE_SYNC) {
+      ::PQclear(result);
+      current_ = nullptr;
+      while (sent_.linked() && ended(first_of(sent_))) finish(first_of(sent_));
+      return true;
+    }
+    if (current_ == nullptr) current_ = &first;
+    while (ended(*current_) && current_->next() != &sent_) current_ = &after(*current_);
+    if (result != nullptr) {
+      add(*current_, result);
+      return true;
+    }
+    if (ended(*current_) || !has_result(*current_)) return false;
+    ended(*current_) = true;
+    return true;
+  }
+  static detail::Query& after(const detail::Query& query) noexcept {
+    return static_cast<detail::Query&>(static_cast<adapters::detail::Answered&>(*query.next()));
+  }
+  void lost() noexcept override {
+    sync_.reset();
+    current_ = nullptr;
+  }
+
+  Options options_;
+  detail::Query* current_ = nullptr;  // whose results come; null: those of the first
+  std::optional<Hook> sync_;
+};
+
+}  // namespace event_cpp::pg

@@ -1,0 +1,94 @@
+// Pool: connections that tasks take and give back.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "event/adapters/libpq/connection.hpp"
+#include "event/co/sync.hpp"
+
+namespace event_cpp::pg {
+
+// At most so many connections to a server, made when they are needed.
+//
+//   pg::Pool pool(base, "dbname=shop", 10);
+//   {
+//     const pg::Pool::Lease pg = co_await pool.get();
+//     co_await pg->query("begin");
+//     ...
+//   }                                     // given back
+//
+// Only a connection that is idle() is kept: one that is lost, or in a transaction, or whose query
+// was cancelled and has not ended, is closed. Settings that a session has changed stay: see
+// DISCARD.
+//
+// Thread-safety: belongs to the thread that runs its base. Lifetime: leases may outlive it, not the
+// base; it must outlive a task in get().
+class Pool {
+  struct State {
+    State(Base& its_base, std::string text, std::size_t most)
+        : base(its_base), connection_string(std::move(text)), permits(most) {}
+    Base& base;
+    std::string connection_string;
+    co::Semaphore permits;
+    std::vector<std::unique_ptr<Connection>> idle;
+  };
+
+ public:
+  // A connection until it is destroyed.
+  class Lease {
+   public:
+    Lease(Lease&&) noexcept = default;
+    Lease& operator=(Lease&&) = delete;
+    ~Lease() {
+      if (state_ == nullptr) return;
+      if (connection_ != nullptr && connection_->idle()) {
+        state_->idle.push_back(std::move(connection_));  // there is room: see get()
+      }
+      connection_.reset();
+      state_->permits.release();
+    }
+
+    Connection& operator*() const noexcept { return *connection_; }
+    Connection* operator->() const noexcept { return connection_.get(); }
+
+   private:
+    friend Pool;
+    explicit Lease(std::shared_ptr<State> state) noexcept : state_(std::move(state)) {}
+
+    std::shared_ptr<State> state_;
+    std::unique_ptr<Connection> connection_;
+  };
+
+  Pool(Base& base, std::string connection_string, std::size_t most)
+      : state_(std::make_shared<State>(base, std::move(connection_string), most)) {
+    state_->idle.reserve(most);
+  }
+
+  // co_await: a connection that nobody else has; waits while all are taken. First come, first
+  // served. Errors: as Connection::connect().
+  co::Task<Lease> get() {
+    const std::shared_ptr<State> state = state_;
+    co_await state->permits.acquire();
+    Lease lease(state);
+    while (!state->idle.empty()) {
+      lease.connection_ = std::move(state->idle.back());
+      state->idle.pop_back();
+      if (lease.connection_->idle()) co_return std::move(lease);
+    }
+    lease.connection_ = std::make_unique<Connection>(state->base);
+    co_await lease.connection_->connect(state->connection_string);
+    co_return std::move(lease);
+  }
+
+  // Connections that wait to be taken.
+  std::size_t idle() const noexcept { return state_->idle.size(); }
+
+ private:
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace event_cpp::pg

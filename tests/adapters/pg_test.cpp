@@ -1,0 +1,612 @@
+#include <gtest/gtest.h>
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "adapters/services.hpp"
+#include "event/adapters/libpq.hpp"
+
+namespace event_cpp::test {
+namespace {
+
+using pg::Connection;
+using pg::Result;
+
+class PgTest : public EveryBackendCo {
+ protected:
+  // A server takes a second to set up: one for all tests of the process.
+  static void SetUpTestSuite() { server_ = std::make_unique<Postgres>(); }
+  static void TearDownTestSuite() { server_.reset(); }
+
+  static Postgres& server() { return *server_; }
+  static std::string text() { return server_->text(); }
+
+ private:
+  static inline std::unique_ptr<Postgres> server_;
+};
+ON_EVERY_BACKEND(PgTest);
+
+// What a query fails with; empty if it does not.
+co::Task<std::string> sqlstate_of(Connection& pg, std::string query) {
+  try {
+    co_await pg.query(std::move(query));
+  } catch (const pg::Error& error) {
+    co_return error.sqlstate().empty() ? error.what() : error.sqlstate();
+  }
+  co_return std::string();
+}
+
+co::Task<> queries(Connection& pg, std::string text) {
+  co_await pg.connect(text);
+  EXPECT_TRUE(pg.idle());
+  const Result sum = co_await pg.query("select $1::int + $2::int as sum, $3::text", 40, 2, "x y");
+  EXPECT_EQ(sum.rows(), 1);
+  EXPECT_EQ(sum.integer(0, sum.column("sum")), 42);
+  EXPECT_EQ(sum.text(0, 1), "x y");
+  EXPECT_TRUE(sum.is_null(0, 7));
+  const std::optional<int> none;
+  const Result nulls =
+      co_await pg.query("select $1::int, $2::text, $3::bool, $4::float8", none, nullptr, true, 0.5);
+  EXPECT_TRUE(nulls.is_null(0, 0));
+  EXPECT_TRUE(nulls.is_null(0, 1));
+  EXPECT_EQ(nulls.text(0, 2), "t");
+  EXPECT_EQ(nulls.text(0, 3), "0.5");
+  const std::vector<std::byte> bytes{std::byte{0}, std::byte{255}};
+  const Result hex =
+      co_await pg.query("select encode($1, 'hex')", std::span<const std::byte>(bytes));
+  EXPECT_EQ(hex.text(0, 0), "00ff");
+  const Result last = co_await pg.script("select 1; select 2");
+  EXPECT_EQ(last.integer(0, 0), 2);
+  const std::string syntax = co_await sqlstate_of(pg, "selekt");
+  EXPECT_EQ(syntax, "42601");
+  const Result after = co_await pg.query("select 3");
+  EXPECT_EQ(after.integer(0, 0), 3);
+  EXPECT_THROW(static_cast<void>(pg.query("select $1", std::string(1, '\0'))), std::system_error);
+}
+
+TEST_P(PgTest, ExecutesQueriesWithParameters) {
+  Base base(real_time());
+  Connection pg(base);
+  run_task(base, queries(pg, text()));
+}
+
+TEST_P(PgTest, CallsFunctionsWithResultsAndDoesNotKeepTheBaseWhenIdle) {
+  Base base(real_time());
+  Connection pg(base);
+  std::vector<long long> values;
+  std::string failure;
+  pg.connect(text(), [&](adapters::Outcome<std::monostate> done) {
+    done.take();
+    pg.query([&](adapters::Outcome<Result> r) { values.push_back(r.take().integer(0, 0)); },
+             "select $1::int", 1);
+    pg.query(
+        [&](adapters::Outcome<Result> r) {
+          try {
+            r.take();
+          } catch (const pg::Error& error) {
+            failure = error.sqlstate();
+          }
+        },
+        "select 1/0");
+    pg.query([&](adapters::Outcome<Result> r) { values.push_back(r.take().integer(0, 0)); },
+             "select 2");
+  });
+  run(base);
+  EXPECT_EQ(values, (std::vector<long long>{1, 2}));
+  EXPECT_EQ(failure, "22012");
+}
+
+co::Task<> connect_to_several(Connection& pg, int dead, int silent, int alive) {
+  const std::string ports =
+      std::to_string(dead) + "," + std::to_string(silent) + "," + std::to_string(alive);
+  co_await pg.connect("host=127.0.0.1,localhost,127.0.0.1 port=" + ports +
+                      " user=test dbname=postgres connect_timeout=1 "
+                      "target_session_attrs=prefer-standby");
+  const Result one = co_await pg.query("select 1");
+  EXPECT_EQ(one.integer(0, 0), 1);
+}
+
+TEST_P(PgTest, TriesSeveralServersAlsoBehindOneThatDoesNotAnswer) {
+  Base base(real_time());
+  Connection pg(base);
+  const examples_test::BoundPort silent(SOCK_STREAM);
+  run_task(base, connect_to_several(pg, free_port(SOCK_STREAM), silent.port(), server().port()));
+}
+
+co::Task<> fail_to_connect(Connection& pg, std::string text) {
+  bool lost = false;
+  try {
+    co_await pg.query("select 1");
+  } catch (const pg::ConnectionLost& error) {
+    lost = !error.sent();
+  }
+  EXPECT_TRUE(lost);
+  std::string why;
+  try {
+    co_await pg.connect("host=127.0.0.1 port=1 user=test dbname=postgres");
+  } catch (const pg::ConnectionLost& error) {
+    why = error.what();
+  }
+  EXPECT_NE(why.find("refused"), std::string::npos) << why;
+  try {
+    co_await pg.connect(text + " nonsense=1");
+  } catch (const pg::Error& error) {
+    why = error.what();
+  }
+  EXPECT_NE(why.find("nonsense"), std::string::npos) << why;
+}
+
+TEST_P(PgTest, SaysWhyItCannotConnect) {
+  Base base(real_time());
+  Connection pg(base);
+  run_task(base, fail_to_connect(pg, text()));
+}
+
+co::Task<> cancelled_connects(Connection& pg, std::string text, int silent) {
+  const std::string silent_text = "host=127.0.0.1 user=test port=" + std::to_string(silent);
+  const auto none = co_await co::try_with_timeout(20ms, pg.connect(silent_text));
+  EXPECT_FALSE(none.has_value());
+  EXPECT_FALSE(pg.connected());
+  co_await pg.connect(text);
+}
+
+TEST_P(PgTest, CancelsAConnectionThatIsBeingMade) {
+  Base base(real_time());
+  Connection pg(base);
+  const examples_test::BoundPort silent(SOCK_STREAM);
+  run_task(base, cancelled_connects(pg, text(), silent.port()));
+}
+
+co::Task<> cancel_query(Connection& pg, std::string text) {
+  co_await pg.connect(text);
+  const auto none = co_await co::try_with_timeout(20ms, pg.query("select pg_sleep(1000)"));
+  EXPECT_FALSE(none.has_value());
+  EXPECT_FALSE(pg.idle());
+  // Waits until the server has let go of the other one, and is not cancelled in its place.
+  const Result next = co_await pg.query("select pg_sleep(0.05), 7");
+  EXPECT_EQ(next.integer(0, 1), 7);
+}
+
+TEST_P(PgTest, HasTheServerCancelAQueryWhoseTaskIsCancelled) {
+  Base base(real_time());
+  Connection pg(base);
+  run_task(base, cancel_query(pg, text()));
+}
+
+co::Task<> cancel_by_hand(Connection& pg, std::string text) {
+  co_await pg.connect(text);
+  const bool nothing_runs = co_await pg.cancel();
+  EXPECT_TRUE(nothing_runs);
+  Base& base = co_await co::base();
+  co::TaskGroup group(base);
+  std::string state;
+  group.spawn([&]() -> co::Task<> { state = co_await sqlstate_of(pg, "select pg_sleep(1000)"); });
+  const bool asked = co_await pg.cancel();
+  EXPECT_TRUE(asked);
+  co_await group.join();
+  EXPECT_EQ(state, "57014");
+}
+
+TEST_P(PgTest, CancelsTheQueryThatRuns) {
+  Base base(real_time());
+  Connection pg(base);
+  run_task(base, cancel_by_hand(pg, text()));
+}
+
+co::Task<> cancel_stopped(Connection& pg, Connection& other, std::string text) {
+  co_await pg.connect(text);
+  co_await other.connect(text);
+  const Result pid = co_await pg.query("select pg_backend_pid()");
+  const auto process = static_cast<pid_t>(pid.integer(0, 0));
+  ::kill(process, SIGSTOP);
+  const auto none = co_await co::try_with_timeout(10ms, pg.query("select 1"));
+  EXPECT_FALSE(none.has_value());
+  std::string why = co_await sqlstate_of(pg, "select 2");
+  EXPECT_NE(why.find("did not end"), std::string::npos) << why;
+  EXPECT_FALSE(pg.connected());
+  ::kill(process, SIGCONT);
+}
+
+TEST_P(PgTest, ClosesAConnectionWhoseCancelledQueryDoesNotEnd) {
+  Base base(real_time());
+  Connection pg(base, {.cancel_limit = 100ms});
+  Connection other(base);
+  run_task(base, cancel_stopped(pg, other, text()));
+}
+
+co::Task<> copy_both_ways(Connection& pg, std::string text) {
+  co_await pg.connect(text);
+  co_await pg.query("create temp table numbers (n int, t text)");
+  {
+    pg::CopyIn copy = co_await pg.copy_in("copy numbers from stdin");
+    for (int i = 0; i < 100'000; ++i) {
+      const std::string line = std::to_string(i) + "\ttext of a row\n";
+      co_await copy.put(line);
+    }
+    const Result done = co_await copy.finish();
+    EXPECT_EQ(done.affected(), 100'000);
+  }
+  const Result sum = co_await pg.query("select sum(n) from numbers");
+  EXPECT_EQ(sum.integer(0, 0), 4'999'950'000);
+  long long read = 0;
+  int rows = 0;
+  pg::CopyOut copy = co_await pg.copy_out("copy numbers to stdout");
+  for (;;) {
+    const std::optional<pg::Row> row = co_await copy.next();
+    if (!row.has_value()) break;
+    read += std::stoll(std::string(row->text()));
+    ++rows;
+  }
+  EXPECT_EQ(rows, 100'000);
+  EXPECT_EQ(read, 4'999'950'000);
+  EXPECT_TRUE(pg.idle());
+}
+
+TEST_P(PgTest, Copies100000RowsInAndOut) {
+  Base base(real_time());
+  Connection pg(base);
+  run_task(base, copy_both_ways(pg, text()));
+}
+
+co::Task<> broken_copies(Connection& pg, std::string text) {
+  co_await pg.connect(text);
+  co_await pg.query("create temp table numbers (n int)");
+  {
+    pg::CopyIn copy = co_await pg.copy_in("copy numbers from stdin");
+    co_await copy.put("1\n2\n");
+  }
+  const Result none = co_await pg.query("select count(*) from numbers");
+  EXPECT_EQ(none.integer(0, 0), 0);
+  std::string state;
+  try {
+    pg::CopyIn copy = co_await pg.copy_in("copy numbers from stdin");
+    co_await copy.put("not a number\n");
+    co_await copy.finish();
+  } catch (const pg::Error& error) {
+    state = error.sqlstate();
+  }
+  EXPECT_EQ(state, "22P02");
+  {
+    pg::CopyOut copy =
+        co_await pg.copy_out("copy (select generate_series(1, 100000000)) to stdout");
+    const std::optional<pg::Row> row = co_await copy.next();
+    EXPECT_TRUE(row.has_value());
+  }
+  const Result after = co_await pg.query("select 5");
+  EXPECT_EQ(after.integer(0, 0), 5);
+  bool refused = false;
+  try {
+    co_await pg.copy_in("select 1");
+  } catch (const pg::Error&) {
+    refused = true;
+  }
+  EXPECT_TRUE(refused);
+  // Its task is gone before the server has begun.
+  const auto late = co_await co::try_with_timeout(
+      0ms, pg.query("copy (select generate_series(1, 100000000)) to stdout"));
+  EXPECT_FALSE(late.has_value());
+  const Result last = co_await pg.query("select 6");
+  EXPECT_EQ(last.integer(0, 0), 6);
+}
+
+TEST_P(PgTest, EndsACopyThatIsGivenUpOrFails) {
+  Base base(real_time());
+  Connection pg(base);
+  run_task(base, broken_copies(pg, text()));
+}
+
+co::Task<> notifications(Connection& listener, Connection& pg, std::string text) {
+  co_await listener.connect(text);
+  co_await pg.connect(text);
+  co_await listener.query("listen news");
+  Base& base = co_await co::base();
+  co::TaskGroup group(base);
+  pg::Notification got;
+  group.spawn([&]() -> co::Task<> { got = co_await listener.notification(); });
+  co_await pg.query("select pg_notify('news', $1)", "hello");
+  co_await group.join();  // without a query on that connection
+  EXPECT_EQ(got.channel, "news");
+  EXPECT_EQ(got.payload, "hello");
+  EXPECT_NE(got.pid, 0);
+  co_await pg.query("select pg_notify('news', n::text) from generate_series(1, 15) n");
+  while (listener.dropped() < 5) co_await co::sleep(1ms);
+  const pg::Notification sixth = co_await listener.notification();
+  EXPECT_EQ(sixth.payload, "6");
+}
+
+TEST_P(PgTest, ReceivesNotificationsOnAnIdleConnectionAndKeepsSoMany) {
+  Base base(real_time());
+  Connection listener(base, {.most_notifications = 10});
+  Connection pg(base);
+  run_task(base, notifications(listener, pg, text()));
+}
+
+co::Task<> terminate(Connection& pg, std::string text, std::string query,
+                     std::exception_ptr& thrown) {
+  Base& base = co_await co::base();
+  Connection other(base);
+  co_await other.connect(text);
+  if (!pg.connected()) co_await pg.connect(text);
+  const Result pid = co_await pg.query("select pg_backend_pid()");
+  co_await pg.query("begin");
+  co_await pg.query("create temp table t (n int) on commit drop");
+  co::TaskGroup group(base);
+  ::kill(static_cast<pid_t>(pid.integer(0, 0)), SIGSTOP);
+  group.spawn([&]() -> co::Task<> {
+    try {
+      co_await pg.query(query);
+    } catch (...) {
+      thrown = std::current_exception();
+    }
+  });
+  co_await co::sleep(5ms);
+  // It dies before it has read the query.
+  co_await other.query("select pg_terminate_backend($1)", pid.integer(0, 0));
+  ::kill(static_cast<pid_t>(pid.integer(0, 0)), SIGCONT);
+  co_await group.join();
+}
+
+TEST_P(PgTest, TellsThatItDoesNotKnowWhetherACommitHasHappened) {
+  Base base(real_time());
+  Connection pg(base);
+  std::exception_ptr thrown;
+  run_task(base, terminate(pg, text(), " COMMIT ", thrown));
+  ASSERT_NE(thrown, nullptr);
+  EXPECT_THROW(std::rethrow_exception(thrown), pg::CommitUnknown);
+  thrown = nullptr;
+  run_task(base, terminate(pg, text(), "select 1", thrown));
+  ASSERT_NE(thrown, nullptr);
+  try {
+    std::rethrow_exception(thrown);
+  } catch (const pg::CommitUnknown&) {
+    FAIL() << "it was no COMMIT";
+  } catch (const pg::ConnectionLost& error) {
+    EXPECT_TRUE(error.sent());
+    EXPECT_EQ(error.sqlstate(), "57P01") << error.what();  // what the server said, not libpq
+  }
+}
+
+co::Task<> failed_commit(Connection& pg, std::string text) {
+  co_await pg.connect(text);
+  co_await pg.query("begin");
+  const std::string state = co_await sqlstate_of(pg, "select 1/0");
+  EXPECT_EQ(state, "22012");
+  bool rolled_back = false;
+  try {
+    co_await pg.query("commit");
+  } catch (const pg::RolledBack&) {
+    rolled_back = true;
+  }
+  EXPECT_TRUE(rolled_back);
+}
+
+TEST_P(PgTest, TellsThatACommitHasRolledBack) {
+  Base base(real_time());
+  Connection pg(base);
+  run_task(base, failed_commit(pg, text()));
+}
+
+co::Task<> server_dies(Connection& pg, pg::Pipeline& pipeline, Postgres& server) {
+  Base& base = co_await co::base();
+  co_await pg.connect(server.text());
+  co_await pipeline.connect(server.text());
+  co::TaskGroup group(base);
+  int lost = 0;
+  for (int i = 0; i < 10; ++i) {
+    group.spawn(
+        [](pg::Pipeline& shared, int& count) -> co::Task<> {
+          try {
+            co_await shared.query("select pg_sleep(1000)");
+          } catch (const pg::ConnectionLost&) {
+            ++count;
+          }
+        },
+        std::ref(pipeline), std::ref(lost));
+  }
+  co_await co::sleep(10ms);
+  server.stop();
+  co_await group.join();
+  EXPECT_EQ(lost, 10);
+  while (pg.connected()) co_await co::sleep(1ms);  // an idle one sees it, too
+  server.start();
+  co_await pg.connect(server.text());
+  co_await pg.query("select 1");
+}
+
+TEST_P(PgTest, TellsAllWhoWaitWhenTheServerDiesAndConnectsAgain) {
+  Base base(real_time());
+  Connection pg(base);
+  pg::Pipeline pipeline(base, {.most_in_flight = 5});
+  run_task(base, server_dies(pg, pipeline, server()));
+}
+
+co::Task<> big_both_ways(Connection& pg, std::string text) {
+  co_await pg.connect(text);
+  const std::string big(20U << 20U, 'b');
+  const Result same = co_await pg.query("select $1::text", big);
+  EXPECT_TRUE(same.text(0, 0) == big);
+}
+
+TEST_P(PgTest, ReadsWhileItWrites) {
+  Base base(real_time());
+  Connection pg(base);
+  run_task(base, big_both_ways(pg, text()));
+}
+
+co::Task<> pipelined(pg::Pipeline& pg, std::string text) {
+  co_await pg.connect(text);
+  Base& base = co_await co::base();
+  co::TaskGroup group(base);
+  int right = 0;
+  int failed = 0;
+  for (int i = 0; i < 200; ++i) {
+    group.spawn(
+        [](pg::Pipeline& shared, int n, int& good, int& bad) -> co::Task<> {
+          try {
+            const Result got = co_await shared.query("select 100 / ($1::int % 10), $1::int", n);
+            if (got.integer(0, 1) == n) ++good;
+          } catch (const pg::Error& error) {
+            if (error.sqlstate() == "22012") ++bad;
+          }
+        },
+        std::ref(pg), i, std::ref(right), std::ref(failed));
+  }
+  EXPECT_EQ(pg.in_flight(), 100U);
+  EXPECT_EQ(pg.waiting(), 100U);
+  co_await group.join();
+  EXPECT_EQ(right, 180);
+  EXPECT_EQ(failed, 20);
+  // One that is cancelled disturbs no other.
+  const auto none = co_await co::try_with_timeout(1ms, pg.query("select pg_sleep(0.05)"));
+  EXPECT_FALSE(none.has_value());
+  const Result next = co_await pg.query("select 8");
+  EXPECT_EQ(next.integer(0, 0), 8);
+}
+
+TEST_P(PgTest, PipelinesQueriesOfWhichOneThatFailsHarmsNoOther) {
+  Base base(real_time());
+  pg::Pipeline pg(base, {.most_in_flight = 100});
+  run_task(base, pipelined(pg, text()));
+}
+
+co::Task<> in_one_transaction(pg::Pipeline& pg, std::string text) {
+  co_await pg.connect(text);
+  co_await pg.query("create temp table t (n int)");
+  Base& base = co_await co::base();
+  co::TaskGroup group(base);
+  std::vector<std::string> outcomes(3);
+  for (int i = 0; i < 3; ++i) {
+    group.spawn(
+        [](pg::Pipeline& shared, int n, std::string& outcome) -> co::Task<> {
+          try {
+            co_await shared.query("insert into t select 1 / (1 - $1::int)", n);
+            outcome = "done";
+          } catch (const pg::Error& error) {
+            outcome = error.sqlstate() + "!";
+          }
+        },
+        std::ref(pg), i, std::ref(outcomes[static_cast<std::size_t>(i)]));
+  }
+  co_await group.join();
+  EXPECT_EQ(outcomes[1], "22012!");
+  EXPECT_EQ(outcomes[2], "!");
+  const Result count = co_await pg.query("select count(*) from t");
+  EXPECT_EQ(count.integer(0, 0), 0);
+  for (int i = 2; i < 500; ++i) {
+    group.spawn([](pg::Pipeline& shared) -> co::Task<> { co_await shared.query("select 1"); },
+                std::ref(pg));
+  }
+  co_await group.join();
+}
+
+TEST_P(PgTest, MayPipelineTheQueriesOfAnIterationInOneTransaction) {
+  Base base(real_time());
+  pg::Pipeline pg(base, {.one_transaction_an_iteration = true});
+  run_task(base, in_one_transaction(pg, text()));
+}
+
+co::Task<> pool_use(pg::Pool& pool) {
+  int pid = 0;
+  {
+    const pg::Pool::Lease pg = co_await pool.get();
+    const Result own = co_await pg->query("select pg_backend_pid()");
+    pid = static_cast<int>(own.integer(0, 0));
+  }
+  EXPECT_EQ(pool.idle(), 1U);
+  {
+    const pg::Pool::Lease pg = co_await pool.get();
+    const Result own = co_await pg->query("select pg_backend_pid()");
+    EXPECT_EQ(own.integer(0, 0), pid);
+    co_await pg->query("begin");  // and is left in it
+    const auto none = co_await co::try_with_timeout(10ms, pool.get());
+    EXPECT_FALSE(none.has_value());  // there is one connection
+  }
+  EXPECT_EQ(pool.idle(), 0U);
+  {
+    const pg::Pool::Lease pg = co_await pool.get();
+    const Result other = co_await pg->query("select pg_backend_pid()");
+    EXPECT_NE(other.integer(0, 0), pid);
+    const auto none = co_await co::try_with_timeout(10ms, pg->query("select pg_sleep(1000)"));
+    EXPECT_FALSE(none.has_value());
+  }
+  EXPECT_EQ(pool.idle(), 0U);  // its query had not ended
+  const pg::Pool::Lease last = co_await pool.get();
+  co_await last->query("select 1");
+}
+
+TEST_P(PgTest, APoolTakesBackOnlyConnectionsThatAreIdle) {
+  Base base(real_time());
+  pg::Pool pool(base, text(), 1);
+  run_task(base, pool_use(pool));
+}
+
+co::Task<> pool_crowd(pg::Pool& pool, int& served) {
+  Base& base = co_await co::base();
+  co::TaskGroup group(base);
+  for (int i = 0; i < 40; ++i) {
+    group.spawn(
+        [](pg::Pool& shared, int n, int& count) -> co::Task<> {
+          const pg::Pool::Lease pg = co_await shared.get();
+          const Result got = co_await pg->query("select $1::int", n);
+          if (got.integer(0, 0) == n) ++count;
+        },
+        std::ref(pool), i, std::ref(served));
+  }
+  co_await group.join();
+}
+
+TEST_P(PgTest, APoolServesMoreTasksThanItHasConnections) {
+  Base base(real_time());
+  pg::Pool pool(base, text(), 4);
+  int served = 0;
+  run_task(base, pool_crowd(pool, served));
+  EXPECT_EQ(served, 40);
+  EXPECT_LE(pool.idle(), 4U);
+}
+
+co::Task<> destroyer(std::optional<Connection>& pg, std::string text, int& lost) {
+  Base& base = co_await co::base();
+  co_await pg->connect(text);
+  co::TaskGroup group(base);
+  group.spawn([&]() -> co::Task<> {
+    co_await pg->query("select 1");
+    pg.reset();
+  });
+  group.spawn([&]() -> co::Task<> {
+    try {
+      co_await pg->query("select 2");
+    } catch (const pg::ConnectionLost&) {
+      ++lost;
+    }
+  });
+  co_await group.join();
+}
+
+TEST_P(PgTest, MayBeDestroyedByATaskThatItResumes) {
+  Base base(real_time());
+  std::optional<Connection> pg(std::in_place, base);
+  int lost = 0;
+  run_task(base, destroyer(pg, text(), lost));
+  EXPECT_EQ(lost, 1);
+}
+
+TEST_P(PgTest, MayOutliveItsBaseAndItsTasks) {
+  std::optional<Base> base(std::in_place, real_time());
+  Connection pg(*base);
+  co::TaskGroup group(*base);
+  bool runs = false;
+  group.spawn([&]() -> co::Task<> {
+    co_await pg.connect(text());
+    runs = true;
+    co_await pg.query("select pg_sleep(1000)");
+  });
+  while (!runs) run(*base, RunMode::once);
+  base.reset();
+  EXPECT_EQ(group.size(), 0U);
+}
+
+}  // namespace
+}  // namespace event_cpp::test
