@@ -1,0 +1,304 @@
+// Multi: transfers of libcurl on a base.
+#pragma once
+
+#include <curl/curl.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <new>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "event/adapters/curl/easy.hpp"
+#include "event/adapters/curl/error.hpp"
+#include "event/adapters/curl/sockets.hpp"
+#include "event/adapters/detail/request.hpp"
+#include "event/timer.hpp"
+
+namespace event_cpp::curl {
+
+class Multi;
+
+namespace detail {
+
+class Transfer final : public adapters::detail::Request<Transfer, std::monostate> {
+ public:
+  static constexpr const char* kWhat = "curl transfer";
+  Transfer(Multi& multi, Easy easy) noexcept : multi_(&multi), easy_(std::move(easy)) {}
+
+  static inline void begin(std::unique_ptr<Transfer> transfer);
+  inline void abandoned() noexcept;
+
+ private:
+  friend class curl::Multi;
+  Multi* multi_;
+  Easy easy_;
+  Transfer* previous_ = nullptr;  // of those that run
+  Transfer* next_ = nullptr;
+};
+
+}  // namespace detail
+
+// Runs any number of transfers beside each other, with a multi handle of libcurl and its "socket"
+// interface. See curl_multi_socket_action(3).
+//
+//   curl::Multi multi(base);
+//   curl::Easy easy("http://localhost/");
+//   easy.set(CURLOPT_TIMEOUT, 10);
+//   co_await multi.perform(easy);
+//   std::cout << easy.status();
+//
+// For a body as a string or in parts see get() and Download, in <event/adapters/curl.hpp>.
+//
+//   - A cancelled transfer loses its connection, with HTTP/1. The other ones go on.
+//   - libcurl looks names up in a thread of its own, and to cancel a transfer meanwhile waits for
+//     that thread. get() and Download have net::resolve() look up the first name instead.
+//   - Idle connections are kept for reuse, and closed when nothing has run for Options::idle.
+//
+// Thread-safety: belongs to the thread that runs its base. Lifetime: it may be destroyed while
+// transfers run, but not in a callback of libcurl: tasks that wait go on with
+// CURLE_ABORTED_BY_CALLBACK, and functions are not called. The base does not leave dispatch() while
+// a transfer runs.
+class Multi {
+ public:
+  struct Options {
+    std::chrono::milliseconds idle{30'000};
+    // A descriptor of libcurl that is always ready, without any progress, is not watched for a
+    // second. Called then, for a log.
+    std::function<void(int fd)> on_stuck;
+  };
+
+  // Errors: throws std::bad_alloc.
+  explicit Multi(Base& base) : Multi(base, Options()) {}
+  Multi(Base& base, Options options)
+      : options_(std::move(options)),
+        inbox_(base),
+        timer_(base, [this] { act(CURL_SOCKET_TIMEOUT, 0); }),
+        idle_(base, [this] { make(); }),
+        kick_(base, [this] { call([] {}); }),
+        sockets_(base, {[this](curl_socket_t fd, int bits) { act(fd, bits); },
+                        [this] { return progress(); },
+                        [this](curl_socket_t fd) {
+                          if (options_.on_stuck) options_.on_stuck(fd);
+                        }}) {
+    idle_.keep_alive(false);
+    make();
+  }
+  ~Multi() {
+    closing_ = true;
+    inbox_.enter();
+    while (first_ != nullptr) {
+      detail::Transfer& transfer = *first_;
+      remove(transfer);
+      transfer.fail(inbox_, error(CURLE_ABORTED_BY_CALLBACK, "curl: the Multi is gone"));
+    }
+    sockets_.clear();
+    multi_.reset();
+  }
+  Multi(const Multi&) = delete;
+  Multi& operator=(const Multi&) = delete;
+
+  Base& base() const noexcept { return inbox_.base(); }
+
+  // co_await: runs a transfer to its end. `easy` is shared meanwhile, and must not be in another
+  // transfer. Errors: throws std::system_error of category(), as CURLE_COULDNT_CONNECT; that of
+  // HTTP is a status() like others, unless CURLOPT_FAILONERROR is set;
+  // std::errc::operation_canceled; std::bad_alloc.
+  [[nodiscard]] auto perform(const Easy& easy, unsigned line = __builtin_LINE()) {
+    return adapters::detail::Ask<detail::Transfer>(std::make_unique<detail::Transfer>(*this, easy),
+                                                   line);
+  }
+  // The same for callbacks: f(adapters::Outcome<std::monostate>). What f throws leaves dispatch().
+  template <std::invocable<adapters::Outcome<std::monostate>> F>
+  void perform(const Easy& easy, F f) {
+    detail::Transfer::begin_with(std::make_unique<detail::Transfer>(*this, easy),
+                                 detail::Transfer::Function(std::move(f)));
+  }
+
+  // Goes on with a transfer that has paused: CURLPAUSE_CONT of curl_easy_pause(3), from the loop.
+  // Nothing happens if it has ended meanwhile. Errors: throws std::bad_alloc.
+  void unpause(const Easy& easy) {
+    paused_.push_back(easy);
+    kick_.activate(Events::timeout);
+  }
+
+  // Transfers that run.
+  std::size_t size() const noexcept { return size_; }
+  // Sockets that libcurl has watched.
+  std::size_t sockets() const noexcept { return sockets_.size(); }
+  // libcurl's own. It is another one after Options::idle.
+  CURLM* get() const noexcept { return multi_.get(); }
+
+ private:
+  friend detail::Transfer;
+
+  struct Cleanup {
+    void operator()(CURLM* multi) const noexcept { ::curl_multi_cleanup(multi); }
+  };
+
+  // Without memory it is std::bad_alloc.
+  static std::exception_ptr error(CURLcode code, const char* why) noexcept {
+    try {
+      return std::make_exception_ptr(std::system_error(code, category(), why));
+    } catch (...) {
+      return std::current_exception();
+    }
+  }
+
+  // A new handle: libcurl closes idle connections only with the handle, or when it needs another.
+  void make() {
+    multi_.reset();
+    multi_.reset(::curl_multi_init());
+    if (multi_ == nullptr) throw std::bad_alloc();
+    ::curl_multi_setopt(get(), CURLMOPT_SOCKETFUNCTION, &Multi::on_socket);
+    ::curl_multi_setopt(get(), CURLMOPT_SOCKETDATA, this);
+    ::curl_multi_setopt(get(), CURLMOPT_TIMERFUNCTION, &Multi::on_timer);
+    ::curl_multi_setopt(get(), CURLMOPT_TIMERDATA, this);
+  }
+
+  // What libcurl calls.
+  static int on_socket(CURL* /*easy*/, curl_socket_t fd, int what, void* self,
+                       void* /*socket*/) noexcept {
+    auto& multi = *static_cast<Multi*>(self);
+    ++multi.events_;
+    if (multi.closing_) return 0;
+    return multi.sockets_.change(fd, what) ? 0 : -1;
+  }
+  static int on_close(void* self, curl_socket_t fd) noexcept {
+    auto& multi = *static_cast<Multi*>(self);
+    multi.sockets_.forget(fd);
+    return ::close(fd);
+  }
+  static int on_timer(CURLM* /*multi*/, long milliseconds, void* self) noexcept {
+    auto& multi = *static_cast<Multi*>(self);
+    ++multi.events_;
+    if (multi.closing_) return 0;
+    if (milliseconds < 0) {
+      multi.timer_.detach();
+      return 0;
+    }
+    // Also for 0: libcurl must not be called here.
+    return multi.timer_.try_rearm(std::chrono::milliseconds(milliseconds)) ? -1 : 0;
+  }
+
+  // Calls libcurl, in a callback of the base, and takes what has ended.
+  template <class F>
+  void call(F f) {
+    inbox_.enter();
+    inside_ = true;
+    f();
+    for (const Easy& easy : std::exchange(paused_, {})) {
+      ::curl_easy_pause(easy.get(), CURLPAUSE_CONT);
+    }
+    inside_ = false;
+    while (removed_.linked()) {
+      auto& transfer = static_cast<detail::Transfer&>(
+          static_cast<adapters::detail::Answered&>(*removed_.next()));
+      transfer.unlink();
+      abandon(transfer);
+    }
+    take_ended();
+    inbox_.leave();  // last: this may be gone then
+  }
+  void act(curl_socket_t fd, int bits) {
+    call([&] {
+      int running = 0;
+      ::curl_multi_socket_action(get(), fd, bits, &running);
+    });
+  }
+  void take_ended() noexcept {
+    int left = 0;
+    while (const CURLMsg* const message = ::curl_multi_info_read(get(), &left)) {
+      if (message->msg != CURLMSG_DONE) continue;
+      const CURLcode code = message->data.result;
+      void* known = nullptr;
+      ::curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &known);
+      if (known == nullptr) continue;
+      auto& transfer = *static_cast<detail::Transfer*>(known);
+      remove(transfer);
+      if (code == CURLE_OK) {
+        transfer.answer(inbox_, std::monostate());
+      } else {
+        transfer.fail(inbox_, error(code, transfer.easy_.message().data()));
+      }
+    }
+  }
+
+  void add(std::unique_ptr<detail::Transfer> transfer) {
+    CURL* const easy = transfer->easy_.get();
+    ::curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer.get());
+    ::curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, &Multi::on_close);
+    ::curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, this);
+    idle_.detach();
+    detail::check(::curl_multi_add_handle(get(), easy), "curl_multi_add_handle");
+    detail::Transfer* const added = transfer.release();
+    added->next_ = first_;
+    if (first_ != nullptr) first_->previous_ = added;
+    first_ = added;
+    ++size_;
+  }
+  void remove(detail::Transfer& transfer) noexcept {
+    ::curl_multi_remove_handle(get(), transfer.easy_.get());
+    ::curl_easy_setopt(transfer.easy_.get(), CURLOPT_PRIVATE, nullptr);
+    (transfer.previous_ != nullptr ? transfer.previous_->next_ : first_) = transfer.next_;
+    if (transfer.next_ != nullptr) transfer.next_->previous_ = transfer.previous_;
+    if (--size_ == 0 && !closing_) static_cast<void>(idle_.try_rearm(options_.idle));
+    ++events_;
+  }
+  // Its task is gone, or cancelled. In a callback of libcurl it cannot be removed.
+  void abandon(detail::Transfer& transfer) noexcept {
+    if (inside_) {
+      removed_.push_back(transfer);
+    } else {
+      remove(transfer);
+      delete &transfer;
+    }
+  }
+
+  // Changes when anything happens.
+  std::uint64_t progress() const noexcept {
+    std::uint64_t sum = events_;
+    for (const detail::Transfer* transfer = first_; transfer != nullptr;
+         transfer = transfer->next_) {
+      for (const CURLINFO what : {CURLINFO_SIZE_DOWNLOAD_T, CURLINFO_SIZE_UPLOAD_T}) {
+        sum += static_cast<std::uint64_t>(transfer->easy_.info<curl_off_t>(what));
+      }
+      for (const CURLINFO what : {CURLINFO_HEADER_SIZE, CURLINFO_REQUEST_SIZE}) {
+        sum += static_cast<std::uint64_t>(transfer->easy_.info<long>(what));
+      }
+    }
+    return sum;
+  }
+
+  Options options_;
+  adapters::detail::Inbox inbox_;
+  Timer timer_;  // libcurl's
+  Timer idle_;   // while nothing runs
+  Timer kick_;   // never attached: activated
+  detail::Sockets sockets_;
+  std::unique_ptr<CURLM, Cleanup> multi_;
+  detail::Transfer* first_ = nullptr;
+  std::size_t size_ = 0;
+  std::uint64_t events_ = 0;
+  std::vector<Easy> paused_;  // that are to go on
+  co::detail::Link removed_;  // transfers whose task is gone, in a callback of libcurl
+  bool inside_ = false;
+  bool closing_ = false;
+};
+
+inline void detail::Transfer::begin(std::unique_ptr<Transfer> transfer) {
+  Multi& multi = *transfer->multi_;
+  multi.add(std::move(transfer));
+}
+inline void detail::Transfer::abandoned() noexcept { multi_->abandon(*this); }
+
+}  // namespace event_cpp::curl

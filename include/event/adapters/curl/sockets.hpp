@@ -1,0 +1,122 @@
+// The sockets that libcurl wants to be watched: an event for each.
+#pragma once
+
+#include <curl/curl.h>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <unordered_map>
+#include <utility>
+
+#include "event/base.hpp"
+
+namespace event_cpp::curl::detail {
+
+// libcurl says what to watch in a callback, and is called when a socket is ready. It may forget to
+// say that it does so no more, and has left descriptors that are always ready: a socket that is
+// ready very often without any progress is not watched for a while.
+class Sockets {
+ public:
+  // `ready(fd, CURL_CSELECT_* bits)` is called for a socket; `progress()` returns a number that
+  // changes whenever anything happens; `stuck(fd)` is called when a socket is put aside.
+  struct Calls {
+    std::function<void(curl_socket_t, int)> ready;
+    std::function<std::uint64_t()> progress;
+    std::function<void(curl_socket_t)> stuck;
+  };
+  static constexpr unsigned kMostTurns = 1000;
+  static constexpr std::chrono::seconds kAside{1};
+
+  Sockets(Base& base, Calls calls) : base_(base), calls_(std::move(calls)) {}
+  Sockets(const Sockets&) = delete;
+  Sockets& operator=(const Sockets&) = delete;
+
+  // For CURLMOPT_SOCKETFUNCTION: `what` is CURL_POLL_*. Returns false if it cannot be watched.
+  bool change(curl_socket_t fd, int what) noexcept {
+    if (what == CURL_POLL_REMOVE) {
+      forget(fd);
+      return true;
+    }
+    try {
+      std::unique_ptr<Socket>& socket = sockets_[fd];
+      if (socket == nullptr) socket = std::make_unique<Socket>(base_, *this);
+      socket->watch(fd, events_of(what));
+      return true;
+    } catch (...) {
+      forget(fd);
+      return false;
+    }
+  }
+  // It is, or will be, closed. It may be closed already, and its number be another file's.
+  void forget(curl_socket_t fd) noexcept { sockets_.erase(fd); }
+  void clear() noexcept { sockets_.clear(); }
+
+  std::size_t size() const noexcept { return sockets_.size(); }
+
+ private:
+  static Events events_of(int what) noexcept {
+    Events events = Events::persist;
+    if ((what & CURL_POLL_IN) != 0) events |= Events::read;
+    if ((what & CURL_POLL_OUT) != 0) events |= Events::write;
+    return events;
+  }
+
+  class Socket final : public Event {
+   public:
+    Socket(Base& base, Sockets& sockets) noexcept
+        : Event(base, -1, Events::none, Event::Calls<&Socket::fire>()), sockets_(sockets) {}
+
+    void watch(curl_socket_t fd, Events events) {
+      wanted_ = events;
+      turns_ = 0;
+      if (attached()) {
+        modify(events);
+      } else if (any(events & (Events::read | Events::write))) {
+        attach(fd, events);
+      }
+    }
+
+   private:
+    friend Sockets;
+    static void fire(Event& event, Events fired) {
+      auto& socket = static_cast<Socket&>(event);
+      socket.sockets_.ready(socket, fired);
+    }
+
+    Sockets& sockets_;
+    Events wanted_ = Events::none;
+    unsigned turns_ = 0;  // without progress
+    std::uint64_t progress_ = 0;
+  };
+
+  void ready(Socket& socket, Events fired) {
+    const curl_socket_t fd = socket.fd();
+    if (any(fired & Events::timeout)) {  // it was put aside
+      socket.detach();
+      socket.attach(fd, socket.wanted_);
+      return;
+    }
+    if (++socket.turns_ >= kMostTurns) {
+      socket.turns_ = 0;
+      const std::uint64_t progress = calls_.progress();
+      if (std::exchange(socket.progress_, progress) == progress) {
+        socket.detach();
+        socket.attach(fd, Events::timeout, kAside);
+        return calls_.stuck(fd);
+      }
+    }
+    int bits = 0;
+    if (any(fired & Events::read)) bits |= CURL_CSELECT_IN;
+    if (any(fired & Events::write)) bits |= CURL_CSELECT_OUT;
+    calls_.ready(fd, bits);  // last: the socket may be gone then
+  }
+
+  Base& base_;
+  Calls calls_;
+  std::unordered_map<curl_socket_t, std::unique_ptr<Socket>> sockets_;
+};
+
+}  // namespace event_cpp::curl::detail

@@ -1,0 +1,435 @@
+#include "event/adapters/curl.hpp"
+
+#include <gtest/gtest.h>
+#include <sys/eventfd.h>
+
+#include <csignal>
+#include <optional>
+#include <string>
+
+#include "adapters/services.hpp"
+#include "base/unique_fd.hpp"
+#include "event/net.hpp"
+
+namespace event_cpp::test {
+namespace {
+
+// A server for one test, on the test's base: what it answers depends on the path.
+//   /hello                  a short body
+//   /bytes/N                N bytes
+//   /redirect               to /hello
+//   /silent                 nothing, ever
+//   /404                    that
+//   /last                   a body, and closes the connection
+class HttpServer {
+ public:
+  explicit HttpServer(Base& base) : listener_(base, net::Address::loopback(0)), group_(base) {
+    group_.spawn([this]() -> co::Task<> {
+      co_await net::serve(listener_, [this](Base& on, net::Socket socket) -> co::Task<> {
+        return connection(on, std::move(socket));
+      });
+    });
+  }
+
+  std::string url(const std::string& path) const {
+    return "http://127.0.0.1:" + std::to_string(port()) + path;
+  }
+  int port() const { return listener_.address().port(); }
+  int connections() const noexcept { return connections_; }  // until now
+  int open() const noexcept { return open_; }
+  std::size_t sent() const noexcept { return sent_; }
+
+ private:
+  co::Task<> connection(Base& base, net::Socket socket) {
+    ++connections_;
+    const struct Open {
+      int& count;
+      explicit Open(int& counter) noexcept : count(++counter) {}
+      ~Open() { --count; }
+    } open(open_);
+    net::SocketStream stream(base, std::move(socket));
+    net::Buffered buffered(stream);
+    for (;;) {
+      const auto request = co_await buffered.read_line();
+      if (!request.has_value()) co_return;
+      const std::string line(*request);
+      for (;;) {
+        const auto header = co_await buffered.read_line();
+        if (!header.has_value() || header->empty()) break;
+      }
+      const std::string path = line.substr(4, line.rfind(' ') - 4);
+      std::string status = "200 OK";
+      std::string more;
+      std::string body = "hello";
+      if (path == "/silent") co_await co::sleep(Duration::max());
+      if (path == "/404") status = "404 Not Found";
+      if (path == "/redirect") {
+        status = "302 Found";
+        more = "Location: /hello\r\n";
+      }
+      if (path.starts_with("/bytes/")) body.assign(std::stoul(path.substr(7)), 'b');
+      const std::string head = "HTTP/1.1 " + status + "\r\nX-Path: " + path + "\r\n" + more +
+                               "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n";
+      co_await buffered.write(head);
+      for (std::string_view rest = body; !rest.empty();) {
+        const std::string_view part = rest.substr(0, 16384);
+        rest.remove_prefix(part.size());
+        co_await buffered.write(part);
+        sent_ += part.size();
+      }
+      co_await buffered.flush();
+      if (path == "/last") co_return;
+    }
+  }
+
+  net::Listener listener_;
+  int connections_ = 0;
+  int open_ = 0;
+  std::size_t sent_ = 0;
+  co::TaskGroup group_;
+};
+
+class CurlTest : public EveryBackendCo {};
+ON_EVERY_BACKEND(CurlTest);
+
+std::size_t append(const char* data, std::size_t one, std::size_t count, void* to) noexcept {
+  static_cast<std::string*>(to)->append(data, one * count);
+  return one * count;
+}
+
+co::Task<> fetch(curl::Multi& multi, std::string url, std::string& body) {
+  curl::Easy easy(url);
+  easy.set(CURLOPT_WRITEFUNCTION, &append).set(CURLOPT_WRITEDATA, &body);
+  easy.set(CURLOPT_FOLLOWLOCATION, 1);
+  co_await multi.perform(easy);
+  EXPECT_EQ(easy.status(), 200);
+}
+
+co::Task<> sixty(curl::Multi& multi, HttpServer& server, int& right) {
+  Base& base = co_await co::base();
+  co::TaskGroup group(base);
+  for (int i = 0; i < 60; ++i) {
+    group.spawn(
+        [](curl::Multi& shared, std::string url, int& count) -> co::Task<> {
+          std::string body;
+          co_await fetch(shared, url, body);
+          if (body == "hello") ++count;
+        },
+        std::ref(multi), server.url(i % 2 == 0 ? "/hello" : "/redirect"), std::ref(right));
+  }
+  EXPECT_EQ(multi.size(), 60U);
+  co_await group.join();
+}
+
+TEST_P(CurlTest, RunsSixtyTransfersAtOnceAndFollowsRedirects) {
+  Base base(real_time());
+  HttpServer server(base);
+  curl::Multi multi(base);
+  int right = 0;
+  run_task(base, sixty(multi, server, right));
+  EXPECT_EQ(right, 60);
+  EXPECT_EQ(multi.size(), 0U);
+}
+
+TEST_P(CurlTest, CallsFunctionsAndDoesNotKeepTheBaseWhenIdle) {
+  Base base(real_time());
+  Base other(real_time());
+  std::optional<HttpServer> server(std::in_place, base);
+  curl::Multi multi(base);
+  curl::Easy good(server->url("/hello"));
+  std::string body;
+  good.set(CURLOPT_WRITEFUNCTION, &append).set(CURLOPT_WRITEDATA, &body);
+  curl::Easy bad("http://127.0.0.1:1/");
+  std::error_code code;
+  int left = 2;
+  const auto ended = [&] {
+    if (--left == 0) server.reset();
+  };
+  multi.perform(good, [&](adapters::Outcome<std::monostate> done) {
+    EXPECT_TRUE(done);
+    ended();
+  });
+  multi.perform(bad, [&](adapters::Outcome<std::monostate> done) {
+    try {
+      done.take();
+    } catch (const std::system_error& error) {
+      code = error.code();
+    }
+    ended();
+  });
+  run(base);
+  EXPECT_EQ(body, "hello");
+  EXPECT_EQ(code, CURLE_COULDNT_CONNECT);
+}
+
+co::Task<> time_out(curl::Multi& multi, HttpServer& server) {
+  curl::Easy slow(server.url("/silent"));
+  slow.set(CURLOPT_TIMEOUT_MS, 20);
+  const std::error_code code = co_await error_of(
+      [](curl::Multi& m, curl::Easy e) -> co::Task<> { co_await m.perform(e); }(multi, slow));
+  EXPECT_EQ(code, CURLE_OPERATION_TIMEDOUT);
+  EXPECT_EQ(code, std::errc::timed_out);
+  curl::Easy silent(server.url("/silent"));
+  const auto none = co_await co::try_with_timeout(20ms, multi.perform(silent));
+  EXPECT_FALSE(none.has_value());
+  EXPECT_EQ(multi.size(), 0U);
+  std::string body;
+  co_await fetch(multi, server.url("/hello"), body);
+  EXPECT_EQ(body, "hello");
+}
+
+TEST_P(CurlTest, EndsATransferAfterItsTimeoutOrWhenItsTaskIsCancelled) {
+  Base base(real_time());
+  HttpServer server(base);
+  curl::Multi multi(base);
+  run_task(base, time_out(multi, server));
+}
+
+co::Task<> errors(curl::Multi& multi, HttpServer& server) {
+  const curl::Response missing = co_await curl::get(multi, server.url("/404"));
+  EXPECT_EQ(missing.status, 404);
+  EXPECT_EQ(missing.body, "hello");
+  const curl::Response moved = co_await curl::get(multi, server.url("/redirect"));
+  EXPECT_EQ(moved.status, 200);
+  const std::string by_name = "http://localhost:" + std::to_string(server.port()) + "/hello";
+  const curl::Response named = co_await curl::get(multi, by_name);
+  EXPECT_EQ(named.body, "hello");
+  const auto get = [](curl::Multi& m, std::string url, std::size_t most) -> co::Task<> {
+    co_await curl::get(m, url, most);
+  };
+  const std::error_code refused = co_await error_of(get(multi, "http://127.0.0.1:1/", 10));
+  EXPECT_EQ(refused, CURLE_COULDNT_CONNECT);
+  const std::error_code nonsense = co_await error_of(get(multi, "nonsense://x", 10));
+  EXPECT_EQ(nonsense, CURLE_UNSUPPORTED_PROTOCOL);
+  const std::error_code large = co_await error_of(get(multi, server.url("/bytes/100000"), 10));
+  EXPECT_EQ(large, CURLE_FILESIZE_EXCEEDED);
+  const std::error_code unknown = co_await error_of(get(multi, "http://no.such.name.invalid/", 10));
+  EXPECT_TRUE(unknown);
+  EXPECT_EQ(multi.size(), 0U);
+}
+
+TEST_P(CurlTest, GetsBodiesAndSaysWhatIsWrong) {
+  Base base(real_time());
+  HttpServer server(base);
+  curl::Multi multi(base);
+  run_task(base, errors(multi, server));
+}
+
+co::Task<> slow_reader(curl::Multi& multi, HttpServer& server) {
+  constexpr std::size_t kSize = std::size_t{32} << 20U;
+  curl::Download download(multi);
+  co_await download.start(server.url("/bytes/" + std::to_string(kSize)));
+  EXPECT_EQ(download.status(), 200);
+  EXPECT_EQ(download.header("x-path"), "/bytes/" + std::to_string(kSize));
+  // What is not read waits in the kernel, and then in the server.
+  std::size_t before = 1;
+  while (before != server.sent()) {
+    before = server.sent();
+    co_await co::sleep(30ms);
+  }
+  EXPECT_LT(server.sent(), kSize);
+  EXPECT_LE(download.waiting(), curl::Download::kMost + CURL_MAX_WRITE_SIZE);
+  std::size_t size = 0;
+  for (;;) {
+    const std::optional<std::string> part = co_await download.read();
+    if (!part.has_value()) break;
+    size += part->size();
+  }
+  EXPECT_EQ(size, kSize);
+}
+
+TEST_P(CurlTest, PausesABodyThatNobodyReads) {
+  Base base(real_time());
+  HttpServer server(base);
+  curl::Multi multi(base);
+  run_task(base, slow_reader(multi, server));
+}
+
+co::Task<> given_up(curl::Multi& multi, HttpServer& server) {
+  {
+    curl::Download download(multi);
+    co_await download.start(server.url("/bytes/1000000"));
+    const std::optional<std::string> part = co_await download.read();
+    EXPECT_TRUE(part.has_value());
+  }
+  EXPECT_EQ(multi.size(), 0U);
+  const curl::Response after = co_await curl::get(multi, server.url("/hello"));
+  EXPECT_EQ(after.body, "hello");
+}
+
+TEST_P(CurlTest, EndsADownloadThatIsDestroyed) {
+  Base base(real_time());
+  HttpServer server(base);
+  curl::Multi multi(base);
+  run_task(base, given_up(multi, server));
+}
+
+// A body callback that destroys the task of its own transfer, and that of another.
+struct Destroyer {
+  std::optional<co::TaskGroup>& group;
+  int calls = 0;
+  static std::size_t write(const char* /*data*/, std::size_t one, std::size_t count,
+                           void* self) noexcept {
+    auto& destroyer = *static_cast<Destroyer*>(self);
+    ++destroyer.calls;
+    destroyer.group.reset();
+    return one * count;
+  }
+};
+
+co::Task<> destroy_inside(curl::Multi& multi, HttpServer& server) {
+  Base& base = co_await co::base();
+  std::optional<co::TaskGroup> group(std::in_place, base);
+  Destroyer destroyer{group};
+  for (const char* path : {"/hello", "/silent"}) {
+    group->spawn(
+        [](curl::Multi& shared, std::string url, Destroyer& data) -> co::Task<> {
+          curl::Easy easy(url);
+          easy.set(CURLOPT_WRITEFUNCTION, &Destroyer::write).set(CURLOPT_WRITEDATA, &data);
+          co_await shared.perform(easy);
+        },
+        std::ref(multi), server.url(path), std::ref(destroyer));
+  }
+  while (multi.size() > 0) co_await co::sleep(1ms);
+  EXPECT_EQ(destroyer.calls, 1);
+  const curl::Response after = co_await curl::get(multi, server.url("/hello"));
+  EXPECT_EQ(after.body, "hello");
+}
+
+TEST_P(CurlTest, PutsOffTheRemovalOfATransferInACallbackOfLibcurl) {
+  Base base(real_time());
+  HttpServer server(base);
+  curl::Multi multi(base);
+  run_task(base, destroy_inside(multi, server));
+}
+
+co::Task<> reuse(curl::Multi& multi, HttpServer& server) {
+  for (int i = 0; i < 5; ++i) {
+    const curl::Response got = co_await curl::get(multi, server.url("/hello"));
+    EXPECT_EQ(got.body, "hello");
+  }
+  EXPECT_EQ(server.connections(), 1);
+  // The server has closed one that is kept: nobody watches it.
+  const curl::Response last = co_await curl::get(multi, server.url("/last"));
+  EXPECT_EQ(last.body, "hello");
+  const curl::Response next = co_await curl::get(multi, server.url("/hello"));
+  EXPECT_EQ(next.body, "hello");
+  EXPECT_EQ(server.connections(), 2);
+}
+
+TEST_P(CurlTest, ReusesConnections) {
+  Base base(real_time());
+  HttpServer server(base);
+  curl::Multi multi(base);
+  run_task(base, reuse(multi, server));
+}
+
+co::Task<> idle_descriptors(curl::Multi& multi, HttpServer& server) {
+  const curl::Response got = co_await curl::get(multi, server.url("/hello"));
+  EXPECT_EQ(got.body, "hello");
+  EXPECT_EQ(server.open(), 1);
+  while (server.open() > 0) co_await co::sleep(5ms);
+  const curl::Response again = co_await curl::get(multi, server.url("/hello"));
+  EXPECT_EQ(again.body, "hello");
+}
+
+TEST_P(CurlTest, ClosesIdleConnectionsAfterAWhile) {
+  Base base(real_time());
+  HttpServer server(base);
+  curl::Multi multi(base, {.idle = 50ms, .on_stuck = nullptr});
+  run_task(base, idle_descriptors(multi, server));
+}
+
+TEST_P(CurlTest, MayBeDestroyedWhileTransfersRun) {
+  Base base(real_time());
+  HttpServer server(base);
+  std::optional<curl::Multi> multi(std::in_place, base);
+  std::error_code code;
+  run_task(base,
+           [](Base& on, std::optional<curl::Multi>& m, std::string url,
+              std::error_code& failure) -> co::Task<> {
+             co::TaskGroup group(on);
+             group.spawn([&]() -> co::Task<> {
+               const curl::Easy easy(url);
+               try {
+                 co_await m->perform(easy);
+               } catch (const std::system_error& error) {
+                 failure = error.code();
+               }
+             });
+             co_await co::sleep(10ms);
+             m.reset();
+             co_await group.join();
+           }(base, multi, server.url("/silent"), code));
+  EXPECT_EQ(code, CURLE_ABORTED_BY_CALLBACK);
+}
+
+TEST_P(CurlTest, MayOutliveItsBaseAndItsTasks) {
+  std::optional<Base> base(std::in_place, real_time());
+  std::optional<HttpServer> server(std::in_place, *base);
+  curl::Multi multi(*base);
+  co::TaskGroup group(*base);
+  const std::string url = server->url("/silent");
+  group.spawn([&]() -> co::Task<> {
+    const curl::Easy easy(url);
+    co_await multi.perform(easy);
+  });
+  while (server->connections() == 0) run(*base, RunMode::once);
+  base.reset();
+  EXPECT_EQ(group.size(), 0U);
+  EXPECT_EQ(multi.size(), 0U);
+}
+
+TEST_P(CurlTest, DoesNotSpinOnADescriptorThatIsReadyWithoutProgress) {
+  Base base(real_time());
+  const detail::UniqueFd fd(::eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC));  // and nobody reads it
+  int turns = 0;
+  int stuck = 0;
+  curl::detail::Sockets sockets(base, {[&](curl_socket_t, int bits) {
+                                         EXPECT_EQ(bits, CURL_CSELECT_IN);
+                                         ++turns;
+                                       },
+                                       [] { return std::uint64_t{7}; },
+                                       [&](curl_socket_t number) {
+                                         EXPECT_EQ(number, fd.get());
+                                         if (++stuck == 2) base.stop();
+                                       }});
+  ASSERT_TRUE(sockets.change(fd.get(), CURL_POLL_IN));
+  const TimePoint begin = base.now();
+  run(base);
+  EXPECT_GE(base.now() - begin, curl::detail::Sockets::kAside);
+  EXPECT_EQ(stuck, 2);
+  EXPECT_LE(turns, 3 * static_cast<int>(curl::detail::Sockets::kMostTurns));
+}
+
+TEST_P(CurlTest, ForgetsASocketThatWasClosedBeforeLibcurlSaysSo) {
+  Base base(real_time());
+  curl::detail::Sockets sockets(
+      base, {[](curl_socket_t, int) {}, [] { return std::uint64_t{0}; }, [](curl_socket_t) {}});
+  auto [one, two] = net::Socket::pair();
+  const int fd = one.fd();
+  ASSERT_TRUE(sockets.change(fd, CURL_POLL_IN));
+  ASSERT_TRUE(sockets.change(fd, CURL_POLL_INOUT));
+  run(base, RunMode::nonblock);
+  one.close();
+  EXPECT_TRUE(sockets.change(fd, CURL_POLL_REMOVE));
+  EXPECT_EQ(sockets.size(), 0U);
+  run(base, RunMode::nonblock);
+  EXPECT_EQ(base.size(), 0U);
+}
+
+TEST_P(CurlTest, SetsNoHandlerOfSignals) {
+  struct sigaction before {};
+  ::sigaction(SIGALRM, nullptr, &before);
+  Base base(real_time());
+  HttpServer server(base);
+  curl::Multi multi(base);
+  std::string body;
+  run_task(base, fetch(multi, server.url("/hello"), body));
+  struct sigaction after {};
+  ::sigaction(SIGALRM, nullptr, &after);
+  EXPECT_EQ(before.sa_handler, after.sa_handler);
+}
+
+}  // namespace
+}  // namespace event_cpp::test
