@@ -1,0 +1,162 @@
+// Context: a GLib main context inside a base.
+#pragma once
+
+#include <glib.h>
+#include <poll.h>
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "event/base.hpp"
+#include "event/hook.hpp"
+#include "event/timer.hpp"
+
+namespace event_cpp::glib {
+
+// Runs a GMainContext as a part of a base, for servers that use a library which needs GLib. While
+// it lives, sources of the context are dispatched by whatever runs the base; GLib's callbacks run
+// as callbacks of the base. Sources may be added and removed at any time, by other threads, too.
+//
+//   event::Base base;
+//   event::glib::Context context(base);     // the default context
+//   g_timeout_add(100, on_timeout, nullptr);
+//   base.dispatch();
+//
+// A main loop that is run in a callback of GLib iterates the context, and not the base.
+// No exception may leave a callback of GLib.
+//
+// Thread-safety: belongs to the thread that runs the base, which owns the context meanwhile: see
+// g_main_context_acquire(). Lifetime: base and Context may be destroyed in either order; it may be
+// destroyed in a callback of the base or of GLib. Cost: in each iteration what GLib does in one of
+// its own, and a system call for each of the context's descriptors.
+class Context {
+ public:
+  // Errors: throws std::errc::device_or_resource_busy if another thread owns the context;
+  // std::bad_alloc.
+  explicit Context(Base& base, GMainContext* context = nullptr)
+      : base_(base),
+        context_(context != nullptr ? context : ::g_main_context_default()),
+        timer_(base, [this] { turn(); }),
+        prepare_(base, Hook::When::before_wait, [this] { prepare(); }) {
+    if (::g_main_context_acquire(context_) == FALSE) {
+      throw std::system_error(std::make_error_code(std::errc::device_or_resource_busy),
+                              "event::glib::Context");
+    }
+    ::g_main_context_ref(context_);
+    prepare();  // so that something is attached before dispatch() looks
+  }
+  ~Context() {
+    if (gone_ != nullptr) *gone_ = true;
+    watches_.clear();
+    timer_.detach();
+    if (prepared_) check();  // what a source has prepared it may have to undo
+    ::g_main_context_release(context_);
+    ::g_main_context_unref(context_);
+  }
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+
+  // False: dispatch() may return though the context has sources. True from the start: there is
+  // always one that other threads wake.
+  void keep_alive(bool on) {
+    keeps_alive_ = on;
+    timer_.keep_alive(on);
+    for (const std::unique_ptr<Event>& watch : watches_) watch->keep_alive(on);
+  }
+
+  GMainContext* get() const noexcept { return context_; }
+
+ private:
+  // Before the base waits. The descriptors are asked for last, as late as may be: from then on
+  // GLib's own wake-up descriptor, which is one of them, says what another thread adds.
+  void prepare() {
+    if (prepared_ && !turn()) return;
+    gint priority = 0;
+    const bool ready = ::g_main_context_prepare(context_, &priority) != FALSE;
+    prepared_ = true;
+    priority_ = priority;
+    gint milliseconds = -1;
+    for (;;) {
+      const gint count = ::g_main_context_query(context_, priority_, &milliseconds, fds_.data(),
+                                                static_cast<gint>(fds_.size()));
+      if (static_cast<std::size_t>(count) <= fds_.size()) {
+        count_ = static_cast<std::size_t>(count);
+        break;
+      }
+      fds_.resize(static_cast<std::size_t>(count));
+    }
+    watch();
+    if (ready || milliseconds == 0) {
+      timer_.rearm(Duration::zero());
+    } else if (milliseconds > 0) {
+      timer_.rearm(std::chrono::milliseconds(milliseconds));
+    } else {
+      timer_.detach();
+    }
+  }
+
+  // Each is attached anew: a source may have closed its descriptor and opened another one with the
+  // same number, and nothing says so.
+  void watch() {
+    while (watches_.size() < count_) {
+      watches_.push_back(std::make_unique<Event>(base_, -1, Events::none, [this] { turn(); }));
+      watches_.back()->keep_alive(keeps_alive_);
+    }
+    for (const std::unique_ptr<Event>& watch : watches_) watch->detach();
+    for (std::size_t i = 0; i < count_; ++i) {
+      // A descriptor that cannot be watched is always ready, as for poll(2): a file, or one that is
+      // not open, which poll() reports to its source.
+      const Events wanted = events_of(fds_[i].events) | Events::persist;
+      if (watches_[i]->try_attach(fds_[i].fd, wanted)) timer_.rearm(Duration::zero());
+    }
+  }
+  static Events events_of(gushort events) noexcept {
+    Events wanted = Events::error;  // which GLib reports unasked
+    if ((events & G_IO_IN) != 0) wanted |= Events::read;
+    if ((events & G_IO_OUT) != 0) wanted |= Events::write;
+    if ((events & G_IO_PRI) != 0) wanted |= Events::urgent;
+    if ((events & (G_IO_IN | G_IO_HUP)) == G_IO_HUP) wanted |= Events::closed;
+    return wanted;
+  }
+
+  // Something is ready, or due. Returns false if this is gone.
+  bool turn() {
+    if (!prepared_) return true;  // another event of this iteration was first
+    if (!check()) return true;
+    bool gone = false;
+    bool* const outer = std::exchange(gone_, &gone);
+    ::g_main_context_dispatch(context_);
+    if (gone) {
+      if (outer != nullptr) *outer = true;
+      return false;
+    }
+    gone_ = outer;
+    return true;
+  }
+  // poll(2) says exactly what came true, in GLib's own terms.
+  bool check() noexcept {
+    prepared_ = false;
+    const auto count = static_cast<guint>(count_);
+    ::g_poll(fds_.data(), count, 0);
+    return ::g_main_context_check(context_, priority_, fds_.data(), static_cast<gint>(count)) !=
+           FALSE;
+  }
+
+  Base& base_;
+  GMainContext* context_;
+  gint priority_ = 0;
+  std::vector<GPollFD> fds_ = std::vector<GPollFD>(4);
+  std::size_t count_ = 0;  // of fds_
+  std::vector<std::unique_ptr<Event>> watches_;
+  Timer timer_;
+  bool keeps_alive_ = true;
+  bool prepared_ = false;  // and not checked
+  bool* gone_ = nullptr;   // while GLib dispatches: set by the destructor
+  Hook prepare_;
+};
+
+}  // namespace event_cpp::glib

@@ -1,0 +1,138 @@
+// Source: a base inside a GLib main context.
+#pragma once
+
+#include <glib.h>
+
+#include <algorithm>
+#include <chrono>
+#include <exception>
+#include <functional>
+#include <limits>
+#include <optional>
+#include <system_error>
+#include <utility>
+
+#include "event/base.hpp"
+#include "event/error.hpp"
+
+namespace event_cpp::glib {
+
+// Runs a base as a part of a GMainContext, for programs whose main loop is GLib's, as those with a
+// GTK window. While it lives, whatever iterates the context runs what is due on the base as well.
+//
+//   event::Base base;
+//   event::glib::Source source(base);       // of the default context
+//   gtk_main();
+//
+// A main loop that is run inside a callback of the base does not run the base: it would run inside
+// itself.
+//
+// Thread-safety: belongs to the thread that iterates the context, which runs the base. Lifetime: it
+// may be destroyed in a callback of the base or of GLib; the base outlives it. It keeps no main
+// loop running: see run().
+class Source {
+ public:
+  // `on_exception` gets what a callback of the base throws, as no exception may pass through GLib.
+  // Without one the program ends (std::terminate).
+  // Errors: throws Errc::unsupported if the base has no descriptor that GLib can wait for: see
+  // Base::fd(). It needs epoll or kqueue.
+  explicit Source(Base& base, GMainContext* context = nullptr,
+                  std::function<void(std::exception_ptr)> on_exception = nullptr)
+      : base_(base), context_(context), on_exception_(std::move(on_exception)) {
+    const int fd = base.fd();
+    if (fd < 0) throw std::system_error(Errc::unsupported, "event::glib::Source");
+    static GSourceFuncs functions{&prepare, &check, &dispatch, nullptr, nullptr, nullptr};
+    source_ = ::g_source_new(&functions, sizeof(Part));
+    reinterpret_cast<Part*>(source_)->self = this;
+    ::g_source_set_name(source_, "event");
+    ::g_source_add_unix_fd(source_, fd, G_IO_IN);
+    ::g_source_attach(source_, context);
+  }
+  ~Source() {
+    if (gone_ != nullptr) *gone_ = true;
+    ::g_source_destroy(source_);
+    ::g_source_unref(source_);
+  }
+  Source(const Source&) = delete;
+  Source& operator=(const Source&) = delete;
+
+  // Runs a main loop until the base has nothing left to do, or g_main_loop_quit() of loop() is
+  // called. Errors: throws what a callback of the base throws, unless there is an on_exception.
+  void run() {
+    GMainLoop* const loop = ::g_main_loop_new(context_, FALSE);
+    loop_ = loop;
+    if (event_cpp::detail::has_work(base_)) ::g_main_loop_run(loop);
+    loop_ = nullptr;
+    ::g_main_loop_unref(loop);
+    if (thrown_ != nullptr) std::rethrow_exception(std::exchange(thrown_, nullptr));
+  }
+  // In run(); else null.
+  GMainLoop* loop() const noexcept { return loop_; }
+
+  // GLib's own, for g_source_set_priority() and the like.
+  GSource* get() const noexcept { return source_; }
+
+ private:
+  struct Part {
+    GSource source;  // first, as GLib asks for
+    Source* self;
+  };
+  static Source& of(GSource* source) noexcept { return *reinterpret_cast<Part*>(source)->self; }
+
+  // Before GLib sleeps: how long it may, rounded up, or it would come back too early.
+  static gboolean prepare(GSource* source, gint* milliseconds) noexcept {
+    const Base& base = of(source).base_;
+    *milliseconds = -1;
+    if (base.running()) return FALSE;
+    const std::optional<Duration> left = base.next_timeout();
+    if (left.has_value()) {
+      const auto rounded = std::chrono::ceil<std::chrono::milliseconds>(*left);
+      constexpr std::chrono::milliseconds kLongest(std::numeric_limits<gint>::max());
+      *milliseconds = static_cast<gint>(std::min(rounded, kLongest).count());
+    }
+    return *milliseconds == 0 ? TRUE : FALSE;
+  }
+  // After it has slept. That the descriptor is ready GLib sees by itself.
+  static gboolean check(GSource* source) noexcept {
+    const Base& base = of(source).base_;
+    return !base.running() && base.next_timeout() == Duration::zero() ? TRUE : FALSE;
+  }
+  static gboolean dispatch(GSource* source, GSourceFunc /*callback*/, gpointer /*data*/) noexcept {
+    Source& self = of(source);
+    if (self.base_.running()) return G_SOURCE_CONTINUE;
+    bool gone = false;
+    self.gone_ = &gone;
+    try {
+      self.base_.loop(RunMode::nonblock);
+    } catch (...) {
+      if (gone) std::terminate();  // nobody is left to be told
+      self.report(std::current_exception());
+    }
+    if (gone) return G_SOURCE_REMOVE;
+    self.gone_ = nullptr;
+    if (self.loop_ != nullptr && !event_cpp::detail::has_work(self.base_)) {
+      ::g_main_loop_quit(self.loop_);
+    }
+    return G_SOURCE_CONTINUE;
+  }
+  void report(std::exception_ptr error) {
+    if (on_exception_) {
+      on_exception_(std::move(error));
+    } else if (loop_ != nullptr) {
+      if (thrown_ == nullptr) thrown_ = std::move(error);
+      ::g_main_loop_quit(loop_);
+    } else {
+      std::rethrow_exception(error);  // out of dispatch(), which ends the program
+    }
+  }
+
+  Base& base_;
+  GMainContext* context_;
+  std::function<void(std::exception_ptr)> on_exception_;
+  GSource* source_ = nullptr;
+  GMainLoop* loop_ = nullptr;  // in run()
+  std::exception_ptr thrown_;  // in run()
+  bool* gone_ = nullptr;       // in dispatch(): set by the destructor
+};
+
+}  // namespace event_cpp::glib
