@@ -63,6 +63,7 @@ co::Task<> run(std::string server, int count, std::size_t connections, std::stri
   pg::Pool pool(base, server, connections);
   Counts counts;
   co_await co::when_any(clients(pool, count, query, counts), co::signal(SIGINT));
+  co_await pool.close();
   std::cout << counts.served << " served, " << counts.late << " late, " << counts.cancelled
             << " cancelled, " << counts.failed << " failed" << std::endl;
 }

@@ -41,14 +41,16 @@ TEST_F(PgExamplesTest, PgPoolServesManyClientsAndCutsOffThoseThatAreLate) {
   ChildProcess stopped({example("pg_pool"), server->text(), "8", "2", "select pg_sleep(1000)"});
   const std::string count =
       "select count(*) from pg_stat_activity where query = 'select pg_sleep(1000)'";
-  for (int looks = 0; looks < 1000; ++looks) {
+  const auto running = [&](const std::string& connections) {
     ChildProcess look({example("pg_query"), server->text(), count});
     EXPECT_EQ(look.wait(), 0);
-    if (look.output() == "2\nSELECT 1\n") break;
-  }
+    return look.output() == connections + "\nSELECT 1\n";
+  };
+  for (int looks = 0; looks < 1000 && !running("2"); ++looks) ::usleep(1000);
   stopped.signal(SIGINT);
   EXPECT_EQ(stopped.wait(), 0) << stopped.errors();
   EXPECT_NE(stopped.output().find("0 served, "), std::string::npos) << stopped.output();
+  EXPECT_TRUE(running("0"));
 }
 
 }  // namespace

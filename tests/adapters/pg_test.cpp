@@ -533,8 +533,17 @@ co::Task<> pool_use(pg::Pool& pool) {
     EXPECT_FALSE(none.has_value());
   }
   EXPECT_EQ(pool.idle(), 0U);  // its query had not ended
-  const pg::Pool::Lease last = co_await pool.get();
-  co_await last->query("select 1");
+  {
+    const pg::Pool::Lease last = co_await pool.get();
+    const Result runs = co_await last->query(
+        "select count(*) from pg_stat_activity where query ~ 'pg_sleep.1000' "
+        "and pid <> pg_backend_pid() and state = 'active'");
+    EXPECT_EQ(runs.integer(0, 0), 0);
+    const auto none = co_await co::try_with_timeout(10ms, last->query("select pg_sleep(1000)"));
+    EXPECT_FALSE(none.has_value());
+  }
+  co_await pool.close();
+  EXPECT_EQ(pool.idle(), 0U);
 }
 
 TEST_P(PgTest, APoolTakesBackOnlyConnectionsThatAreIdle) {

@@ -66,9 +66,10 @@ class NextNotification final
 //
 // Thread-safety: belongs to the thread that runs its base. Lifetime: it may be destroyed while a
 // query runs, also by a task that it has resumed: tasks that wait go on with ConnectionLost, and
-// functions are not called. It must outlive a task in connect(), notification() and cancel(), and
-// what copy_in() and copy_out() return. The base does not leave dispatch() while anything is under
-// way.
+// functions are not called. The server then notices when it next writes; to have it cancel a query,
+// cancel the task and await settled() first. It must outlive a task in connect(), notification(),
+// cancel() and settled(), and what copy_in() and copy_out() return. The base does not leave
+// dispatch() while anything is under way.
 class Connection : public detail::Session {
  public:
   struct Options {
@@ -147,6 +148,13 @@ class Connection : public detail::Session {
     while (asking_) co_await changed_.wait();
     co_return asked_;
   }
+
+  // co_await: until no cancellation is under way: what was cancelled has ended in the server, or
+  // the connection is closed.
+  co::Task<> settled() {
+    while (asking_) co_await changed_.wait();
+  }
+  bool is_settled() const noexcept { return !asking_; }
 
   // Nothing runs or waits, and no transaction is open.
   bool idle() const noexcept {

@@ -2,12 +2,15 @@
 #pragma once
 
 #include <cstddef>
+#include <exception>
 #include <memory>
+#include <new>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "event/adapters/libpq/connection.hpp"
+#include "event/co/group.hpp"
 #include "event/co/sync.hpp"
 
 namespace event_cpp::pg {
@@ -21,20 +24,38 @@ namespace event_cpp::pg {
 //     ...
 //   }                                     // given back
 //
-// Only a connection that is idle() is kept: one that is lost, or in a transaction, or whose query
-// was cancelled and has not ended, is closed. Settings that a session has changed stay: see
-// DISCARD.
+// Only a connection that is idle() is kept; one that is lost or in a transaction is closed. One
+// whose query was cancelled counts as taken until the server has ended it. Settings that a session
+// has changed stay: see DISCARD.
 //
 // Thread-safety: belongs to the thread that runs its base. Lifetime: leases may outlive it, not the
-// base; it must outlive a task in get().
+// base; it must outlive a task in get() and close().
 class Pool {
   struct State {
     State(Base& its_base, std::string text, std::size_t most)
-        : base(its_base), connection_string(std::move(text)), permits(most) {}
+        : base(its_base),
+          connection_string(std::move(text)),
+          permits(most),
+          settling(
+              its_base, [](const std::exception_ptr&) {}, "pg::Pool") {
+      idle.reserve(most);
+    }
+
+    void give_back(std::unique_ptr<Connection> connection) noexcept {
+      if (connection != nullptr && connection->idle()) idle.push_back(std::move(connection));
+      connection.reset();
+      permits.release();
+    }
+    co::Task<> settle(std::unique_ptr<Connection> connection) {
+      co_await connection->settled();
+      give_back(std::move(connection));
+    }
+
     Base& base;
     std::string connection_string;
     co::Semaphore permits;
     std::vector<std::unique_ptr<Connection>> idle;
+    co::TaskGroup settling;  // last: its tasks use the rest
   };
 
  public:
@@ -45,11 +66,15 @@ class Pool {
     Lease& operator=(Lease&&) = delete;
     ~Lease() {
       if (state_ == nullptr) return;
-      if (connection_ != nullptr && connection_->idle()) {
-        state_->idle.push_back(std::move(connection_));  // there is room: see get()
+      if (connection_ == nullptr || connection_->is_settled()) {
+        state_->give_back(std::move(connection_));
+        return;
       }
-      connection_.reset();
-      state_->permits.release();
+      try {
+        state_->settling.spawn(state_->settle(std::move(connection_)));
+      } catch (const std::bad_alloc&) {
+        state_->permits.release();
+      }
     }
 
     Connection& operator*() const noexcept { return *connection_; }
@@ -64,9 +89,7 @@ class Pool {
   };
 
   Pool(Base& base, std::string connection_string, std::size_t most)
-      : state_(std::make_shared<State>(base, std::move(connection_string), most)) {
-    state_->idle.reserve(most);
-  }
+      : state_(std::make_shared<State>(base, std::move(connection_string), most)) {}
 
   // co_await: a connection that nobody else has; waits while all are taken. First come, first
   // served. Errors: as Connection::connect().
@@ -82,6 +105,12 @@ class Pool {
     lease.connection_ = std::make_unique<Connection>(state->base);
     co_await lease.connection_->connect(state->connection_string);
     co_return std::move(lease);
+  }
+
+  // co_await: until the server has ended what was cancelled. Then closes what is idle.
+  co::Task<> close() {
+    co_await state_->settling.join();
+    state_->idle.clear();
   }
 
   // Connections that wait to be taken.
