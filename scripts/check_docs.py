@@ -14,6 +14,8 @@ speaks of, and ends at the first call of its callback. A block ```text right beh
 prints. Compiled one by one, beside each other, with warnings as errors, and run for 20 s at most. A
 block ```cpp server is a program that runs until it is stopped: it is, after a second. Blocks that
 include the header of a library which is not built everywhere are left out if it is not among the files.
+block ```cpp server is a program that runs until it is stopped: it is, after a second. One that begins
+with ```cpp with NAME is compiled only, and if pkg-config knows the library NAME.
 """
 
 import os
@@ -34,7 +36,7 @@ SECONDS = 20
 
 OPTIONAL_LIBRARIES = ["dns"]
 DOCUMENTS_WITH_SNIPPETS = ["README.md", "docs/guide.md"]
-SNIPPET = re.compile(r"^```cpp(?P<server> server)?\n(?P<code>.*?)^```$(?:\n+```text\n(?P<output>.*?)^```$)?", re.M | re.S)
+SNIPPET = re.compile(r"^```cpp(?P<server> server)?(?: with (?P<library>\S+))?\n(?P<code>.*?)^```$(?:\n+```text\n(?P<output>.*?)^```$)?", re.M | re.S)
 FLAGS = ["-std=c++20", "-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Werror"]
 FRAME = """
 #include <unistd.h>
@@ -63,6 +65,7 @@ class Snippet:
     program: str
     output: str | None
     serves: bool
+    library: str | None
 
     @property
     def place(self):
@@ -75,7 +78,8 @@ def snippets_of(document, text):
         code = match["code"]
         program = (f'#line {line} "{document}"\n{code}' if "int main(" in code
                    else FRAME % (line, document, code))
-        yield Snippet(document, line, program, match["output"], match["server"] is not None)
+        yield Snippet(document, line, program, match["output"], match["server"] is not None,
+                      match["library"])
 
 
 def fault_of_server(program):
@@ -87,8 +91,23 @@ def fault_of_server(program):
     return None
 
 
+def fault_with_library(snippet, compiler):
+    found = subprocess.run(["pkg-config", "--cflags-only-I", snippet.library], text=True,
+                           capture_output=True, check=False)
+    if found.returncode:
+        print(f"{snippet.place}: left out, as {snippet.library} is not there")
+        return None
+    includes = [part for flag in found.stdout.split() for part in ("-isystem", flag[2:])]
+    compiled = subprocess.run(
+        [compiler, *FLAGS, f"-I{ROOT / 'include'}", *includes, "-x", "c++", "-fsyntax-only", "-"],
+        input=snippet.program, text=True, capture_output=True, check=False)
+    return f"does not compile:\n{compiled.stderr}" if compiled.returncode else None
+
+
 def fault_of(snippet, number, compiler, libraries, work):
     """What is wrong with a snippet; nothing if it does what the document says."""
+    if snippet.library is not None:
+        return fault_with_library(snippet, compiler)
     program = work / f"snippet{number}"
     compiled = subprocess.run(
         [compiler, *FLAGS, f"-I{ROOT / 'include'}", "-include", str(work / "first.hpp"), "-x", "c++", "-",

@@ -24,6 +24,11 @@ test     curl                               curl
 test     ab                                 apache2-utils
 test     wrk                                wrk
 test     /usr/sbin/lighttpd                 lighttpd
+test     /usr/include/hiredis/hiredis.h     libhiredis-dev
+test     redis-server                       redis-server
+test     /usr/include/postgresql/libpq-fe.h libpq-dev
+test     /usr/lib/postgresql/15/bin/initdb  postgresql-15
+test     curl-config                        libcurl4-openssl-dev
 test     /usr/include/gtest/gtest.h         libgtest-dev
 test     /usr/include/ares.h                libc-ares-dev
 test     dnsmasq                            dnsmasq-base

@@ -1,7 +1,7 @@
 // What the clients of bench/adapters have in common:
 //   bench_adapters_NAME ADDRESS WAITING REQUESTS
-// sends so many requests, of which so many wait for an answer at any time, and prints for one of them:
-// nanoseconds, and processor time in user and kernel mode.
+// sends so many requests, of which so many wait for an answer at any time, and prints for one of
+// them: nanoseconds, and processor time in user and kernel mode.
 #pragma once
 
 #include <sys/resource.h>

@@ -13,8 +13,8 @@ int main(int argc, char** argv) {
   for (int i = 0; i < arguments.requests; ++i) {
     const std::string text = std::to_string(i);
     const char* const value = text.c_str();
-    PGresult* const result = ::PQexecParams(connection, "select $1::int", 1, nullptr, &value,
-                                            nullptr, nullptr, 0);
+    PGresult* const result =
+        ::PQexecParams(connection, "select $1::int", 1, nullptr, &value, nullptr, nullptr, 0);
     if (::PQresultStatus(result) != PGRES_TUPLES_OK) std::abort();
     ::PQclear(result);
   }

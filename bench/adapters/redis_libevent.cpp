@@ -43,8 +43,7 @@ int main(int argc, char** argv) {
   const bench::Arguments arguments = bench::arguments(argc, argv);
   Client client{arguments, arguments.requests};
   client.base = ::event_base_new();
-  redisAsyncContext* const context =
-      ::redisAsyncConnect("127.0.0.1", std::atoi(arguments.address));
+  redisAsyncContext* const context = ::redisAsyncConnect("127.0.0.1", std::atoi(arguments.address));
   if (context->err != 0) return 1;
   context->data = &client;
   ::redisLibeventAttach(context, client.base);
