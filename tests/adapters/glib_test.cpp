@@ -263,6 +263,26 @@ TEST_P(GlibTest, WatchesAnotherFileWithTheSameNumber) {
   ::close(second);
 }
 
+TEST_P(GlibTest, TellsASourceThatItsDescriptorIsNotOpen) {
+  Base base(real_time());
+  glib::Context inside(base, context.get());
+  static GSourceFuncs functions{
+      nullptr, nullptr, [](GSource*, GSourceFunc f, gpointer data) -> gboolean { return f(data); },
+      nullptr, nullptr, nullptr};
+  Pipe pipe = make_pipe();
+  GSource* const source = ::g_source_new(&functions, sizeof(GSource));
+  ::g_source_add_unix_fd(source, pipe.reader.get(), G_IO_IN);
+  const GSourceFunc stop = [](gpointer data) noexcept -> gboolean {
+    static_cast<Base*>(data)->stop();
+    return G_SOURCE_REMOVE;
+  };
+  ::g_source_set_callback(source, stop, &base, nullptr);
+  pipe.reader.close();
+  ::g_source_attach(source, context.get());
+  run(base);
+  ::g_source_unref(source);
+}
+
 TEST_P(GlibTest, RunsNestedMainLoopsOfAContextInsideABase) {
   Base base(real_time());
   glib::Context inside(base, context.get());

@@ -89,8 +89,8 @@ class Context {
       }
       fds_.resize(static_cast<std::size_t>(count));
     }
-    watch();
-    if (ready || milliseconds == 0) {
+    const bool all_watched = watch();
+    if (ready || milliseconds == 0 || !all_watched) {
       timer_.rearm(Duration::zero());
     } else if (milliseconds > 0) {
       timer_.rearm(std::chrono::milliseconds(milliseconds));
@@ -100,19 +100,20 @@ class Context {
   }
 
   // Each is attached anew: a source may have closed its descriptor and opened another one with the
-  // same number, and nothing says so.
-  void watch() {
+  // same number, and nothing says so. Returns false if one cannot be watched: as for poll(2) it is
+  // always ready then, as a file is, or poll() says to its source that it is not open.
+  bool watch() {
     while (watches_.size() < count_) {
       watches_.push_back(std::make_unique<Event>(base_, -1, Events::none, [this] { turn(); }));
       watches_.back()->keep_alive(keeps_alive_);
     }
     for (const std::unique_ptr<Event>& watch : watches_) watch->detach();
+    bool all = true;
     for (std::size_t i = 0; i < count_; ++i) {
-      // A descriptor that cannot be watched is always ready, as for poll(2): a file, or one that is
-      // not open, which poll() reports to its source.
       const Events wanted = events_of(fds_[i].events) | Events::persist;
-      if (watches_[i]->try_attach(fds_[i].fd, wanted)) timer_.rearm(Duration::zero());
+      if (watches_[i]->try_attach(fds_[i].fd, wanted)) all = false;
     }
+    return all;
   }
   static Events events_of(gushort events) noexcept {
     Events wanted = Events::error;  // which GLib reports unasked
