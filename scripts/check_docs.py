@@ -14,8 +14,7 @@ speaks of, and ends at the first call of its callback. A block ```text right beh
 prints. Compiled one by one, beside each other, with warnings as errors, and run for 20 s at most. A
 block ```cpp server is a program that runs until it is stopped: it is, after a second. Blocks that
 include the header of a library which is not built everywhere are left out if it is not among the files.
-block ```cpp server is a program that runs until it is stopped: it is, after a second. One that begins
-with ```cpp with NAME is compiled only, and if pkg-config knows the library NAME.
+One that begins with ```cpp with NAME is compiled only, and if pkg-config knows the library NAME.
 """
 
 import os

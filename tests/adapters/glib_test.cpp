@@ -19,7 +19,7 @@ namespace {
 class GlibTest : public EveryBackendCo {
  protected:
   struct Unref {
-    void operator()(GMainContext* context) const noexcept { ::g_main_context_unref(context); }
+    void operator()(GMainContext* owned) const noexcept { ::g_main_context_unref(owned); }
   };
   std::unique_ptr<GMainContext, Unref> context{::g_main_context_new()};
 

@@ -138,7 +138,7 @@ class Connection : public detail::Session {
 
   explicit Connection(Base& base) noexcept : Connection(base, Options()) {}
   Connection(Base& base, Options options) noexcept : Session(base), options_(options) {}
-  ~Connection() { shut(); }
+  virtual ~Connection() { shut(); }
 
   // connect(address) and connect(host, port) are awaited; connect(address, f) calls
   // f(adapters::Outcome<std::monostate>). A name is looked up as net::resolve() does, and its

@@ -88,7 +88,7 @@ class NextRequest final : public adapters::detail::Request<NextRequest, Message>
 //
 // Thread-safety, lifetime: as Connection. It must outlive a task in next(). The base does not leave
 // dispatch() while a task waits here.
-class Subscriber : private Connection {
+class Subscriber final : private Connection {
  public:
   using Changed = adapters::detail::Ask<detail::ChangeRequest>;
 
@@ -98,7 +98,7 @@ class Subscriber : private Connection {
 
   explicit Subscriber(Base& base) noexcept : Subscriber(base, Options()) {}
   Subscriber(Base& base, Options options) noexcept : Connection(base), options_(options) {}
-  ~Subscriber() { shut(); }
+  ~Subscriber() override { shut(); }
 
   using Connection::base;
   using Connection::close_now;

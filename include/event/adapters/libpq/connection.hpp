@@ -70,7 +70,7 @@ class NextNotification final
 // cancel the task and await settled() first. It must outlive a task in connect(), notification(),
 // cancel() and settled(), and what copy_in() and copy_out() return. The base does not leave
 // dispatch() while anything is under way.
-class Connection : public detail::Session {
+class Connection final : public detail::Session {
  public:
   struct Options {
     std::chrono::milliseconds cancel_limit{2000};

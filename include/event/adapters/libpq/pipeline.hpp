@@ -25,7 +25,7 @@ namespace event_cpp::pg {
 //     dropped: asking the server to cancel would meet the query of another task.
 //
 // Connecting, errors, thread-safety and lifetime: as Connection.
-class Pipeline : public detail::Session {
+class Pipeline final : public detail::Session {
  public:
   struct Options {
     std::size_t most_in_flight = 1000;
