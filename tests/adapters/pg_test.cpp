@@ -184,9 +184,12 @@ co::Task<> cancel_by_hand(Connection& pg, std::string text) {
   co::TaskGroup group(base);
   std::string state;
   group.spawn([&]() -> co::Task<> { state = co_await sqlstate_of(pg, "select pg_sleep(1000)"); });
-  const bool asked = co_await pg.cancel();
-  EXPECT_TRUE(asked);
-  co_await group.join();
+  // The server forgets a request that comes before the query.
+  while (group.size() > 0) {
+    const bool asked = co_await pg.cancel();
+    EXPECT_TRUE(asked);
+    co_await co::sleep(5ms);
+  }
   EXPECT_EQ(state, "57014");
 }
 
