@@ -143,6 +143,7 @@ class Connection final : public detail::Session {
   // co_await: asks the server to cancel what runs, whose task then gets an Error, 57014. Returns
   // whether the server was asked. PQcancel() runs in a thread of the pool: see co::blocking(). If
   // it takes longer than the limit the connection is closed: it could meet the next query.
+  // A server that has not begun the query forgets the request: ask again while it runs.
   co::Task<bool> cancel() {
     begin_asking();
     while (asking_) co_await changed_.wait();
