@@ -200,7 +200,7 @@ bool Buffered::Read::end_of_stream() noexcept {
 
 void Buffered::Read::throw_if_failed() const {
   throw_if_cancelled();
-  if (io_ < 0) detail::throw_io(io_, "read");
+  if (io_ < 0) raise(io_, "read");
 }
 
 co::Waiting Buffered::Read::waiting() const noexcept {
@@ -235,7 +235,7 @@ Buffered::ReadChunk Buffered::receive(unsigned line) noexcept { return {*this, l
 // What is to be sent.
 
 void Buffered::throw_if_failed(const char* what) const {
-  if (failed_ < 0) detail::throw_io(failed_, what);
+  if (failed_ < 0) stream_.throw_error(failed_, what);
 }
 
 void Buffered::put(Bytes bytes) {

@@ -16,6 +16,8 @@ namespace detail {
 
 // Buffers of this size are kept for reuse by each thread, a few of them.
 inline constexpr std::size_t kBufferSize = std::size_t{64} << 10;
+// What one has room for: also for 64 KiB of text in four records of TLS, and some messages of it.
+inline constexpr std::size_t kBufferCapacity = kBufferSize + 1024;
 
 struct FreeBuffer {
   FreeBuffer* next;
@@ -51,7 +53,7 @@ EVENT_OF_THIS_THREAD inline char* try_take_buffer() noexcept {
   FreeBuffers& free = free_buffers;
   FreeBuffer* const buffer = free.first;
   if (buffer == nullptr) [[unlikely]]
-    return static_cast<char*>(::operator new(kBufferSize, std::nothrow));
+    return static_cast<char*>(::operator new(kBufferCapacity, std::nothrow));
   free.first = buffer->next;
   ++free.room;
   return reinterpret_cast<char*>(buffer);

@@ -76,6 +76,10 @@ class EVENT_API Stream : public detail::StreamOps<Stream> {
 
   virtual Base& base() const noexcept = 0;
 
+  // Throws what an error of this stream means: std::system_error, or what says more. Requires: an
+  // error that a call of this stream has returned.
+  [[noreturn]] virtual void throw_error(Io error, const char* what) const;
+
   // Calls f() in the loop whenever it makes sense to try to read, or to write, until the stream is
   // closed. f need not read everything. Replaces the function before; an empty f ends the calls. A
   // callback may replace itself. Errors: throws std::bad_alloc.

@@ -17,13 +17,20 @@
 
 namespace event_cpp::net {
 
-// A number of bytes or, below zero, an error: -errno, or -(kOwnErrors + Errc).
+// A number of bytes or, below zero, an error: -errno, or -(kOwnErrors + Errc), or of a category
+// that was registered.
 using Io = long;
 inline constexpr Io kWouldBlock = -EAGAIN;
 inline constexpr Io kOwnErrors = 0x10000;
+inline constexpr Io kOtherErrors = 0x20000;
 constexpr Io to_io(Errc code) noexcept { return -(kOwnErrors + static_cast<Io>(code)); }
 // No error for what is not below zero.
 EVENT_API std::error_code to_error(Io result) noexcept;
+// For streams with errors of their own: returns the number B with which the Io -(B + value) stands
+// for the error `value` of the category, which lives as long as the program. Values are below
+// 0x10000. At most eight categories; registering one again returns the same number.
+// Thread-safety: any thread. Errors: throws std::length_error.
+EVENT_API Io register_errors(const std::error_category& category);
 
 enum class Want : std::uint8_t { read, write };
 using Waiter = co::detail::Waiter;
@@ -65,6 +72,14 @@ class StreamOp : public co::detail::Wait {
     wake();
   }
 
+  // What step() has got from the stream, which is still there.
+  [[noreturn, gnu::cold]] void raise(Io io, const char* what) const {
+    if constexpr (requires { stream_->throw_error(io, what); }) {
+      if (io <= -kOtherErrors) stream_->throw_error(io, what);
+    }
+    throw_io(io, what);
+  }
+
  protected:
   S& stream() const noexcept { return *stream_; }
 
@@ -93,11 +108,11 @@ enum class Errors : bool { thrown, returned };
 template <class T, Errors kErrors>
 using Given = std::conditional_t<kErrors == Errors::thrown, T, co::Result<T>>;
 
-template <Errors kErrors, class T>
-Given<T, kErrors> give(T value, Io io, const char* what) {
+template <Errors kErrors, class T, class Op>
+Given<T, kErrors> give(const Op& op, T value, Io io, const char* what) {
   if constexpr (kErrors == Errors::thrown) {
     if (io < 0) [[unlikely]]
-      throw_io(io, what);
+      op.raise(io, what);
     return value;
   } else {
     return {std::move(value), to_error(io)};
@@ -118,7 +133,8 @@ class ReadOp final : public StreamOp<S, ReadOp<S, kErrors>, Want::read> {
   void fail(Io error) noexcept { io_ = error; }
   void given_up() noexcept { io_ = -ECANCELED; }
   Given<std::size_t, kErrors> await_resume() const {
-    return give<kErrors>(io_ < 0 ? std::size_t{0} : static_cast<std::size_t>(io_), io(), "read");
+    return give<kErrors>(*this, io_ < 0 ? std::size_t{0} : static_cast<std::size_t>(io_), io(),
+                         "read");
   }
   co::Waiting waiting() const noexcept override { return this->describe("read"); }
 
@@ -161,7 +177,7 @@ class ReceiveOp final : public StreamOp<S, ReceiveOp<S, kErrors>, Want::read> {
     const Io io = this->cancelled() ? -ECANCELED : io_;
     Chunk chunk;
     if (io > 0) chunk = Chunk(std::exchange(buffer_, nullptr), static_cast<std::size_t>(io));
-    return give<kErrors>(std::move(chunk), io, "receive");
+    return give<kErrors>(*this, std::move(chunk), io, "receive");
   }
   co::Waiting waiting() const noexcept override { return this->describe("receive"); }
 
@@ -192,7 +208,7 @@ class ReadExactlyOp final : public StreamOp<S, ReadExactlyOp<S, kErrors>, Want::
   void fail(Io error) noexcept { io_ = error; }
   void given_up() noexcept { io_ = -ECANCELED; }
   Given<std::size_t, kErrors> await_resume() const {
-    return give<kErrors>(got_, this->cancelled() ? -ECANCELED : io_, "read_exactly");
+    return give<kErrors>(*this, got_, this->cancelled() ? -ECANCELED : io_, "read_exactly");
   }
   co::Waiting waiting() const noexcept override { return this->describe("read_exactly"); }
 
@@ -223,7 +239,7 @@ class WriteOp final : public StreamOp<S, WriteOp<S, kErrors>, Want::write> {
     const Io io = this->cancelled() ? -ECANCELED : data_ == nullptr ? io_ : 0;
     if constexpr (kErrors == Errors::thrown) {
       if (io < 0) [[unlikely]]
-        throw_io(io, "write");
+        this->raise(io, "write");
     } else {
       return to_error(io);
     }
@@ -281,7 +297,7 @@ class WritePiecesOp final : public StreamOp<S, WritePiecesOp<S, kErrors>, Want::
     const Io io = this->cancelled() ? -ECANCELED : io_;
     if constexpr (kErrors == Errors::thrown) {
       if (io < 0) [[unlikely]]
-        throw_io(io, "write");
+        this->raise(io, "write");
     } else {
       return to_error(io);
     }
@@ -311,7 +327,7 @@ class ReadyOp final : public StreamOp<S, ReadyOp<S, kWant>, kWant> {
   void given_up() noexcept {}
   void await_resume() const {
     const Io io = this->cancelled() ? -ECANCELED : io_;
-    if (io < 0) throw_io(io, "wait for a stream");
+    if (io < 0) this->raise(io, "wait for a stream");
   }
   co::Waiting waiting() const noexcept override {
     return this->describe(kWant == Want::read ? "readable" : "writable");
@@ -336,7 +352,7 @@ class ShutdownOp final : public StreamOp<S, ShutdownOp<S>, Want::write> {
   void given_up() noexcept {}
   void await_resume() const {
     const Io io = this->cancelled() ? -ECANCELED : io_;
-    if (io < 0) throw_io(io, "shutdown");
+    if (io < 0) this->raise(io, "shutdown");
   }
   co::Waiting waiting() const noexcept override { return this->describe("shutdown"); }
 
