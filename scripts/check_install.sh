@@ -77,6 +77,7 @@ consumer_with_cmake() {
   "$build/consumer"
   "$build/consumer_co"
   "$build/consumer_dns"
+  "$build/consumer_tls"
 }
 
 # has_assertions NAME: whether the shared library that a consumer uses has them.
@@ -151,6 +152,7 @@ echo "Symbols of the shared libraries"
 shared_object_is_tidy libevent-cpp "event_cpp::Base::dispatch()"
 shared_object_is_tidy libevent-cpp-co "event_cpp::co::TaskGroup::cancel()"
 shared_object_is_tidy libevent-cpp-dns "event_cpp::dns::Resolver::close()"
+shared_object_is_tidy libevent-cpp-tls "event_cpp::tls::Server::current() const"
 echo "find_package, static"
 consumer_with_cmake package_static -DUSE=package -DCMAKE_PREFIX_PATH="$prefix"
 echo "find_package, shared"
@@ -161,11 +163,13 @@ echo "pkg-config, shared"
 consumer_with_pkg_config consumer pkg_config_shared event-cpp
 consumer_with_pkg_config consumer_co pkg_config_co event-cpp-co
 consumer_with_pkg_config consumer_dns pkg_config_dns event-cpp-dns
+consumer_with_pkg_config consumer_tls pkg_config_tls event-cpp-tls
 consumer_with_pkg_config consumer pkg_config_debug event-cpp-debug
 echo "pkg-config, static"
 consumer_with_pkg_config consumer pkg_config_static event-cpp --static -static
 consumer_with_pkg_config consumer_co pkg_config_co_static event-cpp-co --static -static
 consumer_with_pkg_config consumer_dns pkg_config_dns_static event-cpp-dns --static -static
+consumer_with_pkg_config consumer_tls pkg_config_tls_static event-cpp-tls --static -static
 echo "The commands of the README, in /usr/local"
 commands_of_readme
 echo "add_subdirectory"

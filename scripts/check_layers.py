@@ -12,7 +12,7 @@ import re
 import sys
 
 # From the lowest floor to the highest.
-FLOORS = ["words", "base", "sys", "poller", "loop", "api", "co", "net", "dns", "adapters"]
+FLOORS = ["words", "base", "sys", "poller", "loop", "api", "co", "net", "dns", "tls", "adapters"]
 
 # The public headers that lower floors speak with: values and plain data. Those of include/event/co,
 # and co.hpp, are on the floor of src/co, and so on; all other public headers declare what src/api implements,

@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # The loop is one target, with a corpus of its own, that runs on each backend.
-all=(timer_queue active_queues fd_table loop_epoll loop_poll tasks address buffered streams dns)
+all=(timer_queue active_queues fd_table loop_epoll loop_poll tasks address buffered streams dns tls)
 
 merge=false
 if [[ ${1:-} == --merge ]]; then

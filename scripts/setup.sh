@@ -32,6 +32,8 @@ test     curl-config                        libcurl4-openssl-dev
 test     /usr/include/gtest/gtest.h         libgtest-dev
 test     /usr/include/ares.h                libc-ares-dev
 test     dnsmasq                            dnsmasq-base
+test     /usr/include/openssl/ssl.h         libssl-dev
+test     openssl                            openssl
 test     /usr/src/googletest/googletest     googletest
 format   clang-format-16                    clang-format-16
 check    clang++                            clang
@@ -41,6 +43,7 @@ check    valgrind                           valgrind
 check    gcovr                              gcovr
 check    /usr/include/ares.h                libc-ares-dev
 check    pkg-config                         pkg-config
+check    /usr/include/openssl/ssl.h         libssl-dev
 check    git                                git
 fuzz     clang++                            clang
 fuzz     /usr/lib/llvm-14/lib/clang/14.0.6/include/fuzzer libclang-rt-14-dev
@@ -90,7 +93,7 @@ done
 
 # Elsewhere packages and paths are others, and what is missing shows when it is looked for.
 if [[ $(uname -s) != Linux ]]; then
-  echo "setup.sh: not a Linux; on macOS: brew install ninja googletest cli11 pkg-config glib c-ares;" \
+  echo "setup.sh: not a Linux; on macOS: brew install ninja googletest cli11 pkg-config glib c-ares openssl@3;" \
     "on FreeBSD: pkg install bash cmake ninja googletest cli11 pkgconf glib python3 c-ares" >&2
   exit 0
 fi

@@ -14,7 +14,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 CMAKE, GENERATOR, COMPILER = sys.argv[1:4]
 # package: the part that needs it, and its name in Debian
 NEEDED = {"CLI11": ("EXAMPLES", "libcli11-dev"), "GTest": ("TESTS", "libgtest-dev"),
-          "Python3": ("TESTS", "python3"), "Cares": ("DNS", "libc-ares-dev")}
+          "Python3": ("TESTS", "python3"), "Cares": ("DNS", "libc-ares-dev"),
+          "OpenSSL": ("TLS", "libssl-dev")}
 
 
 def configure(missing, *arguments, preset=None):
@@ -42,6 +43,8 @@ class OptionalParts(unittest.TestCase):
         self.assertNotIn("echo_server", targets)
         self.assertNotIn("event_dns", targets)
         self.assertIn("EVENT_BUILD_DNS=OFF: Cares was not found (Debian: libc-ares-dev)", said)
+        self.assertNotIn("event_tls", targets)
+        self.assertIn("EVENT_BUILD_TLS=OFF: OpenSSL was not found (Debian: libssl-dev)", said)
         self.assertIn("EVENT_BUILD_EXAMPLES=OFF: CLI11 was not found (Debian: libcli11-dev)", said)
         self.assertIn("EVENT_BUILD_TESTS=OFF: Python3 was not found (Debian: python3)", said)
 

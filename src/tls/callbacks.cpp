@@ -1,0 +1,78 @@
+#include "tls/callbacks.hpp"
+
+#include "tls/connection.hpp"
+
+namespace event_cpp::tls::detail {
+namespace {
+
+Connection* connection_of(const SSL* ssl) noexcept {
+  return static_cast<Connection*>(SSL_get_app_data(ssl));
+}
+
+// Decides nothing: notes which certificate is at fault.
+int note_fault(int good, X509_STORE_CTX* verification) {
+  if (good == 1) return 1;
+  const auto* const ssl = static_cast<const SSL*>(
+      X509_STORE_CTX_get_ex_data(verification, SSL_get_ex_data_X509_STORE_CTX_idx()));
+  Connection* const connection = connection_of(ssl);
+  if (connection != nullptr) {
+    connection->note_fault(X509_STORE_CTX_get_current_cert(verification),
+                           X509_STORE_CTX_get_error_depth(verification));
+  }
+  return good;
+}
+
+// Called at each step of a handshake. After it, the state is that of data when a message begins to
+// be read, and when its answer is looked for.
+void on_message(const SSL* ssl, int where, int /*result*/) {
+  if ((where & SSL_CB_LOOP) == 0 || SSL_get_state(ssl) != TLS_ST_OK) return;
+  Connection* const connection = connection_of(ssl);
+  if (connection != nullptr) connection->note_message();
+}
+
+int on_new_session(SSL* ssl, SSL_SESSION* session) {
+  Connection* const connection = connection_of(ssl);
+  if (connection != nullptr) connection->keep(session);
+  return 0;  // it was copied
+}
+
+int on_name(SSL* ssl, int* alert, void* /*unused*/) {
+  Connection* const connection = connection_of(ssl);
+  const char* const name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+  if (name == nullptr || connection == nullptr) return SSL_TLSEXT_ERR_NOACK;
+  if (connection->show_certificate(name)) return SSL_TLSEXT_ERR_OK;
+  *alert = SSL_AD_UNRECOGNIZED_NAME;
+  return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+int on_ticket(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher,
+              EVP_MAC_CTX* mac, int makes) {
+  Connection* const connection = connection_of(ssl);
+  return connection != nullptr ? connection->prepare_ticket(name, iv, cipher, mac, makes != 0) : 0;
+}
+
+}  // namespace
+
+void set_client_callbacks(SSL_CTX* context, bool verifies) noexcept {
+  SSL_CTX_set_verify(context, verifies ? SSL_VERIFY_PEER : SSL_VERIFY_NONE,
+                     verifies ? &note_fault : nullptr);
+  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+  SSL_CTX_sess_set_new_cb(context, &on_new_session);
+  SSL_CTX_set_info_callback(context, &on_message);
+}
+
+void set_server_callbacks(SSL_CTX* context, Ask client) noexcept {
+  int mode = SSL_VERIFY_NONE;
+  if (client != Ask::no) mode = SSL_VERIFY_PEER;
+  if (client == Ask::required) mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+  SSL_CTX_set_verify(context, mode, client != Ask::no ? &note_fault : nullptr);
+  SSL_CTX_set_tlsext_servername_callback(context, &on_name);
+  SSL_CTX_set_tlsext_ticket_key_evp_cb(context, &on_ticket);
+  SSL_CTX_set_info_callback(context, &on_message);
+}
+
+void set_connection(SSL* ssl, Connection* connection) noexcept {
+  SSL_set_app_data(ssl, connection);
+}
+
+}  // namespace event_cpp::tls::detail

@@ -1,0 +1,384 @@
+#include "tls/connection.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+#include <utility>
+
+#include "tls/callbacks.hpp"
+
+namespace event_cpp::tls::detail {
+
+using net::Io;
+using net::kWouldBlock;
+using net::Want;
+
+namespace {
+
+// As an Io, of the category of this library.
+Io to_io(const std::error_code& code) noexcept {
+  static const Io base = net::register_errors(category());
+  if (code.category() == category()) return -(base + code.value());
+  return -code.value();
+}
+
+constexpr std::size_t kMiB = std::size_t{1} << 20;
+
+}  // namespace
+
+Connection::Connection(std::unique_ptr<net::Stream> below,
+                       std::shared_ptr<const ContextState> context, const Limits& limits)
+    : below_(std::move(below)),
+      context_(std::move(context)),
+      wire_(*below_),
+      ssl_(context_->make_ssl()),
+      turn_(below_->base(), -1, Events::none, [this] { wake(); }),
+      reader_(*this, Want::read),
+      writer_(*this, Want::write),
+      process_(::getpid()),
+      most_calls_(kCallsForAMessage * limits.updates) {
+  wire_.connect(ssl_.get());
+  set_connection(ssl_.get(), this);
+}
+
+Connection::~Connection() {
+  close();
+  set_connection(ssl_.get(), nullptr);
+}
+
+// Steps.
+
+// What is left is sent in the loop.
+void Connection::flush() noexcept {
+  const Io io = wire_.flush();
+  if (io == 0) {
+    writer_.unwait();
+  } else if (io == kWouldBlock) {
+    writer_.wait();
+  } else {
+    write_failed_ = io;
+    if (io != -ETIMEDOUT) wire_.drop_output();  // an idle timeout may be lifted
+  }
+}
+
+// Somebody may wait for what this sends.
+void Connection::flush_beside_writer() noexcept {
+  flush();
+  if (waiter(Want::write) != nullptr && can(Want::write)) turn_.activate(Events::timeout);
+}
+
+Io Connection::fail(Failure failure) noexcept {
+  failure_ = std::move(failure);
+  failed_ = to_io(failure_.code);
+  return failed_;
+}
+
+// What a call of OpenSSL that did not succeed means for who reads, or shakes hands.
+Io Connection::outcome(int result) noexcept {
+  if (calls_ > most_calls_) return fail(make_failure(Errc::too_many_updates, host_.text()));
+  read_wants_write_ = false;
+  switch (SSL_get_error(ssl_.get(), result)) {
+    case SSL_ERROR_WANT_READ:
+      if (wire_.ended()) return net::to_io(event_cpp::Errc::truncated);
+      return wire_.input_error();
+    case SSL_ERROR_WANT_WRITE:
+      if (wire_.unsent() == 0) return write_failed_ != 0 ? write_failed_ : -ENOMEM;
+      read_wants_write_ = true;
+      return kWouldBlock;
+    case SSL_ERROR_ZERO_RETURN:
+      ended_ = true;
+      return 0;
+    default:
+      return fail(failure_of(ssl_.get(), host_.text(), fault_ != nullptr ? *fault_ : Fault(),
+                             refused_name_));
+  }
+}
+
+Io Connection::handshake() noexcept {
+  clear_errors();
+  wire_.begin_step();
+  const int result = SSL_do_handshake(ssl_.get());
+  Io io = result == 1 ? 0 : outcome(result);
+  flush();
+  // The peer may say goodbye before it is known who it is.
+  if (result != 1 && io == 0) io = net::to_io(event_cpp::Errc::truncated);
+  established_ = result == 1;
+  // What the peer has sent before it left says more than that it has left.
+  return io == kWouldBlock && write_failed_ != 0 ? write_failed_ : io;
+}
+
+Io Connection::read(net::Room room, bool lenient_end) noexcept {
+  if (closed_) return -EBADF;
+  if (failed_ != 0) return failed_;
+  if (room.empty() || ended_) return 0;
+  if (!wire_.has_reserve()) {
+    flush_beside_writer();
+    read_wants_write_ = !wire_.has_reserve();
+    if (read_wants_write_) return kWouldBlock;
+  }
+  read_wants_write_ = false;
+  wire_.begin_step();
+  std::size_t total = 0;
+  int result = 0;
+  Io io = 0;
+  do {
+    clear_errors();
+    std::size_t size = 0;
+    result = SSL_read_ex(ssl_.get(), room.data() + total, room.size() - total, &size);
+    if (result == 1) total += size;
+  } while (result == 1 && total < room.size() && wire_.has_input());
+  if (result != 1) io = outcome(result);
+  if (wire_.unsent() > 0) flush_beside_writer();
+  count(total);
+  if (total > 0) return static_cast<Io>(total);
+  return lenient_end && io == net::to_io(event_cpp::Errc::truncated) ? 0 : io;
+}
+
+// Messages are counted against so much data.
+void Connection::count(std::size_t received) noexcept {
+  received_ += received;
+  if (received_ < kMiB) return;
+  received_ = 0;
+  calls_ = 0;
+}
+
+Io Connection::write(net::Bytes bytes) noexcept {
+  if (closed_) return -EBADF;
+  if (failed_ != 0) return failed_;
+  if (torn_) return net::to_io(event_cpp::Errc::torn);
+  if (shut_) return -EPIPE;
+  if (write_failed_ != 0) return write_failed_;
+  if (bytes.empty()) return 0;
+  if (wire_.unsent() > 0) flush();
+  if (write_failed_ != 0) return write_failed();
+  if (wire_.unsent() > 0) return kWouldBlock;
+  if (!wire_.prepare()) return -ENOMEM;
+  const Io io = encrypt(bytes);
+  flush();
+  return write_failed_ != 0 ? write_failed() : io;
+}
+
+// As many records as there is room for.
+Io Connection::encrypt(net::Bytes bytes) noexcept {
+  std::size_t total = 0;
+  write_wants_read_ = false;
+  while (total < bytes.size()) {
+    const std::size_t size = std::min(bytes.size() - total, Wire::kText);
+    if (!wire_.fits(size)) break;
+    clear_errors();
+    std::size_t written = 0;
+    const int result = SSL_write_ex(ssl_.get(), bytes.data() + total, size, &written);
+    if (result == 1) {
+      total += written;
+      continue;
+    }
+    if (total > 0) break;
+    write_wants_read_ = SSL_get_error(ssl_.get(), result) == SSL_ERROR_WANT_READ;
+    if (write_wants_read_) return kWouldBlock;
+    return outcome(result);
+  }
+  return static_cast<Io>(total);
+}
+
+// Small pieces become one record.
+Io Connection::write(std::span<const net::Bytes> pieces) noexcept {
+  while (!pieces.empty() && pieces.front().empty()) pieces = pieces.subspan(1);
+  if (pieces.empty()) return 0;
+  char* const gathered = pieces.size() > 1 && pieces.front().size() < Wire::kText
+                             ? net::detail::try_take_buffer()
+                             : nullptr;
+  if (gathered == nullptr) return write(pieces.front());
+  std::size_t size = 0;
+  for (const net::Bytes piece : pieces) {
+    const std::size_t part = std::min(piece.size(), net::detail::kBufferSize - size);
+    if (part > 0) std::memcpy(gathered + size, piece.data(), part);
+    size += part;
+    if (part < piece.size()) break;
+  }
+  const Io io = write(net::Bytes(gathered, size));
+  net::detail::give_back_buffer(gathered);
+  return io;
+}
+
+// Before the peer has left it may have said why.
+Io Connection::write_failed() noexcept {
+  if (ended_) return write_failed_;
+  clear_errors();
+  wire_.begin_step();
+  char first = 0;
+  std::size_t size = 0;
+  const int result = SSL_peek_ex(ssl_.get(), &first, 1, &size);
+  const Io io = result == 1 ? 0 : outcome(result);
+  if (waiter(Want::read) != nullptr) turn_.activate(Events::timeout);
+  return failed_ != 0 ? io : write_failed_;
+}
+
+Io Connection::shutdown() noexcept {
+  if (closed_) return -EBADF;
+  if (!established_ || failed_ != 0) return 0;
+  if (!shut_) {
+    if (!wire_.has_reserve()) flush();
+    if (!wire_.has_reserve() && write_failed_ == 0) return kWouldBlock;
+    shut_ = true;
+    clear_errors();
+    SSL_shutdown(ssl_.get());  // once: a second call would read
+    clear_errors();
+  }
+  flush();
+  if (write_failed_ != 0) return write_failed_;
+  return wire_.unsent() > 0 ? kWouldBlock : 0;
+}
+
+// Who waits.
+
+bool Connection::can(Want want) const noexcept {
+  if (closed_ || failed_ != 0) return true;
+  if (want == Want::write) {
+    if (write_failed_ != 0 || (torn_ && !shut_)) return true;
+    return wire_.unsent() == 0 && !write_wants_read_;
+  }
+  if (read_wants_write_) return wire_.unsent() == 0;
+  return ended_ || wire_.ended() || wire_.has_input() || SSL_pending(ssl_.get()) > 0;
+}
+
+bool Connection::may(Want want) noexcept {
+  if (!can(want)) return want == Want::read && !read_wants_write_ && below_->may(want);
+  if (budget_ == 0) return false;
+  --budget_;
+  return true;
+}
+
+void Connection::wait(Want want, net::Waiter& new_waiter) noexcept {
+  net::Waiter*& place = waiter(want);
+  assert((place == nullptr || place == &new_waiter) &&
+         "one task or callback waits for each direction");
+  place = &new_waiter;
+  if (can(want)) {
+    turn_.activate(Events::timeout);
+  } else {
+    wait_below(want);
+  }
+}
+
+// For what is unsent writer_ waits already.
+void Connection::wait_below(Want want) noexcept {
+  if (want == Want::read ? !read_wants_write_ : write_wants_read_) reader_.wait();
+}
+
+net::Waiter* Connection::unwait(Want want) noexcept {
+  net::Waiter* const before = std::exchange(waiter(want), nullptr);
+  const bool writer_reads = write_wants_read_ && waiter(Want::write) != nullptr;
+  if (waiter(Want::read) == nullptr && !writer_reads) reader_.unwait();
+  return before;
+}
+
+// In each of these nothing is touched after a waiter was called: this may be gone. If both are due,
+// the second one is called in the next iteration.
+
+void Connection::wake() {
+  budget_ = kBudget;
+  net::Waiter* due[2] = {};
+  for (const Want want : {Want::read, Want::write}) {
+    if (waiter(want) == nullptr) continue;
+    if (can(want)) {
+      due[static_cast<std::size_t>(want)] = waiter(want);
+    } else {
+      wait_below(want);
+    }
+  }
+  net::Waiter* const reader = due[0];
+  net::Waiter* const writer = due[1];
+  if (reader != nullptr && writer != nullptr) {
+    turn_.activate(Events::timeout);
+    writer_first_ = !writer_first_;
+    return (writer_first_ ? writer : reader)->ready();
+  }
+  if (reader != nullptr) return reader->ready();
+  if (writer != nullptr) writer->ready();
+}
+
+void Connection::below_is_ready(Want want) {
+  if (want == Want::write) {
+    flush();
+    return wake();
+  }
+  budget_ = kBudget;
+  net::Waiter* const reader = waiter(Want::read);
+  if (std::exchange(write_wants_read_, false) && waiter(Want::write) != nullptr)
+    turn_.activate(Events::timeout);
+  if (reader != nullptr) reader->ready();
+}
+
+void Connection::Below::wait() noexcept {
+  if (std::exchange(waits_, true)) return;
+  connection_.below_->wait(want_, *this);
+}
+
+void Connection::Below::unwait() noexcept {
+  if (std::exchange(waits_, false)) static_cast<void>(connection_.below_->unwait(want_));
+}
+
+void Connection::Below::ready() {
+  unwait();
+  connection_.below_is_ready(want_);
+}
+
+// Somebody has closed the stream below.
+void Connection::Below::dropped() noexcept {
+  waits_ = false;
+  connection_.closed_ = true;
+  connection_.drop_waiters();
+}
+
+void Connection::drop_waiters() noexcept {
+  for (const Want want : {Want::read, Want::write}) {
+    net::Waiter* const before = std::exchange(waiter(want), nullptr);
+    if (before != nullptr) before->dropped();
+  }
+}
+
+// The end.
+
+// A child process shares the connection, and must not end it.
+bool Connection::is_ours() const noexcept { return process_ == ::getpid(); }
+
+void Connection::close() noexcept {
+  if (closed_) return;
+  if (is_ours()) static_cast<void>(shutdown());
+  closed_ = true;
+  end([](net::Stream& below) { below.close(); });
+}
+
+void Connection::reset() noexcept {
+  if (std::exchange(closed_, true)) return;
+  end([](net::Stream& below) { below.reset(); });
+}
+
+template <class F>
+void Connection::end(F close_below) noexcept {
+  reader_.unwait();
+  writer_.unwait();
+  turn_.detach();
+  wire_.drop_output();
+  close_below(*below_);
+  drop_waiters();
+}
+
+void Connection::refuse() noexcept {
+  static_cast<void>(below_->try_shutdown());
+  char* const buffer = net::detail::try_take_buffer();
+  if (buffer == nullptr) return;
+  static_cast<void>(below_->try_read({buffer, net::detail::kBufferSize}));
+  net::detail::give_back_buffer(buffer);
+}
+
+void Connection::idle_timeout(AnyDuration limit) {
+  below_->idle_timeout(limit);
+  if (write_failed_ != -ETIMEDOUT) return;
+  write_failed_ = 0;
+  flush();
+}
+
+}  // namespace event_cpp::tls::detail

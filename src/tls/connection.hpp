@@ -1,0 +1,158 @@
+// Connection: what a tls::Stream is, at a place that does not move.
+#pragma once
+
+#include <sys/types.h>
+
+#include <array>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "event/event_class.hpp"
+#include "event/tls/stream.hpp"
+#include "tls/context_state.hpp"
+#include "tls/failure.hpp"
+#include "tls/host.hpp"
+#include "tls/server_state.hpp"
+#include "tls/wire.hpp"
+
+namespace event_cpp::tls::detail {
+
+// The session in it, if it is of this context; else null.
+SSL_SESSION* session_of(const Session& session, const ContextState& context) noexcept;
+
+// OpenSSL between a stream above and one below. It takes a step: lets OpenSSL go on with what has
+// come, and sends what that gave. What is then unsent goes out as the stream below takes it; until
+// that is done, nothing more is written.
+//
+// Who waits above waits for the same direction below, or for what is unsent; if something is there
+// already, for its turn.
+class Connection {
+ public:
+  Connection(std::unique_ptr<net::Stream> below, std::shared_ptr<const ContextState> context,
+             const Limits& limits);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  static Stream to_stream(std::unique_ptr<Connection> connection) noexcept {
+    return Stream(std::move(connection));
+  }
+
+  // Before the handshake. Errors: throw std::bad_alloc.
+  void be_client(Host host, const std::string& session_key, SSL_SESSION* session);
+  void be_server(std::shared_ptr<ServerState> server);
+  // A step of it. Returns 0 when it is done, or an error; kWouldBlock: wait for wanted().
+  net::Io handshake() noexcept;
+  net::Want wanted() const noexcept {
+    return read_wants_write_ ? net::Want::write : net::Want::read;
+  }
+  // After the handshake: a session that went on has not been checked by OpenSSL.
+  bool verify_again() noexcept;
+  Error error(net::Io io) const;
+  // 0: none, or what read() and write() return from now on.
+  net::Io failure() const noexcept { return failed_; }
+
+  // As those of net::Stream.
+  net::Io read(net::Room room, bool lenient_end) noexcept;
+  net::Io write(net::Bytes bytes) noexcept;
+  net::Io write(std::span<const net::Bytes> pieces) noexcept;
+  net::Io shutdown() noexcept;
+  void wait(net::Want want, net::Waiter& waiter) noexcept;
+  net::Waiter* unwait(net::Want want) noexcept;
+  bool may(net::Want want) noexcept;
+  void tear() noexcept { torn_ = true; }
+  void idle_timeout(AnyDuration limit);
+  void close() noexcept;
+  void reset() noexcept;
+
+  // Before closing after a handshake that has failed: with unread bytes left, the kernel would send
+  // a reset, and the peer might miss what was said.
+  void refuse() noexcept;
+  net::Stream& below() const noexcept { return *below_; }
+  SSL* ssl() const noexcept { return ssl_.get(); }
+  const Peer& peer();
+  std::string_view why() const noexcept;
+  void update_keys(bool both);
+  Session session() const;
+
+  // From OpenSSL, by its callbacks.
+  void note_fault(X509* certificate, int depth) noexcept;
+  void note_message() noexcept;
+  void keep(SSL_SESSION* session) noexcept;
+  bool show_certificate(std::string_view name) noexcept;
+  int prepare_ticket(unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher,
+                     EVP_MAC_CTX* mac, bool makes) noexcept;
+
+ private:
+  // Waits below.
+  class Below final : public net::Waiter {
+   public:
+    Below(Connection& connection, net::Want want) noexcept : connection_(connection), want_(want) {}
+    // Of Waiter.
+    void ready() override;
+    void dropped() noexcept override;
+
+    void wait() noexcept;
+    void unwait() noexcept;
+
+   private:
+    Connection& connection_;
+    net::Want want_;
+    bool waits_ = false;
+  };
+
+  net::Waiter*& waiter(net::Want want) noexcept { return waiters_[static_cast<std::size_t>(want)]; }
+  bool can(net::Want want) const noexcept;
+  void wait_below(net::Want want) noexcept;
+  void wake();
+  void below_is_ready(net::Want want);
+  void drop_waiters() noexcept;
+  template <class F>
+  void end(F close_below) noexcept;
+  void flush() noexcept;
+  void flush_beside_writer() noexcept;
+  net::Io outcome(int result) noexcept;
+  net::Io fail(Failure failure) noexcept;
+  net::Io encrypt(net::Bytes bytes) noexcept;
+  net::Io write_failed() noexcept;
+  void count(std::size_t received) noexcept;
+  bool is_ours() const noexcept;
+
+  std::unique_ptr<net::Stream> below_;
+  std::shared_ptr<const ContextState> context_;
+  std::shared_ptr<ServerState> server_;  // of a server
+  Wire wire_;
+  SslPtr ssl_;
+  Event turn_;  // calls who waits for what is there already
+  Below reader_;
+  Below writer_;
+  std::array<net::Waiter*, 2> waiters_{};
+  const pid_t process_;
+  net::Io failed_ = 0;        // for good, in both directions
+  net::Io write_failed_ = 0;  // of the stream below
+  const int most_calls_;
+  int calls_ = 0;             // of note_message(), for the messages besides data...
+  std::size_t received_ = 0;  // ...since so much data came
+  int budget_ = kBudget;      // successes before others have a turn
+  bool established_ = false;
+  bool read_wants_write_ = false;
+  bool write_wants_read_ = false;
+  bool ended_ = false;  // by the peer, in order
+  bool shut_ = false;
+  bool torn_ = false;
+  bool closed_ = false;
+  bool refused_name_ = false;
+  bool writer_first_ = false;  // of two that are due
+  Failure failure_;
+  Host host_;
+  std::string session_key_;
+  std::unique_ptr<Fault> fault_;
+  std::unique_ptr<Peer> peer_;
+
+  static constexpr int kBudget = 7;
+  // OpenSSL calls when it begins to read one, and when it looks for something to answer.
+  static constexpr int kCallsForAMessage = 2;
+};
+
+}  // namespace event_cpp::tls::detail

@@ -1,0 +1,70 @@
+#include "tls/host.hpp"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+#include <algorithm>
+
+#include "tls/failure.hpp"
+
+namespace event_cpp::tls::detail {
+namespace {
+
+// A part of a label must not match by a wildcard, and the common name counts for nothing.
+constexpr unsigned kHow =
+    X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT;
+
+bool is_address(const std::string& text) noexcept {
+  in6_addr room{};
+  return ::inet_pton(AF_INET, text.c_str(), &room) == 1 ||
+         ::inet_pton(AF_INET6, text.c_str(), &room) == 1;
+}
+
+[[noreturn]] void refuse(std::string_view host, const char* why) {
+  const std::error_code code = std::make_error_code(std::errc::invalid_argument);
+  auto details = std::make_shared<ErrorDetails>();
+  details->host = host;
+  details->what = "\"" + std::string(host) + "\" is no host: " + why;
+  throw Error(code, std::move(details));
+}
+
+char to_lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+
+}  // namespace
+
+Host::Host(std::string_view text) : text_(text) {
+  if (text_.starts_with('[') && text_.ends_with(']')) text_ = text_.substr(1, text_.size() - 2);
+  if (text_.find(':') != std::string::npos) text_ = text_.substr(0, text_.find('%'));
+  if (text_.ends_with('.')) text_.pop_back();
+  is_address_ = detail::is_address(text_);
+  if (text_.empty()) refuse(text, "it is empty");
+  for (const char c : text_) {
+    if (static_cast<unsigned char>(c) >= 0x80) refuse(text, "give its encoded form, \"xn--...\"");
+    if (c <= ' ' || c == 0x7f || c == '/' || c == '*') refuse(text, "a character is not allowed");
+  }
+  if (!is_address_ && text_.find(':') != std::string::npos)
+    refuse(text, "give the port separately");
+  if (!is_address_ && text_.size() > 253) refuse(text, "it is too long");
+  std::transform(text_.begin(), text_.end(), text_.begin(), to_lower);
+}
+
+void Host::ask(SSL* ssl) const {
+  if (empty() || is_address_) return;
+  if (SSL_set_tlsext_host_name(ssl, text_.c_str()) != 1) throw std::bad_alloc();
+}
+
+void Host::demand(SSL* ssl) const {
+  X509_VERIFY_PARAM* const param = SSL_get0_param(ssl);
+  X509_VERIFY_PARAM_set_hostflags(param, kHow);
+  const int done = is_address_ ? X509_VERIFY_PARAM_set1_ip_asc(param, text_.c_str())
+                               : X509_VERIFY_PARAM_set1_host(param, text_.data(), text_.size());
+  if (done != 1) throw std::bad_alloc();
+}
+
+bool Host::matches(X509* certificate) const noexcept {
+  return (is_address_
+              ? X509_check_ip_asc(certificate, text_.c_str(), 0)
+              : X509_check_host(certificate, text_.data(), text_.size(), kHow, nullptr)) == 1;
+}
+
+}  // namespace event_cpp::tls::detail

@@ -1,0 +1,126 @@
+// Contexts and certificates: what is refused when they are made.
+#include <cstdlib>
+#include <fstream>
+
+#include "tls/support.hpp"
+
+namespace event_cpp::test {
+namespace {
+
+using tls::Context;
+using tls::Errc;
+
+template <class F>
+tls::Error error_of(F f) {
+  try {
+    f();
+  } catch (const tls::Error& error) {
+    return error;
+  }
+  return tls::Error(std::error_code());
+}
+
+TEST(TlsContextTest, RefusesAKeyOfAnotherCertificate) {
+  tls::ServerOptions options = server_options();
+  options.names[0].identity.key = authority().issue({"other"}).key;
+  const tls::Error error = error_of([&] { Context::server(options); });
+  EXPECT_EQ(error.code(), Errc::key_mismatch);
+  EXPECT_TRUE(std::string_view(error.what()).starts_with("ServerOptions::names[0]: private key"))
+      << error.what();
+}
+
+TEST(TlsContextTest, RefusesWhatIsNoCertificate) {
+  for (const char* const text : {"", "nonsense", "-----BEGIN CERTIFICATE-----\nAAAA\n"}) {
+    tls::ServerOptions options = server_options();
+    options.names[0].identity.certificates = text;
+    EXPECT_EQ(error_of([&] { Context::server(options); }).code(), Errc::bad_file) << text;
+    tls::ClientOptions client;
+    client.trust = text;
+    client.system_trust = false;
+    const std::error_code code = error_of([&] { Context::client(client); }).code();
+    EXPECT_TRUE(code == Errc::bad_file || code == std::errc::invalid_argument) << text;
+  }
+}
+
+TEST(TlsContextTest, RefusesATrailingPieceOfACertificate) {
+  tls::ServerOptions options = server_options();
+  std::string& text = options.names[0].identity.certificates;
+  text.resize(text.size() - 100);
+  EXPECT_EQ(error_of([&] { Context::server(options); }).code(), Errc::bad_file);
+}
+
+TEST(TlsContextTest, RefusesAnEncryptedKeyAndAsksNobodyForItsPassword) {
+  tls::ServerOptions options = server_options();
+  options.names[0].identity.key =
+      "-----BEGIN ENCRYPTED PRIVATE KEY-----\n"
+      "MIHsMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAgPEjr0Kkk0xAICCAAw\n"
+      "DAYIKoZIhvcNAgkFADAdBglghkgBZQMEASoEEHuQoSTVA6UJx1FvP4uAVJcEgZCL\n"
+      "-----END ENCRYPTED PRIVATE KEY-----\n";
+  EXPECT_EQ(error_of([&] { Context::server(options); }).code(), Errc::bad_file);
+}
+
+TEST(TlsContextTest, ReadsFilesAndNamesTheOneThatIsMissing) {
+  const std::string path = testing::TempDir() + "event_tls_context_test.pem";
+  const tls::Pem pem = authority().issue({"localhost"});
+  std::ofstream(path) << pem.certificates;
+  EXPECT_EQ(tls::Pem::files(path, path).certificates, pem.certificates);
+  const tls::Error error = error_of([&] { tls::Pem::files(path, path + ".missing"); });
+  EXPECT_EQ(error.code(), Errc::bad_file);
+  EXPECT_NE(std::string_view(error.what()).find(".missing"), std::string_view::npos);
+  std::remove(path.c_str());
+}
+
+TEST(TlsContextTest, RefusesAServerWithoutACertificate) {
+  EXPECT_EQ(error_of([] { Context::server({}); }).code(), std::errc::invalid_argument);
+}
+
+TEST(TlsContextTest, RefusesAClientThatTrustsNobody) {
+  tls::ClientOptions options;
+  options.system_trust = false;
+  EXPECT_EQ(error_of([&] { Context::client(options); }).code(), std::errc::invalid_argument);
+}
+
+TEST(TlsContextTest, SaysThatTheSystemTrustsNobody) {
+  ::setenv("SSL_CERT_FILE", "/nonexistent/file", 1);
+  ::setenv("SSL_CERT_DIR", "/nonexistent", 1);
+  const tls::Error error = error_of([] { Context::client(); });
+  ::unsetenv("SSL_CERT_FILE");
+  ::unsetenv("SSL_CERT_DIR");
+  EXPECT_EQ(error.code(), Errc::bad_file);
+  EXPECT_NE(std::string_view(error.what()).find("ca-certificates"), std::string_view::npos)
+      << error.what();
+}
+
+TEST(TlsContextTest, RefusesCiphersAndProtocolsThatDoNotExist) {
+  tls::ClientOptions options = client_options();
+  options.ciphers = "NOTHING";
+  EXPECT_EQ(error_of([&] { Context::client(options); }).code(), std::errc::invalid_argument);
+  options = client_options();
+  options.alpn = {""};
+  EXPECT_EQ(error_of([&] { Context::client(options); }).code(), std::errc::invalid_argument);
+  options.alpn = {std::string(256, 'x')};
+  EXPECT_EQ(error_of([&] { Context::client(options); }).code(), std::errc::invalid_argument);
+  options = client_options();
+  options.least = tls::Version::tls13;
+  options.most = tls::Version::tls12;
+  EXPECT_EQ(error_of([&] { Context::client(options); }).code(), std::errc::invalid_argument);
+}
+
+TEST(TlsContextTest, RefusesToAskClientsWithoutTrustingAnybody) {
+  tls::ServerOptions options = server_options();
+  options.client = tls::Ask::required;
+  EXPECT_EQ(error_of([&] { Context::server(options); }).code(), std::errc::invalid_argument);
+}
+
+TEST(TlsContextTest, HasErrorsThatCompareAndHaveAMessageEach) {
+  std::vector<std::string> messages;
+  for (int i = 0; i <= static_cast<int>(Errc::internal); ++i) {
+    const std::error_code code = static_cast<Errc>(i);
+    EXPECT_STREQ(code.category().name(), "event::tls");
+    for (const std::string& other : messages) EXPECT_NE(code.message(), other);
+    messages.push_back(code.message());
+  }
+}
+
+}  // namespace
+}  // namespace event_cpp::test

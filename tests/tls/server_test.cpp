@@ -1,0 +1,318 @@
+// Server: certificates by name, certificates of clients, reloading, and serve().
+#include <atomic>
+#include <thread>
+
+#include "tls/support.hpp"
+
+namespace event_cpp::test {
+namespace {
+
+using namespace std::chrono_literals;
+using co::Task;
+using tls::Context;
+using tls::Errc;
+using tls::Server;
+
+class TlsServerTest : public TlsFixture {
+ protected:
+  // The subject that a server shows to who asks for `host`.
+  std::string shown(const Server& server, const std::string& host) {
+    new_memory();
+    const Pair pair = shake_hands(Context::insecure_client(), server, host);
+    return pair.client != nullptr ? pair.client->peer().subject : text_of(client_failure);
+  }
+  tls::Error error_of_first_read(tls::Stream& stream) {
+    std::exception_ptr failure;
+    co::TaskGroup tasks(base);
+    tasks.spawn([&]() -> Task<> {
+      try {
+        const net::Chunk chunk = co_await stream.receive();
+      } catch (...) {
+        failure = std::current_exception();
+      }
+    });
+    EXPECT_TRUE(run_until([&] { return tasks.size() == 0; }));
+    return error_of(failure);
+  }
+  static tls::ServerOptions asking(tls::Ask ask) {
+    tls::ServerOptions options = server_options();
+    options.client = ask;
+    options.client_trust = authority().root_pem();
+    return options;
+  }
+  static Context client_with(tls::Pem identity) {
+    tls::ClientOptions options = client_options();
+    options.identity = std::move(identity);
+    return Context::client(options);
+  }
+};
+
+TEST_F(TlsServerTest, ShowsTheCertificateForTheNameThatIsAskedFor) {
+  tls::ServerOptions options;
+  options.names.push_back({{}, authority().issue({"first.test"})});
+  options.names.push_back({{}, authority().issue({"second.test", "third.test"})});
+  options.names.push_back({{"*.wild.test", "given.test"}, authority().issue({"wild"})});
+  const Server server(Context::server(options));
+  EXPECT_EQ(shown(server, "first.test"), "CN=first.test");
+  EXPECT_EQ(shown(server, "second.test"), "CN=second.test");
+  EXPECT_EQ(shown(server, "THIRD.test"), "CN=second.test");
+  EXPECT_EQ(shown(server, "a.wild.test"), "CN=wild");
+  EXPECT_EQ(shown(server, "given.test"), "CN=wild");
+  EXPECT_EQ(shown(server, "a.b.wild.test"), "CN=first.test");
+  EXPECT_EQ(shown(server, "unknown.test"), "CN=first.test");
+  EXPECT_EQ(shown(server, ""), "CN=first.test");
+}
+
+TEST_F(TlsServerTest, RefusesANameThatItDoesNotKnowIfToldSo) {
+  tls::ServerOptions options = server_options({"first.test"});
+  options.unknown_name_gets_first = false;
+  const Server server(Context::server(options));
+  EXPECT_EQ(shown(server, "first.test"), "CN=first.test");
+  EXPECT_EQ(shown(server, ""), "CN=first.test");
+  shown(server, "unknown.test");
+  EXPECT_EQ(error_of(client_failure).code(), Errc::unknown_name) << text_of(client_failure);
+  EXPECT_TRUE(error_of(client_failure).by_peer());
+  EXPECT_EQ(error_of(server_failure).code(), Errc::unknown_name) << text_of(server_failure);
+}
+
+TEST_F(TlsServerTest, KeepsProtocolsAndClientsCertificatesForEachName) {
+  tls::ServerOptions options = asking(tls::Ask::required);
+  options.names.push_back({{}, authority().issue({"second.test"})});
+  options.alpn = {"h2"};
+  const Server server(Context::server(options));
+  tls::ClientOptions client = client_options();
+  client.alpn = {"h2"};
+  client.identity = authority().issue({"somebody"});
+  const Pair pair = shake_hands(Context::client(client), server, "second.test");
+  ASSERT_NE(pair.server, nullptr) << text_of(server_failure);
+  EXPECT_EQ(pair.server->peer().alpn, "h2");
+  EXPECT_EQ(pair.server->peer().subject, "CN=somebody");
+  EXPECT_EQ(pair.server->peer().chain_pem.size(), 2U);
+  EXPECT_EQ(pair.client->peer().subject, "CN=second.test");
+}
+
+TEST_F(TlsServerTest, TellsAClientWithoutACertificateAtItsFirstRead) {
+  Pair pair =
+      shake_hands(authority().trusting(), Server(Context::server(asking(tls::Ask::required))));
+  EXPECT_EQ(error_of(server_failure).code(), Errc::certificate_required);
+  EXPECT_FALSE(error_of(server_failure).by_peer());
+  ASSERT_NE(pair.client, nullptr);  // TLS 1.3
+  const tls::Error error = error_of_first_read(*pair.client);
+  EXPECT_EQ(error.code(), Errc::certificate_required) << error.what();
+  EXPECT_EQ(error.what(), std::string("localhost: refused by the peer: a certificate is required "
+                                      "(alert 116)"));
+  EXPECT_TRUE(error.by_peer());
+  EXPECT_EQ(error.alert(), 116);
+  EXPECT_EQ(pair.client->why(), error.what());
+}
+
+TEST_F(TlsServerTest, TellsAClientWhyAtItsFirstWriteAsWell) {
+  Pair pair =
+      shake_hands(authority().trusting(), Server(Context::server(asking(tls::Ask::required))));
+  ASSERT_NE(pair.client, nullptr);
+  const net::Io io = pair.client->try_write("hello");
+  EXPECT_EQ(net::to_error(io), Errc::certificate_required) << net::to_error(io).message();
+}
+
+TEST_F(TlsServerTest, LetsAClientComeWithoutACertificateIfThatIsOptional) {
+  const Server server(Context::server(asking(tls::Ask::optional)));
+  Pair pair = shake_hands(authority().trusting(), server);
+  ASSERT_NE(pair.server, nullptr);
+  EXPECT_EQ(pair.server->peer().subject, "");
+  new_memory();
+  pair = shake_hands(client_with(authority().issue({"somebody"})), server);
+  ASSERT_NE(pair.server, nullptr);
+  EXPECT_EQ(pair.server->peer().subject, "CN=somebody");
+}
+
+TEST_F(TlsServerTest, RefusesCertificatesOfClientsThatAreNoGood) {
+  const tls::test::Authority other;
+  struct Case {
+    tls::Pem identity;
+    Errc code;
+  };
+  for (const Case& each :
+       {Case{other.issue({"somebody"}), Errc::unknown_issuer},
+        Case{authority().issue({"somebody"}, -2h, 1h), Errc::certificate_expired},
+        Case{authority().wrong_purpose({"somebody"}), Errc::wrong_purpose}}) {
+    for (const tls::Ask ask : {tls::Ask::optional, tls::Ask::required}) {
+      new_memory();
+      Pair pair = shake_hands(client_with(each.identity), Server(Context::server(asking(ask))));
+      EXPECT_EQ(error_of(server_failure).code(), each.code) << text_of(server_failure);
+      ASSERT_NE(pair.client, nullptr);
+      const tls::Error error = error_of_first_read(*pair.client);
+      EXPECT_EQ(error.code(), each.code) << error.what();
+      EXPECT_TRUE(error.by_peer());
+    }
+  }
+}
+
+TEST_F(TlsServerTest, ShowsAReplacedCertificateToWhoComesNext) {
+  Server server(Context::server(server_options({"old.test"})));
+  EXPECT_EQ(shown(server, "x.test"), "CN=old.test");
+  const Server copy = server;
+  server.replace(Context::server(server_options({"new.test"})));
+  EXPECT_EQ(shown(server, "x.test"), "CN=new.test");
+  EXPECT_EQ(shown(copy, "x.test"), "CN=new.test");
+  server.replace(authority().trusting());  // a client's: nothing happens
+  EXPECT_EQ(shown(server, "x.test"), "CN=new.test");
+}
+
+TEST_F(TlsServerTest, FinishesHandshakesUnderWayWithTheOldCertificate) {
+  Server server(Context::server(server_options({"old.test"})));
+  Pair pair;
+  co::TaskGroup tasks(base);
+  tasks.spawn(accept_into(end_b(), server, pair.server, server_failure));
+  server.replace(Context::server(server_options({"new.test"})));
+  tasks.spawn(
+      connect_into(end_a(), Context::insecure_client(), "x.test", pair.client, client_failure, {}));
+  EXPECT_TRUE(run_until([&] { return tasks.size() == 0; }));
+  ASSERT_NE(pair.client, nullptr);
+  EXPECT_EQ(pair.client->peer().subject, "CN=old.test");
+}
+
+TEST_F(TlsServerTest, IsForServersContextsAlone) {
+  EXPECT_THROW(Server{authority().trusting()}, std::system_error);
+  std::unique_ptr<tls::Stream> stream;
+  run(connect_into(end_a(), Context::server(server_options()), "localhost", stream, client_failure,
+                   {}));
+  EXPECT_EQ(error_of(client_failure).code(), std::errc::invalid_argument);
+}
+
+// Over sockets.
+class TlsServeTest : public EveryBackendCo {};
+ON_EVERY_BACKEND(TlsServeTest);
+
+Task<> echo_tls(Base&, tls::Stream& stream) {
+  for (;;) {
+    const net::Chunk chunk = co_await stream.receive();
+    if (!chunk) break;
+    co_await stream.write(chunk);
+  }
+}
+
+Task<std::string> ask(Base& base, const Context& context, int port, std::string text) {
+  tls::Stream stream = co_await tls::connect(base, context, "localhost", port);
+  co_await stream.write(text);
+  co_await stream.shutdown();
+  std::string answer = co_await read_all(stream);
+  co_await stream.close();
+  co_return answer;
+}
+
+TEST_P(TlsServeTest, AnswersClientsBesideEachOther) {
+  Base base(real_time());
+  const Bounded bounded(base);
+  net::Listener listener(base, net::Address::loopback(0));
+  Server server(Context::server(server_options()));
+  co::TaskGroup serving(base);
+  serving.spawn(tls::serve(listener, server, &echo_tls));
+  const Context context = authority().trusting();
+  const int port = listener.address().port();
+  int answered = 0;
+  co::TaskGroup clients(base);
+  for (int i = 0; i < 10; ++i) {
+    clients.spawn([&, i]() -> Task<> {
+      const std::string text(static_cast<std::size_t>(i) * 30'000 + 1, 'x');
+      const std::string answer = co_await ask(base, context, port, text);
+      EXPECT_TRUE(answer == text);
+      ++answered;
+    });
+  }
+  while (clients.size() > 0) base.loop(RunMode::once);
+  EXPECT_EQ(answered, 10);
+  serving.cancel();
+  while (serving.size() > 0) base.loop(RunMode::once);
+}
+
+TEST_P(TlsServeTest, TellsOfHandshakesThatFailAndGoesOn) {
+  Base base(real_time());
+  const Bounded bounded(base);
+  net::Listener listener(base, net::Address::loopback(0));
+  Server server(Context::server(server_options()));
+  std::vector<std::string> failures;
+  net::ServeOptions serve_options;
+  serve_options.on_error = [&](std::exception_ptr failure) {
+    try {
+      std::rethrow_exception(failure);
+    } catch (const std::exception& error) {
+      failures.emplace_back(error.what());
+    }
+  };
+  co::TaskGroup serving(base);
+  serving.spawn(tls::serve(listener, server, &echo_tls, 1, serve_options));
+  const int port = listener.address().port();
+  const auto talk = [&]() -> Task<> {
+    net::Socket socket = co_await net::connect("127.0.0.1", port);
+    net::SocketStream plain(base, std::move(socket));
+    co_await plain.write("GET / HTTP/1.0\r\n\r\n");
+    const std::string answer = co_await read_all(plain);
+    EXPECT_EQ(answer, "");  // and not a reset
+    const Context context = authority().trusting();
+    const std::string echoed = co_await ask(base, context, port, "hello");
+    EXPECT_EQ(echoed, "hello");
+  };
+  co::TaskGroup clients(base);
+  clients.spawn(talk);
+  while (clients.size() > 0) base.loop(RunMode::once);
+  ASSERT_EQ(failures.size(), 1U);
+  EXPECT_EQ(failures[0], "the client speaks HTTP without TLS");
+}
+
+TEST_P(TlsServeTest, ShakesHandsWithNoMoreThanItIsToldAtOnce) {
+  Base base(real_time());
+  const Bounded bounded(base);
+  net::Listener listener(base, net::Address::loopback(0));
+  Server server(Context::server(server_options()));
+  co::TaskGroup serving(base);
+  serving.spawn(tls::serve(listener, server, &echo_tls, 2));
+  const int port = listener.address().port();
+  std::string echoed;
+  // Two that say nothing keep a third one waiting until one of them leaves.
+  const auto talk = [&]() -> Task<> {
+    auto first = std::make_unique<net::Socket>();
+    *first = co_await net::connect("127.0.0.1", port);
+    net::Socket second = co_await net::connect("127.0.0.1", port);
+    const Context context = authority().trusting();
+    co::TaskGroup third(base);
+    third.spawn([&]() -> Task<> { echoed = co_await ask(base, context, port, "hello"); });
+    co_await co::sleep(30ms);
+    EXPECT_EQ(echoed, "");
+    first.reset();
+    co_await third.join();
+    EXPECT_EQ(echoed, "hello");
+  };
+  co::TaskGroup clients(base);
+  clients.spawn(talk);
+  while (clients.size() > 0) base.loop(RunMode::once);
+}
+
+TEST_P(TlsServeTest, ServesOnSeveralThreadsWithOneServer) {
+  Server server(Context::server(server_options()));
+  net::Workers workers(2, net::Address::loopback(0), [server](Base& base, net::Socket socket) {
+    return [](Base& its_base, net::Socket connection, Server shared) -> Task<> {
+      auto below = std::make_unique<net::SocketStream>(its_base, std::move(connection));
+      tls::Stream stream = co_await tls::accept(std::move(below), shared);
+      co_await echo_tls(its_base, stream);
+      co_await stream.close();
+    }(base, std::move(socket), server);
+  });
+  std::atomic<bool> stop{false};
+  const tls::ServerOptions next = server_options();
+  std::thread reloading([&] {
+    while (!stop) server.replace(Context::server(next));
+  });
+  Base base(real_time());
+  const Bounded bounded(base);
+  const Context context = authority().trusting();
+  for (int i = 0; i < 20; ++i) {
+    const std::string answer = co::run(base, ask(base, context, workers.address().port(), "hello"));
+    EXPECT_EQ(answer, "hello");
+  }
+  stop = true;
+  reloading.join();
+  workers.stop();
+}
+
+}  // namespace
+}  // namespace event_cpp::test

@@ -1,0 +1,431 @@
+// tls::Stream over memory: bytes in both directions, however they are cut.
+#include <openssl/err.h>
+
+#include <array>
+
+#include "tls/support.hpp"
+
+namespace event_cpp::test {
+namespace {
+
+using co::Task;
+
+class TlsStreamTest : public TlsFixture {
+ protected:
+  Task<> write_and_shut_down(net::Stream& stream, std::string text) {
+    co_await stream.write(text);
+    co_await stream.shutdown();
+  }
+  Task<> read_into(net::Stream& stream, std::string& text) { text = co_await read_all(stream); }
+
+  // Sends `text` both ways at once, to the end.
+  void exchange(Pair& pair, const std::string& text) {
+    std::string at_client;
+    std::string at_server;
+    co::TaskGroup tasks(base);
+    tasks.spawn(write_and_shut_down(*pair.client, text));
+    tasks.spawn(write_and_shut_down(*pair.server, text));
+    tasks.spawn(read_into(*pair.client, at_client));
+    tasks.spawn(read_into(*pair.server, at_server));
+    EXPECT_TRUE(run_until([&] { return tasks.size() == 0; }));
+    EXPECT_TRUE(at_client == text);
+    EXPECT_TRUE(at_server == text);
+  }
+};
+
+TEST_F(TlsStreamTest, CarriesBytesBothWays) {
+  Pair pair = shake_hands();
+  exchange(pair, "hello");
+}
+
+TEST_F(TlsStreamTest, CarriesManyBytesBothWays) {
+  Pair pair = shake_hands();
+  exchange(pair, std::string(1'000'000, 'x'));
+}
+
+TEST_F(TlsStreamTest, CarriesBytesThatComeOneAtATime) {
+  memory->at_most(1);
+  Pair pair = shake_hands();
+  exchange(pair, std::string(3000, 'x'));
+}
+
+TEST_F(TlsStreamTest, CarriesBytesThatComeLate) {
+  using namespace std::chrono_literals;
+  memory->delay(1s);
+  Pair pair;
+  co::TaskGroup tasks(base);
+  const tls::Server server(tls::Context::server(server_options()));
+  tasks.spawn(accept_into(end_b(), server, pair.server, server_failure));
+  tasks.spawn(
+      connect_into(end_a(), authority().trusting(), "localhost", pair.client, client_failure, {}));
+  for (int i = 0; i < 9 && tasks.size() > 0; ++i) {
+    time.advance(1s);
+    settle();
+  }
+  ASSERT_TRUE(pair.client != nullptr && pair.server != nullptr);
+  std::string text;
+  tasks.spawn(write_and_shut_down(*pair.client, std::string(200'000, 'x')));
+  tasks.spawn(read_into(*pair.server, text));
+  for (int i = 0; i < 20 && tasks.size() > 0; ++i) {
+    time.advance(1s);
+    settle();
+  }
+  EXPECT_EQ(text.size(), 200'000U);
+}
+
+TEST_F(TlsStreamTest, CarriesBytesThroughSevenBytesOfRoom) {
+  new_memory(7);
+  Pair pair = shake_hands();
+  exchange(pair, std::string(40'000, 'x'));
+}
+
+TEST_F(TlsStreamTest, CarriesAnotherTlsStream) {
+  Pair outer = shake_hands();
+  Pair inner;
+  const tls::Server server(tls::Context::server(server_options({"inner.test"})));
+  co::TaskGroup tasks(base);
+  tasks.spawn(accept_into(std::move(outer.server), server, inner.server, server_failure));
+  tasks.spawn(connect_into(std::move(outer.client), authority().trusting(), "inner.test",
+                           inner.client, client_failure, {}));
+  ASSERT_TRUE(run_until([&] { return tasks.size() == 0; }));
+  ASSERT_TRUE(inner.client != nullptr && inner.server != nullptr) << text_of(client_failure);
+  exchange(inner, std::string(300'000, 'x'));
+}
+
+TEST_F(TlsStreamTest, SendsARecordForEachWriteAndSixteenKibibytesAtMost) {
+  Tampering way;
+  from_a = &way;
+  Pair pair = shake_hands();
+  way.written = way.writes = 0;
+  EXPECT_EQ(pair.client->try_write(std::string(100, 'x')), 100);
+  EXPECT_EQ(way.written, 122U);
+  EXPECT_EQ(way.writes, 1U);
+  // 64 KiB fit into four records, and are one write below.
+  new_memory(std::size_t{1} << 20);
+  pair = shake_hands();
+  way.written = way.writes = 0;
+  EXPECT_EQ(pair.client->try_write(std::string(65'536, 'x')), 65'536);
+  EXPECT_EQ(way.written, 65'536U + 4 * 22);
+  EXPECT_EQ(way.writes, 1U);
+}
+
+TEST_F(TlsStreamTest, GathersPiecesIntoOneRecord) {
+  Tampering way;
+  from_a = &way;
+  Pair pair = shake_hands();
+  way.written = way.writes = 0;
+  const std::array<net::Bytes, 4> pieces{"head", "", "er", std::string_view("body")};
+  EXPECT_EQ(pair.client->try_write(std::span<const net::Bytes>(pieces)), 10);
+  EXPECT_EQ(way.written, 32U);
+  std::array<char, 100> room{};
+  EXPECT_EQ(pair.server->try_read(room), 10);
+  EXPECT_EQ(std::string_view(room.data(), 10), "headerbody");
+}
+
+TEST_F(TlsStreamTest, GathersLinesOfBufferedIntoOneRecord) {
+  Tampering way;
+  from_a = &way;
+  Pair pair = shake_hands();
+  way.written = way.writes = 0;
+  net::Buffered lines(*pair.client);
+  for (int i = 0; i < 16; ++i) lines.put("a line of text\n");
+  settle();
+  EXPECT_EQ(way.written, 16U * 15 + 22);
+  EXPECT_EQ(way.writes, 1U);
+}
+
+TEST_F(TlsStreamTest, WritesNothingForNothing) {
+  Pair pair = shake_hands();
+  EXPECT_EQ(pair.client->try_write(net::Bytes()), 0);
+  EXPECT_EQ(pair.client->try_write(std::span<const net::Bytes>()), 0);
+  EXPECT_EQ(pair.client->try_read({}), 0);
+  EXPECT_EQ(pair.client->why(), "");
+}
+
+TEST_F(TlsStreamTest, IsReadInAnySizes) {
+  Pair pair = shake_hands();
+  std::string text(16'384 + 576, 'x');
+  for (std::size_t i = 0; i < text.size(); ++i) text[i] = static_cast<char>('a' + i % 26);
+  for (const std::size_t size : {std::size_t{1}, std::size_t{1024}, std::size_t{16'384}}) {
+    ASSERT_EQ(pair.client->try_write(text), static_cast<net::Io>(text.size()));
+    std::string got;
+    co::TaskGroup tasks(base);
+    tasks.spawn([&]() -> Task<> {
+      std::string room(size, '\0');
+      while (got.size() < text.size()) {
+        const std::size_t count = co_await pair.server->read_some(room);
+        got.append(room, 0, count);
+      }
+    });
+    EXPECT_TRUE(run_until([&] { return tasks.size() == 0; }));
+    EXPECT_TRUE(got == text) << size;
+  }
+}
+
+TEST_F(TlsStreamTest, TellsWhatIsLeftOfARecord) {
+  Pair pair = shake_hands();
+  EXPECT_EQ(pair.client->try_write("0123456789"), 10);
+  std::array<char, 4> room{};
+  EXPECT_EQ(pair.server->pending(), 0U);
+  EXPECT_EQ(pair.server->try_read(room), 4);
+  EXPECT_EQ(pair.server->pending(), 6U);
+  EXPECT_TRUE(pair.server->may(net::Want::read));
+}
+
+TEST_F(TlsStreamTest, CallsBackWhatWaitsForEitherDirection) {
+  Pair pair = shake_hands();
+  std::string got;
+  int writable = 0;
+  pair.server->on_readable([&] {
+    std::array<char, 3> room{};
+    const net::Io io = pair.server->try_read(room);
+    if (io > 0) got.append(room.data(), static_cast<std::size_t>(io));
+    if (io == 0) pair.server->on_readable({});
+  });
+  pair.client->on_writable([&] {
+    if (++writable < 4) {
+      EXPECT_EQ(pair.client->try_write("hello "), 6);
+    } else {
+      pair.client->on_writable({});
+      EXPECT_EQ(pair.client->try_shutdown(), 0);
+    }
+  });
+  settle();
+  EXPECT_EQ(got, "hello hello hello ");
+}
+
+TEST_F(TlsStreamTest, LetsOthersHaveTheirTurn) {
+  Pair pair = shake_hands();
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(pair.client->try_write("x"), 1);
+  int reads = 0;
+  int turns = 0;
+  co::TaskGroup tasks(base);
+  tasks.spawn([&]() -> Task<> {
+    std::array<char, 1> room{};
+    for (; reads < 100; ++reads) {
+      const std::size_t got = co_await pair.server->read_some(room);
+      EXPECT_EQ(got, 1U);
+    }
+  });
+  while (reads < 100 && turns < 1000) {
+    base.loop(RunMode::nonblock);
+    ++turns;
+  }
+  EXPECT_GE(turns, 10);
+}
+
+TEST_F(TlsStreamTest, KeepsAnErrorUntilWhatCameBeforeIsRead) {
+  Pair pair = shake_hands();
+  EXPECT_EQ(pair.client->try_write("hello"), 5);
+  const std::string forged = std::string("\x17\x03\x03\x00\x20", 5) + std::string(32, 'x');
+  EXPECT_EQ(memory->a().try_write(forged), 37);
+  std::array<char, 100> room{};
+  EXPECT_EQ(pair.server->try_read(room), 5);
+  EXPECT_EQ(net::to_error(pair.server->try_read(room)), tls::Errc::bad_record);
+  EXPECT_EQ(net::to_error(pair.server->try_read(room)), tls::Errc::bad_record);
+  EXPECT_EQ(net::to_error(pair.server->try_write("x")), tls::Errc::bad_record);
+  EXPECT_NE(pair.server->why(), "");
+  // The peer is told.
+  const net::Io io = pair.client->try_read(room);
+  EXPECT_EQ(net::to_error(io), tls::Errc::bad_record);
+  EXPECT_NE(pair.client->why().find("alert 20"), std::string_view::npos) << pair.client->why();
+}
+
+TEST_F(TlsStreamTest, DoesNotTakeAnOldErrorOfTheThreadForItsOwn) {
+  Pair pair = shake_hands();
+  ERR_put_error(ERR_LIB_SSL, 0, 1, "test", 1);
+  std::array<char, 100> room{};
+  EXPECT_EQ(pair.client->try_read(room), net::kWouldBlock);
+  EXPECT_EQ(pair.client->try_write("hello"), 5);
+  ERR_put_error(ERR_LIB_SSL, 0, 1, "test", 1);
+  EXPECT_EQ(pair.server->try_read(room), 5);
+  EXPECT_EQ(pair.client->why(), "");
+}
+
+TEST_F(TlsStreamTest, ReadsOnWhenTheStreamBelowTakesNoMore) {
+  Pair pair = shake_hands();
+  EXPECT_EQ(pair.server->try_write("answer"), 6);
+  memory->break_after(0, std::make_error_code(std::errc::broken_pipe));
+  EXPECT_EQ(net::to_error(pair.client->try_write("x")), std::errc::broken_pipe);
+  std::array<char, 100> room{};
+  EXPECT_EQ(pair.client->try_read(room), 6);
+  EXPECT_EQ(net::to_error(pair.client->try_write("x")), std::errc::broken_pipe);
+  EXPECT_EQ(pair.client->why(), "the stream below has failed");
+}
+
+TEST_F(TlsStreamTest, TellsALaterCallOfAnErrorInTheBackground) {
+  new_memory(100);
+  Pair pair = shake_hands();
+  EXPECT_EQ(pair.client->try_write(std::string(1000, 'x')), 1000);  // most of it waits
+  EXPECT_EQ(pair.client->try_write("x"), net::kWouldBlock);
+  memory->break_after(0, std::make_error_code(std::errc::connection_reset));
+  settle();
+  EXPECT_EQ(net::to_error(pair.client->try_write("x")), std::errc::connection_reset);
+}
+
+TEST_F(TlsStreamTest, PassesIdleTimeoutsOn) {
+  using namespace std::chrono_literals;
+  Pair pair = shake_hands();
+  pair.server->idle_timeout(5s);
+  std::error_code code;
+  co::TaskGroup tasks(base);
+  tasks.spawn([&]() -> Task<> {
+    const auto chunk = co_await pair.server->try_receive();
+    code = chunk.error;
+  });
+  settle();
+  time.advance(5s);
+  settle();
+  EXPECT_EQ(code, std::errc::timed_out);
+  pair.server->idle_timeout(0s);
+  EXPECT_EQ(pair.client->try_write("hello"), 5);
+  std::array<char, 100> room{};
+  EXPECT_EQ(pair.server->try_read(room), 5);
+  EXPECT_EQ(pair.server->try_write("hello"), 5);
+  EXPECT_EQ(pair.client->try_read(room), 5);
+}
+
+TEST_F(TlsStreamTest, GivesBothEndsTheSameSecret) {
+  Pair pair = shake_hands();
+  const std::string secret = pair.client->exporter("EXPORTER-test", 32, "context");
+  EXPECT_EQ(secret.size(), 32U);
+  EXPECT_EQ(pair.server->exporter("EXPORTER-test", 32, "context"), secret);
+  EXPECT_NE(pair.server->exporter("EXPORTER-other", 32, "context"), secret);
+}
+
+// Keys.
+
+TEST_F(TlsStreamTest, GoesOnWithNewKeys) {
+  Pair pair = shake_hands();
+  std::array<char, 100> room{};
+  for (const bool both : {false, true}) {
+    pair.client->update_keys(both);
+    EXPECT_EQ(pair.client->try_write("hello"), 5);
+    EXPECT_EQ(pair.server->try_read(room), 5);
+    EXPECT_EQ(pair.server->try_write("answer"), 6);
+    EXPECT_EQ(pair.client->try_read(room), 6);
+  }
+}
+
+TEST_F(TlsStreamTest, RefusesNewKeysWithTls12) {
+  tls::ClientOptions options = client_options();
+  options.most = tls::Version::tls12;
+  Pair pair = shake_hands(tls::Context::client(options),
+                          tls::Server(tls::Context::server(server_options())));
+  EXPECT_THROW(pair.client->update_keys(), tls::Error);
+}
+
+TEST_F(TlsStreamTest, ChangesKeysWhileAWriteWaitsForThePeer) {
+  new_memory(7);
+  Pair pair = shake_hands();
+  const std::string text(100'000, 'x');
+  std::string at_server;
+  co::TaskGroup tasks(base);
+  tasks.spawn(write_and_shut_down(*pair.client, text));
+  settle();
+  pair.client->update_keys(true);
+  pair.server->update_keys(true);
+  std::string at_client;
+  tasks.spawn(read_into(*pair.client, at_client));
+  tasks.spawn(read_into(*pair.server, at_server));
+  EXPECT_TRUE(run_until([&] { return at_server.size() == text.size(); }));
+  EXPECT_TRUE(at_server == text);
+}
+
+TEST_F(TlsStreamTest, EndsAPeerThatOnlyChangesItsKeys) {
+  new_memory(std::size_t{1} << 20);
+  Pair pair = shake_hands();
+  for (int i = 0; i < 32; ++i) pair.client->update_keys();
+  EXPECT_EQ(pair.client->try_write("hello"), 5);
+  std::array<char, 100> room{};
+  EXPECT_EQ(pair.server->try_read(room), 5);
+  pair.client->update_keys();
+  EXPECT_EQ(pair.client->try_write("hello"), 5);
+  EXPECT_EQ(net::to_error(pair.server->try_read(room)), tls::Errc::too_many_updates);
+}
+
+TEST_F(TlsStreamTest, CountsNewKeysAgainstTheDataBetweenThem) {
+  new_memory(std::size_t{1} << 20);
+  Pair pair = shake_hands();
+  std::string room(65'536, '\0');
+  const std::string text(65'536, 'x');
+  for (int i = 0; i < 200; ++i) {
+    pair.client->update_keys();
+    ASSERT_EQ(pair.client->try_write(text), 65'536);
+    std::size_t got = 0;
+    while (got < text.size()) {
+      const net::Io io = pair.server->try_read(room);
+      ASSERT_GT(io, 0) << i;
+      got += static_cast<std::size_t>(io);
+    }
+  }
+}
+
+// Cancelling.
+
+TEST_F(TlsStreamTest, LosesNothingByACancelledRead) {
+  Pair pair = shake_hands();
+  const std::string text = "0123456789";
+  // The peer's record arrives byte by byte, and a read is cancelled after each.
+  new_memory(std::size_t{1} << 10);
+  memory->at_most(1);
+  pair = shake_hands();
+  EXPECT_EQ(pair.client->try_write(text), 10);
+  std::string got;
+  for (int i = 0; i < 1000 && got.size() < text.size(); ++i) {
+    std::array<char, 4> room{};
+    co::TaskGroup tasks(base);
+    tasks.spawn([&]() -> Task<> {
+      const std::size_t count = co_await pair.server->read_some(room);
+      got.append(room.data(), count);
+    });
+    base.loop(RunMode::nonblock);
+    tasks.cancel();
+    settle();
+  }
+  EXPECT_EQ(got, text);
+}
+
+TEST_F(TlsStreamTest, IsTornByAWriteThatIsCancelledHalfWayAndStillEndsInOrder) {
+  const std::string text(100'000, 'x');
+  for (const int steps : {1, 2, 5, 20, 100}) {
+    new_memory(1000);
+    Pair pair = shake_hands();
+    co::TaskGroup tasks(base);
+    tasks.spawn([&]() -> Task<> { co_await pair.client->write(text); });
+    std::array<char, 300> room{};
+    std::string got;
+    for (int i = 0; i < steps; ++i) {
+      base.loop(RunMode::nonblock);
+      const net::Io io = pair.server->try_read(room);
+      if (io > 0) got.append(room.data(), static_cast<std::size_t>(io));
+    }
+    tasks.cancel();
+    base.loop(RunMode::nonblock);
+    EXPECT_EQ(net::to_error(pair.client->try_write("x")), event_cpp::Errc::torn);
+    std::error_code code;
+    tasks.spawn([&]() -> Task<> { code = co_await pair.client->try_write_all("x"); });
+    base.loop(RunMode::nonblock);
+    EXPECT_EQ(code, event_cpp::Errc::torn);
+    // Reading goes on, complete records go out, and the end is one.
+    EXPECT_EQ(pair.server->try_write("hello"), 5);
+    std::string at_client;
+    std::string rest;
+    tasks.spawn([&]() -> Task<> {
+      std::array<char, 5> hello{};
+      const std::size_t count = co_await pair.client->read_exactly(hello);
+      at_client.assign(hello.data(), count);
+      co_await pair.client->close();
+    });
+    tasks.spawn(read_into(*pair.server, rest));
+    EXPECT_TRUE(run_until([&] { return tasks.size() == 1 || tasks.size() == 0; }));
+    co::TaskGroup end(base);
+    end.spawn([&]() -> Task<> { co_await pair.server->close(); });
+    EXPECT_TRUE(run_until([&] { return tasks.size() == 0; }));
+    EXPECT_EQ(at_client, "hello");
+    EXPECT_TRUE(text.starts_with(got + rest));
+  }
+}
+
+}  // namespace
+}  // namespace event_cpp::test
