@@ -38,6 +38,12 @@ void run_streams(Bytes bytes);
 void run_dns(Bytes bytes);
 #endif
 
+#if EVENT_FUZZ_TLS
+// A connection over TLS whose ends read, write, change keys and end, while what is between them
+// moves few bytes at a time and changes some; or any bytes to either end.
+void run_tls(Bytes bytes);
+#endif
+
 inline constexpr Target kTargets[] = {
     {"timer_queue", run_timer_queue},
     {"active_queues", run_active_queues},
@@ -49,6 +55,9 @@ inline constexpr Target kTargets[] = {
     {"streams", run_streams},
 #if EVENT_FUZZ_DNS
     {"dns", run_dns},
+#endif
+#if EVENT_FUZZ_TLS
+    {"tls", run_tls},
 #endif
 };
 
