@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include BENCH_TRANSPORT_HEADER
+
 #include <algorithm>
 #include <array>
 #include <cstdint>
@@ -68,6 +70,7 @@ class Client {
   struct Connection {
     int fd = -1;
     std::size_t received = 0;
+    Transport transport{};
   };
 
   void open(Connection& connection) {
@@ -82,6 +85,7 @@ class Client {
     // Closing resets: thousands of connections would else keep their ports for a minute.
     const linger reset{1, 0};
     ::setsockopt(connection.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    connection.transport.begin(connection.fd);
   }
 
   void watch(Connection& connection) {
@@ -91,10 +95,10 @@ class Client {
     checked(::epoll_ctl(epoll_, EPOLL_CTL_ADD, connection.fd, &event), "epoll_ctl");
   }
 
-  void send(const Connection& connection) {
+  void send(Connection& connection) {
     if (to_send_ == 0) return;
     to_send_ -= depth_;
-    const ssize_t size = ::send(connection.fd, message_.data(), message_.size(), MSG_NOSIGNAL);
+    const ssize_t size = connection.transport.send(message_.data(), message_.size());
     if (size != static_cast<ssize_t>(message_.size())) fail("send");
   }
 
@@ -106,12 +110,12 @@ class Client {
     send(connection);
     std::size_t left = answer_;
     while (left > 0) {
-      const ssize_t size = ::recv(connection.fd, received_.data(), left, 0);
+      const ssize_t size = connection.transport.receive(received_.data(), left);
       if (size <= 0) fail("recv");
       left -= static_cast<std::size_t>(size);
     }
-    ::shutdown(connection.fd, SHUT_WR);
-    if (::recv(connection.fd, received_.data(), 1, 0) != 0) fail("recv of the end");
+    connection.transport.end();
+    if (connection.transport.receive(received_.data(), 1) != 0) fail("recv of the end");
     ::close(connection.fd);
   }
 
@@ -122,7 +126,7 @@ class Client {
     std::uint64_t whole = 0;
     for (int i = 0; i < count; ++i) {
       auto& connection = *static_cast<Connection*>(ready_[static_cast<std::size_t>(i)].data.ptr);
-      const ssize_t size = ::recv(connection.fd, received_.data(), received_.size(), 0);
+      const ssize_t size = connection.transport.receive(received_.data(), received_.size());
       if (size <= 0) fail("recv");
       connection.received += static_cast<std::size_t>(size);
       if (connection.received < answer_) continue;

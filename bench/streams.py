@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What a server over streams costs beside others: instructions, system calls, time and memory.
 
-usage: streams.py PROGRAMS [PART]...   parts: echo, memory, lines, bulk, connections
+usage: streams.py PROGRAMS [PART]...   parts: echo, memory, lines, bulk, connections, tls
 
 PROGRAMS is where the benchmarks were built: build/release/bench. A server is one program and one of
 its kinds: see bench/streams/main.cpp. Instructions and system calls are the difference of a long and
@@ -51,7 +51,8 @@ class Pair:
 
     def __init__(self, server, connections, *arguments, instrument=()):
         self.server = Process([*instrument, *command(server)], EPOLL)
-        client = [str(directory() / "bench_client"), self.server.told[0], str(self.server.pid),
+        kind = "tls_client" if server.startswith("tls_") else "client"
+        client = [str(directory() / f"bench_{kind}"), self.server.told[0], str(self.server.pid),
                   str(connections), *map(str, arguments or (MESSAGE,))]
         try:
             self.client = Process(client)
@@ -187,7 +188,38 @@ def connections():
               f"{calls_each(server, 1, 200, 600, MESSAGE, *RENEWED):6.2f}", flush=True)
 
 
-PARTS = {part.__name__: part for part in (echo, memory, lines, bulk, connections)}
+TLS = [f"tls_{name}" for name in ("epoll", "event", "libevent", "asio")]
+
+
+def tls():
+    servers = there([f"{name} echo" for name in TLS])
+    ratios = [times(servers, connections) for connections in (1, 50)]
+    bulks = [times(there([f"{name} {kind}" for name in TLS]), 1, *sizes, least=5)
+             for kind, sizes in (("download", (MESSAGE, 1, BULK)), ("upload", (BULK, 1, MESSAGE)))]
+    print("over TLS: echo of 64 bytes with 1 / 20 connections, a MiB sent and received, a connection\n"
+          f"{'server':26} {'instructions':>15} {'calls':>6} {'time, 1 / 50':>13} {'MiB out / in':>13} "
+          f"{'calls':>13} {'idle':>7}")
+    for server in servers:
+        name = server.split()[0]
+        echoes = [instructions_each(server, 1, 500, 2500), instructions_each(server, 20, 1000, 4000)]
+        bulk_ratios = [found[f"{name} {kind}"][1]
+                       for found, kind in zip(bulks, ("download", "upload"))]
+        bulk_calls = [calls_each(f"{name} {kind}", 1, 20, 120, *sizes)
+                      for kind, sizes in (("download", (MESSAGE, 1, BULK)), ("upload", (BULK, 1, MESSAGE)))]
+        print(f"{server:26} {echoes[0]:7.0f} /{echoes[1]:6.0f} {calls_each(server, 1, 500, 1500):6.2f} "
+              f"{ratios[0][server][1]:6.2f} /{ratios[1][server][1]:5.2f} "
+              f"{bulk_ratios[0]:6.2f} /{bulk_ratios[1]:5.2f} {bulk_calls[0]:6.1f} /{bulk_calls[1]:5.1f} "
+              f"{idle_bytes(server):7.0f}", flush=True)
+    for resumed in (False, True):
+        if resumed:
+            os.environ["BENCH_RESUME"] = "1"
+        found = times(servers, 1, MESSAGE, *RENEWED, least=50)
+        for server, (ns, ratio) in found.items():
+            print(f"{server:26} a connection, {'resumed' if resumed else 'full':8} {ns / 1000:8.1f} us "
+                  f"{ratio:6.2f}", flush=True)
+
+
+PARTS = {part.__name__: part for part in (echo, memory, lines, bulk, connections, tls)}
 
 
 def main():
