@@ -33,7 +33,7 @@ SECONDS = 20
 
 # ----------------------------------------------------------------------------------------- snippets
 
-OPTIONAL_LIBRARIES = ["dns"]
+OPTIONAL_LIBRARIES = ["dns", "tls"]
 DOCUMENTS_WITH_SNIPPETS = ["README.md", "docs/guide.md"]
 SNIPPET = re.compile(r"^```cpp(?P<server> server)?(?: with (?P<library>\S+))?\n(?P<code>.*?)^```$(?:\n+```text\n(?P<output>.*?)^```$)?", re.M | re.S)
 FLAGS = ["-std=c++20", "-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Werror"]
