@@ -39,7 +39,6 @@ struct End {
   bool reads_exactly = false;
   bool closed = false;
   bool may_time_out = false;
-  bool write_timed_out = false;  // maybe half-way: nothing can follow
 };
 
 // Reads and writes by chance, and compares what arrives with what was sent: in order, each byte
@@ -156,7 +155,7 @@ class StreamScript {
 
   void start_writing(int end, std::size_t size, bool in_pieces) {
     End& its = ends_[index(end)];
-    if (its.writing || its.write_timed_out) return;
+    if (its.writing) return;
     its.writing = true;
     to(end).offered = std::max(to(end).offered, size);
     its.writer.emplace(base_);
@@ -194,7 +193,6 @@ class StreamScript {
       return;
     }
     out.interrupted = true;
-    its.write_timed_out = its.write_timed_out || error == std::errc::timed_out;
     const bool shut = out.ended || ends_[index(1 - end)].closed;
     EXPECT_TRUE(is_explained(its, error) || (error == Errc::torn && out.interrupted) ||
                 (error == std::errc::broken_pipe && shut))
@@ -263,7 +261,7 @@ class StreamScript {
         has_read(end, {}, net::to_error(io));
       }
     }
-    if (!its.writing && !its.write_timed_out) {
+    if (!its.writing) {
       to(end).offered = std::max(to(end).offered, std::size_t{20});
       const net::Io io = stream(end).try_write(next_bytes(end, 20));
       if (io >= 0) {

@@ -51,8 +51,8 @@ PipeStream::PipeStream(Base& base, int fd)
 Io PipeStream::try_read(Room room) noexcept {
   if (timed_out()) return -ETIMEDOUT;
   if (room.empty()) return 0;
-  const Io io = detail::uninterrupted(
-      [&] { return detail::result(::read(fd(), room.data(), room.size())); });
+  const Io io =
+      detail::uninterrupted([&] { return detail::result(::read(fd(), room.data(), room.size())); });
   // Nobody has the other end of the terminal open any more.
   if (io == -EIO && is_terminal_) return 0;
   return noted_read(io, room.size());

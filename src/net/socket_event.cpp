@@ -85,7 +85,7 @@ void SocketEvent::fail(std::uintptr_t index) noexcept {
   let_all_try();
 }
 
-// A connection that has failed has no orderly end.
+// A connection that has failed has no orderly end, and nothing to wait for.
 Io SocketEvent::noted_read(Io io, std::size_t wanted) noexcept {
   if (has_failed()) return io == 0 || io == kWouldBlock ? failure() : io;
   if (io >= 0) {

@@ -438,6 +438,30 @@ TEST_P(StreamTest, TimesOutWhileAWriteIsBlocked) {
   EXPECT_EQ(ends.codes[0], std::errc::timed_out);
 }
 
+TEST_P(StreamTest, IsTornByAWriteThatATimeoutEndsHalfWay) {
+  const std::string data(much(), 'x');
+  const std::vector<net::Bytes> pieces{data, "y"};
+  const auto write = [&](bool in_pieces) -> Task<std::error_code> {
+    if (in_pieces) {
+      const std::error_code of_pieces = co_await a().try_write_all(pieces);
+      co_return of_pieces;
+    }
+    const std::error_code of_one = co_await a().try_write_all(data);
+    co_return of_one;
+  };
+  const bool in_pieces = GetParam().backend != Backend::epoll;  // each way on one kind at least
+  std::error_code code;
+  co::TaskGroup tasks(base);
+  a().idle_timeout(10s);
+  tasks.spawn([&]() -> Task<> { code = co_await write(in_pieces); });
+  settle();
+  time.advance(11s);
+  settle();
+  EXPECT_EQ(code, std::errc::timed_out);
+  a().idle_timeout(0s);
+  EXPECT_EQ(net::to_error(a().try_write("z")), Errc::torn);
+}
+
 TEST_P(StreamTest, IsNotTimedOutAfterTheLimitIsTakenBack) {
   a().idle_timeout(10s);
   a().idle_timeout(0s);

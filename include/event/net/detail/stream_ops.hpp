@@ -83,6 +83,13 @@ class StreamOp : public co::detail::Wait {
  protected:
   S& stream() const noexcept { return *stream_; }
 
+  // Of a write that ends without having sent everything: nothing can follow what it has sent.
+  void tear_if_begun() noexcept {
+    if constexpr (requires { stream_->tear(); }) {  // a packet is sent whole
+      if (begun_) stream_->tear();
+    }
+  }
+
   // Of a write: bytes of it were sent. In what is left of Wait's last eight bytes.
   bool begun_ = false;
 
@@ -90,9 +97,7 @@ class StreamOp : public co::detail::Wait {
   Self& self() noexcept { return static_cast<Self&>(*this); }
   void give_up() noexcept {
     stream_->unwait(kWant);
-    if constexpr (requires { stream_->tear(); }) {  // a packet is sent whole
-      if (begun_) stream_->tear();
-    }
+    tear_if_begun();
   }
   void withdraw() noexcept final {
     give_up();
@@ -251,6 +256,7 @@ class WriteOp final : public StreamOp<S, WriteOp<S, kErrors>, Want::write> {
   [[gnu::noinline]] bool go_on(Io io) noexcept {
     if (io == kWouldBlock) return false;
     if (io < 0) {
+      this->tear_if_begun();  // an idle timeout passes
       data_ = nullptr;
       io_ = io;
       return true;
@@ -282,6 +288,7 @@ class WritePiecesOp final : public StreamOp<S, WritePiecesOp<S, kErrors>, Want::
                               : this->stream().try_write(pieces_);
       if (io == kWouldBlock) return false;
       if (io < 0) {
+        this->tear_if_begun();
         io_ = io;
         return true;
       }
@@ -399,9 +406,9 @@ class StreamOps {
     return ReadExactlyOp<S, Errors::returned>(self(), room, line);
   }
 
-  // Waits until the stream has taken all of `bytes`. If the task is cancelled or destroyed when a
-  // part was taken, the stream is torn: every later write fails with Errc::torn. try_write_all()
-  // returns a std::error_code, not a Result.
+  // Waits until the stream has taken all of `bytes`. If the task is cancelled or destroyed, or the
+  // write fails, when a part was taken, the stream is torn: every later write fails with
+  // Errc::torn. try_write_all() returns a std::error_code, not a Result.
   [[nodiscard]] auto write(Bytes bytes, unsigned line = __builtin_LINE()) noexcept {
     return WriteOp<S, Errors::thrown>(self(), bytes, line);
   }
