@@ -90,9 +90,9 @@ class EVENT_API Process {
   // Starts it. The program was found and runs when this returns.
   // Errors: throws SpawnError; std::bad_alloc. Nothing is left then.
   // Cost: on Linux about that of posix_spawn(3), whatever memory this process has; elsewhere the
-  // same, or that of fork(2) if posix_spawn cannot do what the command asks for. This thread waits meanwhile. A program
-  // that another thread has just written, and not closed (ETXTBSY), is tried four times, with 7 ms
-  // between the first and the last.
+  // same, or that of fork(2) if posix_spawn cannot do what the command asks for. This thread waits
+  // meanwhile. A program that another thread has just written, and not closed (ETXTBSY), is tried
+  // four times, with 7 ms between the first and the last.
   Process(Base& base, const Command& command);
   Process(Process&&) noexcept;
   Process& operator=(Process&&) noexcept;
