@@ -12,6 +12,7 @@
 #include <event/net.hpp>
 #include <exception>
 #include <iostream>
+#include <stdexcept>
 #include <utility>
 
 namespace {
@@ -54,6 +55,9 @@ void run() {
   });
   ticker.attach(80ms);
 
+  if (base.fd() < 0) {
+    throw std::runtime_error("this backend has no descriptor to wait for; it needs epoll");
+  }
   event::glib::Source source(base);
   const guint timeout = ::g_timeout_add(100, &Writer::on_timeout, &writer);
   source.run();

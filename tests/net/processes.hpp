@@ -38,6 +38,7 @@ inline std::vector<Way> every_way() {
 class EveryStart : public testing::TestWithParam<std::tuple<Backend, Way>> {
  protected:
   EveryStart() : base(options()) {
+    reap_what_is_left();
 #if EVENT_HAVE_CLONE
     net::detail::spawner = is_clone() ? &net::detail::spawn_by_clone : &net::detail::spawn_by_posix;
 #endif
@@ -98,6 +99,12 @@ class EveryStart : public testing::TestWithParam<std::tuple<Backend, Way>> {
     siginfo_t info{};
     return ::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) != 0 &&
            errno == ECHILD;
+  }
+  // Tests before this one, in the same program, have killed what they left with their bases.
+  static void reap_what_is_left() {
+    for (int i = 0; !has_no_child() && i < 1'000; ++i) {
+      if (::waitpid(-1, nullptr, WNOHANG) == 0) ::usleep(1000);
+    }
   }
   static bool has_no_child() {
     siginfo_t info{};

@@ -95,8 +95,9 @@ class Connection final : public detail::Session {
 
   // co_await: executes one statement, with values for $1, $2 ...: numbers, bool, text, bytes, null
   // and optionals of these. Returns its Result. Nothing is sent before it is awaited.
-  // Errors: throws Error, with what the server says; ConnectionLost; CommitUnknown, RolledBack;
-  // std::errc::operation_canceled; std::errc::invalid_argument for a zero in text; std::bad_alloc.
+  // Errors: throws Error, with what the server says, and for a COPY from or to the client;
+  // ConnectionLost; CommitUnknown, RolledBack; std::errc::operation_canceled;
+  // std::errc::invalid_argument for a zero in text; std::bad_alloc.
   template <class... T>
   [[nodiscard]] auto query(std::string text, const T&... values) {
     return ask(detail::Query::Kind::one, std::move(text), detail::Parameters(values...));
@@ -244,9 +245,28 @@ class Connection final : public detail::Session {
     if (kind_of(first) == detail::Query::Kind::drain || first.is_abandoned()) {
       return drop_copy(status);
     }
+    if (kind_of(first) != detail::Query::Kind::copy) return refuse_copy(first, status);
     copy_ = status == PGRES_COPY_IN ? Copy::in : Copy::out;
     finish(first);
     return true;
+  }
+  // A query that nobody would give data to, or take any from.
+  bool refuse_copy(detail::Query& query, ExecStatusType status) noexcept {
+    fail(query, "pg: COPY FROM STDIN and TO STDOUT are begun by copy_in() and copy_out()");
+    if (status == PGRES_COPY_IN) static_cast<void>(drop_copy(status));
+    if (!drain()) return false;
+    if (in_flight_ > 0) begin_recovery();
+    return true;
+  }
+  // Takes what the server still says, for nobody. Returns false if the connection was closed.
+  bool drain() noexcept {
+    try {
+      detail::Query::begin(std::make_unique<detail::Query>(*this, detail::Query::Kind::drain,
+                                                           std::string(), detail::Parameters()));
+    } catch (...) {
+      Session::close();
+    }
+    return conn_ != nullptr;
   }
   // Nobody will send or take the data. Until it has ended libpq returns the same result again.
   bool drop_copy(ExecStatusType status) noexcept {

@@ -27,7 +27,7 @@ class CopyIn {
     if (!is_open()) return;
     ::PQputCopyEnd(connection_->conn_, "given up");
     leave();
-    drain(*connection_);
+    static_cast<void>(connection_->drain());
   }
 
   // co_await: gives data, in parts of any size. Waits while the server does not take what was
@@ -79,15 +79,6 @@ class CopyIn {
     while (is_open() && connection_->unsent()) co_await connection_->progress();
     require_open();
   }
-  // Takes what the server still says, for nobody.
-  static void drain(Connection& connection) noexcept {
-    try {
-      detail::Query::begin(std::make_unique<detail::Query>(connection, detail::Query::Kind::drain,
-                                                           std::string(), detail::Parameters()));
-    } catch (...) {
-      connection.close();
-    }
-  }
 
   Connection* connection_;
   std::size_t unsent_ = 0;
@@ -121,7 +112,7 @@ class CopyOut {
     leave();
     Connection& connection = *connection_;
     connection.begin_recovery();
-    if (connection.connected()) CopyIn::drain(connection);
+    if (connection.connected()) static_cast<void>(connection.drain());
   }
 
   // co_await: the next row; nothing at the end. Errors: as Connection::query().
@@ -152,12 +143,12 @@ class CopyOut {
 };
 
 inline co::Task<CopyIn> Connection::copy_in(std::string text) {
-  const Result begun = co_await ask(detail::Query::Kind::one, std::move(text));
+  const Result begun = co_await ask(detail::Query::Kind::copy, std::move(text));
   if (copy_ != Copy::in) throw Error("pg: this is no COPY FROM STDIN");
   co_return CopyIn(*this);
 }
 inline co::Task<CopyOut> Connection::copy_out(std::string text) {
-  const Result begun = co_await ask(detail::Query::Kind::one, std::move(text));
+  const Result begun = co_await ask(detail::Query::Kind::copy, std::move(text));
   if (copy_ != Copy::out) throw Error("pg: this is no COPY TO STDOUT");
   co_return CopyOut(*this);
 }

@@ -54,6 +54,7 @@ class Query final : public adapters::detail::Request<Query, Result> {
   enum class Kind : std::uint8_t {
     one,       // one statement, with parameters
     script,    // statements without parameters
+    copy,      // what begins a COPY
     copy_end,  // what comes after the last data of COPY FROM STDIN: was sent already
     drain      // the same after data that nobody wants
   };
@@ -212,6 +213,12 @@ class Session {
     first.unlink();
     --in_flight_;
     finish_with_result(first);
+  }
+
+  void fail(Query& first, const char* why) noexcept {
+    first.unlink();
+    --in_flight_;
+    first.fail(inbox_, error<Error>(why));
   }
 
   // Sends what waits, as far as that may be.
