@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what a set of tasks needs and this machine lacks, with Debian's packages:
-#   scripts/setup.sh [build|test|format|check|fuzz|costs|measure|bench|arm64|x86-32]...
-# By default all but the last three.
+#   scripts/setup.sh [build|test|format|check|fuzz|costs|measure|bench|foreign|arm64|x86-32]...
+# By default all but the last four.
 # It asks for nothing and changes nothing if everything is there. Needs root or sudo if not, and says
 # what it installs, and how much that is, before it does.
 set -euo pipefail
@@ -60,6 +60,11 @@ bench    /usr/include/ev.h                  libev-dev
 bench    /usr/include/uv.h                  libuv1-dev
 bench    /usr/include/asio.hpp              libasio-dev
 bench    /usr/include/liburing.h            liburing-dev
+foreign  dpkg-source                        dpkg-dev
+foreign  perl                               perl
+foreign  /usr/include/event2/event.h        libevent-dev
+foreign  /usr/include/openssl/ssl.h         libssl-dev
+foreign  /usr/include/zlib.h                zlib1g-dev
 arm64    aarch64-linux-gnu-g++              g++-aarch64-linux-gnu
 arm64    qemu-aarch64                       qemu-user
 arm64    /usr/src/googletest/googletest     googletest
