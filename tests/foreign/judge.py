@@ -3,8 +3,8 @@
 
     judge.py NAME|all [--backend epoll|poll] [--preset release|asan|tsan]
 
-The directory libevent/ has libevent's API over the public API of this library: `struct event` has an
-Event inside. With libevent's own upper layers (buffers, HTTP, DNS ...) it is a shared library with
+The directory libevent/ has libevent's API over the public API of this library: a `struct event` has an
+Event of its own. With libevent's own upper layers (buffers, HTTP, DNS ...) it is a shared library with
 libevent's name, libevent-2.1.so.7. Each judge is a program of Debian, with its own test suite or
 driven by its own command line: judges/NAME.py. It runs with Debian's libevent first and with ours
 second, and we may do worse only where differences.py says so and why.

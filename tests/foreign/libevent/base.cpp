@@ -211,7 +211,7 @@ void event_base::call(event& ev, short res) {
   void* const argument = ev.ev_evcallback.evcb_arg;
   const int fd = ev.ev_fd;
   // A signal that was activated several times is called as often, until it is removed.
-  int left = libevent::begin_calls(ev);
+  short left = libevent::begin_calls(ev);
   if ((ev.ev_events & EV_PERSIST) == 0) libevent::forget(ev);
   do {
     if (left > 1) libevent::counted_by(ev, &left);

@@ -1,4 +1,5 @@
-// Events. `struct event` of libevent has our Event inside, in the place of what is libevent's own.
+// Events. One that is added or active has an Event of ours, which the loop below calls; the fields
+// that programs see are as in libevent.
 #include <sys/time.h>
 
 #include <cerrno>
@@ -10,58 +11,30 @@
 #include "internals.hpp"
 
 namespace event_cpp::libevent {
-namespace {
 
-// While an event is added or active: our Event lives in it.
-constexpr short kWatched = 0x4000;
-constexpr int kConditions = EV_READ | EV_WRITE | EV_CLOSED | EV_SIGNAL;
-
-// The loop below calls it: the event that it is a part of is active.
+// What the loop below calls while an event is added or active.
 class Watch : public Event {
  public:
-  Watch(Base& base, int fd, Events events) : Event(base, fd, events, Calls<&Watch::fire>()) {}
+  Watch(::event& its_owner, Base& base, int fd, Events events)
+      : Event(base, fd, events, Calls<&Watch::fire>()), owner(its_owner) {}
+
+  ::event& owner;
 
  private:
   static void fire(Event& event, Events fired);
 };
 
-// Of `struct event` these are not libevent's here, but ours. What programs see stays where it is.
-constexpr std::size_t kWatch = offsetof(event, ev_base);
-static_assert(sizeof(event) == 128);
-static_assert(offsetof(event, ev_fd) == 56);
-static_assert(offsetof(event, ev_events) == 104 && offsetof(event, ev_res) == 106);
-static_assert(kWatch % alignof(Watch) == 0);
-// The last two pointers of a Watch are room for what its owner likes: ev_events and ev_res are
-// there.
-static_assert(kWatch + sizeof(Watch) - 2 * sizeof(void*) <= offsetof(event, ev_events));
+namespace {
 
-struct Links {
-  event_base* base;
-  event* next;
-};
-struct MoreLinks {
-  event** previous;  // the pointer to it; null: in no list
-  int* left;         // see counted_by()
-};
-static_assert(sizeof(Links) == sizeof(event::ev_timeout_pos));
-static_assert(sizeof(MoreLinks) == sizeof(event::ev_timeout));
+constexpr int kConditions = EV_READ | EV_WRITE | EV_CLOSED | EV_SIGNAL;
 
-char* place(event& ev, std::size_t offset) noexcept {
-  return reinterpret_cast<char*>(&ev) + offset;
+// libevent keeps the index in its heap there.
+event*& watch_place(event& ev) noexcept {
+  return ev.ev_timeout_pos.ev_next_with_common_timeout.tqe_next;
 }
-Links& links(event& ev) noexcept {
-  return *reinterpret_cast<Links*>(place(ev, offsetof(event, ev_timeout_pos)));
-}
-MoreLinks& more_links(event& ev) noexcept {
-  return *reinterpret_cast<MoreLinks*>(place(ev, offsetof(event, ev_timeout)));
-}
-short& calls_of(event& ev) noexcept {
-  return *reinterpret_cast<short*>(place(ev, offsetof(event, ev_res) + sizeof(short)));
-}
-Watch& watch(event& ev) noexcept { return *reinterpret_cast<Watch*>(place(ev, kWatch)); }
-event& owner(Event& watch) noexcept {
-  return *reinterpret_cast<event*>(reinterpret_cast<char*>(&watch) - kWatch);
-}
+Watch* watch_of(event& ev) noexcept { return reinterpret_cast<Watch*>(watch_place(ev)); }
+auto& link(event& ev) noexcept { return ev.ev_.ev_io.ev_io_next; }
+short& calls_of(event& ev) noexcept { return ev.ev_.ev_signal.ev_ncalls; }
 
 short& flags(event& ev) noexcept { return ev.ev_evcallback.evcb_flags; }
 bool has(event& ev, int flag) noexcept { return (flags(ev) & flag) != 0; }
@@ -72,7 +45,7 @@ void set_lists(event& ev, int lists) noexcept {
   const int change = __builtin_popcount(lists & all) - __builtin_popcount(before);
   const int active = ((lists & EVLIST_ACTIVE) != 0) - ((before & EVLIST_ACTIVE) != 0);
   flags(ev) = static_cast<short>((flags(ev) & ~all) | lists);
-  if (!has(ev, EVLIST_INTERNAL)) links(ev).base->count(change, active);
+  if (!has(ev, EVLIST_INTERNAL)) ev.ev_base->count(change, active);
 }
 int lists(event& ev) noexcept {
   return flags(ev) & (EVLIST_INSERTED | EVLIST_TIMEOUT | EVLIST_ACTIVE);
@@ -110,68 +83,43 @@ short to_result(Events fired, short wanted) noexcept {
 // It was activated by its user, whatever the loop below says: no event of libevent asks for this.
 constexpr Events kActivated = Events::urgent;
 
-// Our Event begins and ends where ev_events and ev_res are.
-template <class F>
-void keep_visible(event& ev, F&& change) noexcept {
-  const short events = ev.ev_events;
-  const short result = ev.ev_res;
-  change();
-  ev.ev_events = events;
-  ev.ev_res = result;
-}
-
 // Or a signal. libevent lets a descriptor below zero wait for ever.
 bool watches_descriptor(const event& ev) noexcept {
   return (ev.ev_events & EV_SIGNAL) != 0 || ((ev.ev_events & kConditions) != 0 && ev.ev_fd >= 0);
 }
 
-void begin_watch(event& ev) {
-  if (has(ev, kWatched)) return;
-  event_base& base = *links(ev).base;
+// False: no memory.
+bool begin_watch(event& ev) {
+  if (watch_of(ev) != nullptr) return true;
+  void* const memory = event_mm_malloc_(sizeof(Watch));
+  if (memory == nullptr) return false;
+  event_base& base = *ev.ev_base;
+  const bool descriptor = watches_descriptor(ev);
   const Events events = to_events(ev.ev_events);
-  keep_visible(ev, [&] {
-    if (watches_descriptor(ev)) {
-      ::new (place(ev, kWatch)) Watch(base.base, ev.ev_fd, events);
-    } else {
-      ::new (place(ev, kWatch)) Watch(base.base, -1, Events::timeout | (events & Events::persist));
-    }
-  });
-  flags(ev) |= kWatched;
-  links(ev).next = base.first;
-  if (base.first != nullptr) more_links(*base.first).previous = &links(ev).next;
-  more_links(ev).previous = &base.first;
+  auto* const watch =
+      ::new (memory) Watch(ev, base.base, descriptor ? ev.ev_fd : -1,
+                           descriptor ? events : Events::timeout | (events & Events::persist));
+  watch_place(ev) = reinterpret_cast<event*>(watch);
+  link(ev).le_next = base.first;
+  if (base.first != nullptr) link(*base.first).le_prev = &link(ev).le_next;
+  link(ev).le_prev = &base.first;
   base.first = &ev;
+  return true;
 }
 
 void end_watch(event& ev) noexcept {
-  if (!has(ev, kWatched)) return;
-  keep_visible(ev, [&] { watch(ev).~Watch(); });
-  flags(ev) = static_cast<short>(flags(ev) & ~kWatched);
-  *more_links(ev).previous = links(ev).next;
-  if (links(ev).next != nullptr) more_links(*links(ev).next).previous = more_links(ev).previous;
-}
-
-void Watch::fire(Event& event, Events fired) {
-  ::event& ev = owner(event);
-  event_base& base = *links(ev).base;
-  short result = to_result(fired, ev.ev_events);
-  if (has(ev, EVLIST_ACTIVE)) result = static_cast<short>(result | ev.ev_res);
-  ev.ev_res = result;
-  // What its user activated begins its time anew as well.
-  if (any(fired & kActivated) && has(ev, EVLIST_TIMEOUT) && (result & EV_TIMEOUT) == 0 &&
-      (ev.ev_events & EV_PERSIST) != 0) {
-    static_cast<void>(event.try_rearm(event.timeout()));
-  }
-  if (!base.queues_events()) {
-    if (has(ev, EVLIST_ACTIVE)) set_lists(ev, lists(ev) & ~EVLIST_ACTIVE);
-    return base.call(ev, result);
-  }
-  if (!has(ev, EVLIST_ACTIVE)) base.push(ev.ev_evcallback);
+  Watch* const watch = watch_of(ev);
+  if (watch == nullptr) return;
+  watch->~Watch();
+  event_mm_free_(watch);
+  watch_place(ev) = nullptr;
+  *link(ev).le_prev = link(ev).le_next;
+  if (link(ev).le_next != nullptr) link(*link(ev).le_next).le_prev = link(ev).le_prev;
 }
 
 std::error_code attach(event& ev, const timeval* timeout) noexcept {
-  event_base& base = *links(ev).base;
-  Watch& watched = watch(ev);
+  event_base& base = *ev.ev_base;
+  Watch& watched = *watch_of(ev);
   const bool was = watched.attached();
   if (timeout == nullptr) {
     if (was) return {};
@@ -188,15 +136,32 @@ std::error_code attach(event& ev, const timeval* timeout) noexcept {
 
 }  // namespace
 
-event_base* base_of(const event& ev) noexcept { return links(const_cast<event&>(ev)).base; }
+void Watch::fire(Event& event, Events fired) {
+  ::event& ev = static_cast<Watch&>(event).owner;
+  event_base& base = *ev.ev_base;
+  short result = to_result(fired, ev.ev_events);
+  if (has(ev, EVLIST_ACTIVE)) result = static_cast<short>(result | ev.ev_res);
+  ev.ev_res = result;
+  // What its user activated begins its time anew as well.
+  if (any(fired & kActivated) && has(ev, EVLIST_TIMEOUT) && (result & EV_TIMEOUT) == 0 &&
+      (ev.ev_events & EV_PERSIST) != 0) {
+    static_cast<void>(event.try_rearm(event.timeout()));
+  }
+  if (!base.queues_events()) {
+    if (has(ev, EVLIST_ACTIVE)) set_lists(ev, lists(ev) & ~EVLIST_ACTIVE);
+    return base.call(ev, result);
+  }
+  if (!has(ev, EVLIST_ACTIVE)) base.push(ev.ev_evcallback);
+}
 
-int begin_calls(event& ev) noexcept {
-  const int calls = (ev.ev_events & EV_SIGNAL) != 0 ? calls_of(ev) : 1;
+short begin_calls(event& ev) noexcept {
+  if ((ev.ev_events & EV_SIGNAL) == 0) return 1;
+  const short calls = calls_of(ev);
   calls_of(ev) = 0;
   return calls > 1 ? calls : 1;
 }
 
-void counted_by(event& ev, int* left) noexcept { more_links(ev).left = left; }
+void counted_by(event& ev, short* left) noexcept { ev.ev_.ev_signal.ev_pncalls = left; }
 
 Duration duration_of(const timeval& time) noexcept {
   // The microseconds of a common timeout say so in their upper bits.
@@ -216,17 +181,17 @@ timeval timeval_of(Duration duration) noexcept {
 }
 
 int add(event& ev, const timeval* timeout) {
-  if (links(ev).base == nullptr || has(ev, EVLIST_FINALIZING)) return -1;
+  if (ev.ev_base == nullptr || has(ev, EVLIST_FINALIZING)) return -1;
   const bool waits = (ev.ev_events & kConditions) != 0;
   if (!waits && timeout == nullptr) return 0;
   // What is active because of its timeout alone is not: it has a new one.
   if (timeout != nullptr && has(ev, EVLIST_ACTIVE) && (ev.ev_res & EV_TIMEOUT) != 0) {
-    if (links(ev).base->queues_events()) links(ev).base->remove(ev.ev_evcallback);
+    if (ev.ev_base->queues_events()) ev.ev_base->remove(ev.ev_evcallback);
     ev.ev_res = 0;
   }
   const bool had_timeout = has(ev, EVLIST_TIMEOUT);
-  const bool begun = !has(ev, kWatched);
-  begin_watch(ev);
+  const bool begun = watch_of(ev) == nullptr;
+  if (!begin_watch(ev)) return -1;
   if (const std::error_code error = attach(ev, timeout)) {
     if (begun) end_watch(ev);
     errno = error.value();
@@ -243,11 +208,12 @@ void forget(event& ev) noexcept {
 }
 
 int remove(event& ev, Block block) {
-  event_base* const base = links(ev).base;
+  event_base* const base = ev.ev_base;
   if (base == nullptr) return -1;
   if (has(ev, EVLIST_FINALIZING)) return 0;
   if (block == Block::yes) base->wait_for_end_of(ev.ev_evcallback);
-  if (has(ev, kWatched) && more_links(ev).left != nullptr) *more_links(ev).left = -1;
+  if ((ev.ev_events & EV_SIGNAL) != 0 && ev.ev_.ev_signal.ev_pncalls != nullptr)
+    *ev.ev_.ev_signal.ev_pncalls = -1;
   if (has(ev, EVLIST_ACTIVE) && base->queues_events()) base->remove(ev.ev_evcallback);
   end_watch(ev);
   set_lists(ev, 0);
@@ -256,7 +222,7 @@ int remove(event& ev, Block block) {
 }
 
 void activate(event& ev, int res, short calls) {
-  event_base* const base = links(ev).base;
+  event_base* const base = ev.ev_base;
   if (base == nullptr || has(ev, EVLIST_FINALIZING)) return;
   if (has(ev, EVLIST_ACTIVE)) {
     ev.ev_res = static_cast<short>(ev.ev_res | res);
@@ -264,10 +230,10 @@ void activate(event& ev, int res, short calls) {
   }
   ev.ev_res = static_cast<short>(res);
   if ((ev.ev_events & EV_SIGNAL) != 0) calls_of(ev) = calls;
-  begin_watch(ev);
+  if (!begin_watch(ev)) return event_warn("event_active");
   if (base->queues_events()) return base->push(ev.ev_evcallback);
   set_lists(ev, lists(ev) | EVLIST_ACTIVE);
-  watch(ev).activate(kActivated);
+  watch_of(ev)->activate(kActivated);
 }
 
 }  // namespace event_cpp::libevent
@@ -289,7 +255,7 @@ int event_assign(event* ev, event_base* base, evutil_socket_t fd, short events,
     return -1;
   }
   std::memset(ev, 0, sizeof *ev);
-  links(*ev).base = base;
+  ev->ev_base = base;
   ev->ev_evcallback.evcb_cb_union.evcb_callback = callback;
   ev->ev_evcallback.evcb_arg = argument;
   ev->ev_evcallback.evcb_flags = EVLIST_INIT;
@@ -307,7 +273,7 @@ void event_set(event* ev, evutil_socket_t fd, short events, event_callback_fn ca
 
 int event_base_set(event_base* base, event* ev) {
   if (ev->ev_evcallback.evcb_flags != EVLIST_INIT) return -1;
-  links(*ev).base = base;
+  ev->ev_base = base;
   ev->ev_evcallback.evcb_pri = static_cast<ev_uint8_t>(base->priorities() / 2);
   return 0;
 }
@@ -329,11 +295,11 @@ void event_free(event* ev) {
 }
 
 int event_add(event* ev, const timeval* timeout) {
-  if (links(*ev).base == nullptr) {
+  if (ev->ev_base == nullptr) {
     event_warnx("event_add: the event has no base");
     return -1;
   }
-  const Guard guard(links(*ev).base);
+  const Guard guard(ev->ev_base);
   return add(*ev, timeout);
 }
 
@@ -342,18 +308,18 @@ int event_add_nolock_(event* ev, const timeval* timeout, int /*is_absolute*/) {
 }
 
 int event_del(event* ev) {
-  if (links(*ev).base == nullptr) {
+  if (ev->ev_base == nullptr) {
     event_warnx("event_del: the event has no base");
     return -1;
   }
-  const Guard guard(links(*ev).base);
+  const Guard guard(ev->ev_base);
   return remove(*ev, Block::yes);
 }
 
 int event_del_block(event* ev) { return event_del(ev); }
 
 int event_del_noblock(event* ev) {
-  const Guard guard(links(*ev).base);
+  const Guard guard(ev->ev_base);
   return remove(*ev, Block::no);
 }
 
@@ -362,24 +328,24 @@ int event_del_nolock_(event* ev, int blocking) {
 }
 
 int event_remove_timer(event* ev) {
-  event_base* const base = links(*ev).base;
+  event_base* const base = ev->ev_base;
   if (base == nullptr) return -1;
   const Guard guard(base);
   if (!has(*ev, EVLIST_TIMEOUT)) return 0;
   if (!has(*ev, EVLIST_INSERTED)) {
     if (has(*ev, EVLIST_ACTIVE)) {
-      watch(*ev).rearm_at(event_cpp::TimePoint::max());
+      watch_of(*ev)->rearm_at(event_cpp::TimePoint::max());
       set_lists(*ev, EVLIST_ACTIVE);
       return 0;
     }
     return remove(*ev, Block::no);
   }
   set_lists(*ev, lists(*ev) & ~EVLIST_TIMEOUT);
-  return watch(*ev).try_rearm_at(event_cpp::TimePoint::max()) ? -1 : 0;
+  return watch_of(*ev)->try_rearm_at(event_cpp::TimePoint::max()) ? -1 : 0;
 }
 
 void event_active(event* ev, int res, short calls) {
-  event_base* const base = links(*ev).base;
+  event_base* const base = ev->ev_base;
   if (base == nullptr) return event_warnx("event_active: the event has no base");
   const Guard guard(base);
   activate(*ev, res, calls);
@@ -392,7 +358,7 @@ void event_active_later_(event* ev, int res) { event_active(ev, res, 0); }
 
 int event_pending(const event* event_given, short what, timeval* when) {
   event& ev = const_cast<event&>(*event_given);
-  event_base* const base = links(ev).base;
+  event_base* const base = ev.ev_base;
   if (base == nullptr) return event_warnx("event_pending: the event has no base"), 0;
   const Guard guard(base);
   int pending = 0;
@@ -401,7 +367,7 @@ int event_pending(const event* event_given, short what, timeval* when) {
   if (has(ev, EVLIST_TIMEOUT)) pending |= EV_TIMEOUT;
   pending &= what & (EV_TIMEOUT | EV_READ | EV_WRITE | EV_CLOSED | EV_SIGNAL);
   if (when != nullptr && (pending & EV_TIMEOUT) != 0) {
-    const auto deadline = watch(ev).deadline().value_or(base->now());
+    const auto deadline = watch_of(ev)->deadline().value_or(base->now());
     *when = timeval_of(deadline.time_since_epoch() + base->wall_offset());
   }
   return pending;
@@ -410,7 +376,7 @@ int event_pending(const event* event_given, short what, timeval* when) {
 int event_initialized(const event* ev) { return (ev->ev_evcallback.evcb_flags & EVLIST_INIT) != 0; }
 
 int event_priority_set(event* ev, int priority) {
-  event_base* const base = links(*ev).base;
+  event_base* const base = ev->ev_base;
   if (base == nullptr || has(*ev, EVLIST_ACTIVE)) return -1;
   const Guard guard(base);
   if (priority < 0 || priority >= base->priorities()) return -1;
@@ -419,7 +385,7 @@ int event_priority_set(event* ev, int priority) {
 }
 
 evutil_socket_t event_get_fd(const event* ev) { return ev->ev_fd; }
-event_base* event_get_base(const event* ev) { return base_of(*ev); }
+event_base* event_get_base(const event* ev) { return ev->ev_base; }
 short event_get_events(const event* ev) { return ev->ev_events; }
 event_callback_fn event_get_callback(const event* ev) {
   return ev->ev_evcallback.evcb_cb_union.evcb_callback;
@@ -430,7 +396,7 @@ size_t event_get_struct_event_size() { return sizeof(event); }
 
 void event_get_assignment(const event* ev, event_base** base, evutil_socket_t* fd, short* events,
                           event_callback_fn* callback, void** argument) {
-  if (base != nullptr) *base = base_of(*ev);
+  if (base != nullptr) *base = ev->ev_base;
   if (fd != nullptr) *fd = ev->ev_fd;
   if (events != nullptr) *events = ev->ev_events;
   if (callback != nullptr) *callback = event_get_callback(ev);
@@ -442,7 +408,7 @@ void event_debug_unassign(event* ev) {
 }
 
 static int finalize(event* ev, event_finalize_callback_fn function, ev_uint8_t closure) {
-  event_base* const base = base_of(*ev);
+  event_base* const base = ev->ev_base;
   if (base == nullptr) return -1;
   const Guard guard(base);
   remove(*ev, Block::no);

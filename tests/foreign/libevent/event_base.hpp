@@ -160,7 +160,6 @@ inline event& event_of(event_callback& callback) noexcept {
   return reinterpret_cast<event&>(callback);
 }
 
-event_base* base_of(const event& ev) noexcept;
 int add(event& ev, const timeval* timeout);
 enum class Block : bool { no, yes };  // until its callback has ended in the thread of the loop
 int remove(event& ev, Block block);

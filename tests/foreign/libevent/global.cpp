@@ -54,7 +54,7 @@ struct Once {
 void call_once(evutil_socket_t fd, short events, void* argument) {
   auto* const once = static_cast<Once*>(argument);
   once->function(fd, events, once->argument);
-  event_base* const base = base_of(once->ev);
+  event_base* const base = once->ev.ev_base;
   {
     const Guard guard(base);
     std::erase(base->owned, once);
@@ -71,8 +71,7 @@ void exit_loop(evutil_socket_t /*fd*/, short /*events*/, void* argument) {
 template <class F>
 int for_each(event_base& base, F&& f) {
   for (event* ev = base.first; ev != nullptr;) {
-    event* const next = *reinterpret_cast<event**>(reinterpret_cast<char*>(ev) +
-                                                   offsetof(event, ev_timeout_pos) + sizeof(void*));
+    event* const next = ev->ev_.ev_io.ev_io_next.le_next;
     if (const int result = f(*ev)) return result;
     ev = next;
   }
@@ -117,11 +116,9 @@ event_base* event_base_new_with_config(const event_config* given) {
   const event_config config = given != nullptr ? *given : event_config();
   const bool locks =
       evthread_lock_fns_.alloc != nullptr && (config.flags & EVENT_BASE_FLAG_NOLOCK) == 0;
-  const char* const chosen = std::getenv("EVENT_BACKEND");
   for (const Backend backend : Base::backends()) {
     if (config.avoids(name_of(backend))) continue;
     if ((features_of(backend) & config.features) != config.features) continue;
-    if (chosen != nullptr && std::strcmp(chosen, name_of(backend)) != 0) continue;
     Options options;
     options.backend = backend;
     try {

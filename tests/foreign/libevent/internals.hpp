@@ -69,8 +69,8 @@ int event_deferred_cb_schedule_(event_base* base, event_callback* callback);
 namespace event_cpp::libevent {
 
 // How often the callback of a signal event is to be called; at least once.
-int begin_calls(event& ev) noexcept;
+short begin_calls(event& ev) noexcept;
 // Where that is counted down, so that removing the event ends it. Null: nowhere.
-void counted_by(event& ev, int* left) noexcept;
+void counted_by(event& ev, short* left) noexcept;
 
 }  // namespace event_cpp::libevent
