@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Programs that Debian has linked with libevent 2.1 judge this library: none of them is changed.
 
-    judge.py NAME|all [--backend epoll|poll] [--preset release|asan|tsan]
+    judge.py NAME|all|speed [--backend epoll|poll] [--preset release|asan|tsan]
 
 The directory libevent/ has libevent's API over the public API of this library: a `struct event` has an
 Event of its own. With libevent's own upper layers (buffers, HTTP, DNS ...) it is a shared library with
 libevent's name, libevent-2.1.so.7. Each judge is a program of Debian, with its own test suite or
 driven by its own command line: judges/NAME.py. It runs with Debian's libevent first and with ours
-second, and we may do worse only where differences.py says so and why.
+second, and we may do worse only where differences.py says so and why. speed.py measures both instead.
 
 What fails with ours alone is tried again alone, twice, with both: a busy machine makes some suites
 fail. All is below build/foreign; nothing is installed, all sockets are local, nothing is left running.
@@ -20,6 +20,7 @@ import pathlib
 import subprocess
 import sys
 
+import speed
 from debian import Debian
 from differences import DIFFERENCES
 from library import Library
@@ -93,7 +94,7 @@ def show(rows):
 def main():
     parser = argparse.ArgumentParser()
     names = sorted(path.stem for path in (HERE / "judges").glob("*.py"))
-    parser.add_argument("name", choices=[*names, "all"])
+    parser.add_argument("name", choices=[*names, "all", "speed"])
     parser.add_argument("--backend", choices=["epoll", "poll"], default="epoll")
     parser.add_argument("--preset", default="release")
     options = parser.parse_args()
@@ -106,6 +107,9 @@ def main():
     ours = Library("ours", scratch=scratch / "ours", directory=built / "libevent", **common)
     for library in (theirs, ours):
         library.regress = built / "foreign_regress"
+        library.http = built / "foreign_http"
+    if options.name == "speed":
+        return speed.compare(theirs, ours)
 
     rows = []
     failures = []

@@ -47,14 +47,14 @@ class Library:
         directory.mkdir(parents=True)
         return directory
 
-    def wrap(self, program, at=None):
-        """A script that starts the program with this library: others start without it."""
+    def wrap(self, program, at=None, under=()):
+        """A script that starts the program with this library, under another one if that is given."""
         program = self.debian.program(program) if isinstance(program, str) else program
         self._check(program)
         script = pathlib.Path(at or self.scratch / "bin" / program.name)
         script.parent.mkdir(parents=True, exist_ok=True)
         settings = [f"{name}={value}" for name, value in self.environment.items()]
-        command = " ".join(self.prefix + ["env"] + settings + [str(program)])
+        command = " ".join(self.prefix + ["env"] + settings + [str(part) for part in (*under, program)])
         script.unlink(missing_ok=True)
         script.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
         script.chmod(0o755)
@@ -111,7 +111,7 @@ def server(command, port, log, **options):
             raise RuntimeError(f"{command[0]} does not serve: {pathlib.Path(log).read_text()}")
         yield process
     finally:
-        process.terminate()
+        end_group(process, signal.SIGTERM)  # strace lets only the program itself end by that
         try:
             process.wait(10)
         except subprocess.TimeoutExpired:
@@ -119,12 +119,13 @@ def server(command, port, log, **options):
         end_group(process)
 
 
-def end_group(process):
+def end_group(process, signo=signal.SIGKILL):
     try:
-        os.killpg(process.pid, signal.SIGKILL)
+        os.killpg(process.pid, signo)
     except ProcessLookupError:
         pass
-    process.wait()
+    if signo == signal.SIGKILL:
+        process.wait()
 
 
 def run(command, seconds, **options):
