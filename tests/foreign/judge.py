@@ -33,14 +33,18 @@ TRIES = 3
 def build(debian, preset):
     """The directory of our library, and libevent's own tests."""
     source = debian.source("libevent")
+    directory = debian.directory / preset
+    # libevent's users add events from any thread, under its lock. Our assertions allow only for the
+    # thread that runs the base: they are left out, and the thread sanitizer looks instead.
+    options = [f"-DEVENT_FOREIGN_LIBEVENT={source}", "-DCMAKE_CXX_FLAGS=-DNDEBUG"]
     targets = ["foreign_libevent", "foreign_regress", "foreign_http"]
-    for command in (["cmake", "--preset", preset, f"-DEVENT_FOREIGN_LIBEVENT={source}"],
-                    ["cmake", "--build", "--preset", preset, "--target", *targets]):
+    for command in (["cmake", "--preset", preset, "-B", directory, *options],
+                    ["cmake", "--build", directory, "--parallel", "2", "--target", *targets]):
         done = subprocess.run(command, cwd=PROJECT, text=True, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT)
         if done.returncode != 0:
             sys.exit(done.stdout)
-    return PROJECT / "build" / preset / "tests/foreign"
+    return directory / "tests/foreign"
 
 
 def judged(name, theirs, ours):
@@ -119,6 +123,8 @@ def main():
         rows += table(name, before, after)
         for case in sorted(unsteady):
             print(f"{name}: passed when tried again: {case}")
+        for case in sorted(case for case in before if before[case] == after.get(case) == "failed"):
+            print(f"{name}: fails with both: {case}")
         for (judge, case), reason in DIFFERENCES.items():
             if judge == name and before.get(case) == "passed" and after.get(case) != "passed":
                 print(f"{name}: differs, as it is to: {case}: {reason}")
