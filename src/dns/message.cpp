@@ -17,7 +17,9 @@ constexpr std::uint16_t kAlias = 5;
 constexpr std::uint16_t kStartOfAuthority = 6;
 constexpr std::size_t kHeader = 12;
 
-enum : std::uint8_t { kFormatError = 1, kNoSuchName = 3, kNotImplemented = 4 };
+constexpr std::uint8_t kFormatError = 1;
+constexpr std::uint8_t kNoSuchName = 3;
+constexpr std::uint8_t kNotImplemented = 4;
 
 // Every byte that a host name can have; c-ares writes others as \DDD, and special ones as \c.
 bool is_plain(std::string_view name) {

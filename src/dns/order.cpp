@@ -112,8 +112,8 @@ Rank rank_of(const Ip& destination, const std::optional<Ip>& source) {
     rank.unusable = rank.scope_differs = rank.label_differs = 1;
     return rank;
   }
-  rank.scope_differs = scope_of(*source) != rank.scope;
-  rank.label_differs = policy_of(*source).label != policy.label;
+  rank.scope_differs = scope_of(*source) != rank.scope ? 1 : 0;
+  rank.label_differs = policy_of(*source).label != policy.label ? 1 : 0;
   // The interface's part of an address says nothing about distance.
   constexpr int kPrefix = 64;
   if (destination.is_v6) {

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <charconv>
 #include <optional>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "dns/name.hpp"
 #include "dns/words.hpp"
@@ -25,6 +28,15 @@ void read_option(std::string_view option, ResolvConf& conf) {
   if (is_number && dots >= 0) conf.ndots = std::min(dots, kMostDots);
 }
 
+// The last line counts.
+void read_domains(const std::vector<std::string_view>& words, ResolvConf& conf) {
+  conf.search.clear();
+  const std::size_t most = words[0] == "domain" ? 2 : words.size();
+  for (std::size_t i = 1; i < most && conf.search.size() < kMostDomains; ++i) {
+    if (auto domain = parse_domain(words[i])) conf.search.push_back(std::move(*domain));
+  }
+}
+
 }  // namespace
 
 ResolvConf parse_resolv_conf(std::string_view text) {
@@ -37,11 +49,7 @@ ResolvConf parse_resolv_conf(std::string_view text) {
       const bool is_good = server && server->is_ip() && server->port() != 0;
       if (is_good && conf.servers.size() < kMostServers) conf.servers.push_back(*server);
     } else if (words[0] == "search" || words[0] == "domain") {
-      conf.search.clear();  // the last line counts
-      for (std::size_t i = 1; i < words.size() && conf.search.size() < kMostDomains; ++i) {
-        if (auto domain = parse_domain(words[i])) conf.search.push_back(std::move(*domain));
-        if (words[0] == "domain") break;
-      }
+      read_domains(words, conf);
     } else if (words[0] == "options") {
       for (std::size_t i = 1; i < words.size(); ++i) read_option(words[i], conf);
     }

@@ -22,7 +22,7 @@ struct Asked {
 };
 
 // Nothing if it is no query.
-std::optional<Asked> parse_query(net::Bytes message);
+std::optional<Asked> parse_query(net::Bytes bytes);
 
 struct Entry {
   std::string owner;

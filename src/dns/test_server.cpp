@@ -2,6 +2,7 @@
 #include <array>
 #include <map>
 #include <optional>
+#include <ranges>
 #include <system_error>
 #include <utility>
 
@@ -16,7 +17,10 @@
 namespace event_cpp::dns::test {
 namespace {
 
-enum : std::uint8_t { kFormatError = 1, kServerFailure = 2, kNoSuchName = 3, kRefused = 5 };
+constexpr std::uint8_t kFormatError = 1;
+constexpr std::uint8_t kServerFailure = 2;
+constexpr std::uint8_t kNoSuchName = 3;
+constexpr std::uint8_t kRefused = 5;
 
 std::string normal(std::string_view name) {
   std::string text(name);
@@ -230,11 +234,10 @@ class Server::Impl {
 
   // One whose `times` is zero if there is none.
   Faulty take_fault(const std::string& name, Family family, bool tcp) {
-    for (auto i = faults.rbegin(); i != faults.rend(); ++i) {
-      Faulty& fault = *i;
+    for (Faulty& fault : std::views::reverse(faults)) {
       const bool is_meant = fault.family == Family::any || fault.family == family;
       if (fault.name != name || !is_meant || fault.times == 0) continue;
-      const Faulty taken = fault;
+      Faulty taken = fault;
       // These are about one of the two ways.
       const bool counts = fault.fault == Fault::half_tcp   ? tcp
                           : fault.fault == Fault::truncate ? !tcp

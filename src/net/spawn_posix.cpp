@@ -59,6 +59,14 @@ bool needs_fork(const Plan& plan) noexcept {
   return false;
 }
 
+// 0 if it can be run.
+int why_not_run(int directory, const char* path) noexcept {
+  struct stat status {};
+  if (::fstatat(directory, path, &status, 0) != 0) return errno;
+  if (!S_ISREG(status.st_mode)) return EACCES;
+  return ::faccessat(directory, path, X_OK, AT_EACCESS) == 0 ? 0 : errno;
+}
+
 // The first candidate that can be run; else the error of the search.
 Failure find_program(const Plan& plan, const char*& program) noexcept {
   UniqueFd directory;
@@ -74,15 +82,7 @@ Failure find_program(const Plan& plan, const char*& program) noexcept {
   const int from = directory ? directory.get() : AT_FDCWD;
   Failure failure{Step::exec, ENOENT, plan.candidates[0]};
   for (const char* const* path = plan.candidates; *path != nullptr; ++path) {
-    struct stat status {};
-    int error = 0;
-    if (::fstatat(from, *path, &status, 0) != 0) {
-      error = errno;
-    } else if (!S_ISREG(status.st_mode)) {
-      error = EACCES;
-    } else if (::faccessat(from, *path, X_OK, AT_EACCESS) != 0) {
-      error = errno;
-    }
+    const int error = why_not_run(from, *path);
     if (error == 0) {
       program = *path;
       return {};
@@ -182,7 +182,7 @@ class SpawnArguments {
 Failure spawn(const Plan& plan, pid_t& pid) noexcept {
   const char* program = nullptr;
   Failure failure = find_program(plan, program);
-  if (failure.error != 0) return failure;
+  if (program == nullptr) return failure;
   try {
     SpawnArguments arguments;
     failure = arguments.fill(plan);
