@@ -19,7 +19,8 @@ if(EVENT_PLATFORM MATCHES "^(Linux|Android)$")
   # How processes are started. Where clone(2) is left out, posix_spawn(3) and fork(2) do it, as elsewhere.
   option(EVENT_POSIX_SPAWN "Start processes as on systems other than Linux" OFF)
   mark_as_advanced(EVENT_POSIX_SPAWN)
-  if(NOT EVENT_POSIX_SPAWN)
+  # The thread sanitizer takes a child that borrows our memory for one of fork(2), and ends the program.
+  if(NOT EVENT_POSIX_SPAWN AND NOT "${CMAKE_CXX_FLAGS} ${CMAKE_CXX_FLAGS_DEBUG}" MATCHES "sanitize=thread")
     list(APPEND features clone)
   endif()
 elseif(EVENT_PLATFORM MATCHES "^(FreeBSD|DragonFly|Darwin|kqueue-model)$" OR
