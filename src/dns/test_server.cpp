@@ -2,7 +2,6 @@
 #include <array>
 #include <map>
 #include <optional>
-#include <ranges>
 #include <system_error>
 #include <utility>
 
@@ -234,7 +233,8 @@ class Server::Impl {
 
   // One whose `times` is zero if there is none.
   Faulty take_fault(const std::string& name, Family family, bool tcp) {
-    for (Faulty& fault : std::views::reverse(faults)) {
+    for (std::size_t left = faults.size(); left > 0; --left) {
+      Faulty& fault = faults[left - 1];
       const bool is_meant = fault.family == Family::any || fault.family == family;
       if (fault.name != name || !is_meant || fault.times == 0) continue;
       Faulty taken = fault;
