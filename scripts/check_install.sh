@@ -32,7 +32,8 @@ install_and_move() {
 
 # compile_header COMPILER STANDARD HEADER OPTION
 compile_header() {
-  "$1" -std="$2" -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wundef -Werror "$4" \
+  # shellcheck disable=SC2086  # options
+  "$1" -std="$2" -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wundef -Werror "$4" $adapted \
     -fsyntax-only -I"$prefix/include" -include "$3" "$work/empty.cpp"
 }
 
@@ -42,6 +43,9 @@ headers_compile_alone() {
   local compiler
   export -f compile_header
   export prefix work
+  # The headers of adapters include those of the libraries that they are for.
+  adapted=$(pkg-config --cflags-only-I libpq glib-2.0 hiredis libcurl | sed 's/-I/-isystem /g')
+  export adapted
   : >"$work/empty.cpp"
   local option=-UEVENT_CPP_NO_ALIAS other=-DEVENT_CPP_NO_ALIAS
   for compiler in g++ clang++; do
