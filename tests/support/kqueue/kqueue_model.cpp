@@ -753,7 +753,9 @@ int kqueue_model_kevent(int fd, const struct kevent* changes, int change_count,
 }
 
 // What makes a number stand for another file, or for none. It must be seen here: a knote belongs to
-// the number, and goes with it, though a duplicate keeps the file.
+// the number, and goes with it, though a duplicate keeps the file. Visible to other libraries, as
+// those close descriptors too.
+#pragma GCC visibility push(default)
 
 int close(int fd) {
   const Lock lock;
@@ -793,5 +795,7 @@ int fcntl(int fd, int command, ...) {
   duplicated(fd, copy);
   return copy;
 }
+
+#pragma GCC visibility pop
 
 }  // extern "C"
