@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "event/tls/test.hpp"
+#include "support/borrowed_stream.hpp"
 #include "support/seeded_random.hpp"
 #include "targets.hpp"
 
@@ -109,40 +110,17 @@ co::Task<> use(tls::Stream stream, Random& random, Way& out, Way& in) {
   co_await stream.close();
 }
 
-// What belongs to a stream that is kept elsewhere.
-class Lent final : public net::Stream {
- public:
-  explicit Lent(net::Stream& stream) noexcept : stream_(stream) {}
-  ~Lent() override { close(); }
-  net::Io try_read(net::Room room) noexcept override { return stream_.try_read(room); }
-  net::Io try_write(net::Bytes bytes) noexcept override { return stream_.try_write(bytes); }
-  net::Io try_write(std::span<const net::Bytes> pieces) noexcept override {
-    return stream_.try_write(pieces);
-  }
-  net::Io try_shutdown() noexcept override { return stream_.try_shutdown(); }
-  void wait(net::Want want, net::Waiter& waiter) noexcept override { stream_.wait(want, waiter); }
-  net::Waiter* unwait(net::Want want) noexcept override { return stream_.unwait(want); }
-  bool may(net::Want want) noexcept override { return stream_.may(want); }
-  void tear() noexcept override { stream_.tear(); }
-  void idle_timeout(AnyDuration limit) override { stream_.idle_timeout(limit); }
-  void close() noexcept override { stream_.close(); }
-  void reset() noexcept override { stream_.reset(); }
-  Base& base() const noexcept override { return stream_.base(); }
-
- private:
-  net::Stream& stream_;
-};
-
 co::Task<> be_client(net::Stream& below, Random& random, Way& out, Way& in) {
   co::Task<tls::Stream> handshake =
-      tls::client(std::make_unique<Lent>(below), contexts().client, "localhost");
+      tls::client(std::make_unique<test::BorrowedStream>(below), contexts().client, "localhost");
   tls::Stream stream = co_await std::move(handshake);
   co::Task<> task = use(std::move(stream), random, out, in);
   co_await std::move(task);
 }
 
 co::Task<> be_server(net::Stream& below, Random& random, Way& out, Way& in) {
-  co::Task<tls::Stream> handshake = tls::accept(std::make_unique<Lent>(below), contexts().server);
+  co::Task<tls::Stream> handshake =
+      tls::accept(std::make_unique<test::BorrowedStream>(below), contexts().server);
   tls::Stream stream = co_await std::move(handshake);
   co::Task<> task = use(std::move(stream), random, out, in);
   co_await std::move(task);

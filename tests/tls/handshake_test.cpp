@@ -34,19 +34,6 @@ class TlsHandshakeTest : public TlsFixture {
     if (pair.server == nullptr) return error_of(server_failure);
     return read_error(*pair.server);
   }
-  tls::Error read_error(tls::Stream& stream) {
-    std::exception_ptr failure;
-    co::TaskGroup tasks(base);
-    tasks.spawn([&]() -> Task<> {
-      try {
-        const net::Chunk chunk = co_await stream.receive();
-      } catch (...) {
-        failure = std::current_exception();
-      }
-    });
-    EXPECT_TRUE(run_until([&] { return tasks.size() == 0; }));
-    return error_of(failure);
-  }
 };
 
 TEST_F(TlsHandshakeTest, AgreesOnTheLatestVersionAndTellsWhoIsThere) {

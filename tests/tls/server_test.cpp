@@ -21,19 +21,6 @@ class TlsServerTest : public TlsFixture {
     const Pair pair = shake_hands(Context::insecure_client(), server, host);
     return pair.client != nullptr ? pair.client->peer().subject : text_of(client_failure);
   }
-  tls::Error error_of_first_read(tls::Stream& stream) {
-    std::exception_ptr failure;
-    co::TaskGroup tasks(base);
-    tasks.spawn([&]() -> Task<> {
-      try {
-        const net::Chunk chunk = co_await stream.receive();
-      } catch (...) {
-        failure = std::current_exception();
-      }
-    });
-    EXPECT_TRUE(run_until([&] { return tasks.size() == 0; }));
-    return error_of(failure);
-  }
   static tls::ServerOptions asking(tls::Ask ask) {
     tls::ServerOptions options = server_options();
     options.client = ask;
@@ -97,7 +84,7 @@ TEST_F(TlsServerTest, TellsAClientWithoutACertificateAtItsFirstRead) {
   EXPECT_EQ(error_of(server_failure).code(), Errc::certificate_required);
   EXPECT_FALSE(error_of(server_failure).by_peer());
   ASSERT_NE(pair.client, nullptr);  // TLS 1.3
-  const tls::Error error = error_of_first_read(*pair.client);
+  const tls::Error error = read_error(*pair.client);
   EXPECT_EQ(error.code(), Errc::certificate_required) << error.what();
   EXPECT_EQ(error.what(), std::string("localhost: refused by the peer: a certificate is required "
                                       "(alert 116)"));
@@ -140,7 +127,7 @@ TEST_F(TlsServerTest, RefusesCertificatesOfClientsThatAreNoGood) {
       Pair pair = shake_hands(client_with(each.identity), Server(Context::server(asking(ask))));
       EXPECT_EQ(error_of(server_failure).code(), each.code) << text_of(server_failure);
       ASSERT_NE(pair.client, nullptr);
-      const tls::Error error = error_of_first_read(*pair.client);
+      const tls::Error error = read_error(*pair.client);
       EXPECT_EQ(error.code(), each.code) << error.what();
       EXPECT_TRUE(error.by_peer());
     }

@@ -11,6 +11,7 @@
 #include "event/tls.hpp"
 #include "event/tls/test.hpp"
 #include "net/support.hpp"
+#include "support/borrowed_stream.hpp"
 
 namespace event_cpp::test {
 
@@ -41,19 +42,17 @@ struct Tampering {
   std::size_t writes = 0;  // calls that have written something
 };
 
-// A stream of which the test keeps the other side: passes all calls on.
-class Borrowed final : public net::Stream {
+// A stream of which the test keeps the other side, and may change what goes there.
+class Borrowed final : public BorrowedStream {
  public:
-  explicit Borrowed(net::Stream& stream, std::shared_ptr<void> owner) noexcept
-      : owner_(std::move(owner)), stream_(stream) {}
-  ~Borrowed() override { close(); }
+  using BorrowedStream::BorrowedStream;
+  using BorrowedStream::try_write;
 
-  net::Io try_read(net::Room room) noexcept override { return stream_.try_read(room); }
   net::Io try_write(net::Bytes bytes) noexcept override {
-    if (tampering_ == nullptr) return stream_.try_write(bytes);
+    if (tampering_ == nullptr) return BorrowedStream::try_write(bytes);
     Tampering& way = *tampering_;
     if (way.written >= way.cut) {
-      stream_.try_shutdown();
+      try_shutdown();
       return static_cast<net::Io>(bytes.size());
     }
     std::string copy(bytes.text().substr(0, way.cut - way.written));
@@ -61,30 +60,16 @@ class Borrowed final : public net::Stream {
       char& byte = copy[way.flip - way.written];
       byte = static_cast<char>(byte ^ 1);
     }
-    const net::Io io = stream_.try_write(net::Bytes(copy));
+    const net::Io io = BorrowedStream::try_write(net::Bytes(copy));
     if (io > 0) {
       way.written += static_cast<std::size_t>(io);
       ++way.writes;
     }
     return io;
   }
-  net::Io try_write(std::span<const net::Bytes> pieces) noexcept override {
-    return stream_.try_write(pieces);
-  }
   void tamper(Tampering& way) noexcept { tampering_ = &way; }
-  net::Io try_shutdown() noexcept override { return stream_.try_shutdown(); }
-  void wait(net::Want want, net::Waiter& waiter) noexcept override { stream_.wait(want, waiter); }
-  net::Waiter* unwait(net::Want want) noexcept override { return stream_.unwait(want); }
-  bool may(net::Want want) noexcept override { return stream_.may(want); }
-  void tear() noexcept override { stream_.tear(); }
-  void idle_timeout(AnyDuration limit) override { stream_.idle_timeout(limit); }
-  void close() noexcept override { stream_.close(); }
-  void reset() noexcept override { stream_.reset(); }
-  Base& base() const noexcept override { return stream_.base(); }
 
  private:
-  std::shared_ptr<void> owner_;
-  net::Stream& stream_;
   Tampering* tampering_ = nullptr;
 };
 
@@ -193,6 +178,20 @@ class TlsFixture : public testing::Test {
     } catch (const std::system_error& error) {
       return tls::Error(error.code());
     }
+  }
+  // What the first read fails with.
+  tls::Error read_error(tls::Stream& stream) {
+    std::exception_ptr failure;
+    co::TaskGroup tasks(base);
+    tasks.spawn([&]() -> co::Task<> {
+      try {
+        const net::Chunk chunk = co_await stream.receive();
+      } catch (...) {
+        failure = std::current_exception();
+      }
+    });
+    EXPECT_TRUE(run_until([&] { return tasks.size() == 0; }));
+    return error_of(failure);
   }
 
   ManualTime time{ManualTime::Mode::advance_only};

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "event/adapters/detail/request.hpp"
+#include "event/adapters/detail/watch.hpp"
 #include "event/adapters/hiredis/error.hpp"
 #include "event/adapters/hiredis/reply.hpp"
 #include "event/co/wait.hpp"
@@ -137,19 +138,7 @@ class Session {
 
  private:
   friend ConnectRequest;
-
-  class Watch final : public Event {
-   public:
-    Watch(Base& base, Session& session) noexcept
-        : Event(base, -1, Events::none, Calls<&Watch::fire>()) {
-      ::new (room()) Session*(&session);
-    }
-
-   private:
-    static void fire(Event& event, Events fired) {
-      (*std::launder(static_cast<Session**>(static_cast<Watch&>(event).room())))->ready(fired);
-    }
-  };
+  friend adapters::detail::Watch<Session>;
 
   static Session& of(void* session) noexcept { return *static_cast<Session*>(session); }
 
@@ -289,7 +278,7 @@ class Session {
     inbox_.leave();  // last: this may be gone then
   }
 
-  Watch event_;
+  adapters::detail::Watch<Session> event_;
   std::optional<Hook> flush_;  // while there is something to send
   ConnectRequest* connecting_ = nullptr;
   std::error_code watch_error_;

@@ -225,8 +225,7 @@ class Subscriber final : private Connection {
     const std::string_view kind = ReplyView(reply)[0].text();
     if (kind == "message" || kind == "pmessage") return deliver(reply);
     if (!changes_.linked()) return;
-    auto& request = static_cast<detail::ChangeRequest&>(
-        static_cast<adapters::detail::Answered&>(*changes_.next()));
+    detail::ChangeRequest& request = first_change();
     request.unlink();
     if (request.is_abandoned()) {
       delete &request;
@@ -260,8 +259,7 @@ class Subscriber final : private Connection {
     Connection::lost();
     names_.clear();
     while (changes_.linked()) {
-      auto& request = static_cast<detail::ChangeRequest&>(
-          static_cast<adapters::detail::Answered&>(*changes_.next()));
+      detail::ChangeRequest& request = first_change();
       request.unlink();
       if (request.is_abandoned()) {
         delete &request;
@@ -275,6 +273,10 @@ class Subscriber final : private Connection {
       request.unlink();
       request.fail(inbox_, connection_lost());
     }
+  }
+  detail::ChangeRequest& first_change() const noexcept {
+    return static_cast<detail::ChangeRequest&>(
+        static_cast<adapters::detail::Answered&>(*changes_.next()));
   }
   detail::NextRequest& first_next() const noexcept {
     return static_cast<detail::NextRequest&>(

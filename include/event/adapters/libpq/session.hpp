@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "event/adapters/detail/request.hpp"
+#include "event/adapters/detail/watch.hpp"
 #include "event/adapters/libpq/attempts.hpp"
 #include "event/adapters/libpq/error.hpp"
 #include "event/adapters/libpq/parameters.hpp"
@@ -257,21 +258,9 @@ class Session {
 
  private:
   friend ConnectRequest;
+  friend adapters::detail::Watch<Session>;
   friend Query;
   friend Progress;
-
-  class Watch final : public Event {
-   public:
-    Watch(Base& base, Session& session) noexcept
-        : Event(base, -1, Events::none, Calls<&Watch::fire>()) {
-      ::new (room()) Session*(&session);
-    }
-
-   private:
-    static void fire(Event& event, Events /*fired*/) {
-      (*std::launder(static_cast<Session**>(static_cast<Watch&>(event).room())))->ready();
-    }
-  };
 
   static bool is_error(const Result& result) noexcept {
     const ExecStatusType status = result.status();
@@ -389,7 +378,7 @@ class Session {
     }
   }
 
-  void ready() {
+  void ready(Events /*fired*/) {
     inbox_.enter();
     if (connecting_ != nullptr) {
       go_on_connecting();
@@ -533,7 +522,7 @@ class Session {
   bool has_progress() const noexcept { return progress_.linked(); }
 
  private:
-  Watch event_;
+  adapters::detail::Watch<Session> event_;
   ConnectRequest* connecting_ = nullptr;
   co::detail::Link progress_;  // who waits for any
   bool unsent_ = false;
