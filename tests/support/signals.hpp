@@ -99,11 +99,15 @@ std::thread thread_without_signals(F&& run) {
 inline void raise_for_process(int signo) { ::kill(::getpid(), signo); }
 
 // For this thread, which lets it through from now on.
-inline void raise_unblocked(int signo) {
+inline void unblock(int signo) {
   sigset_t one;
   sigemptyset(&one);
   sigaddset(&one, signo);
   ::pthread_sigmask(SIG_UNBLOCK, &one, nullptr);
+}
+
+inline void raise_unblocked(int signo) {
+  unblock(signo);
   ::raise(signo);
 }
 
