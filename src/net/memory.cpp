@@ -326,6 +326,7 @@ void Memory::at_most(std::size_t bytes_a_call) noexcept {
 void Memory::delay(AnyDuration time) noexcept { state_->latency = time; }
 
 void Memory::break_after(std::size_t bytes, std::error_code error) noexcept {
+  if (state_->broken()) return;
   state_->left = bytes;
   state_->error = error;
   if (bytes == 0) state_->wake_all();

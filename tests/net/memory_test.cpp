@@ -98,6 +98,14 @@ TEST_F(MemoryTest, BreaksAfterSoManyBytes) {
   EXPECT_EQ(read(memory.a()), "(error)");
 }
 
+TEST_F(MemoryTest, StaysBroken) {
+  net::Memory memory(base);
+  memory.break_after(0, std::make_error_code(std::errc::connection_reset));
+  memory.break_after(5, Errc::truncated);
+  EXPECT_EQ(net::to_error(memory.a().try_write("x")), std::errc::connection_reset);
+  EXPECT_EQ(read(memory.b()), "(error)");
+}
+
 TEST_F(MemoryTest, WakesWhoWaitsWhenItBreaks) {
   net::Memory memory(base);
   std::error_code code;

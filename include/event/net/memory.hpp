@@ -32,7 +32,7 @@ class EVENT_API Memory {
   void delay(AnyDuration time) noexcept;
   // Breaks the connection after `bytes` more bytes were written, both directions together. From
   // then on writing fails with `error` at both ends. Reading first returns what has arrived, then
-  // fails with `error` as well.
+  // fails with `error` as well. Does nothing once it is broken.
   void break_after(std::size_t bytes, std::error_code error) noexcept;
 
  private:
