@@ -4,13 +4,16 @@ Ratios are ours to Debian's. Wall-clock figures depend on what else the machine 
 and calls do not.
 """
 
+import contextlib
 import os
 import pathlib
 import re
 import resource
+import shutil
 import socket
 import statistics
 
+from judges.pgbouncer import PACKAGES, USER, unprivileged
 from library import free_port, run, server
 
 ROUNDS = 5
@@ -21,11 +24,20 @@ DESCRIPTORS = 4096
 MOST = DESCRIPTORS - 12  # valgrind keeps so many, and memcached sets the limit itself
 
 
-class Http:
+class Program:
+    """command() starts it; load() sends it so many requests and returns how many it answers a second."""
+
+    packages = []
+
+    def surroundings(self, library):
+        """What it needs while it is measured with either library."""
+        return contextlib.nullcontext()
+
+
+class Http(Program):
     """libevent's own server for measurements, one thread."""
 
     name = "bench_http"
-    packages = []
 
     def command(self, library, port, under=()):
         return [library.wrap(library.http, under=under), "-p", port]
@@ -37,7 +49,7 @@ class Http:
         return float(re.search(r"^Requests per second: +([\d.]+)", output, re.M)[1])
 
 
-class Memcached:
+class Memcached(Program):
     """One thread that serves; a tenth of the requests store."""
 
     name = "memcached"
@@ -53,6 +65,59 @@ class Memcached:
                               "-c", CLIENTS, "-x", requests], 300, env=environment)
         assert status == 0, output
         return float(re.search(r"TPS: (\d+)", output)[1])
+
+
+class Pgbouncer(Program):
+    """A pool of connections to PostgreSQL; a request is a transaction that reads a row."""
+
+    name = "pgbouncer"
+    packages = PACKAGES
+
+    @contextlib.contextmanager
+    def surroundings(self, library):
+        self.place = library.empty_directory("postgresql")
+        shutil.chown(self.place, USER)
+        program = library.debian.program
+        environment = {**os.environ, "LD_LIBRARY_PATH": library.debian.libraries}
+        options = {"env": environment, "cwd": self.place, **unprivileged()}
+        output, status = run([program("initdb"), "-D", self.place / "data", "-A", "trust", "-U", USER],
+                             120, **options)
+        assert status == 0, output
+        self.database = free_port()
+        command = [program("postgres"), "-D", self.place / "data", "-p", self.database,
+                   "-h", "127.0.0.1", "-k", "", "-F"]
+        with server(command, self.database, self.place / "log", **options):
+            self.pgbench(library, self.database, "--initialize", "--quiet")
+            yield
+
+    def command(self, library, port, under=()):
+        settings = self.place / "pgbouncer.ini"
+        settings.write_text(f"""\
+[databases]
+* = host=127.0.0.1 port={self.database} user={USER}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {port}
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+max_client_conn = {MOST - CLIENTS}
+""")
+        as_user = ["-u", USER] if os.geteuid() == 0 else []
+        return [library.wrap("pgbouncer", under=under), *as_user, settings]
+
+    def load(self, library, port, requests):
+        output = self.pgbench(library, port, "--no-vacuum", "--select-only",
+                              f"--client={CLIENTS}", f"--transactions={requests // CLIENTS}")
+        assert "number of failed transactions: 0 " in output, output
+        return float(re.search(r"^tps = ([\d.]+)", output, re.M)[1])
+
+    def pgbench(self, library, port, *arguments):
+        environment = {**os.environ, "LD_LIBRARY_PATH": library.debian.libraries}
+        output, status = run([library.debian.program("pgbench"), *arguments, "-h", "127.0.0.1",
+                              "-p", port, "-U", USER, "postgres"], 300, env=environment)
+        assert status == 0, output
+        return output
 
 
 def processor_seconds(process):
@@ -119,15 +184,20 @@ def a_request(program, library):
 def compare(theirs, ours):
     resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
     print("| program | | Debian's | ours | ratio |\n|---|---|---|---|---|")
-    for program in (Http(), Memcached()):
+    for program in (Http(), Memcached(), Pgbouncer()):
         theirs.debian.install(program.packages)
-        for measure, rounds in ((under_load, ROUNDS), (idle, 1), (a_request, 1)):
-            results = [], []
-            for _ in range(rounds):
-                for library, result in zip((theirs, ours), results):
-                    result.append(measure(program, library))
-            for name in results[0][0]:
-                before, after = (statistics.median(one[name] for one in result) for result in results)
-                print(f"| {program.name} | {name} | {before:,.1f} | {after:,.1f} | {after / before:.2f} |",
-                      flush=True)
+        with program.surroundings(theirs):
+            for measure, rounds in ((under_load, ROUNDS), (idle, 1), (a_request, 1)):
+                show_both(program, measure, rounds, theirs, ours)
     return 0
+
+
+def show_both(program, measure, rounds, theirs, ours):
+    results = [], []
+    for _ in range(rounds):
+        for library, result in zip((theirs, ours), results):
+            result.append(measure(program, library))
+    for name in results[0][0]:
+        before, after = (statistics.median(one[name] for one in result) for result in results)
+        print(f"| {program.name} | {name} | {before:,.1f} | {after:,.1f} | {after / before:.2f} |",
+              flush=True)

@@ -16,17 +16,23 @@ USER = "nobody"
 STATES = {"ok": "passed", "skipped": "skipped", "FAILED": "failed"}
 
 
+def unprivileged():
+    """How to start a process: neither PostgreSQL nor pgbouncer runs as root."""
+    if os.geteuid() != 0:
+        return {}
+    return {"user": USER, "group": "nogroup", "extra_groups": []}
+
+
 def judge(library, only=None):
     place = library.empty_directory("pgbouncer")
     source = library.debian.source("pgbouncer")
     for part in ("test", "include"):
         shutil.copytree(source / part, place / part)
     library.wrap("pgbouncer", place / "pgbouncer")
-    user = {}
-    if os.geteuid() == 0:  # neither PostgreSQL nor pgbouncer runs as root
+    user = unprivileged()
+    if user:
         for path in [place, *place.rglob("*")]:
             shutil.chown(path, USER)
-        user = {"user": USER, "group": "nogroup", "extra_groups": []}
     path = f"{library.debian.program('initdb').parent}:{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "USER": USER, "HOME": str(place),
                    "LD_LIBRARY_PATH": library.debian.libraries}
