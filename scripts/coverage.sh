@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Fails if the tests reach less than 95 % of the library's lines or 85 % of its branches:
 #   scripts/coverage.sh [--no-tests] [preset]...           preset coverage by default
-# With several presets it adds up what each reaches: kqueue and posix count, too. --no-tests: counts
-# what the last runs left. Writes build/coverage/report.html and report.txt, with every line that is
-# not reached. Children that end without exit() leave no count: what only they run is listed, too.
+# With several presets it adds up what each reaches: coverage-kqueue and coverage-posix count, too.
+# --no-tests: counts what the last runs left. Writes build/coverage/report.html and report.txt, with
+# every line that is not reached. Children that end without exit() leave no count: what only they run
+# is listed, too.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -12,6 +12,7 @@ foreach(name IN ITEMS curl glib pg redis)
     list(FILTER sources EXCLUDE REGEX "/${name}_([a-z_]*_)?test\\.cpp$")
   endif()
 endforeach()
+# One of them after another in a file would give `Connection` two meanings.
 set_target_properties(adapters_tests PROPERTIES SOURCES "${sources}" UNITY_BUILD OFF)
 foreach(example IN ITEMS fetch pg_pool pg_query redis_get)
   if(TARGET ${example})

@@ -13,13 +13,13 @@ namespace {
 
 using co::Task;
 
-struct Outcome {
+struct Attempt {
   net::Socket socket;
   std::error_code error;
   bool done = false;
 };
 
-Task<> connect_to(std::vector<net::Address> addresses, Outcome& outcome) {
+Task<> connect_to(std::vector<net::Address> addresses, Attempt& outcome) {
   try {
     net::Socket socket = co_await net::connect_to_any(std::move(addresses));
     outcome.socket = std::move(socket);
@@ -33,7 +33,7 @@ Task<> connect_once(net::Address address) {
   const net::Socket socket = co_await net::connect(address);
 }
 
-Task<> connect_by_name(std::string host, int port, Duration limit, Outcome& outcome) {
+Task<> connect_by_name(std::string host, int port, Duration limit, Attempt& outcome) {
   try {
     net::Socket socket = co_await net::connect(std::move(host), port, limit);
     outcome.socket = std::move(socket);
@@ -70,7 +70,7 @@ TEST_P(ConnectTest, IsRefusedWhereNobodyListens) {
 TEST_P(ConnectTest, TriesTheNextAddressAsSoonAsOneFails) {
   net::Listener listener(base, net::Address::loopback(0));
   const net::Address bad = refusing();
-  Outcome outcome;
+  Attempt outcome;
   co::TaskGroup tasks(base);
   const std::vector<net::Address> addresses{bad, bad, listener.address()};
   tasks.spawn([&] { return connect_to(addresses, outcome); });
@@ -80,7 +80,7 @@ TEST_P(ConnectTest, TriesTheNextAddressAsSoonAsOneFails) {
 
 TEST_P(ConnectTest, GivesTheLastErrorIfNoAddressAnswers) {
   const net::Address bad = refusing();
-  Outcome outcome;
+  Attempt outcome;
   co::TaskGroup tasks(base);
   const std::vector<net::Address> addresses{bad, bad};
   tasks.spawn([&] { return connect_to(addresses, outcome); });
@@ -89,7 +89,7 @@ TEST_P(ConnectTest, GivesTheLastErrorIfNoAddressAnswers) {
 }
 
 TEST_P(ConnectTest, RefusesToTryNoAddress) {
-  Outcome outcome;
+  Attempt outcome;
   co::TaskGroup tasks(base);
   tasks.spawn([&] { return connect_to({}, outcome); });
   EXPECT_EQ(outcome.error, std::errc::invalid_argument);
@@ -102,7 +102,7 @@ TEST_P(ConnectTest, LeavesNoDescriptorOfThoseThatFailed) {
   const auto before = open_descriptors();
   const std::size_t toys_before = kernel.open();
   {
-    Outcome outcome;
+    Attempt outcome;
     co::TaskGroup tasks(base);
     const std::vector<net::Address> addresses{bad, listener.address(), bad, listener.address()};
     tasks.spawn([&] { return connect_to(addresses, outcome); });
@@ -142,7 +142,7 @@ class HappyEyeballsTest : public testing::Test {
 TEST_F(HappyEyeballsTest, BeginsANewAttemptEach250Milliseconds) {
   const net::Listener listener(base, net::Address::loopback(0));
   const std::size_t before = kernel.open();
-  Outcome outcome;
+  Attempt outcome;
   co::TaskGroup tasks(base);
   const std::vector<net::Address> addresses{silent(1), silent(2), listener.address()};
   tasks.spawn([&] { return connect_to(addresses, outcome); });
@@ -163,7 +163,7 @@ TEST_F(HappyEyeballsTest, BeginsANewAttemptEach250Milliseconds) {
 
 TEST_F(HappyEyeballsTest, ClosesTheLosers) {
   const net::Listener listener(base, net::Address::loopback(0));
-  Outcome outcome;
+  Attempt outcome;
   co::TaskGroup tasks(base);
   const std::size_t before = kernel.open();
   const std::vector<net::Address> addresses{silent(1), silent(2), listener.address()};
@@ -178,7 +178,7 @@ TEST_F(HappyEyeballsTest, ClosesTheLosers) {
 }
 
 TEST_F(HappyEyeballsTest, ClosesEveryAttemptIfItIsCancelled) {
-  Outcome outcome;
+  Attempt outcome;
   const std::size_t before = kernel.open();
   co::TaskGroup tasks(base);
   const std::vector<net::Address> addresses{silent(1), silent(2)};
@@ -194,7 +194,7 @@ TEST_F(HappyEyeballsTest, ClosesEveryAttemptIfItIsCancelled) {
 }
 
 TEST_F(HappyEyeballsTest, ClosesEveryAttemptIfItIsDestroyed) {
-  Outcome outcome;
+  Attempt outcome;
   const std::size_t before = kernel.open();
   {
     co::TaskGroup tasks(base);
@@ -212,7 +212,7 @@ TEST_F(HappyEyeballsTest, EndsAtItsLimitNamesIncluded) {
     co_await co::sleep(4s);
     co_return std::vector<net::Address>{silent(1)};
   });
-  Outcome outcome;
+  Attempt outcome;
   co::TaskGroup tasks(base);
   tasks.spawn([&] { return connect_by_name("a.name", 80, 10s, outcome); });
   for (int i = 0; i < 9; ++i) {
@@ -237,7 +237,7 @@ TEST_F(HappyEyeballsTest, TriesBothFamiliesInTurns) {
     all.push_back(net::Address::loopback(80));
     co_return std::move(all);
   });
-  Outcome outcome;
+  Attempt outcome;
   co::TaskGroup tasks(base);
   tasks.spawn([&] { return connect_by_name("a.name", 80, 10s, outcome); });
   settle();
@@ -249,7 +249,7 @@ TEST_F(HappyEyeballsTest, TriesBothFamiliesInTurns) {
 
 TEST_F(HappyEyeballsTest, TakesAConnectionToItselfForARefusedOne) {
   kernel.connects_to_itself = true;
-  Outcome outcome;
+  Attempt outcome;
   co::TaskGroup tasks(base);
   const std::vector<net::Address> addresses{net::Address::loopback(7)};
   tasks.spawn([&] { return connect_to(addresses, outcome); });
@@ -260,7 +260,7 @@ TEST_F(HappyEyeballsTest, TakesAConnectionToItselfForARefusedOne) {
 
 TEST_F(HappyEyeballsTest, ConnectsEachSocketOnce) {
   const net::Listener listener(base, net::Address::loopback(0));
-  Outcome outcome;
+  Attempt outcome;
   co::TaskGroup tasks(base);
   const std::vector<net::Address> addresses{silent(1), listener.address()};
   tasks.spawn([&] { return connect_to(addresses, outcome); });
@@ -276,7 +276,7 @@ TEST_F(HappyEyeballsTest, ReportsWhatTheResolverThrows) {
     throw std::system_error(EAI_NONAME, net::name_category(), "no name");
     co_return {};
   });
-  Outcome outcome;
+  Attempt outcome;
   co::TaskGroup tasks(base);
   tasks.spawn([&] { return connect_by_name("a.name", 80, 10s, outcome); });
   settle();
@@ -291,7 +291,7 @@ ON_EVERY_BACKEND(ConnectSystemTest);
 TEST_P(ConnectSystemTest, ConnectsToANumericHostWithoutAThread) {
   Base base(real_time());
   net::Listener listener(base, net::Address::loopback(0));
-  Outcome outcome;
+  Attempt outcome;
   run_task(base, connect_by_name("127.0.0.1", listener.address().port(), 10s, outcome));
   EXPECT_EQ(outcome.socket.peer(), listener.address());
 }
@@ -299,7 +299,7 @@ TEST_P(ConnectSystemTest, ConnectsToANumericHostWithoutAThread) {
 TEST_P(ConnectSystemTest, ConnectsToANameOfThisMachine) {
   Base base(real_time());
   net::Listener listener(base, net::Address::any(0));
-  Outcome outcome;
+  Attempt outcome;
   run_task(base, connect_by_name("localhost", listener.address().port(), 10s, outcome));
   EXPECT_FALSE(outcome.error) << outcome.error.message();
   EXPECT_TRUE(outcome.socket);

@@ -205,7 +205,7 @@ TEST_P(TlsEndTest, DestroysTasksWhereTheyWait) {
   settle();
   tasks.reset();
   settle();
-  EXPECT_EQ(net::to_error(pair.client->try_write("x")), Errc::torn);
+  EXPECT_EQ(net::to_error(pair.client->try_write("x")), event_cpp::Errc::torn);
 }
 
 TEST_P(TlsEndTest, IsLeftToTheParentByAChildProcess) {
