@@ -23,7 +23,7 @@ const char* text_of(Errc code) noexcept {
     case Errc::unknown_issuer:
       return "issuer of the certificate is not trusted";
     case Errc::incomplete_chain:
-      return "certificate came without that of its issuer, which is not trusted by itself";
+      return "nobody who is trusted has signed the certificate, and no other one came with it";
     case Errc::wrong_purpose:
       return "certificate is for another purpose";
     case Errc::revoked:

@@ -64,9 +64,14 @@ Handler to_handler(F handler) {
 // The handler lives until the last connection has ended. Errors: throws what Listener::accept()
 // throws.
 template <ConnectionHandler F>
-[[nodiscard]] co::Task<> serve(Listener& listener, F handler, ServeOptions options = {}) {
+[[nodiscard]] co::Task<> serve(Listener& listener, F handler, ServeOptions options) {
   return detail::serve_connections(listener, detail::to_handler(std::move(handler)),
                                    std::move(options));
+}
+// No default argument: g++ 12 destroys one twice in a co_await expression.
+template <ConnectionHandler F>
+[[nodiscard]] co::Task<> serve(Listener& listener, F handler) {
+  return serve(listener, std::move(handler), ServeOptions());
 }
 
 // A server on several threads: each has a base and a listener of its own on the same port, and the

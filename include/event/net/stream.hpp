@@ -66,10 +66,10 @@ class EVENT_API Stream : public detail::StreamOps<Stream> {
   // that is slow: see co::with_timeout(). Errors: throws std::system_error, ENOMEM.
   virtual void idle_timeout(AnyDuration limit) = 0;
 
-  // Closes at once. A task that waits on the stream goes on with std::errc::operation_canceled;
-  // later operations fail with EBADF. What was written is still sent. The exception: if received
-  // bytes are left that nobody has read, TCP sends a reset, and the peer may lose what was sent
-  // before it. See drain_and_close().
+  // Closes at once. A task that waits on the stream goes on in the next iteration, with
+  // std::errc::operation_canceled; later operations fail with EBADF. What was written is still
+  // sent. The exception: if received bytes are left that nobody has read, TCP sends a reset, and
+  // the peer may lose what was sent before it. See drain_and_close().
   virtual void close() noexcept = 0;
   // Closes, and drops what was written and not sent yet. The peer sees a reset.
   virtual void reset() noexcept = 0;

@@ -53,7 +53,7 @@ struct ErrorDetails;
 // What connect(), client(), accept() and contexts throw, and the operations of a Stream for a code
 // of this category. The code may also be of another one: a handshake that the network has cut
 // throws ECONNRESET, or event::Errc::truncated. what() names the host and the certificate:
-//   example.com: the certificate has expired (CN=example.com, depth 0)
+//   example.com: certificate has expired (CN=example.com, depth 0)
 struct EVENT_API Error : std::system_error {
   using std::system_error::system_error;
   Error(std::error_code code, std::shared_ptr<const detail::ErrorDetails> details);
