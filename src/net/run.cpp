@@ -1,4 +1,6 @@
 // run(): a process from its start to its end.
+#include <unistd.h>
+
 #include <algorithm>
 #include <csignal>
 #include <exception>
@@ -37,18 +39,28 @@ co::Task<> drain(PipeStream& from, Capture& to) {
 }
 
 // That it does not read all of it is not our concern.
-co::Task<> feed(PipeStream& to, const std::string& input) {
+co::Task<> feed(PipeStream& to, const std::string& input, bool is_terminal) {
   const std::error_code error = co_await to.try_write_all(input);
   if (error) {
     to.close();
-  } else {
+    co_return;
+  }
+  try {
+    // In the middle of a line the first one ends the line.
+    if (is_terminal && !input.ends_with('\n')) co_await to.shutdown();
     co_await to.shutdown();
+  } catch (const std::system_error&) {
+    co_return;
   }
 }
 
 // What the command leaves open.
 void set_defaults(Command& command, const RunOptions& options) {
   if (command.group == Command::Group::inherit) command.group = Command::Group::own;
+  Stdio* const streams[] = {&command.in, &command.out, &command.err};
+  for (const int number : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (command.descriptors.contains(number)) *streams[number] = Stdio::inherit();  // not looked at
+  }
   if (command.terminal) return;
   if (command.in.kind() == Stdio::Kind::unset) {
     command.in = options.input.empty() ? Stdio::null() : Stdio::pipe();
@@ -63,16 +75,18 @@ class KillUnlessDone {
   KillUnlessDone(Process& process, const Command& command) noexcept
       : process_(process), has_group_(command.terminal || command.group != Command::Group::join) {}
   ~KillUnlessDone() {
-    if (is_done_ || !has_group_) return;
-    try {
-      process_.kill_group(SIGKILL);
-    } catch (const std::system_error&) {
-      return;  // it has become another user's
-    }
+    if (!is_done_) kill();
   }
   KillUnlessDone(const KillUnlessDone&) = delete;
   KillUnlessDone& operator=(const KillUnlessDone&) = delete;
 
+  void kill() noexcept {
+    try {
+      static_cast<void>(has_group_ ? process_.kill_group(SIGKILL) : process_.kill(SIGKILL));
+    } catch (const std::system_error&) {
+      return;  // it has become another user's
+    }
+  }
   void done() noexcept { is_done_ = true; }
 
  private:
@@ -100,12 +114,20 @@ co::Task<Outcome> run(Command command, RunOptions options) {
   Capture err{outcome.err, options.most_err};
   Process process(base, command);
   KillUnlessDone kill(process, command);
-  co::TaskGroup streams(base);  // goes before the streams
-  if (command.in.kind() == Stdio::Kind::pipe) streams.spawn(feed(process.in(), options.input));
+  std::exception_ptr stream_error;
+  // Goes before the streams. What is not read any more must not keep the program waiting.
+  co::TaskGroup streams(base, [&](std::exception_ptr error) {
+    stream_error = std::move(error);
+    for_each_stream(process, command, [](PipeStream& stream) { stream.close(); });
+    kill.kill();
+  });
+  if (command.in.kind() == Stdio::Kind::pipe) {
+    streams.spawn(feed(process.in(), options.input, false));
+  }
   if (command.out.kind() == Stdio::Kind::pipe) streams.spawn(drain(process.out(), out));
   if (command.err.kind() == Stdio::Kind::pipe) streams.spawn(drain(process.err(), err));
   if (command.terminal) {
-    if (!options.input.empty()) streams.spawn(feed(process.terminal(), options.input));
+    if (!options.input.empty()) streams.spawn(feed(process.terminal(), options.input, true));
     streams.spawn(drain(process.terminal(), out));
   }
   std::exception_ptr error;
@@ -120,8 +142,11 @@ co::Task<Outcome> run(Command command, RunOptions options) {
   }
   // From here on each stream may be silent for so long: every byte starts it anew.
   const Duration linger = std::max(options.linger, Duration(1));
-  for_each_stream(process, command, [&](PipeStream& stream) { stream.idle_timeout(linger); });
+  if (stream_error == nullptr) {
+    for_each_stream(process, command, [&](PipeStream& stream) { stream.idle_timeout(linger); });
+  }
   co_await streams.join();
+  if (stream_error != nullptr) std::rethrow_exception(stream_error);
   kill.done();
   outcome.truncated = out.is_truncated || err.is_truncated;
   outcome.abandoned = out.is_abandoned || err.is_abandoned;

@@ -2,6 +2,7 @@
 #include <csignal>
 
 #include "net/processes.hpp"
+#include "support/failing_new.hpp"
 
 namespace event_cpp::test {
 namespace {
@@ -151,6 +152,51 @@ TEST_P(ProcessRunTest, LeavesStreamsToTheCommandThatSaysSo) {
   const Outcome outcome = run(command);
   EXPECT_EQ(outcome.out, "");
   EXPECT_EQ(outcome.err, "err\n");
+}
+
+TEST_P(ProcessRunTest, LeavesStandardStreamsToTheDescriptorsOfTheCommand) {
+  const Directory directory;
+  const int in = ::open(directory.add("in", "from a file\n").c_str(), O_RDONLY);
+  const int out = ::open(directory.path("out").c_str(), O_WRONLY | O_CREAT, 0600);
+  Command command = Command::shell("cat; echo err >&2");
+  command.descriptors = {{0, in}, {1, out}, {2, out}};
+  for (Stdio* const stdio : {&command.in, &command.out, &command.err}) {
+    RunOptions options;
+    options.input = "not read";
+    const Outcome outcome = run(command, options);
+    EXPECT_TRUE(outcome.exited.success()) << outcome.exited.text();
+    EXPECT_EQ(outcome.out + outcome.err, "");
+    *stdio = Stdio::pipe();  // it goes behind them
+  }
+  EXPECT_EQ(directory.text("out"), "from a file\nerr\nerr\nerr\n");
+  ::close(in);
+  ::close(out);
+}
+
+TEST_P(ProcessRunTest, EndsTheProgramIfThereIsNoMemoryForItsOutput) {
+  const Command command("head", {"-c", "1000000", "/dev/zero"});
+  bool failed = true;
+  bool was_reported = false;
+  for (std::size_t allowed = 0; failed; ++allowed) {
+    ASSERT_LT(allowed, 1000U);
+    co::TaskGroup tasks(base);
+    tasks.spawn([&]() -> Task<> {
+      try {
+        co_await net::run(command);
+      } catch (const std::bad_alloc&) {
+        was_reported = true;
+      }
+    });
+    {
+      const Bounded bounded(base);
+      const FailingNew failing(allowed);
+      while (tasks.size() > 0 && failing.failures() == 0) base.loop(RunMode::once);
+      failed = failing.failures() > 0;
+    }
+    run_until([&] { return tasks.size() == 0; });
+    run_a_while_until([] { return has_no_child(); });
+  }
+  EXPECT_EQ(was_reported, FailingNew::works());
 }
 
 TEST_P(ProcessRunTest, KillsTheWholeGroupIfItIsCancelled) {

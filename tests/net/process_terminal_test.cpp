@@ -76,6 +76,13 @@ TEST_P(ProcessTerminalTest, TakesInputAndItsEnd) {
   EXPECT_NE(outcome.out.find("got hello"), std::string::npos) << outcome.out;
 }
 
+TEST_P(ProcessTerminalTest, EndsInputThatEndsInTheMiddleOfALine) {
+  net::RunOptions options;
+  options.input = "first\nhello";
+  const net::Outcome outcome = run(with_terminal("stty -echo; wc -c"), options);
+  EXPECT_NE(outcome.out.find("11"), std::string::npos) << outcome.out;
+}
+
 TEST_P(ProcessTerminalTest, TellsTheChildOfAnotherSize) {
   net::Process process(
       base,

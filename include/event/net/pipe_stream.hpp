@@ -10,8 +10,8 @@
 namespace event_cpp::net {
 
 // A stream over a descriptor of which one reads and writes as of a file: an end of a pipe, a FIFO,
-// a terminal. An end of a pipe goes in one direction; the other one fails with EBADF. Memory: 64
-// bytes and a flag; no buffer.
+// a terminal. An end of a pipe goes in one direction; the other one fails with EBADF. While it is
+// open the base does not leave dispatch(). Memory: 64 bytes and a flag; no buffer.
 class EVENT_API PipeStream final : public Stream, private detail::SocketEvent {
  public:
   // Takes over a descriptor, and makes it non-blocking and close-on-exec. The open file becomes
@@ -23,7 +23,8 @@ class EVENT_API PipeStream final : public Stream, private detail::SocketEvent {
   Io try_read(Room room) noexcept override;
   Io try_write(Bytes bytes) noexcept override;
   Io try_write(std::span<const Bytes> pieces) noexcept override;
-  // Of a pipe: closes it. Of a terminal: the end of its input, as Ctrl-D at the start of a line.
+  // Of a pipe: closes it. Of a terminal: the end of its input, as Ctrl-D at the start of a line. In
+  // the middle of a line it ends the line; a second one then ends the input.
   Io try_shutdown() noexcept override;
   void wait(Want want, Waiter& waiter) noexcept override { wait_for(want, waiter); }
   Waiter* unwait(Want want) noexcept override { return forget(want); }
