@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <ctime>
+#include <limits>
 #include <mutex>
 #include <string_view>
 #include <utility>
@@ -78,6 +79,10 @@ void check_text(const std::string& text, const std::string& program) {
   }
 }
 
+void check_path(const std::string& path, Step step) {
+  if (path.find('\0') != std::string::npos) throw_error(step, EINVAL, path, "it has a zero byte");
+}
+
 std::string_view name_of_variable(const char* variable) noexcept {
   const std::string_view text(variable);
   return text.substr(0, text.find('='));
@@ -109,7 +114,11 @@ Launch::Launch(const Command& command) : command_(command) {
 
   plan_.close_others = !command.keep_descriptors;
   plan_.group = command.group;
+  if (command.group == Command::Group::join && command.process_group <= 0) {
+    throw_error(Step::group, EINVAL);  // a 0 would be a new group
+  }
   plan_.process_group = command.process_group;
+  check_path(command.directory, Step::directory);
   if (!command.directory.empty()) plan_.directory = command.directory.c_str();
   for (const auto& [resource, value] : command.limits) limits_.push_back({resource, value});
   plan_.limits = limits_.data();
@@ -134,7 +143,8 @@ void Launch::check_descriptors() const {
     if (::fcntl(fd, F_GETFD) < 0) throw_error(Step::descriptors, errno);
   };
   for (const auto& [number, fd] : command_.descriptors) {
-    if (number < 0) throw_error(Step::descriptors, EBADF);
+    const bool is_possible = number >= 0 && number < std::numeric_limits<int>::max();
+    if (!is_possible) throw_error(Step::descriptors, EBADF);
     check(fd);
   }
   for (const Stdio* const stdio : {&command_.in, &command_.out, &command_.err}) {
@@ -268,6 +278,7 @@ int Launch::open_file(int number, const Stdio& stdio) {
   constexpr mode_t kMode = 0666;
   const bool is_null = stdio.kind() == Stdio::Kind::null;
   const std::string path = is_null ? "/dev/null" : stdio.path();
+  check_path(path, Step::open);
   int flags = O_RDONLY;
   if (number != STDIN_FILENO) {
     flags = O_WRONLY | O_CREAT | (stdio.appends() || is_null ? O_APPEND : O_TRUNC);

@@ -3,6 +3,7 @@
 #include <sys/syscall.h>
 
 #include <csignal>
+#include <limits>
 #include <set>
 #include <sstream>
 #include <thread>
@@ -153,6 +154,10 @@ TEST_P(ProcessDescriptorsTest, RefusesOneThatIsNotOpen) {
   Command command("true");
   command.descriptors[5] = 900;
   EXPECT_EQ(error_of(command).step(), Step::descriptors);
+  for (const int number : {-1, std::numeric_limits<int>::min(), std::numeric_limits<int>::max()}) {
+    command.descriptors = {{number, STDOUT_FILENO}};
+    EXPECT_EQ(error_of(command).code(), EBADF);
+  }
   command.descriptors.clear();
   command.out = Stdio::descriptor(900);
   EXPECT_EQ(error_of(command).step(), Step::descriptors);

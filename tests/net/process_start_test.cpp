@@ -46,9 +46,27 @@ TEST_P(ProcessStartTest, ChangesTheEnvironmentForTheChildAlone) {
 }
 
 TEST_P(ProcessStartTest, RefusesTextWithAZeroByte) {
-  const auto caught = error_of(Command("true", {std::string("a\0b", 3)}));
-  EXPECT_EQ(caught.step(), Step::exec);
-  EXPECT_EQ(caught.code(), EINVAL);
+  const Directory directory;
+  const std::string text("/\0b", 3);
+  const auto refuses = [&](Step step, auto change) {
+    Command command("true");
+    change(command);
+    const auto caught = error_of(command);
+    EXPECT_EQ(caught.step(), step);
+    EXPECT_EQ(caught.code(), EINVAL);
+  };
+  refuses(Step::exec, [&](Command& command) { command.program = text; });
+  refuses(Step::exec, [&](Command& command) { command.name = text; });
+  refuses(Step::exec, [&](Command& command) { command.arguments = {text}; });
+  refuses(Step::exec, [&](Command& command) { command.environment["A"] = text; });
+  refuses(Step::exec, [&](Command& command) { command.environment[text] = "a"; });
+  refuses(Step::directory, [&](Command& command) { command.directory = text; });
+  refuses(Step::open, [&](Command& command) { command.in = Stdio::file("/etc/passwd" + text); });
+  refuses(Step::open,
+          [&](Command& command) { command.out = Stdio::file(directory.path("out") + text); });
+  refuses(Step::open,
+          [&](Command& command) { command.err = Stdio::append(directory.path("err") + text); });
+  EXPECT_TRUE(std::filesystem::is_empty(directory.path()));
 }
 
 TEST_P(ProcessStartTest, GivesTheShellArgumentsThatItDoesNotRead) {
@@ -278,8 +296,10 @@ TEST_P(ProcessStartTest, MakesGroupsAndSessions) {
   command.group = Command::Group::join;
   command.process_group = ::getpgrp();
   EXPECT_EQ(ids()[1], ::getpgrp());
-  command.process_group = 1;
-  EXPECT_EQ(error_of(command).step(), Step::group);
+  for (const pid_t none : {1, 0, -1}) {  // setpgid(2) takes 0 for a new group
+    command.process_group = none;
+    EXPECT_EQ(error_of(command).step(), Step::group);
+  }
 }
 
 TEST_P(ProcessStartTest, EndsWithTheThreadThatStartedItOnlyIfAsked) {

@@ -99,7 +99,8 @@ struct EVENT_API Command {
   Stdio err;
 
   // Further descriptors: by the number that the child sees, that of this process. Those of 0 to 2
-  // go before `in`, `out` and `err`.
+  // go before `in`, `out` and `err`. RLIMIT_NOFILE must leave room for as many above the highest
+  // number: they are copied out of each other's way first.
   std::map<int, int> descriptors;
   // Others that are not close-on-exec stay open too. By default they do not, whoever opened them.
   bool keep_descriptors = false;
@@ -111,7 +112,7 @@ struct EVENT_API Command {
     session,  // a session of its own, and so a group, without a terminal
   };
   Group group = Group::inherit;
-  pid_t process_group = 0;  // for Group::join
+  pid_t process_group = 0;  // for Group::join, which is refused without: EINVAL
 
   // A terminal of its own: stdin, stdout and stderr are it unless they are set, and it controls the
   // session, which is the child's own: `group` does not count. See Process::terminal(), pty(7).
