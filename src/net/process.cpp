@@ -185,8 +185,8 @@ Process::Process(Base& base, const Command& command) {
 Process::Process(Process&&) noexcept = default;
 
 Process& Process::operator=(Process&& other) noexcept {
-  Process before(std::move(*this));
-  state_ = std::move(other.state_);
+  Process moved(std::move(other));  // it may be this one
+  std::swap(state_, moved.state_);
   return *this;
 }
 
@@ -247,6 +247,7 @@ bool Process::kill_group(int signo) {
 struct Process::Stop {
   static co::Task<Exit> end(State& state, std::shared_ptr<Ending> ending, Duration grace) {
     if (!ending->exit) {
+      if (ending->is_owner_gone) co::detail::throw_cancelled();
       state.signal_all(SIGTERM);
       state.signal_all(SIGCONT);  // it may be stopped, and then no other signal is taken
       co::Task<Exit> wait = wait_for(ending);

@@ -304,5 +304,13 @@ TEST_P(ProcessExitTest, MayBeMoved) {
   run_a_while_until([] { return has_no_child(); });
 }
 
+TEST_P(ProcessExitTest, MayBeMovedToItself) {
+  net::Process process(base, Command("sleep", {"1000"}));
+  net::Process& same = process;
+  process = std::move(same);
+  EXPECT_TRUE(process.kill(SIGTERM));
+  EXPECT_EQ(end_of(process).signal, SIGTERM);
+}
+
 }  // namespace
 }  // namespace event_cpp::test

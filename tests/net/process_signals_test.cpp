@@ -182,6 +182,19 @@ TEST_P(ProcessSignalsTest, MayBeDroppedWhileItStops) {
   run_a_while_until([] { return has_no_child(); });
 }
 
+TEST_P(ProcessSignalsTest, StopsNobodyIfItWasDroppedBefore) {
+  auto process = started(Command::shell("trap 'exit 3' TERM; echo; sleep 1000 & wait"));
+  const pid_t pid = process->pid();
+  Task<net::Exit> stop = process->stop(5s);
+  process->detach();
+  process.reset();
+  const auto ignore = [](Task<net::Exit> task) -> Task<> { co_await std::move(task); };
+  EXPECT_EQ(run(test::error_of(ignore(std::move(stop)))), std::errc::operation_canceled);
+  EXPECT_FALSE(is_zombie_or_gone(pid));
+  ::kill(-pid, SIGKILL);
+  run_a_while_until([] { return has_no_child(); });
+}
+
 TEST_P(ProcessSignalsTest, SignalsTheGroupOfAShellAndItsChildAlone) {
   auto process = started(Command::shell("sleep 1000 & echo $!; wait"));
   const pid_t child = std::stoi(line);

@@ -68,7 +68,8 @@ struct EVENT_API Exit {
 
 // A child process, which this owns: destroying it kills the child with SIGKILL, with all of its
 // process group if it has one of its own, and the base reaps it. No zombie is left, nothing waits.
-// See detach(). While the child runs, the base does not leave dispatch().
+// See detach(). While the child runs, or one of its pipes is open here, the base does not leave
+// dispatch().
 //
 //   net::Command sort("sort");
 //   sort.in = sort.out = net::Stdio::pipe();
@@ -102,7 +103,8 @@ class EVENT_API Process {
   Base& base() const noexcept;
 
   // Our ends of its pipes. in() is only for writing: its shutdown() closes it, and the child reads
-  // the end. out() and err() are only for reading. Requires: the command has Stdio::pipe() there.
+  // the end. out() and err() are only for reading. Requires: the command has Stdio::pipe() there,
+  // and no other descriptor under this number.
   PipeStream& in() noexcept;
   PipeStream& out() noexcept;
   PipeStream& err() noexcept;
@@ -119,7 +121,7 @@ class EVENT_API Process {
   // Waits until it has ended. Any number of tasks may wait, also afterwards. Says nothing of its
   // output: see run(). Cancelling the wait leaves the child alone. With a limit:
   // co::with_timeout(5s, process.wait()). Errors: throws std::errc::operation_canceled if the task
-  // is cancelled or the Process destroyed. Requires: not detached.
+  // is cancelled or the Process destroyed.
   co::Task<Exit> wait();
 
   // Calls f once when it has ended; in the next iteration if it has already. f may destroy this.
@@ -136,8 +138,9 @@ class EVENT_API Process {
   bool kill_group(int signo);
 
   // Asks it to end: SIGTERM, and SIGCONT for one that was stopped; after `grace`, SIGKILL. Each to
-  // its group if that is its own. Waits until it has ended, also if the task is cancelled
-  // meanwhile: cancellation is met afterwards. Errors: as wait().
+  // its group if that is its own. What is left of the group when the child has ended is killed at
+  // once. Waits until the child has ended, also if the task is cancelled meanwhile: cancellation is
+  // met afterwards. Errors: as wait().
   co::Task<Exit> stop(Duration grace);
 
   // From now on it lives on when this is destroyed, and when this program ends. The base still
