@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <limits>
 
 #include "co/support.hpp"
 #include "net/support.hpp"
@@ -193,8 +194,14 @@ TEST_P(PipeStreamTest, EndsTheWaitOfATaskWhenItIsDestroyed) {
 }
 
 TEST_P(PipeStreamTest, RefusesWhatIsNotOpen) {
-  EXPECT_THROW(PipeStream(*base, -1), std::system_error);
-  EXPECT_THROW(PipeStream(*base, 900), std::system_error);
+  for (const int fd : {-1, -2, std::numeric_limits<int>::min(), 900}) {
+    try {
+      const PipeStream opened(*base, fd);
+      ADD_FAILURE() << fd;
+    } catch (const std::system_error& error) {
+      EXPECT_EQ(error.code(), std::errc::bad_file_descriptor) << fd;
+    }
+  }
 }
 
 TEST_P(PipeStreamTest, IsCopiedToASocket) {
