@@ -108,15 +108,16 @@ co::Task<Answer> Lookups::resolve(std::shared_ptr<Lookups> self, std::string nam
   std::optional<Answer> answer = self->without_asking(name, port, family, names);
   if (answer) co_return std::move(*answer);
   ++self->transport_.stats().misses;
-  std::optional<Both> both =
-      co_await co::try_with_timeout(self->options_.limit, self->search(names, family));
-  if (!both) fail(Errc::timed_out, name);
-  const Errc error = both->error();
+  Both both;
+  const auto in_time =
+      co_await co::try_with_timeout(self->options_.limit, self->search(names, family, both));
+  const Errc error = both.error();
   if (error != Errc::none) {
-    both->rethrow_failure();
+    if (!in_time) fail(Errc::timed_out, name);
+    both.rethrow_failure();
     fail(error, name);
   }
-  co_return self->answer(*both, port, self->base_.now(), false);
+  co_return self->answer(both, port, self->base_.now(), false);
 }
 
 std::optional<Answer> Lookups::without_asking(const std::string& name, int port, Family family,
@@ -189,18 +190,15 @@ std::optional<Lookups::Both> Lookups::in_cache(const std::vector<std::string>& n
   return both;
 }
 
-co::Task<Lookups::Both> Lookups::search(const std::vector<std::string>& names, Family family) {
-  Both both;
+co::Task<> Lookups::search(const std::vector<std::string>& names, Family family, Both& both) {
   for (const std::string& name : names) {
-    Both next = co_await ask(name, family);
-    both = std::move(next);
+    co_await ask(name, family, both);
     if (both.error() != Errc::no_such_name || both.has_failed()) break;
   }
-  co_return std::move(both);
 }
 
-co::Task<Lookups::Both> Lookups::ask(const std::string& name, Family family) {
-  Both both;
+co::Task<> Lookups::ask(const std::string& name, Family family, Both& both) {
+  both = Both();
   if (family != Family::v4) both.v6 = begin(name, Type::aaaa);
   if (family != Family::v6) both.v4 = begin(name, Type::a);
   if (!both.v6.is_done() && !both.v4.is_done()) {
@@ -210,7 +208,7 @@ co::Task<Lookups::Both> Lookups::ask(const std::string& name, Family family) {
   both.v4.take_result();
   Half& late = both.v6.is_done() ? both.v4 : both.v6;
   const Half& first = both.v6.is_done() ? both.v6 : both.v4;
-  if (late.is_done()) co_return std::move(both);
+  if (late.is_done()) co_return;
   if (!first.has_addresses()) {
     co_await Query::wait(late.query);
   } else {
@@ -219,7 +217,6 @@ co::Task<Lookups::Both> Lookups::ask(const std::string& name, Family family) {
     if (!late.is_done()) late_->spawn(wait_for(late.query, options_.limit));
   }
   late.take_result();
-  co_return std::move(both);
 }
 
 Lookups::Half Lookups::begin(const std::string& name, Type type) {
@@ -251,7 +248,7 @@ co::Task<> Lookups::run(Query& query) {
     found->canonical = std::move(reply.canonical);
     const bool is_negative = reply.error != Errc::none;
     const Duration most = is_negative ? options_.negative_most : options_.ttl_most;
-    const Duration ttl = std::min<Duration>(reply.ttl, most);
+    const Duration ttl = std::min<Duration>(reply.ttl, std::max(most, Duration::zero()));
     found->holds_until = base_.now() + ttl;
     if (ttl > Duration::zero()) cache_.keep(query.name(), query.type(), found);
   } catch (...) {

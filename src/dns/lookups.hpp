@@ -70,8 +70,9 @@ class Lookups {
   void look_at_files(TimePoint now);
   std::optional<Answer> in_hosts(const std::string& name, int port, Family family) const;
   std::optional<Both> in_cache(const std::vector<std::string>& names, Family family, TimePoint now);
-  co::Task<Both> search(const std::vector<std::string>& names, Family family);
-  co::Task<Both> ask(const std::string& name, Family family);
+  // Both put what they have found into `both` as soon as it is there: they may be cancelled.
+  co::Task<> search(const std::vector<std::string>& names, Family family, Both& both);
+  co::Task<> ask(const std::string& name, Family family, Both& both);
   Half begin(const std::string& name, Type type);
   Answer answer(const Both& both, int port, TimePoint now, bool cached);
   void put_in_order(Found& found);

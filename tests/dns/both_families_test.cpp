@@ -73,6 +73,21 @@ TEST_F(BothFamiliesTest, GivesUpALateAnswerAtTheLimit) {
   EXPECT_EQ(patient.under_way(), 0U);
 }
 
+TEST_F(BothFamiliesTest, IsAnsweredWithOneAtTheLimit) {
+  dns::Options options = only({server->address()});
+  options.limit = 30ms;
+  dns::Resolver hasty(base, options);
+  for (const Family late : {Family::v4, Family::v6}) {
+    const std::string name = late == Family::v4 ? "late4.test" : "late6.test";
+    server->answer(name, {v4("192.0.2.1"), v6("2001:db8::1")});
+    server->fault(name, Fault::drop, -1, late);
+    const Lookup found = look_up(hasty, name, Family::any, 30ms);
+    EXPECT_EQ(found.answer.addresses.size(), 1U) << name;
+  }
+  server->fault("neither.test", Fault::drop);
+  EXPECT_EQ(look_up(hasty, "neither.test", Family::any, 30ms).error, dns::Errc::timed_out);
+}
+
 TEST_F(BothFamiliesTest, WaitsForTheOtherOneIfTheFirstHasNoAddress) {
   server->answer("six.test", {v6("2001:db8::6")});
   server->fault("six.test", Fault::delay, -1, Family::v6, 1s);

@@ -88,6 +88,26 @@ TEST_F(CacheTest, KeepsNothingForLongerThanTheOptionsSay) {
   expect_cached(resolver, "a.test", false);
 }
 
+TEST_F(CacheTest, KeepsNothingIfTheOptionsSayATimeBelowZero) {
+  for (const Duration most : {Duration(-1), Duration::min()}) {
+    dns::Options options = only({server->address()});
+    options.ttl_most = options.negative_most = most;
+    dns::Resolver forgetful(base, options);
+    server->answer("a.test", {v4("192.0.2.1")});
+    Lookup lookup;
+    start(forgetful, "a.test", lookup, Family::v4);
+    for (int i = 0; i < 1000 && !lookup.done; ++i) {
+      base.loop(RunMode::nonblock);
+      time.advance(1ns);  // also between the answer of the server and that of the resolver
+    }
+    EXPECT_TRUE(lookup.found());
+    EXPECT_EQ(lookup.answer.ttl, 0s);
+    expect_cached(forgetful, "a.test", false);
+    expect_cached(forgetful, "no.test", false);
+    expect_cached(forgetful, "no.test", false);
+  }
+}
+
 TEST_F(CacheTest, KeepsThatANameDoesNotExistForHalfAMinuteAtMost) {
   expect_cached(resolver, "no.test", false);
   time.advance(29s);
