@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <system_error>
 
 namespace event_cpp::dns::detail {
 namespace {
@@ -17,6 +18,8 @@ constexpr std::size_t kMostBytes = std::size_t{16} << 20;
 Duration to_duration(const timespec& time) {
   return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
 }
+
+bool is_shortage(int error) { return error == EMFILE || error == ENFILE || error == ENOMEM; }
 
 class File {
  public:
@@ -61,10 +64,15 @@ std::optional<std::string> WatchedFile::changed(TimePoint now) {
   return read();
 }
 
-std::string WatchedFile::read() {
+std::optional<std::string> WatchedFile::read() {
   std::string text;
   if (!seen_.there) return text;
   const File file(path_.c_str());
+  if (file.fd() < 0 && is_shortage(errno)) {
+    if (was_applied_) return std::nullopt;
+    look_soon();
+    throw std::system_error(errno, std::system_category(), path_.string());
+  }
   struct stat status {};
   const bool is_regular =
       file.fd() >= 0 && ::fstat(file.fd(), &status) == 0 && S_ISREG(status.st_mode);

@@ -17,7 +17,8 @@ class WatchedFile {
 
   // The text, if it is another one than at the last applied(); empty if there is no such file, or
   // if it is no regular one. Looks at most once a second. Never waits for a writer, as one of a
-  // FIFO. Errors: throws std::bad_alloc.
+  // FIFO. Without a descriptor to read it, the text that is in use stays in use. Errors: throws
+  // std::system_error if there is none yet; std::bad_alloc.
   std::optional<std::string> changed(TimePoint now);
   // What changed() has returned is in use.
   void applied() noexcept {
@@ -41,7 +42,7 @@ class WatchedFile {
   };
 
   static Version version_of(const struct stat& status);
-  std::string read();
+  std::optional<std::string> read();
 
   std::filesystem::path path_;
   TimePoint next_look_ = TimePoint::min();

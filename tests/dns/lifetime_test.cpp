@@ -97,6 +97,34 @@ TEST_P(ResolverLifetimeTest, SaysThatThereIsNoDescriptorLeft) {
   EXPECT_TRUE(look_up(resolver, "a.test").found());
 }
 
+TEST_P(ResolverLifetimeTest, KeepsWhatTheFilesSayWhileItHasNoDescriptorToReadThem) {
+  if (is_toy()) return;
+  server.answer("a.test", {v4("192.0.2.1")});
+  const std::string servers = "nameserver " + server.address().text() + "\n";
+  const TemporaryFile conf(servers);
+  const TemporaryFile hosts("192.0.2.2 b.test\n");
+  dns::Options options = only({});
+  options.resolv_conf = conf.path();
+  options.hosts_file = hosts.path();
+  dns::Resolver resolver(base, options);
+  {
+    const NoDescriptorLeft none;
+    EXPECT_EQ(look_up(resolver, "a.test").error, std::errc::too_many_files_open);
+    EXPECT_EQ(look_up(resolver, "b.test").error, std::errc::too_many_files_open);
+  }
+  EXPECT_TRUE(look_up(resolver, "a.test").found());
+  conf.write(servers + "# another one\n");
+  hosts.write("192.0.2.3 b.test\n");
+  time.advance(1s);
+  {
+    const NoDescriptorLeft none;
+    EXPECT_TRUE(look_up(resolver, "a.test").answer.cached);
+    EXPECT_EQ(addresses_of(resolver, "b.test"), std::vector{v4("192.0.2.2")});
+  }
+  time.advance(1s);
+  EXPECT_EQ(addresses_of(resolver, "b.test"), std::vector{v4("192.0.2.3")});
+}
+
 // The server is on another base, which has memory.
 class ResolverMemoryTest : public EveryBackendCo {
  protected:
