@@ -8,11 +8,20 @@ namespace {
 
 constexpr Duration kAskedLast = std::chrono::seconds(30);
 
+// The unspecified address is this machine, whose answers come from the loopback address.
+net::Address specified(const net::Address& address) {
+  const int port = address.port();
+  if (address == net::Address::any_ipv4(port)) return net::Address::loopback(port);
+  if (address == net::Address::parse("::", port)) return net::Address::loopback_ipv6(port);
+  return address;
+}
+
 }  // namespace
 
 void Servers::set(const std::vector<net::Address>& addresses) {
   std::vector<Server> servers;
-  for (const net::Address& address : addresses) {
+  for (const net::Address& given : addresses) {
+    const net::Address address = specified(given);
     const Server* const known = find(address);
     servers.push_back(known != nullptr ? *known : Server{address});
   }

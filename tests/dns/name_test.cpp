@@ -207,6 +207,14 @@ TEST_P(ResolverTest, NeedsAServer) {
   EXPECT_THROW(dns::Resolver(base, only({net::Address::unix_path("/a")})), std::system_error);
 }
 
+TEST_P(ResolverTest, TakesTheUnspecifiedAddressForAServerOfThisMachine) {
+  if (is_toy()) return;
+  server.answer("a.test", {v4("192.0.2.1")});
+  server.fault("a.test", Fault::truncate, 1);  // over TCP as well
+  dns::Resolver resolver(base, only({v4("0.0.0.0", server.address().port())}));
+  EXPECT_EQ(addresses_of(resolver, "a.test"), std::vector{v4("192.0.2.1")});
+}
+
 TEST_P(ResolverTest, GoesOnInTheSearchListOnlyIfANameDoesNotExist) {
   dns::Options options = only({server.address()});
   options.search = {"One.test.", "two.test", "three.test"};
