@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
-#include <string_view>
 
 #include "dns/fail.hpp"
+#include "dns/name.hpp"
 
 namespace event_cpp::dns::detail {
 namespace {
@@ -20,12 +20,6 @@ constexpr std::size_t kHeader = 12;
 constexpr std::uint8_t kFormatError = 1;
 constexpr std::uint8_t kNoSuchName = 3;
 constexpr std::uint8_t kNotImplemented = 4;
-
-// Every byte that a host name can have; c-ares writes others as \DDD, and special ones as \c.
-bool is_plain(std::string_view name) {
-  return std::all_of(name.begin(), name.end(),
-                     [](char c) { return c > ' ' && c < 0x7f && c != '\\'; });
-}
 
 // Walks through a message. After a read that failed, ok() is false and all reads return zeros.
 class Reader {
@@ -191,7 +185,7 @@ Reply find_addresses(net::Bytes message, const std::vector<Record>& answers, std
     reader.seek(alias->data);
     name = reader.name();
     const bool fits = reader.ok() && reader.position() == alias->data + alias->size;
-    if (!fits || name.empty() || !is_plain(name)) return failed(Errc::bad_answer);
+    if (!fits || !parse_host_name(name)) return failed(Errc::bad_answer);
     ttl = std::min(ttl, alias->ttl);
   }
   const std::size_t size = type == Type::aaaa ? 16 : 4;

@@ -106,8 +106,9 @@ TEST(ReplyTest, HasNoAddressIfAnAliasLeadsNowhere) {
 }
 
 TEST(ReplyTest, RefusesNamesThatAreNone) {
-  for (const std::string& bad : {"a\0.test"s, "a b.test"s, "a\x7f.test"s, "a\n.test"s,
-                                 "\xc3\xbc.test"s, "a\\.test"s, "a@b.test"s, ""s}) {
+  for (const std::string& bad :
+       {"a\0.test"s, "a b.test"s, "a\x7f.test"s, "a\n.test"s, "\xc3\xbc.test"s, "a\\.test"s,
+        "a@b.test"s, ""s, "a<b>.test"s, "a'b.test"s, "*.test"s, "a/b.test"s, "192.0.2.1"s}) {
     EXPECT_EQ(parse({alias("a.test", bad), address(bad, "192.0.2.1")}).error, Errc::bad_answer)
         << testing::PrintToString(bad);
   }
