@@ -43,6 +43,9 @@ Reply failed(Errc error) {
   return reply;
 }
 
+// The message has 16 bits for it.
+int edns_size(const Options& options) { return std::clamp(options.edns_size, 512, 65535); }
+
 // Whether another server could do better.
 bool is_failure(Errc error) {
   return error != Errc::none && error != Errc::no_such_name && error != Errc::no_address;
@@ -134,7 +137,7 @@ co::Task<Reply> Transport::ask_over(const Question& question, bool edns, bool tc
 // A socket for this question alone, so that the system chooses another port each time.
 co::Task<Reply> Transport::ask_udp(const Question& question, bool edns) {
   const std::uint16_t id = random_id(base_);
-  const int size = edns ? std::max(512, options_.edns_size) : 0;
+  const int size = edns ? edns_size(options_) : 0;
   const std::string query = make_query(question.name, question.type, id, size);
   net::Socket socket = net::Socket::make(base_, question.server.family(), SOCK_DGRAM);
   // Where nobody listens, a connected socket says so; and it receives from this server alone.
@@ -157,8 +160,8 @@ co::Task<Reply> Transport::ask_udp(const Question& question, bool edns) {
 co::Task<Reply> Transport::ask_tcp(const Question& question, bool edns) {
   ++stats_.tcp;
   const std::uint16_t id = random_id(base_);
-  const int edns_size = edns ? std::max(512, options_.edns_size) : 0;
-  const std::string query = make_query(question.name, question.type, id, edns_size);
+  const int size = edns ? edns_size(options_) : 0;
+  const std::string query = make_query(question.name, question.type, id, size);
   std::string framed;
   framed += static_cast<char>(query.size() >> 8);
   framed += static_cast<char>(query.size() & 0xff);
@@ -168,9 +171,9 @@ co::Task<Reply> Transport::ask_tcp(const Question& question, bool edns) {
   co_await stream.write(framed);
   std::array<char, 2> head{};
   co_await stream.read_exactly(head);
-  const auto size = static_cast<std::size_t>(static_cast<unsigned char>(head[0]) << 8 |
-                                             static_cast<unsigned char>(head[1]));
-  std::string message(size, '\0');
+  const auto length = static_cast<std::size_t>(static_cast<unsigned char>(head[0]) << 8 |
+                                               static_cast<unsigned char>(head[1]));
+  std::string message(length, '\0');
   co_await stream.read_exactly(message);
   Reply reply = parse_reply(message, question.name, question.type, id);
   const bool answers = reply.kind == Reply::Kind::complete;

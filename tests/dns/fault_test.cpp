@@ -87,6 +87,17 @@ TEST_P(FaultTest, AsksWithoutEdnsIfToldTo) {
   EXPECT_EQ(server.queries().front().edns_size, 0);
 }
 
+TEST_P(FaultTest, OffersToTakeWhatAMessageCanHaveAndNoLessThan512Bytes) {
+  dns::Options options = only({server.address()});
+  const std::pair<int, int> sizes[] = {{-1, 512}, {511, 512}, {65535, 65535}, {65536, 65535}};
+  for (const auto& [given, offered] : sizes) {
+    options.edns_size = given;
+    dns::Resolver offering(base, options);
+    EXPECT_EQ(addresses_of(offering, "a.test").size(), 2U);
+    EXPECT_EQ(server.queries().back().edns_size, offered);
+  }
+}
+
 TEST_P(FaultTest, AsksTheNextServerAtOnceIfNobodyListens) {
   net::Address nobody;
   {

@@ -12,7 +12,7 @@ enum class Errc {
   no_such_name,   // the name does not exist: NXDOMAIN
   no_address,     // the name exists, and has no address of the family that was asked for
   server_failed,  // the last server answered that it cannot, or will not: SERVFAIL, REFUSED
-  refused,        // nobody listens at the address of the last server
+  refused,        // the last server is not there: nobody listens, no way to it, or it hung up
   timed_out,      // no answer within Options::tries, or within Options::limit
   bad_answer,     // the last server's answer makes no sense, or has names that are none
   bad_name,       // what was asked for is no host name

@@ -18,13 +18,15 @@ struct Options {
   // The servers to ask, in this order, each with its port. Empty: those of resolv_conf.
   std::vector<net::Address> servers;
   // Domains that are appended to a name with fewer than `ndots` dots. Empty: those of resolv_conf.
+  // What is no domain is left out.
   std::vector<std::string> search;
   // A name with so many dots is asked for as it is first. Nothing: as resolv_conf says, or 1.
   std::optional<int> ndots;
 
   // The time for one server to answer, once.
   Duration timeout = std::chrono::seconds(2);
-  // The time for a whole lookup, whatever it consists of.
+  // The time for a whole lookup, whatever it consists of. If the addresses of one family are there
+  // by then, they are the answer.
   Duration limit = std::chrono::seconds(10);
   // How often each server is asked.
   int tries = 2;
@@ -32,7 +34,8 @@ struct Options {
   bool rotate = false;
   // Looks into hosts_file first.
   bool hosts = true;
-  // Tells the server that answers over UDP may have so many bytes (RFC 6891). At least 512.
+  // Tells the server that answers over UDP may have so many bytes (RFC 6891). Below 512 counts as
+  // 512, and above 65,535 as that.
   bool edns = true;
   int edns_size = 1232;
 
@@ -45,7 +48,8 @@ struct Options {
   Duration negative_most = std::chrono::seconds(30);
 
   // The files that are read: see resolv.conf(5), hosts(5). Each is looked at again at most once a
-  // second, when a name is looked up. Empty: none. What is no regular file counts as empty.
+  // second, when a name is looked up. Empty: none. What is no regular file counts as empty. While
+  // there is no descriptor to read one with, what it said before holds.
   std::filesystem::path resolv_conf = "/etc/resolv.conf";
   std::filesystem::path hosts_file = "/etc/hosts";
 };

@@ -60,7 +60,8 @@ class EVENT_API Resolver {
   // Forgets every answer, and that servers have failed.
   void flush() noexcept;
   // Looks at the files now. If resolv.conf has changed, answers are forgotten. Lookups that are
-  // under way go on with the old servers. Errors: throws std::bad_alloc.
+  // under way go on with the old servers. Errors: throws std::bad_alloc; the system's own if there
+  // is no descriptor to read a file with for the first time.
   void reload();
 
   // Queries on their way to a server. Those that wait for their turn do not count.
