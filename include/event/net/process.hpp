@@ -68,6 +68,7 @@ struct EVENT_API Exit {
 
 // A child process, which this owns: destroying it kills the child with SIGKILL, with all of its
 // process group if it has one of its own, and the base reaps it. No zombie is left, nothing waits.
+// Once the child has ended nothing is killed: what is left of its group lives on, see kill_group().
 // See detach(). While the child runs, or one of its pipes is open here, the base does not leave
 // dispatch().
 //
