@@ -38,6 +38,13 @@ namespace {
 
 constexpr int kMostSignals = 128;  // more than any system has
 
+// A directory may be entered without being read.
+#ifdef O_PATH
+constexpr int kToLookIn = O_PATH;
+#else
+constexpr int kToLookIn = O_RDONLY;
+#endif
+
 // What posix_spawn(3) cannot be told, on this system or on any.
 bool needs_fork(const Plan& plan) noexcept {
   if (plan.terminal >= 0 || plan.limit_count > 0 || plan.has_umask || plan.has_groups ||
@@ -71,7 +78,9 @@ int why_not_run(int directory, const char* path) noexcept {
 Failure find_program(const Plan& plan, const char*& program) noexcept {
   UniqueFd directory;
   if (plan.directory != nullptr) {
-    directory = UniqueFd(::open(plan.directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    directory = UniqueFd(::open(plan.directory, kToLookIn | O_DIRECTORY | O_CLOEXEC));
+    const bool is_shortage = !directory && (errno == EMFILE || errno == ENFILE);
+    if (is_shortage) return {Step::directory, errno, plan.directory};
     struct stat status {};
     const bool can_enter = ::access(plan.directory, X_OK) == 0;
     if (!can_enter) return {Step::directory, errno, plan.directory};

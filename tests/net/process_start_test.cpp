@@ -199,6 +199,23 @@ TEST_P(ProcessStartTest, FailsWithoutADescriptor) {
   EXPECT_EQ(error->code(), std::errc::too_many_files_open);
 }
 
+TEST_P(ProcessStartTest, DoesNotTakeWantOfADescriptorForAMissingProgram) {
+  const Directory directory;
+  directory.add("program", "#!/bin/sh\n");
+  Command command("./program");
+  command.directory = directory.path();
+  std::error_code code;
+  {
+    const NoDescriptorLeft none;
+    try {
+      const net::Process process(base, command);
+    } catch (const net::SpawnError& caught) {
+      code = caught.code();
+    }
+  }
+  EXPECT_EQ(code, std::errc::too_many_files_open);
+}
+
 // As if another thread closed the file between two tries.
 const Directory* busy_directory = nullptr;
 net::detail::Spawner real_spawner = nullptr;
