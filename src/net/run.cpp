@@ -4,10 +4,12 @@
 #include <algorithm>
 #include <csignal>
 #include <exception>
+#include <optional>
 #include <system_error>
 #include <utility>
 
 #include "event/co/group.hpp"
+#include "event/co/timeout.hpp"
 #include "event/co/wait.hpp"
 #include "event/net/process.hpp"
 
@@ -104,6 +106,27 @@ void for_each_stream(Process& process, const Command& command, F f) {
   if (command.terminal) f(process.terminal());
 }
 
+// Until the program has ended, by itself or at the limit.
+co::Task<> await_end(Process& process, KillUnlessDone& kill, const RunOptions& options,
+                     Outcome& outcome) {
+  if (options.limit <= Duration::zero()) {
+    outcome.exited = co_await process.wait();
+    co_return;
+  }
+  const std::optional<Exit> in_time = co_await co::try_with_timeout(options.limit, process.wait());
+  if (in_time) {
+    outcome.exited = *in_time;
+    co_return;
+  }
+  outcome.timed_out = true;
+  if (options.grace > Duration::zero()) {
+    outcome.exited = co_await process.stop(options.grace);
+  } else {
+    kill.kill();
+    outcome.exited = co_await process.wait();
+  }
+}
+
 }  // namespace
 
 co::Task<Outcome> run(Command command, RunOptions options) {
@@ -132,7 +155,7 @@ co::Task<Outcome> run(Command command, RunOptions options) {
   }
   std::exception_ptr error;
   try {
-    outcome.exited = co_await process.wait();
+    co_await await_end(process, kill, options, outcome);
   } catch (...) {
     error = std::current_exception();
   }

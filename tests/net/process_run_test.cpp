@@ -251,6 +251,60 @@ TEST_P(ProcessRunTest, AsksItToEndFirstIfItIsGivenTimeForThat) {
   EXPECT_TRUE(has_no_child());
 }
 
+TEST_P(ProcessRunTest, ReturnsWhatWasWrittenWhenTheLimitHasPassed) {
+  const Directory directory;
+  for (const Duration grace : {Duration(0), Duration(5s)}) {
+    Command command = Command::shell("echo out; echo err >&2; echo > ready; sleep 1000; echo late");
+    command.directory = directory.path();
+    RunOptions options;
+    options.limit = 1s;
+    options.grace = grace;
+    net::Outcome outcome;
+    co::TaskGroup tasks(base);
+    tasks.spawn([&]() -> Task<> { outcome = co_await net::run(command, options); });
+    run_a_while_until([&] { return !directory.text("ready").empty(); });
+    std::filesystem::remove(directory.path("ready"));
+    time.advance(999ms);
+    settle();
+    EXPECT_EQ(tasks.size(), 1U);
+    time.advance(1ms);
+    run_a_while_until([&] { return tasks.size() == 0; });
+    EXPECT_TRUE(outcome.timed_out);
+    EXPECT_EQ(outcome.exited.text(), grace > 0s ? "killed by signal 15" : "killed by signal 9");
+    EXPECT_EQ(outcome.out, "out\n");
+    EXPECT_EQ(outcome.err, "err\n");
+    EXPECT_TRUE(has_no_child());
+  }
+}
+
+TEST_P(ProcessRunTest, HasNotTimedOutIfItEndsBeforeTheLimit) {
+  RunOptions options;
+  options.limit = 1s;
+  const net::Outcome outcome = run(Command("true"), options);
+  EXPECT_FALSE(outcome.timed_out);
+  EXPECT_TRUE(outcome.exited.success());
+}
+
+TEST_P(ProcessRunTest, IsKilledIfItIsCancelledAfterTheLimit) {
+  const Directory directory;
+  Command command = Command::shell("trap '' TERM; echo > ready; while :; do sleep 0.01; done");
+  command.directory = directory.path();
+  RunOptions options;
+  options.limit = 1s;
+  options.grace = 5s;
+  co::TaskGroup tasks(base);
+  tasks.spawn([&]() -> Task<> { co_await net::run(command, options); });
+  run_a_while_until([&] { return !directory.text("ready").empty(); });
+  time.advance(1s);
+  settle();
+  tasks.cancel();
+  settle();
+  EXPECT_EQ(tasks.size(), 1U);  // the grace goes on
+  time.advance(5s);
+  run_a_while_until([&] { return tasks.size() == 0; });
+  EXPECT_TRUE(has_no_child());
+}
+
 // Nothing that is left of the group knows that its first process was reaped.
 TEST_P(ProcessRunTest, KillsWhatIsLeftOfTheGroupWhileItLingers) {
   if (!is_clone()) GTEST_SKIP() << "a group without its first process has no descriptor here";

@@ -159,8 +159,11 @@ struct RunOptions {
   // Bytes kept of stdout and of stderr. What goes beyond is read and dropped.
   std::size_t most_out = std::size_t{16} << 20;
   std::size_t most_err = std::size_t{1} << 20;
-  // When the task is cancelled: SIGTERM first, and so much time to end. See Process::stop(). Zero:
-  // it is killed at once.
+  // It may run for so long. Then it is ended with its group, and what it has written until then is
+  // returned, with Outcome::timed_out. Zero: no limit.
+  Duration limit{};
+  // When the limit has passed or the task is cancelled: SIGTERM first, and so much time to end. See
+  // Process::stop(). Zero: it is killed at once.
   Duration grace{};
   // After its end: for so long a process that it has left behind may be silent, and still have what
   // it writes to the same pipes read.
@@ -171,6 +174,7 @@ struct Outcome {
   Exit exited;
   std::string out;
   std::string err;
+  bool timed_out = false;  // it was ended, as RunOptions::limit had passed
   bool truncated = false;  // more was written than is here
   bool abandoned = false;  // somebody still had a pipe open when `linger` had passed
 };
