@@ -74,7 +74,9 @@ co::Task<Stream> client_of(std::unique_ptr<net::Stream> below, Context context, 
 co::Task<Stream> connect_by(Base& base, Context context, std::string text, int port,
                             Limits limits) {
   detail::Host host = host_for(context, text);
-  net::Socket socket = co_await net::connect(host.text(), port, limits.handshake);
+  if (text.starts_with('[') && text.ends_with(']')) text = text.substr(1, text.size() - 2);
+  // As it was given: a dot at its end and a scope mean something to who looks it up.
+  net::Socket socket = co_await net::connect(text, port, limits.handshake);
   auto below = std::make_unique<net::SocketStream>(base, std::move(socket));
   std::string port_of_session(":");
   port_of_session += std::to_string(port);

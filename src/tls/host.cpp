@@ -28,6 +28,17 @@ bool is_address(const std::string& text) noexcept {
   throw Error(code, std::move(details));
 }
 
+// The labels of a name are not empty, and not too long. OpenSSL takes a dot at the start for any
+// name before it.
+bool has_good_labels(std::string_view name) noexcept {
+  constexpr std::size_t kLongest = 63;
+  for (std::size_t size = 0; const char c : name) {
+    size = c == '.' ? 0 : size + 1;
+    if (size > kLongest) return false;
+  }
+  return !name.starts_with('.') && !name.ends_with('.') && name.find("..") == name.npos;
+}
+
 char to_lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 
 }  // namespace
@@ -45,6 +56,8 @@ Host::Host(std::string_view text) : text_(text) {
   if (!is_address_ && text_.find(':') != std::string::npos)
     refuse(text, "give the port separately");
   if (!is_address_ && text_.size() > 253) refuse(text, "it is too long");
+  if (!is_address_ && !has_good_labels(text_))
+    refuse(text, "a part between dots has 1 to 63 characters");
   std::transform(text_.begin(), text_.end(), text_.begin(), to_lower);
 }
 

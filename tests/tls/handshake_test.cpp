@@ -153,11 +153,15 @@ TEST_F(TlsHandshakeTest, MatchesAWildcardForOneLabelAlone) {
 
 TEST_F(TlsHandshakeTest, RefusesWhatIsNoHostBeforeAnyByte) {
   const Server server(Context::server(server_options()));
-  for (const std::string& host : {std::string(), std::string("."),
-                                  std::string("b\xc3\xbc"
-                                              "cher.test"),
-                                  std::string("a b"), std::string("a\0b", 3), std::string("*.test"),
-                                  std::string("a:1"), std::string(300, 'a')}) {
+  for (const std::string& host :
+       {std::string(), std::string("."),
+        std::string("b\xc3\xbc"
+                    "cher.test"),
+        std::string("a b"), std::string("a\0b", 3), std::string("*.test"), std::string("a:1"),
+        std::string(300, 'a'),
+        // OpenSSL would take a dot at the start for any name before it.
+        std::string(".localhost"), std::string(".."), std::string("a..test"),
+        std::string("localhost.."), std::string(64, 'a') + ".test"}) {
     new_memory();
     client_failure = nullptr;
     std::unique_ptr<tls::Stream> stream;

@@ -187,6 +187,13 @@ Task<std::string> ask(Base& base, const Context& context, int port, std::string 
   co_return answer;
 }
 
+Task<std::string> subject_at(Base& base, const Context& context, std::string host, int port) {
+  tls::Stream stream = co_await tls::connect(base, context, std::move(host), port);
+  std::string subject = stream.peer().subject;
+  co_await stream.close();
+  co_return subject;
+}
+
 TEST_P(TlsServeTest, AnswersClientsBesideEachOther) {
   Base base(real_time());
   const Bounded bounded(base);
@@ -210,6 +217,29 @@ TEST_P(TlsServeTest, AnswersClientsBesideEachOther) {
   EXPECT_EQ(answered, 10);
   serving.cancel();
   while (serving.size() > 0) base.loop(RunMode::once);
+}
+
+TEST_P(TlsServeTest, LooksUpTheHostOfAClientAsItWasGiven) {
+  Base base(real_time());
+  const Bounded bounded(base);
+  net::Listener listener(base, net::Address::loopback(0));
+  Server server(Context::server(server_options({"localhost", "::1"})));
+  co::TaskGroup serving(base);
+  serving.spawn(tls::serve(listener, server, &echo_tls));
+  std::vector<std::string> hosts;
+  const net::Address address = listener.address();
+  net::set_resolver(base, [&](std::string host, int) -> Task<std::vector<net::Address>> {
+    hosts.push_back(host);
+    co_return std::vector<net::Address>{address};
+  });
+  const Context context = authority().trusting();
+  // A dot at the end says that nothing is to be appended, a scope through which interface.
+  for (const char* const host : {"localhost", "localhost.", "::1%nowhere", "[::1%nowhere]"}) {
+    const std::string peer = co::run(base, subject_at(base, context, host, address.port()));
+    EXPECT_EQ(peer, "CN=localhost") << host;
+  }
+  EXPECT_EQ(hosts,
+            (std::vector<std::string>{"localhost", "localhost.", "::1%nowhere", "::1%nowhere"}));
 }
 
 TEST_P(TlsServeTest, TellsOfHandshakesThatFailAndGoesOn) {

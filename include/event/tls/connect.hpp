@@ -11,7 +11,8 @@ namespace event_cpp::tls {
 
 // Connects by name as net::connect() does, and makes sure who is there: the certificate must be
 // valid, signed by somebody trusted, and for this host. A host is a name, also with a dot at its
-// end, or an IP address, for which the certificate must name this address. Names with letters
+// end, or an IP address, also with a scope, for which the certificate must name this address. No
+// part of a name between dots is empty or has more than 63 characters. Names with letters
 // outside ASCII are to be given in their encoded form ("xn--..."). Errors: those of net::connect();
 // throws Error, whose code is one of tls::Errc, event::Errc::truncated if the server leaves,
 // std::errc::invalid_argument for what is no host, or the system's; std::errc::timed_out.
