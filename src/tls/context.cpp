@@ -15,6 +15,8 @@ namespace event_cpp::tls {
 namespace detail {
 namespace {
 
+constexpr std::size_t kMostProtocols = std::size_t{32} << 10;  // bytes, each with its size
+
 [[noreturn]] void refuse(const std::string& what) {
   ERR_clear_error();
   throw_openssl(std::make_error_code(std::errc::invalid_argument), what);
@@ -86,6 +88,8 @@ ContextState::ContextState(ServerOptions options)
     const Name& name = options.names[i];
     const std::string what = "ServerOptions::names[" + std::to_string(i) + "]";
     identities_.push_back(parse_identity(name.identity, what));
+    // As a handshake will: OpenSSL may find a key too weak.
+    if (!show(make_ssl().get(), identities_[i])) throw_openssl(Errc::bad_certificate, what);
     add_names(i, !name.names.empty() ? name.names : names_of(identities_[i].certificate.get()));
   }
   use_first_identity();
@@ -129,6 +133,8 @@ void ContextState::set_protocols(const std::vector<std::string>& protocols) {
     protocols_ += static_cast<char>(protocol.size());
     protocols_ += protocol;
   }
+  // With all else that is in a ClientHello it has to fit into 65,535 bytes.
+  if (protocols_.size() > kMostProtocols) refuse("ALPN: all protocols have 32 KiB at most");
   if (protocols_.empty()) return;
   if (is_server_) {
     SSL_CTX_set_alpn_select_cb(context_.get(), &choose_protocol, this);
@@ -222,19 +228,19 @@ const std::vector<std::size_t>* ContextState::find(std::string_view name) const 
   return found != by_name_.end() ? &found->second : nullptr;
 }
 
+bool ContextState::show(SSL* ssl, const Identity& identity) noexcept {
+  return SSL_use_cert_and_key(ssl, identity.certificate.get(), identity.key.get(),
+                              identity.chain.get(), 1) == 1;
+}
+
 bool ContextState::show_certificate(SSL* ssl, std::string_view name) const noexcept {
   try {
     const std::vector<std::size_t>* const indices = find(name);
     if (indices == nullptr) return unknown_name_gets_first_;
     if (indices->size() == 1 && indices->front() == 0) return true;
     SSL_certs_clear(ssl);
-    for (const std::size_t index : *indices) {
-      const Identity& identity = identities_[index];
-      if (SSL_use_cert_and_key(ssl, identity.certificate.get(), identity.key.get(),
-                               identity.chain.get(), 1) != 1)
-        return false;
-    }
-    return true;
+    return std::all_of(indices->begin(), indices->end(),
+                       [&](std::size_t index) { return show(ssl, identities_[index]); });
   } catch (const std::bad_alloc&) {
     return false;
   }

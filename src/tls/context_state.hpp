@@ -39,6 +39,7 @@ class ContextState {
   static int choose_protocol(SSL* ssl, const unsigned char** chosen, unsigned char* size,
                              const unsigned char* offered, unsigned offered_size, void* self);
 
+  static bool show(SSL* ssl, const Identity& identity) noexcept;
   void set_versions(Version least, Version most);
   void set_ciphers(const std::string& ciphers);
   void set_protocols(const std::vector<std::string>& protocols);

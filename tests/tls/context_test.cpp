@@ -100,6 +100,11 @@ TEST(TlsContextTest, RefusesCiphersAndProtocolsThatDoNotExist) {
   EXPECT_EQ(error_of([&] { Context::client(options); }).code(), std::errc::invalid_argument);
   options.alpn = {std::string(256, 'x')};
   EXPECT_EQ(error_of([&] { Context::client(options); }).code(), std::errc::invalid_argument);
+  // All of them together have room in a ClientHello.
+  options.alpn.assign(128, std::string(255, 'x'));
+  EXPECT_EQ(error_of([&] { Context::client(options); }).code(), std::error_code());
+  options.alpn.assign(129, std::string(255, 'x'));
+  EXPECT_EQ(error_of([&] { Context::client(options); }).code(), std::errc::invalid_argument);
   options = client_options();
   options.least = tls::Version::tls13;
   options.most = tls::Version::tls12;

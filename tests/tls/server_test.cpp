@@ -1,4 +1,8 @@
 // Server: certificates by name, certificates of clients, reloading, and serve().
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+
 #include <atomic>
 #include <thread>
 
@@ -164,6 +168,45 @@ TEST_F(TlsServerTest, IsForServersContextsAlone) {
   run(connect_into(end_a(), Context::server(server_options()), "localhost", stream, client_failure,
                    {}));
   EXPECT_EQ(error_of(client_failure).code(), std::errc::invalid_argument);
+}
+
+// Self-signed, with a key that OpenSSL takes for too weak by default.
+tls::Pem weak_identity() {
+  const auto text_of = [](auto write) {
+    const std::unique_ptr<BIO, decltype(&::BIO_free)> text(::BIO_new(::BIO_s_mem()), &::BIO_free);
+    write(text.get());
+    char* data = nullptr;
+    const long size = BIO_get_mem_data(text.get(), &data);
+    return std::string(data, static_cast<std::size_t>(size));
+  };
+  const std::unique_ptr<EVP_PKEY, decltype(&::EVP_PKEY_free)> key(::EVP_RSA_gen(512),
+                                                                  &::EVP_PKEY_free);
+  const std::unique_ptr<X509, decltype(&::X509_free)> made(::X509_new(), &::X509_free);
+  ::X509_gmtime_adj(X509_getm_notBefore(made.get()), 0);
+  ::X509_gmtime_adj(X509_getm_notAfter(made.get()), 3600);
+  ::X509_set_pubkey(made.get(), key.get());
+  ::X509_sign(made.get(), key.get(), ::EVP_sha256());
+  return {text_of([&](BIO* to) { ::PEM_write_bio_X509(to, made.get()); }), text_of([&](BIO* to) {
+            ::PEM_write_bio_PrivateKey(to, key.get(), nullptr, nullptr, 0, nullptr, nullptr);
+          })};
+}
+
+TEST_F(TlsServerTest, RefusesCertificatesThatItCouldNotShowWhereverTheyStand) {
+  for (const std::size_t place : {0U, 1U}) {
+    tls::ServerOptions options = server_options();
+    options.names.push_back({{"other.test"}, authority().issue({"other.test"})});
+    EXPECT_NO_THROW(Context::server(options));
+    options.names[place] = {{"weak.test"}, weak_identity()};
+    try {
+      Context::server(options);
+      ADD_FAILURE() << place;
+    } catch (const tls::Error& error) {
+      EXPECT_EQ(error.code(), Errc::bad_certificate);
+      EXPECT_TRUE(std::string_view(error.what())
+                      .starts_with("ServerOptions::names[" + std::to_string(place) + "]"))
+          << error.what();
+    }
+  }
 }
 
 // Over sockets.

@@ -38,10 +38,12 @@ struct Session {
 };
 
 struct ClientOptions {
-  std::string trust;              // certificates that are trusted, in the PEM format
-  bool system_trust = true;       // trust those of the system as well
-  std::vector<std::string> alpn;  // protocols that are offered, best first: "h2", "http/1.1"
-  Pem identity;                   // for servers that ask for one
+  std::string trust;         // certificates that are trusted, in the PEM format
+  bool system_trust = true;  // trust those of the system as well
+  // Protocols that are offered, best first: "h2", "http/1.1". Each has 255 bytes at most, and all
+  // of them 32 KiB, with a byte more for each.
+  std::vector<std::string> alpn;
+  Pem identity;  // for servers that ask for one
   Version least = Version::tls12, most = Version::tls13;
   std::size_t sessions = 256;  // that are kept for later connections; 0: none
   std::string ciphers;  // as in openssl-ciphers(1); names TLS_... are for TLS 1.3. Empty: OpenSSL's
@@ -80,7 +82,8 @@ struct ServerOptions {
 //
 // Neither renegotiation, nor compression, nor early data (0-RTT), nor versions before TLS 1.2 are
 // supported. Thread-safety: any thread. Errors: its functions throw Error: Errc::bad_file,
-// Errc::key_mismatch; std::errc::invalid_argument; std::bad_alloc.
+// Errc::key_mismatch; Errc::bad_certificate for one that OpenSSL does not show, as its key is too
+// weak; std::errc::invalid_argument; std::bad_alloc.
 class EVENT_API Context {
  public:
   // Checks the certificate and the name of the server. Errors: also Errc::bad_file if nobody would
