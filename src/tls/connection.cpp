@@ -38,7 +38,7 @@ Connection::Connection(std::unique_ptr<net::Stream> below,
       reader_(*this, Want::read),
       writer_(*this, Want::write),
       process_(::getpid()),
-      most_calls_(kCallsForAMessage * limits.updates) {
+      most_calls_(kCallsForAMessage * std::clamp(limits.updates, 0, kMostUpdates)) {
   wire_.connect(ssl_.get());
   set_connection(ssl_.get(), this);
 }

@@ -153,6 +153,7 @@ class Connection {
   static constexpr int kBudget = 7;
   // OpenSSL calls when it begins to read one, and when it looks for something to answer.
   static constexpr int kCallsForAMessage = 2;
+  static constexpr int kMostUpdates = 1'000'000'000;
 };
 
 }  // namespace event_cpp::tls::detail

@@ -109,6 +109,9 @@ const Peer& Connection::peer() {
 void Connection::update_keys(bool both) {
   if (SSL_version(ssl_.get()) < TLS1_3_VERSION)
     throw Error(std::make_error_code(std::errc::operation_not_supported));
+  if (closed_) throw error(-EBADF);
+  if (failed_ != 0) throw error(failed_);
+  if (shut_) throw error(-EPIPE);
   clear_errors();
   wire_.begin_step();
   const int how = both ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED;
@@ -132,7 +135,7 @@ void Connection::note_fault(X509* certificate, int depth) noexcept {
 }
 
 void Connection::note_message() noexcept {
-  if (established_ && ++calls_ > most_calls_) wire_.stop();
+  if (established_ && calls_ <= most_calls_ && ++calls_ > most_calls_) wire_.stop();
 }
 
 void Connection::keep(SSL_SESSION* session) noexcept {

@@ -2,6 +2,7 @@
 #include <openssl/err.h>
 
 #include <array>
+#include <limits>
 
 #include "tls/support.hpp"
 
@@ -342,6 +343,52 @@ TEST_F(TlsStreamTest, EndsAPeerThatOnlyChangesItsKeys) {
   pair.client->update_keys();
   EXPECT_EQ(pair.client->try_write("hello"), 5);
   EXPECT_EQ(net::to_error(pair.server->try_read(room)), tls::Errc::too_many_updates);
+}
+
+TEST_F(TlsStreamTest, TakesAnyNumberAsALimitOfUpdates) {
+  for (const int updates : {std::numeric_limits<int>::max(), 0, -1}) {
+    SCOPED_TRACE(updates);
+    new_memory(std::size_t{1} << 20);
+    tls::Limits limits;
+    limits.updates = updates;
+    Pair pair;
+    co::TaskGroup tasks(base);
+    const tls::Server server(tls::Context::server(server_options()));
+    tasks.spawn([&]() -> Task<> {
+      co::Task<tls::Stream> handshake = tls::accept(end_b(), server, limits);
+      tls::Stream stream = co_await std::move(handshake);
+      pair.server = std::make_unique<tls::Stream>(std::move(stream));
+    });
+    tasks.spawn(connect_into(end_a(), authority().trusting(), "localhost", pair.client,
+                             client_failure, {}));
+    ASSERT_TRUE(run_until([&] { return tasks.size() == 0; }));
+    std::array<char, 100> room{};
+    EXPECT_EQ(pair.client->try_write("hello"), 5);
+    EXPECT_EQ(pair.server->try_read(room), 5);
+    for (int i = 0; i < 100; ++i) pair.client->update_keys();
+    EXPECT_EQ(pair.client->try_write("hello"), 5);
+    const net::Io io = pair.server->try_read(room);
+    if (updates > 0) {
+      EXPECT_EQ(io, 5);
+    } else {
+      EXPECT_EQ(net::to_error(io), tls::Errc::too_many_updates);
+    }
+  }
+}
+
+TEST_F(TlsStreamTest, RefusesNewKeysWhenItIsClosed) {
+  for (const bool closed : {false, true}) {
+    new_memory();
+    Pair pair = shake_hands();
+    if (closed) {
+      pair.client->close_now();
+    } else {
+      pair.client->try_shutdown();
+    }
+    EXPECT_THROW(pair.client->update_keys(), tls::Error);
+    EXPECT_EQ(pair.client->try_write("x"), closed ? -EBADF : -EPIPE);
+    EXPECT_FALSE(pair.client->why().starts_with("the stream below")) << pair.client->why();
+  }
 }
 
 TEST_F(TlsStreamTest, CountsNewKeysAgainstTheDataBetweenThem) {

@@ -18,7 +18,9 @@ namespace event_cpp::tls {
 struct Limits {
   Duration handshake = std::chrono::seconds(10);  // for all of it, however slowly the peer sends
   Duration close = std::chrono::seconds(2);       // of close() as serve() calls it
-  int updates = 32;  // of keys, and other messages between data, that a peer may send in a MiB
+  // Of keys, and other messages between data, that a peer may send in a MiB. With TLS 1.3 the
+  // tickets of a server are among these.
+  int updates = 32;
 };
 
 // What the handshake has shown.
@@ -109,7 +111,8 @@ class EVENT_API Stream final : public detail::StreamBase {
   void close_now() noexcept { StreamBase::close(); }
 
   // Uses new keys from now on, and asks the peer for the same if `both`. OpenSSL does not do so by
-  // itself. Errors: throws std::errc::operation_not_supported with TLS 1.2, Error.
+  // itself. Errors: throws std::errc::operation_not_supported with TLS 1.2, EPIPE after shutdown(),
+  // EBADF after close(), Error.
   void update_keys(bool both = false);
   // `size` bytes that only the two ends of this connection can know: see RFC 5705. Errors: throws
   // Error.
