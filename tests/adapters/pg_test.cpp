@@ -305,6 +305,102 @@ TEST_P(PgTest, EndsACopyThatIsGivenUpOrFails) {
   run_task(base, broken_copies(pg, text()));
 }
 
+// Whether the next row cannot be had as the connection is lost, however many come before.
+co::Task<bool> is_lost(pg::CopyOut& copy) {
+  try {
+    for (;;) {
+      const std::optional<pg::Row> row = co_await copy.next();
+      if (!row.has_value()) co_return false;
+    }
+  } catch (const pg::ConnectionLost&) {
+    co_return true;
+  }
+}
+
+co::Task<> lost_copies(Connection& pg, Connection& other, std::string text) {
+  const std::string rows = "copy (select generate_series(1, 1000000)) to stdout";
+  co_await other.connect(text);
+  co_await pg.connect(text);
+  {
+    pg::CopyOut copy = co_await pg.copy_out(rows);
+    const std::optional<pg::Row> row = co_await copy.next();
+    EXPECT_TRUE(row.has_value());
+    pg.close();
+    const bool lost = co_await is_lost(copy);
+    EXPECT_TRUE(lost);
+    const bool still = co_await is_lost(copy);
+    EXPECT_TRUE(still);
+  }
+  co_await pg.connect(text);
+  {
+    const Result pid = co_await pg.query("select pg_backend_pid()");
+    pg::CopyOut copy = co_await pg.copy_out(rows);
+    const std::optional<pg::Row> row = co_await copy.next();
+    EXPECT_TRUE(row.has_value());
+    co_await other.query("select pg_terminate_backend($1, 10000)", pid.integer(0, 0));
+    const bool lost = co_await is_lost(copy);
+    EXPECT_TRUE(lost);
+  }
+  EXPECT_FALSE(pg.connected());
+  co_await pg.connect(text);
+  pg::CopyOut copy = co_await pg.copy_out("copy (select 1) to stdout");
+  const bool lost = co_await is_lost(copy);
+  EXPECT_FALSE(lost);
+  const std::optional<pg::Row> beyond = co_await copy.next();
+  EXPECT_FALSE(beyond.has_value());
+}
+
+TEST_P(PgTest, TellsALostConnectionFromTheEndOfACopy) {
+  Base base(real_time());
+  Connection pg(base);
+  Connection other(base);
+  run_task(base, lost_copies(pg, other, text()));
+}
+
+co::Task<> two_copies(Connection& pg, std::string text) {
+  co_await pg.connect(text);
+  co_await pg.query("create temp table numbers(n int)");
+  std::optional<pg::CopyIn> old(co_await pg.copy_in("copy numbers from stdin"));
+  std::optional<pg::CopyOut> old_out;
+  pg.close();
+  co_await pg.connect(text);
+  old_out.emplace(co_await pg.copy_out("copy (select 1) to stdout"));
+  pg.close();
+  co_await pg.connect(text);
+  co_await pg.query("create temp table numbers(n int)");
+  pg::CopyIn copy = co_await pg.copy_in("copy numbers from stdin");
+  co_await copy.put("1\n");
+  bool refused = false;
+  try {
+    co_await old->put("2\n");
+  } catch (const pg::ConnectionLost&) {
+    refused = true;
+  }
+  EXPECT_TRUE(refused);
+  old.reset();
+  old_out.reset();
+  co_await copy.put("3\n");
+  const Result done = co_await copy.finish();
+  EXPECT_EQ(done.affected(), 2);
+}
+
+TEST_P(PgTest, KeepsACopyOfALostConnectionOutOfALaterOne) {
+  Base base(real_time());
+  Connection pg(base);
+  run_task(base, two_copies(pg, text()));
+}
+
+TEST_P(PgTest, RefusesAZeroInAStatement) {
+  Base base(real_time());
+  Connection pg(base);
+  pg::Pipeline pipeline(base);
+  const std::string statement("select 1\0, 2", 12);
+  EXPECT_THROW(static_cast<void>(pg.query(statement)), std::system_error);
+  EXPECT_THROW(static_cast<void>(pg.script(statement)), std::system_error);
+  EXPECT_THROW(pg.query([](adapters::Outcome<Result>) {}, statement), std::system_error);
+  EXPECT_THROW(static_cast<void>(pipeline.query(statement)), std::system_error);
+}
+
 co::Task<> copies_as_queries(Connection& pg, std::string text) {
   co_await pg.connect(text);
   co_await pg.query("create temp table numbers(n int)");
@@ -402,16 +498,19 @@ TEST_P(PgTest, TellsThatItDoesNotKnowWhetherACommitHasHappened) {
 
 co::Task<> failed_commit(Connection& pg, std::string text) {
   co_await pg.connect(text);
-  co_await pg.query("begin");
-  const std::string state = co_await sqlstate_of(pg, "select 1/0");
-  EXPECT_EQ(state, "22012");
-  bool rolled_back = false;
-  try {
-    co_await pg.query("commit");
-  } catch (const pg::RolledBack&) {
-    rolled_back = true;
+  for (const char* const commit : {"commit", " \n COMMIT work", "end", "-- all is well\ncommit",
+                                   "/* a /* b */ c */ /**/ end;"}) {
+    co_await pg.query("begin");
+    const std::string state = co_await sqlstate_of(pg, "select 1/0");
+    EXPECT_EQ(state, "22012");
+    bool rolled_back = false;
+    try {
+      co_await pg.query(commit);
+    } catch (const pg::RolledBack&) {
+      rolled_back = true;
+    }
+    EXPECT_TRUE(rolled_back) << commit;
   }
-  EXPECT_TRUE(rolled_back);
 }
 
 TEST_P(PgTest, TellsThatACommitHasRolledBack) {

@@ -247,6 +247,7 @@ class Connection final : public detail::Session {
     }
     if (kind_of(first) != detail::Query::Kind::copy) return refuse_copy(first, status);
     copy_ = status == PGRES_COPY_IN ? Copy::in : Copy::out;
+    ++copies_;
     finish(first);
     return true;
   }
@@ -331,9 +332,10 @@ class Connection final : public detail::Session {
 
   Options options_;
   Copy copy_ = Copy::none;
-  bool asking_ = false;      // the server is being asked to cancel what runs
-  bool asked_ = false;       // it was
-  bool recovering_ = false;  // what runs is nobody's
+  std::uint64_t copies_ = 0;  // that have begun
+  bool asking_ = false;       // the server is being asked to cancel what runs
+  bool asked_ = false;        // it was
+  bool recovering_ = false;   // what runs is nobody's
   std::uint64_t dropped_ = 0;
   std::deque<Notification> notifications_;
   co::detail::Link next_;  // who waits for a notification

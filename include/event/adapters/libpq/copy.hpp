@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -21,7 +22,9 @@ namespace event_cpp::pg {
 class CopyIn {
  public:
   CopyIn(CopyIn&& other) noexcept
-      : connection_(std::exchange(other.connection_, nullptr)), unsent_(other.unsent_) {}
+      : connection_(std::exchange(other.connection_, nullptr)),
+        number_(other.number_),
+        unsent_(other.unsent_) {}
   CopyIn& operator=(CopyIn&&) = delete;
   ~CopyIn() {
     if (!is_open()) return;
@@ -63,10 +66,13 @@ class CopyIn {
   friend CopyOut;
   static constexpr std::size_t kMost = std::size_t{64} << 10U;
 
-  explicit CopyIn(Connection& connection) noexcept : connection_(&connection) {}
+  explicit CopyIn(Connection& connection) noexcept
+      : connection_(&connection), number_(connection.copies_) {}
 
+  // False also if a later COPY runs, on another connection to the server.
   bool is_open() const noexcept {
-    return connection_ != nullptr && connection_->copy_ == Connection::Copy::in;
+    return connection_ != nullptr && connection_->copy_ == Connection::Copy::in &&
+           connection_->copies_ == number_;
   }
   void require_open() const {
     if (!is_open()) throw ConnectionLost("pg: this COPY has ended", "", true);
@@ -81,6 +87,7 @@ class CopyIn {
   }
 
   Connection* connection_;
+  std::uint64_t number_;  // among the copies of the connection
   std::size_t unsent_ = 0;
 };
 
@@ -105,7 +112,8 @@ class Row {
 // row.
 class CopyOut {
  public:
-  CopyOut(CopyOut&& other) noexcept : connection_(std::exchange(other.connection_, nullptr)) {}
+  CopyOut(CopyOut&& other) noexcept
+      : connection_(std::exchange(other.connection_, nullptr)), number_(other.number_) {}
   CopyOut& operator=(CopyOut&&) = delete;
   ~CopyOut() {
     if (!is_open()) return;
@@ -115,10 +123,12 @@ class CopyOut {
     if (connection.connected()) static_cast<void>(connection.drain());
   }
 
-  // co_await: the next row; nothing at the end. Errors: as Connection::query().
+  // co_await: the next row; nothing at the end. Errors: as Connection::query(); ConnectionLost also
+  // after an error, so that what was cut never looks like the end.
   co::Task<std::optional<Row>> next() {
+    if (connection_ == nullptr) co_return std::nullopt;
     for (;;) {
-      if (!is_open()) co_return std::nullopt;
+      if (!is_open()) throw ConnectionLost("pg: this COPY has ended", "", true);
       char* text = nullptr;
       const int size = ::PQgetCopyData(connection_->conn_, &text, 1);
       if (size > 0) co_return Row(text, size);
@@ -127,19 +137,23 @@ class CopyOut {
     }
     leave();  // the end, or an error, which is in the result
     co_await connection_->ask(detail::Query::Kind::copy_end, std::string());
+    connection_ = nullptr;
     co_return std::nullopt;
   }
 
  private:
   friend Connection;
-  explicit CopyOut(Connection& connection) noexcept : connection_(&connection) {}
+  explicit CopyOut(Connection& connection) noexcept
+      : connection_(&connection), number_(connection.copies_) {}
 
   bool is_open() const noexcept {
-    return connection_ != nullptr && connection_->copy_ == Connection::Copy::out;
+    return connection_ != nullptr && connection_->copy_ == Connection::Copy::out &&
+           connection_->copies_ == number_;
   }
   void leave() noexcept { connection_->copy_ = Connection::Copy::none; }
 
-  Connection* connection_;
+  Connection* connection_;  // null: the end was reached
+  std::uint64_t number_;    // among the copies of the connection
 };
 
 inline co::Task<CopyIn> Connection::copy_in(std::string text) {

@@ -4,6 +4,7 @@
 #include <libpq-fe.h>
 #include <strings.h>
 
+#include <algorithm>
 #include <cctype>
 #include <concepts>
 #include <cstddef>
@@ -14,6 +15,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -60,12 +62,19 @@ class Query final : public adapters::detail::Request<Query, Result> {
     drain      // the same after data that nobody wants
   };
 
+  // Errors: throws std::system_error, std::errc::invalid_argument, for a zero in the text, where
+  // libpq would end it.
   Query(Session& session, Kind kind, std::string text, Parameters parameters)
       : session_(session),
         text_(std::move(text)),
         parameters_(std::move(parameters)),
         kind_(kind),
-        is_commit_(starts_with(text_, "commit") || starts_with(text_, "end")) {}
+        is_commit_(begins_with(text_, "commit") || begins_with(text_, "end")) {
+    if (text_.find('\0') != std::string::npos) {
+      throw std::system_error(std::make_error_code(std::errc::invalid_argument),
+                              "pg: a zero in a statement");
+    }
+  }
 
   static inline void begin(std::unique_ptr<Query> query);
   inline void abandoned() noexcept;
@@ -73,10 +82,25 @@ class Query final : public adapters::detail::Request<Query, Result> {
  private:
   friend Session;
 
-  static bool starts_with(std::string_view text, std::string_view word) noexcept {
-    while (!text.empty() && std::isspace(static_cast<unsigned char>(text.front())) != 0) {
-      text.remove_prefix(1);
+  // From the first word on: without the blanks and comments before it. Comments may hold others.
+  static std::string_view without_comments(std::string_view text) noexcept {
+    int depth = 0;
+    for (;;) {
+      if (text.starts_with("/*") || (depth > 0 && text.starts_with("*/"))) {
+        depth += text.front() == '/' ? 1 : -1;
+        text.remove_prefix(2);
+      } else if (depth == 0 && text.starts_with("--")) {
+        text.remove_prefix(std::min(text.find('\n'), text.size()));
+      } else if (!text.empty() &&
+                 (depth > 0 || std::isspace(static_cast<unsigned char>(text.front())) != 0)) {
+        text.remove_prefix(1);
+      } else {
+        return text;
+      }
     }
+  }
+  static bool begins_with(std::string_view text, std::string_view word) noexcept {
+    text = without_comments(text);
     return text.size() >= word.size() &&
            ::strncasecmp(text.data(), word.data(), word.size()) == 0 &&
            (text.size() == word.size() ||
