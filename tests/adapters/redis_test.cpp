@@ -333,6 +333,34 @@ TEST_P(RedisTest, ClosesWhenWhatIsUnderWayHasEndedOrTheLimitHasPassed) {
   run_task(base, graceful(redis, server.port()));
 }
 
+co::Task<> given_up_close(Connection& redis, int port) {
+  co_await redis.connect("127.0.0.1", port);
+  Base& base = co_await co::base();
+  for (const bool destroyed : {false, true}) {
+    std::optional<co::TaskGroup> group(std::in_place, base);
+    group->spawn([&]() -> co::Task<> { co_await redis.command("BLPOP nothing 0.05"); });
+    group->spawn([&]() -> co::Task<> { co_await redis.close(10s); });
+    co_await co::sleep(1ms);
+    const std::error_code refused = co_await code_of(redis, "PING");
+    EXPECT_EQ(refused, Errc::not_sent);
+    if (destroyed) {
+      group.reset();
+    } else {
+      group->cancel();
+      co_await group->join();
+    }
+    EXPECT_TRUE(redis.connected());
+    const std::error_code code = co_await code_of(redis, "PING");
+    EXPECT_EQ(code, std::error_code()) << destroyed;
+  }
+}
+
+TEST_P(RedisTest, TakesCommandsAgainIfTheTaskThatClosesItIsGone) {
+  Base base(real_time());
+  Connection redis(base);
+  run_task(base, given_up_close(redis, server.port()));
+}
+
 TEST_P(RedisTest, RefusesCommandsThatTurnTheConnectionIntoASubscriber) {
   Base base(real_time());
   Connection redis(base);

@@ -180,22 +180,16 @@ class Connection : public detail::Session {
   }
 
   // co_await: lets the commands that were given end, for `limit` at most, and closes. New commands
-  // fail meanwhile.
+  // fail meanwhile. If the task is cancelled or destroyed before, the connection stays.
   co::Task<> close(AnyDuration limit) {
-    closing_ = true;
-    try {
-      static_cast<void>(co_await co::try_with_timeout(limit, drained()));
-    } catch (...) {
-      closing_ = false;
-      throw;
-    }
+    const Closing closing(*this);
+    static_cast<void>(co_await co::try_with_timeout(limit, drained()));
     close_now();
   }
   // The same at once: what is under way fails.
   void close_now() noexcept {
-    closing_ = true;
+    const Closing closing(*this);
     Session::close();
-    closing_ = false;
   }
 
   using Session::base;
@@ -208,6 +202,20 @@ class Connection : public detail::Session {
 
  private:
   friend detail::Command;
+
+  // Also the task that closes may be cancelled, or destroyed.
+  class Closing {
+   public:
+    explicit Closing(Connection& connection) noexcept : connection_(connection) {
+      ++connection_.closing_;
+    }
+    ~Closing() { --connection_.closing_; }
+    Closing(const Closing&) = delete;
+    Closing& operator=(const Closing&) = delete;
+
+   private:
+    Connection& connection_;
+  };
 
   std::unique_ptr<detail::Command> make(detail::Text text) {
     if (text.subscribes()) {
@@ -222,7 +230,7 @@ class Connection : public detail::Session {
   }
 
   void submit(std::unique_ptr<detail::Command> command) {
-    if (!connected() || closing_) {
+    if (!connected() || closing_ > 0) {
       throw std::system_error(make_error_code(Errc::not_sent), "redis: not connected");
     }
     if (in_flight_ < options_.most_in_flight && waiting_ == 0) {
@@ -255,7 +263,7 @@ class Connection : public detail::Session {
     command.unlink();
     --waiting_;
     delete &command;
-    if (closing_) changed_.notify_all();
+    if (closing_ > 0) changed_.notify_all();
   }
 
   // Called by hiredis; without a reply if the connection is lost.
@@ -286,8 +294,8 @@ class Connection : public detail::Session {
   co::detail::Link queue_;  // of commands that wait to be sent
   std::size_t waiting_ = 0;
   std::size_t in_flight_ = 0;
-  std::uint64_t sent_ = 0;  // bytes given to hiredis on this connection
-  bool closing_ = false;
+  std::uint64_t sent_ = 0;    // bytes given to hiredis on this connection
+  unsigned closing_ = 0;      // calls of close() that are under way
   co::Notification changed_;  // for close()
 
  protected:
@@ -302,7 +310,7 @@ class Connection : public detail::Session {
       }
     }
     if (in_flight_ == 0 && context_ != nullptr && connected()) keep_alive(false);
-    if (closing_) changed_.notify_all();
+    if (closing_ > 0) changed_.notify_all();
   }
   void lost() noexcept override {
     while (waiting_ > 0) {
