@@ -18,7 +18,9 @@ namespace {
 //   /hello                  a short body
 //   /bytes/N                N bytes
 //   /redirect               to /hello
+//   /held/N                 N bytes, once let_go(true) was called
 //   /silent                 nothing, ever
+//   /loop                   to /loop
 //   /404                    that
 //   /last                   a body, and closes the connection
 class HttpServer {
@@ -38,6 +40,10 @@ class HttpServer {
   int connections() const noexcept { return connections_; }  // until now
   int open() const noexcept { return open_; }
   std::size_t sent() const noexcept { return sent_; }
+  void let_go(bool on) noexcept {
+    holds_ = !on;
+    let_go_.notify_all();
+  }
 
  private:
   co::Task<> connection(Base& base, net::Socket socket) {
@@ -63,11 +69,15 @@ class HttpServer {
       std::string body = "hello";
       if (path == "/silent") co_await co::sleep(Duration::max());
       if (path == "/404") status = "404 Not Found";
-      if (path == "/redirect") {
+      if (path == "/redirect" || path == "/loop") {
         status = "302 Found";
-        more = "Location: /hello\r\n";
+        more = path == "/loop" ? "Location: /loop\r\n" : "Location: /hello\r\n";
       }
       if (path.starts_with("/bytes/")) body.assign(std::stoul(path.substr(7)), 'b');
+      if (path.starts_with("/held/")) {
+        body.assign(std::stoul(path.substr(6)), 'b');
+        while (holds_) co_await let_go_.wait();
+      }
       const std::string head = "HTTP/1.1 " + status + "\r\nX-Path: " + path + "\r\n" + more +
                                "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n";
       co_await buffered.write(head);
@@ -86,6 +96,8 @@ class HttpServer {
   int connections_ = 0;
   int open_ = 0;
   std::size_t sent_ = 0;
+  bool holds_ = true;
+  co::Notification let_go_;
   co::TaskGroup group_;
 };
 
@@ -301,6 +313,90 @@ TEST_P(CurlTest, PutsOffTheRemovalOfATransferInACallbackOfLibcurl) {
   HttpServer server(base);
   curl::Multi multi(base);
   run_task(base, destroy_inside(multi, server));
+}
+
+// A download, and a function of libcurl that destroys it when `when` comes.
+struct Ender {
+  std::unique_ptr<curl::Download> download;
+  curl_infotype when;
+  static int log(CURL* /*easy*/, curl_infotype what, char* /*data*/, std::size_t /*size*/,
+                 void* self) noexcept {
+    auto& ender = *static_cast<Ender*>(self);
+    if (what == ender.when) ender.download.reset();
+    return 0;
+  }
+};
+
+co::Task<> download_ended_inside(curl::Multi& multi, HttpServer& server, curl_infotype when) {
+  Base& base = co_await co::base();
+  Ender ender{std::make_unique<curl::Download>(multi), when};
+  ender.download->easy().set(CURLOPT_VERBOSE, 1);
+  ender.download->easy().set(CURLOPT_DEBUGFUNCTION, &Ender::log);
+  ender.download->easy().set(CURLOPT_DEBUGDATA, &ender);
+  co::TaskGroup group(base);
+  server.let_go(false);
+  group.spawn(ender.download->start(server.url("/held/10000000")));
+  const int before = server.connections();
+  while (server.connections() == before) co_await co::sleep(1ms);
+  group.cancel();  // nobody waits for it any more
+  co_await group.join();
+  server.let_go(true);
+  while (ender.download != nullptr) co_await co::sleep(1ms);
+  while (multi.size() > 0) co_await co::sleep(1ms);
+  const curl::Response after = co_await curl::get(multi, server.url("/hello"));
+  EXPECT_EQ(after.body, "hello");
+}
+
+TEST_P(CurlTest, ADownloadMayBeDestroyedInACallbackOfLibcurl) {
+  Base base(real_time());
+  HttpServer server(base);
+  for (const curl_infotype when : {CURLINFO_HEADER_IN, CURLINFO_DATA_IN}) {
+    curl::Multi multi(base);
+    run_task(base, download_ended_inside(multi, server, when));
+  }
+}
+
+co::Task<> one_twice(curl::Multi& multi, HttpServer& server) {
+  Base& base = co_await co::base();
+  std::string body;
+  curl::Easy easy(server.url("/hello"));
+  easy.set(CURLOPT_WRITEFUNCTION, &append).set(CURLOPT_WRITEDATA, &body);
+  co::TaskGroup group(base);
+  group.spawn([&]() -> co::Task<> { co_await multi.perform(easy); });
+  bool refused = false;
+  try {
+    co_await multi.perform(easy);
+  } catch (const std::system_error&) {
+    refused = true;
+  }
+  EXPECT_TRUE(refused);
+  co_await group.join();
+  EXPECT_EQ(body, "hello");
+  EXPECT_EQ(multi.size(), 0U);
+}
+
+TEST_P(CurlTest, RefusesATransferThatRunsAlready) {
+  Base base(real_time());
+  HttpServer server(base);
+  curl::Multi multi(base);
+  run_task(base, one_twice(multi, server));
+}
+
+co::Task<> redirected_for_ever(curl::Multi& multi, HttpServer& server) {
+  std::error_code code;
+  try {
+    co_await curl::get(multi, server.url("/loop"));
+  } catch (const std::system_error& error) {
+    code = error.code();
+  }
+  EXPECT_EQ(code, CURLE_TOO_MANY_REDIRECTS);
+}
+
+TEST_P(CurlTest, GivesUpOnRedirectsWithoutAnEnd) {
+  Base base(real_time());
+  HttpServer server(base);
+  curl::Multi multi(base);
+  run_task(base, redirected_for_ever(multi, server));
 }
 
 co::Task<> reuse(curl::Multi& multi, HttpServer& server) {

@@ -80,6 +80,13 @@ class Download {
   static constexpr std::size_t kMost = std::size_t{64} << 10U;
 
   explicit Download(Multi& multi) : multi_(multi), group_(multi.base(), "curl::Download") {}
+  // In a callback of libcurl the transfer ends after it.
+  ~Download() {
+    CURL* const easy = easy_.get();
+    ::curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, &Download::refuse);
+    ::curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, &Download::refuse);
+    ::curl_easy_setopt(easy, CURLOPT_RESOLVE, nullptr);
+  }
   Download(const Download&) = delete;
   Download& operator=(const Download&) = delete;
 
@@ -142,6 +149,10 @@ class Download {
   }
 
   // What libcurl calls.
+  static std::size_t refuse(const char* /*data*/, std::size_t /*one*/, std::size_t /*count*/,
+                            void* /*gone*/) noexcept {
+    return 0;
+  }
   static std::size_t on_body(const char* data, std::size_t one, std::size_t count,
                              void* self) noexcept {
     return static_cast<Download*>(self)->take({data, one * count});
@@ -201,12 +212,12 @@ struct Response {
   std::string body;
 };
 
-// co_await: a body as a whole, after redirects. Errors: as Multi::perform();
-// CURLE_FILESIZE_EXCEEDED if it is longer than `most` bytes.
+// co_await: a body as a whole, after 30 redirects at most. Errors: as Multi::perform();
+// CURLE_TOO_MANY_REDIRECTS; CURLE_FILESIZE_EXCEEDED if it is longer than `most` bytes.
 inline co::Task<Response> get(Multi& multi, std::string url,
                               std::size_t most = std::size_t{64} << 20U) {
   Download download(multi);
-  download.easy().set(CURLOPT_FOLLOWLOCATION, 1);
+  download.easy().set(CURLOPT_FOLLOWLOCATION, 1).set(CURLOPT_MAXREDIRS, 30);
   co_await download.start(std::move(url));
   Response response{download.status(), std::string()};
   for (;;) {

@@ -111,7 +111,8 @@ class Multi {
 
   // co_await: runs a transfer to its end. `easy` is shared meanwhile, and must not be in another
   // transfer. Errors: throws std::system_error of category(), as CURLE_COULDNT_CONNECT; that of
-  // HTTP is a status() like others, unless CURLOPT_FAILONERROR is set;
+  // HTTP is a status() like others, unless CURLOPT_FAILONERROR is set; CURLE_FAILED_INIT if `easy`
+  // is in another transfer, and in a callback of libcurl;
   // std::errc::operation_canceled; std::bad_alloc.
   [[nodiscard]] auto perform(const Easy& easy, unsigned line = __builtin_LINE()) {
     return adapters::detail::Ask<detail::Transfer>(std::make_unique<detail::Transfer>(*this, easy),
@@ -235,12 +236,17 @@ class Multi {
 
   void add(std::unique_ptr<detail::Transfer> transfer) {
     CURL* const easy = transfer->easy_.get();
-    ::curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer.get());
+    void* known = nullptr;
+    ::curl_easy_getinfo(easy, CURLINFO_PRIVATE, &known);
+    if (known != nullptr) {
+      throw std::system_error(CURLE_FAILED_INIT, category(), "curl: it is in another transfer");
+    }
     ::curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, &Multi::on_close);
     ::curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, this);
-    idle_.detach();
     detail::check(::curl_multi_add_handle(get(), easy), "curl_multi_add_handle");
+    idle_.detach();
     detail::Transfer* const added = transfer.release();
+    ::curl_easy_setopt(easy, CURLOPT_PRIVATE, added);
     added->next_ = first_;
     if (first_ != nullptr) first_->previous_ = added;
     first_ = added;
