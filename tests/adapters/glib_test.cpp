@@ -126,6 +126,28 @@ TEST_P(GlibTest, ASourceMayBeDestroyedInACallbackOfItsBase) {
   while (source.has_value()) ::g_main_context_iteration(context.get(), TRUE);
 }
 
+TEST_P(GlibTest, ASourceMayBeDestroyedWhileItRunsAMainLoop) {
+  for (const bool by_glib : {false, true}) {
+    Base base(real_time());
+    NEEDS_A_DESCRIPTOR(base);
+    auto source = std::make_unique<glib::Source>(base, context.get());
+    Timer later(base, [] {});
+    later.attach(10s);
+    auto destroy = [&] {
+      source.reset();
+      return false;
+    };
+    if (by_glib) {
+      add(::g_idle_source_new(), destroy);
+    } else {
+      base.post([&] { destroy(); });
+    }
+    source->run();
+    EXPECT_EQ(source, nullptr);
+    EXPECT_TRUE(later.attached());
+  }
+}
+
 // ------------------------------------------------------------------- Context: GLib inside of ours
 
 TEST_P(GlibTest, RunsAMainContextInsideABase) {

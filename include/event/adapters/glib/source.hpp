@@ -50,6 +50,8 @@ class Source {
   }
   ~Source() {
     if (gone_ != nullptr) *gone_ = true;
+    for (Run* run = running_; run != nullptr; run = run->outer) run->gone = true;
+    quit();
     ::g_source_destroy(source_);
     ::g_source_unref(source_);
   }
@@ -57,22 +59,34 @@ class Source {
   Source& operator=(const Source&) = delete;
 
   // Runs a main loop until the base has nothing left to do, or g_main_loop_quit() of loop() is
-  // called. Errors: throws what a callback of the base throws, unless there is an on_exception.
+  // called, or this is destroyed. Errors: throws what a callback of the base throws, unless there
+  // is an on_exception.
   void run() {
-    GMainLoop* const loop = ::g_main_loop_new(context_, FALSE);
-    loop_ = loop;
-    if (event_cpp::detail::has_work(base_)) ::g_main_loop_run(loop);
-    loop_ = nullptr;
-    ::g_main_loop_unref(loop);
-    if (thrown_ != nullptr) std::rethrow_exception(std::exchange(thrown_, nullptr));
+    Run run{::g_main_loop_new(context_, FALSE), running_};
+    running_ = &run;
+    if (event_cpp::detail::has_work(base_)) ::g_main_loop_run(run.loop);
+    if (!run.gone) running_ = run.outer;
+    ::g_main_loop_unref(run.loop);
+    if (run.thrown != nullptr) std::rethrow_exception(run.thrown);
   }
   // In run(); else null.
-  GMainLoop* loop() const noexcept { return loop_; }
+  GMainLoop* loop() const noexcept { return running_ != nullptr ? running_->loop : nullptr; }
 
   // GLib's own, for g_source_set_priority() and the like.
   GSource* get() const noexcept { return source_; }
 
  private:
+  // A run() that is under way.
+  struct Run {
+    GMainLoop* loop;
+    Run* outer;  // in a callback of which it was called
+    std::exception_ptr thrown{};
+    bool gone = false;  // the Source is
+  };
+  void quit() noexcept {
+    for (Run* run = running_; run != nullptr; run = run->outer) ::g_main_loop_quit(run->loop);
+  }
+
   struct Part {
     GSource source;  // first, as GLib asks for
     Source* self;
@@ -102,25 +116,29 @@ class Source {
     if (self.base_.running()) return G_SOURCE_CONTINUE;
     bool gone = false;
     self.gone_ = &gone;
+    Run* const run = self.running_;
     try {
       self.base_.loop(RunMode::nonblock);
     } catch (...) {
-      if (gone) std::terminate();  // nobody is left to be told
-      self.report(std::current_exception());
+      if (!gone) {
+        self.report(std::current_exception());
+      } else if (run != nullptr) {
+        run->thrown = std::current_exception();
+      } else {
+        std::terminate();  // nobody is left to be told
+      }
     }
     if (gone) return G_SOURCE_REMOVE;
     self.gone_ = nullptr;
-    if (self.loop_ != nullptr && !event_cpp::detail::has_work(self.base_)) {
-      ::g_main_loop_quit(self.loop_);
-    }
+    if (!event_cpp::detail::has_work(self.base_)) self.quit();
     return G_SOURCE_CONTINUE;
   }
   void report(std::exception_ptr error) {
     if (on_exception_) {
       on_exception_(std::move(error));
-    } else if (loop_ != nullptr) {
-      if (thrown_ == nullptr) thrown_ = std::move(error);
-      ::g_main_loop_quit(loop_);
+    } else if (running_ != nullptr) {
+      if (running_->thrown == nullptr) running_->thrown = std::move(error);
+      ::g_main_loop_quit(running_->loop);
     } else {
       std::rethrow_exception(error);  // out of dispatch(), which ends the program
     }
@@ -130,9 +148,8 @@ class Source {
   GMainContext* context_;
   std::function<void(std::exception_ptr)> on_exception_;
   GSource* source_ = nullptr;
-  GMainLoop* loop_ = nullptr;  // in run()
-  std::exception_ptr thrown_;  // in run()
-  bool* gone_ = nullptr;       // in dispatch(): set by the destructor
+  Run* running_ = nullptr;  // the innermost
+  bool* gone_ = nullptr;    // in dispatch(): set by the destructor
 };
 
 }  // namespace event_cpp::glib
