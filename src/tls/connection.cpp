@@ -45,6 +45,7 @@ Connection::Connection(std::unique_ptr<net::Stream> below,
 
 Connection::~Connection() {
   close();
+  drop_waiters();  // who has come since it was closed
   set_connection(ssl_.get(), nullptr);
 }
 

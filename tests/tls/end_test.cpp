@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <memory>
 
 #include "support/forked.hpp"
 #include "tls/support.hpp"
@@ -186,6 +187,29 @@ TEST_P(TlsEndTest, MayComeInItsOwnCallback) {
   settle();
   EXPECT_EQ(calls, 1);
   EXPECT_EQ(pair.client, nullptr);
+}
+
+TEST_P(TlsEndTest, MayComeInACallbackThatIsSetAfterIt) {
+  for (const bool by_below : {false, true}) {
+    SCOPED_TRACE(by_below);
+    new_memory();
+    Pair pair = connect();
+    by_below ? pair.client->below().close() : pair.client->close_now();
+    int calls = 0;
+    const auto end = std::make_shared<int>();
+    pair.client->on_readable([&, end] {
+      ++calls;
+      pair.client.reset();
+    });
+    settle();
+    EXPECT_EQ(calls, 1);
+    EXPECT_EQ(end.use_count(), 1);
+    // Nor is a callback kept that was not called any more.
+    pair.server->close_now();
+    pair.server->on_writable([end] {});
+    pair.server.reset();
+    EXPECT_EQ(end.use_count(), 1);
+  }
 }
 
 TEST_P(TlsEndTest, ByResetIsOne) {

@@ -22,7 +22,7 @@ EVENT_API co::Task<std::uint64_t> copy(Stream& from, Stream& to);
 // down, drops what it receives until the peer has ended or `limit` has passed, and closes it.
 // Whatever happens, the stream is closed in the end. Errors: throws std::errc::operation_canceled
 // if the task is cancelled, or the stream is closed meanwhile; std::bad_alloc. Errors of the stream
-// are ignored.
+// are ignored. Lifetime: the stream outlives the task.
 EVENT_API co::Task<> drain_and_close(Stream& stream, Duration limit);
 
 // Sends `count` bytes of a file, from the offset `from` on; fewer if the file ends. Returns how

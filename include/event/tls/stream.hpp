@@ -105,7 +105,8 @@ class EVENT_API Stream final : public detail::StreamBase {
   // Ends the connection in order: sends what is unsent and tells the peer, drops what it still
   // sends until it has ended as well or `limit` has passed, and closes the stream below, whatever
   // happens. Errors: throws std::errc::operation_canceled, std::bad_alloc; those of the stream are
-  // ignored. To close at once, as through a net::Stream&, see close_now().
+  // ignored. Lifetime: the stream outlives the task. To close at once, as through a net::Stream&,
+  // see close_now().
   [[nodiscard]] co::Task<> close(Duration limit = std::chrono::seconds(2));
   // Tells the peer, if that needs no wait, and closes.
   void close_now() noexcept { StreamBase::close(); }
