@@ -632,6 +632,35 @@ co::Task<> in_one_transaction(pg::Pipeline& pg, std::string text) {
   co_await group.join();
 }
 
+co::Task<> copies_in_a_pipeline(Base& base, pg::Pipeline& pg, std::string text) {
+  for (const char* const copy : {"copy (select 1) to stdout", "copy pg_class from stdin"}) {
+    co_await pg.connect(text);
+    co::TaskGroup group(base);
+    std::vector<std::string> ends;
+    for (const char* const query : {"select 1", copy, "select 2"}) {
+      group.spawn([&, query]() -> co::Task<> {
+        try {
+          co_await pg.query(query);
+          ends.emplace_back("good");
+        } catch (const pg::ConnectionLost&) {
+          ends.emplace_back("lost");
+        } catch (const pg::Error& error) {
+          ends.emplace_back(error.what());
+        }
+      });
+    }
+    co_await group.join();
+    EXPECT_EQ(ends, (std::vector<std::string>{"good", "pg: a pipeline takes no COPY", "lost"}));
+    EXPECT_FALSE(pg.connected());
+  }
+}
+
+TEST_P(PgTest, APipelineRefusesACopyAndSaysSo) {
+  Base base(real_time());
+  pg::Pipeline pg(base);
+  run_task(base, copies_in_a_pipeline(base, pg, text()));
+}
+
 TEST_P(PgTest, MayPipelineTheQueriesOfAnIterationInOneTransaction) {
   Base base(real_time());
   pg::Pipeline pg(base, {.one_transaction_an_iteration = true});

@@ -23,6 +23,7 @@ namespace event_cpp::pg {
 //     take in what other tasks send.
 //   - A query whose task is cancelled goes on in the server if it was sent, and its result is
 //     dropped: asking the server to cancel would meet the query of another task.
+//   - COPY from or to the client fails, and the connection is closed: see Connection::copy_in().
 //
 // Connecting, errors, thread-safety and lifetime: as Connection.
 class Pipeline final : public detail::Session {
@@ -85,6 +86,12 @@ class Pipeline final : public detail::Session {
     }
     if (current_ == nullptr) current_ = &first;
     while (ended(*current_) && current_->next() != &sent_) current_ = &after(*current_);
+    if (result != nullptr && is_copy(::PQresultStatus(result))) {
+      ::PQclear(result);
+      fail(*current_, "pg: a pipeline takes no COPY");
+      Session::close("pg: a COPY has ended the pipeline");
+      return false;
+    }
     if (result != nullptr) {
       add(*current_, result);
       return true;
@@ -92,6 +99,10 @@ class Pipeline final : public detail::Session {
     if (ended(*current_) || !has_result(*current_)) return false;
     ended(*current_) = true;
     return true;
+  }
+  // libpq would return it for ever, and has no way out of it.
+  static bool is_copy(ExecStatusType status) noexcept {
+    return status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH;
   }
   static detail::Query& after(const detail::Query& query) noexcept {
     return static_cast<detail::Query&>(static_cast<adapters::detail::Answered&>(*query.next()));
