@@ -76,7 +76,10 @@ class Memory::State::End final : public Stream {
  public:
   End(State& state, int index)
       : state_(state), index_(index), turn_(state.base, -1, Events::none, [this] { on(); }) {}
-  ~End() override { close(); }
+  ~End() override {
+    close();
+    drop_waiters();  // who has come since it was closed
+  }
 
   Io try_read(Room to) noexcept override {
     if (closed_) return -EBADF;
@@ -148,9 +151,7 @@ class Memory::State::End final : public Stream {
     incoming.coming.clear();
     incoming.arrived = 0;
     if (idle_ != nullptr) idle_->detach();
-    for (const Want want : {Want::read, Want::write}) {
-      if (Waiter* const waiter = unwait(want)) waiter->dropped();
-    }
+    drop_waiters();
     turn_.detach();
     state_.wake_all();
   }
@@ -169,6 +170,11 @@ class Memory::State::End final : public Stream {
   }
 
  private:
+  void drop_waiters() noexcept {
+    for (const Want want : {Want::read, Want::write}) {
+      if (Waiter* const waiter = unwait(want)) waiter->dropped();
+    }
+  }
   bool can(Want want) const noexcept {
     if (closed_ || timed_out_) return true;
     return want == Want::read ? state_.may_read(index_)

@@ -114,7 +114,10 @@ Io SocketEvent::refuse_write() const noexcept {
 }
 
 Socket SocketEvent::release() noexcept {
-  if (fd() == -1) return Socket();
+  if (fd() == -1) {
+    drop_waiters();  // who has come since it was closed
+    return Socket();
+  }
   Socket socket(fd(), kernel());
   if (is_simulated()) socket.kernel()->unwatch(fd(), *this);
   // Else the base may be gone.
@@ -122,10 +125,14 @@ Socket SocketEvent::release() noexcept {
   node().descriptor = -1;
   node().events = Events::none;
   let_all_try();
+  drop_waiters();
+  return socket;
+}
+
+void SocketEvent::drop_waiters() noexcept {
   for (const Want want : {Want::read, Want::write}) {
     if (Waiter* const before = forget(want)) before->dropped();
   }
-  return socket;
 }
 
 }  // namespace event_cpp::net::detail

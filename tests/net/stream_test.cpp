@@ -595,6 +595,27 @@ TEST_P(StreamTest, LetsACallbackDestroyIt) {
   EXPECT_EQ(kept.use_count(), 1);
 }
 
+TEST_P(StreamTest, KeepsNoCallbackThatIsSetAfterItWasClosed) {
+  const auto kept = std::make_shared<int>();
+  int calls = 0;
+  a().close();
+  a().on_readable([&, kept] {
+    ++calls;
+    destroy_a();
+  });
+  settle();
+  EXPECT_EQ(calls, 1);
+  EXPECT_EQ(kept.use_count(), 1);
+}
+
+TEST_P(StreamTest, DropsACallbackOfAClosedStreamWithIt) {
+  const auto kept = std::make_shared<int>();
+  a().close();
+  a().on_writable([kept] {});
+  destroy_a();
+  EXPECT_EQ(kept.use_count(), 1);
+}
+
 TEST_P(StreamTest, LetsTheCallbackOfAWriteDestroyItWhileATaskReads) {
   Ends ends;
   co::TaskGroup tasks(base);

@@ -136,6 +136,7 @@ class EVENT_API SocketEvent : protected Event {
   }
   void modify_interest() noexcept;
   void fail(std::uintptr_t index) noexcept;
+  void drop_waiters() noexcept;
   // From now on, as nothing has to be waited for any more.
   void let_all_try() noexcept { slots().read = (slots().read | kMayRead) & ~kBlocked; }
   // The idle timeout counts from here.
