@@ -1,6 +1,7 @@
 // What libFuzzer calls: the target that EVENT_FUZZ_TARGET names. See scripts/fuzz.sh.
 #include <gtest/gtest.h>
 
+#include <csignal>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -24,9 +25,11 @@ int LLVMFuzzerInitialize(int*, char***) {
     std::fputs("EVENT_FUZZ_TARGET names no target\n", stderr);
     std::exit(2);
   }
-  // A failed expectation is a crash: libFuzzer keeps what led to it.
+  // A failed expectation is a crash: libFuzzer keeps what led to it. It does not know the signal
+  // that GoogleTest raises.
   testing::InitGoogleTest();
   testing::GTEST_FLAG(break_on_failure) = true;
+  std::signal(SIGTRAP, [](int) { std::abort(); });
   return 0;
 }
 

@@ -27,7 +27,8 @@ using test::Random;
 
 void run_timer_queue(Bytes bytes) {
   Random random(bytes);
-  test::TimerScript script(random, 1 + random.below(60), 1 + random.below(40));
+  const auto grid = static_cast<Duration::rep>(1 + random.below(40));
+  test::TimerScript script(random, 1 + random.below(60), grid);
   while (!random.used_up()) {
     script.step();
     script.expect_agreement();

@@ -109,10 +109,12 @@ TEST_P(ProcessDescriptorsTest, MovesDescriptorsWhoseNumbersCross) {
   const int a = pipes[0].reader.get();
   const int b = pipes[1].reader.get();
   const int c = pipes[2].reader.get();
-  for (const char letter : {'a', 'b', 'c'}) {
+  char letter = 'a';
+  for (const Pipe& pipe : pipes) {
     char byte = 0;
-    static_cast<void>(!::read(pipes[letter - 'a'].reader.get(), &byte, 1));
-    static_cast<void>(!::write(pipes[letter - 'a'].writer.get(), &letter, 1));
+    static_cast<void>(!::read(pipe.reader.get(), &byte, 1));
+    static_cast<void>(!::write(pipe.writer.get(), &letter, 1));
+    ++letter;
   }
   // Each is another's, and one is its own, which must lose close-on-exec.
   ::fcntl(c, F_SETFD, FD_CLOEXEC);
