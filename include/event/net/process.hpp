@@ -159,24 +159,24 @@ struct RunOptions {
   // Bytes kept of stdout and of stderr. What goes beyond is read and dropped.
   std::size_t most_out = std::size_t{16} << 20;
   std::size_t most_err = std::size_t{1} << 20;
-  // It may run for so long. Then it is ended with its group, and what it has written until then is
-  // returned, with Outcome::timed_out. Zero: no limit.
-  Duration limit{};
   // When the limit has passed or the task is cancelled: SIGTERM first, and so much time to end. See
   // Process::stop(). Zero: it is killed at once.
   Duration grace{};
   // After its end: for so long a process that it has left behind may be silent, and still have what
   // it writes to the same pipes read.
   Duration linger = std::chrono::milliseconds(100);
+  // It may run for so long. Then it is ended with its group, and what it has written until then is
+  // returned, with Outcome::timed_out. Zero: no limit.
+  Duration limit{};
 };
 
 struct Outcome {
   Exit exited;
   std::string out;
   std::string err;
-  bool timed_out = false;  // it was ended, as RunOptions::limit had passed
   bool truncated = false;  // more was written than is here
   bool abandoned = false;  // somebody still had a pipe open when `linger` had passed
+  bool timed_out = false;  // it was ended, as RunOptions::limit had passed
 };
 
 // Runs a program from its start to its end, on the base of the task that awaits it, and returns how
