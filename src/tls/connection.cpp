@@ -78,7 +78,7 @@ Io Connection::fail(Failure failure) noexcept {
 
 // What a call of OpenSSL that did not succeed means for who reads, or shakes hands.
 Io Connection::outcome(int result) noexcept {
-  if (calls_ > most_calls_) return fail(make_failure(Errc::too_many_updates, host_.text()));
+  if (calls_ > most_calls_) return fail(make_failure(Errc::too_many_updates, peer_name()));
   read_wants_write_ = false;
   switch (SSL_get_error(ssl_.get(), result)) {
     case SSL_ERROR_WANT_READ:
@@ -92,7 +92,7 @@ Io Connection::outcome(int result) noexcept {
       ended_ = true;
       return 0;
     default:
-      return fail(failure_of(ssl_.get(), host_.text(), fault_ != nullptr ? *fault_ : Fault(),
+      return fail(failure_of(ssl_.get(), peer_name(), fault_ != nullptr ? *fault_ : Fault(),
                              refused_name_));
   }
 }

@@ -118,6 +118,10 @@ class Connection {
   net::Io write_failed() noexcept;
   void count(std::size_t received) noexcept;
   bool is_ours() const noexcept;
+  // In messages.
+  std::string_view peer_name() const noexcept {
+    return context_->is_server() ? std::string_view(client_) : host_.text();
+  }
 
   std::unique_ptr<net::Stream> below_;
   std::shared_ptr<const ContextState> context_;
@@ -147,6 +151,7 @@ class Connection {
   Failure failure_;
   Host host_;
   std::string session_key_;
+  std::string client_;  // its address, at a server
   std::unique_ptr<Fault> fault_;
   std::unique_ptr<Peer> peer_;
 

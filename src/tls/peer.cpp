@@ -1,6 +1,8 @@
 // What a connection knows of its peer, and what OpenSSL tells it meanwhile.
+#include <system_error>
 #include <utility>
 
+#include "event/net/socket_stream.hpp"
 #include "tls/connection.hpp"
 
 namespace event_cpp::tls::detail {
@@ -11,6 +13,19 @@ struct SavedSession {
   std::shared_ptr<const ContextState> context;
   SessionPtr session;
 };
+
+// Of who is at the other end. Empty if that is not known.
+std::string address_of(net::Stream& below) {
+  auto* const stream = dynamic_cast<net::SocketStream*>(&below);
+  if (stream == nullptr) return {};
+  try {
+    const net::Address address =
+        stream->with_socket([](const net::Socket& socket) { return socket.peer(); });
+    return address.is_ip() ? address.text() : std::string();
+  } catch (const std::system_error&) {
+    return {};  // it has left already
+  }
+}
 
 }  // namespace
 
@@ -45,6 +60,7 @@ void Connection::be_client(Host host, const std::string& session_key, SSL_SESSIO
 
 void Connection::be_server(std::shared_ptr<ServerState> server) {
   server_ = std::move(server);
+  client_ = address_of(*below_);
   SSL_set_accept_state(ssl_.get());
 }
 
@@ -62,13 +78,13 @@ bool Connection::verify_again() noexcept {
   }
   clear_errors();
   if (!code) return true;
-  fail(make_failure(code, host_.text(), {subject_of(certificate), 0}));
+  fail(make_failure(code, peer_name(), {subject_of(certificate), 0}));
   return false;
 }
 
 Error Connection::error(net::Io io) const {
   if (io == failed_) return failure_.error();
-  return make_failure(net::to_error(io), host_.text()).error();
+  return make_failure(net::to_error(io), peer_name()).error();
 }
 
 std::string_view Connection::why() const noexcept {

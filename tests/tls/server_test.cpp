@@ -302,8 +302,10 @@ TEST_P(TlsServeTest, TellsOfHandshakesThatFailAndGoesOn) {
   co::TaskGroup serving(base);
   serving.spawn(tls::serve(listener, server, &echo_tls, 1, serve_options));
   const int port = listener.address().port();
+  std::string client;
   const auto talk = [&]() -> Task<> {
     net::Socket socket = co_await net::connect("127.0.0.1", port);
+    client = socket.address().text();
     net::SocketStream plain(base, std::move(socket));
     co_await plain.write("GET / HTTP/1.0\r\n\r\n");
     const std::string answer = co_await read_all(plain);
@@ -316,7 +318,7 @@ TEST_P(TlsServeTest, TellsOfHandshakesThatFailAndGoesOn) {
   clients.spawn(talk);
   while (clients.size() > 0) base.loop(RunMode::once);
   ASSERT_EQ(failures.size(), 1U);
-  EXPECT_EQ(failures[0], "the client speaks HTTP without TLS");
+  EXPECT_EQ(failures[0], client + ": the client speaks HTTP without TLS");
 }
 
 TEST_P(TlsServeTest, ShakesHandsWithNoMoreThanItIsToldAtOnce) {
