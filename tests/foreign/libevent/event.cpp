@@ -80,6 +80,13 @@ short to_result(Events fired, short wanted) noexcept {
   return static_cast<short>(result);
 }
 
+// What it is watched for. Where there are no edges, libevent has one that asks for them report
+// levels.
+short wanted_of(const event& ev) noexcept {
+  const bool has_edges = (event_base_get_features(ev.ev_base) & EV_FEATURE_ET) != 0;
+  return static_cast<short>(has_edges ? ev.ev_events : ev.ev_events & ~EV_ET);
+}
+
 // It was activated by its user, whatever the loop below says: no event of libevent asks for this.
 constexpr Events kActivated = Events::urgent;
 
@@ -95,7 +102,7 @@ bool begin_watch(event& ev) {
   if (memory == nullptr) return false;
   event_base& base = *ev.ev_base;
   const bool descriptor = watches_descriptor(ev);
-  const Events events = to_events(ev.ev_events);
+  const Events events = to_events(wanted_of(ev));
   auto* const watch =
       ::new (memory) Watch(ev, base.base, descriptor ? ev.ev_fd : -1,
                            descriptor ? events : Events::timeout | (events & Events::persist));
@@ -139,7 +146,7 @@ std::error_code attach(event& ev, const timeval* timeout) noexcept {
 void Watch::fire(Event& event, Events fired) {
   ::event& ev = static_cast<Watch&>(event).owner;
   event_base& base = *ev.ev_base;
-  short result = to_result(fired, ev.ev_events);
+  short result = to_result(fired, wanted_of(ev));
   if (has(ev, EVLIST_ACTIVE)) result = static_cast<short>(result | ev.ev_res);
   ev.ev_res = result;
   // What its user activated begins its time anew as well.
