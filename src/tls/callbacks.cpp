@@ -22,12 +22,19 @@ int note_fault(int good, X509_STORE_CTX* verification) {
   return good;
 }
 
-// Called at each step of a handshake. After it, the state is that of data when a message begins to
-// be read, and when its answer is looked for.
-void on_message(const SSL* ssl, int where, int /*result*/) {
-  if ((where & SSL_CB_LOOP) == 0 || SSL_get_state(ssl) != TLS_ST_OK) return;
+// Called for each message that has come or is sent, whole: in a handshake, after it, and of other
+// kinds, which do not matter here.
+void on_message(int is_sent, int /*version*/, int kind, const void* bytes, std::size_t size,
+                SSL* ssl, void* /*unused*/) {
+  if (kind != SSL3_RT_HANDSHAKE) return;
   Connection* const connection = connection_of(ssl);
-  if (connection != nullptr) connection->note_message();
+  if (connection == nullptr) return;
+  const auto* const begin = static_cast<const unsigned char*>(bytes);
+  if (is_sent == 0) {
+    connection->note_message();
+  } else if (begin[0] == SSL3_MT_KEY_UPDATE && begin[size - 1] == SSL_KEY_UPDATE_REQUESTED) {
+    connection->note_request();
+  }
 }
 
 int on_new_session(SSL* ssl, SSL_SESSION* session) {
@@ -58,7 +65,7 @@ void set_client_callbacks(SSL_CTX* context, bool verifies) noexcept {
                      verifies ? &note_fault : nullptr);
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
   SSL_CTX_sess_set_new_cb(context, &on_new_session);
-  SSL_CTX_set_info_callback(context, &on_message);
+  SSL_CTX_set_msg_callback(context, &on_message);
 }
 
 void set_server_callbacks(SSL_CTX* context, Ask client) noexcept {
@@ -68,7 +75,7 @@ void set_server_callbacks(SSL_CTX* context, Ask client) noexcept {
   SSL_CTX_set_verify(context, mode, client != Ask::no ? &note_fault : nullptr);
   SSL_CTX_set_tlsext_servername_callback(context, &on_name);
   SSL_CTX_set_tlsext_ticket_key_evp_cb(context, &on_ticket);
-  SSL_CTX_set_info_callback(context, &on_message);
+  SSL_CTX_set_msg_callback(context, &on_message);
 }
 
 void set_connection(SSL* ssl, Connection* connection) noexcept {

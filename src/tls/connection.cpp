@@ -38,7 +38,7 @@ Connection::Connection(std::unique_ptr<net::Stream> below,
       reader_(*this, Want::read),
       writer_(*this, Want::write),
       process_(::getpid()),
-      most_calls_(kCallsForAMessage * std::clamp(limits.updates, 0, kMostUpdates)) {
+      most_messages_(std::max(limits.updates, 0)) {
   wire_.connect(ssl_.get());
   set_connection(ssl_.get(), this);
 }
@@ -78,7 +78,7 @@ Io Connection::fail(Failure failure) noexcept {
 
 // What a call of OpenSSL that did not succeed means for who reads, or shakes hands.
 Io Connection::outcome(int result) noexcept {
-  if (calls_ > most_calls_) return fail(make_failure(Errc::too_many_updates, peer_name()));
+  if (messages_ > most_messages_) return fail(make_failure(Errc::too_many_updates, peer_name()));
   read_wants_write_ = false;
   switch (SSL_get_error(ssl_.get(), result)) {
     case SSL_ERROR_WANT_READ:
@@ -132,17 +132,21 @@ Io Connection::read(net::Room room, bool lenient_end) noexcept {
   } while (result == 1 && total < room.size() && wire_.has_input());
   if (result != 1) io = outcome(result);
   if (wire_.unsent() > 0) flush_beside_writer();
+  if (write_wants_read_ && SSL_in_init(ssl_.get()) == 0) {
+    write_wants_read_ = false;
+    if (waiter(Want::write) != nullptr) turn_.activate(Events::timeout);
+  }
   count(total);
   if (total > 0) return static_cast<Io>(total);
   return lenient_end && io == net::to_io(event_cpp::Errc::truncated) ? 0 : io;
 }
 
-// Messages are counted against so much data.
+// Messages are counted against so much data. Answers may still come.
 void Connection::count(std::size_t received) noexcept {
   received_ += received;
   if (received_ < kMiB) return;
   received_ = 0;
-  calls_ = 0;
+  messages_ = std::min<std::int64_t>(messages_, 0);
 }
 
 Io Connection::write(net::Bytes bytes) noexcept {
@@ -156,15 +160,37 @@ Io Connection::write(net::Bytes bytes) noexcept {
   if (write_failed_ != 0) return write_failed();
   if (wire_.unsent() > 0) return kWouldBlock;
   if (!wire_.prepare()) return -ENOMEM;
-  const Io io = encrypt(bytes);
+  Io io = catch_up();
+  if (io == 0) io = encrypt(bytes);
   flush();
   return write_failed_ != 0 ? write_failed() : io;
+}
+
+// Lets OpenSSL finish what it has begun besides data, and sends new keys: neither data nor a
+// goodbye goes out before that. A message of the peer may have come in part, or an answer has had
+// no room.
+Io Connection::catch_up() noexcept {
+  write_wants_read_ = false;
+  Io io = 0;
+  while (io == 0 && (SSL_in_init(ssl_.get()) != 0 || new_keys_ != SSL_KEY_UPDATE_NONE)) {
+    clear_errors();
+    wire_.begin_step();
+    int result = 1;
+    if (SSL_in_init(ssl_.get()) == 0)
+      result = SSL_key_update(ssl_.get(), std::exchange(new_keys_, SSL_KEY_UPDATE_NONE));
+    if (result == 1) result = SSL_do_handshake(ssl_.get());
+    if (result == 1) continue;
+    io = outcome(result);
+    write_wants_read_ = io == kWouldBlock && !read_wants_write_;
+    // This has read what was for the reader too.
+    if (waiter(Want::read) != nullptr && can(Want::read)) turn_.activate(Events::timeout);
+  }
+  return io;
 }
 
 // As many records as there is room for.
 Io Connection::encrypt(net::Bytes bytes) noexcept {
   std::size_t total = 0;
-  write_wants_read_ = false;
   while (total < bytes.size()) {
     const std::size_t size = std::min(bytes.size() - total, Wire::kText);
     if (!wire_.fits(size)) break;
@@ -176,8 +202,6 @@ Io Connection::encrypt(net::Bytes bytes) noexcept {
       continue;
     }
     if (total > 0) break;
-    write_wants_read_ = SSL_get_error(ssl_.get(), result) == SSL_ERROR_WANT_READ;
-    if (write_wants_read_) return kWouldBlock;
     return outcome(result);
   }
   return static_cast<Io>(total);
@@ -222,6 +246,10 @@ Io Connection::shutdown() noexcept {
   if (!shut_) {
     if (!wire_.has_reserve()) flush();
     if (!wire_.has_reserve() && write_failed_ == 0) return kWouldBlock;
+    if (catch_up() == kWouldBlock && write_failed_ == 0) {
+      flush();
+      return kWouldBlock;
+    }
     shut_ = true;
     clear_errors();
     SSL_shutdown(ssl_.get());  // once: a second call would read

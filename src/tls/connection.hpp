@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <array>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -78,7 +79,8 @@ class Connection {
 
   // From OpenSSL, by its callbacks.
   void note_fault(X509* certificate, int depth) noexcept;
-  void note_message() noexcept;
+  void note_message() noexcept;  // of the peer
+  void note_request() noexcept;  // to the peer, for new keys
   void keep(SSL_SESSION* session) noexcept;
   bool show_certificate(std::string_view name) noexcept;
   int prepare_ticket(unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher,
@@ -114,6 +116,7 @@ class Connection {
   void flush_beside_writer() noexcept;
   net::Io outcome(int result) noexcept;
   net::Io fail(Failure failure) noexcept;
+  net::Io catch_up() noexcept;
   net::Io encrypt(net::Bytes bytes) noexcept;
   net::Io write_failed() noexcept;
   void count(std::size_t received) noexcept;
@@ -135,10 +138,11 @@ class Connection {
   const pid_t process_;
   net::Io failed_ = 0;        // for good, in both directions
   net::Io write_failed_ = 0;  // of the stream below
-  const int most_calls_;
-  int calls_ = 0;             // of note_message(), for the messages besides data...
-  std::size_t received_ = 0;  // ...since so much data came
-  int budget_ = kBudget;      // successes before others have a turn
+  const int most_messages_;
+  std::int64_t messages_ = 0;           // of the peer besides data, without answers to requests...
+  std::size_t received_ = 0;            // ...since so much data came
+  int new_keys_ = SSL_KEY_UPDATE_NONE;  // that wait until OpenSSL has sent others
+  int budget_ = kBudget;                // successes before others have a turn
   bool established_ = false;
   bool read_wants_write_ = false;
   bool write_wants_read_ = false;
@@ -156,9 +160,6 @@ class Connection {
   std::unique_ptr<Peer> peer_;
 
   static constexpr int kBudget = 7;
-  // OpenSSL calls when it begins to read one, and when it looks for something to answer.
-  static constexpr int kCallsForAMessage = 2;
-  static constexpr int kMostUpdates = 1'000'000'000;
 };
 
 }  // namespace event_cpp::tls::detail

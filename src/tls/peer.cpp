@@ -1,4 +1,5 @@
 // What a connection knows of its peer, and what OpenSSL tells it meanwhile.
+#include <algorithm>
 #include <system_error>
 #include <utility>
 
@@ -128,17 +129,10 @@ void Connection::update_keys(bool both) {
   if (closed_) throw error(-EBADF);
   if (failed_ != 0) throw error(failed_);
   if (shut_) throw error(-EPIPE);
-  clear_errors();
-  wire_.begin_step();
-  const int how = both ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED;
-  const bool asked = SSL_key_update(ssl_.get(), how) == 1;
-  if (!asked) throw_openssl(Errc::internal, "new keys");
-  // Without room it goes before what is written next.
-  const int calls = calls_;  // which only the peer's messages add to
-  static_cast<void>(SSL_do_handshake(ssl_.get()));
-  calls_ = calls;
-  clear_errors();
+  new_keys_ = std::max(new_keys_, both ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED);
+  static_cast<void>(catch_up());  // without room they go before what is written next
   flush_beside_writer();
+  if (failed_ != 0) throw error(failed_);
 }
 
 // The callbacks.
@@ -151,8 +145,11 @@ void Connection::note_fault(X509* certificate, int depth) noexcept {
 }
 
 void Connection::note_message() noexcept {
-  if (established_ && calls_ <= most_calls_ && ++calls_ > most_calls_) wire_.stop();
+  if (established_ && ++messages_ > most_messages_) wire_.stop();
 }
+
+// The answer is one message.
+void Connection::note_request() noexcept { --messages_; }
 
 void Connection::keep(SSL_SESSION* session) noexcept {
   if (!session_key_.empty())

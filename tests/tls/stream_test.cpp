@@ -1,6 +1,7 @@
 // tls::Stream over memory: bytes in both directions, however they are cut.
 #include <openssl/err.h>
 
+#include <algorithm>
 #include <array>
 #include <limits>
 
@@ -17,7 +18,46 @@ class TlsStreamTest : public TlsFixture {
     co_await stream.write(text);
     co_await stream.shutdown();
   }
+  Task<> shut_down(net::Stream& stream) { co_await stream.shutdown(); }
   Task<> read_into(net::Stream& stream, std::string& text) { text = co_await read_all(stream); }
+
+  // Returns 0, or the error that came before there was so much.
+  net::Io read_so_much(net::Stream& stream, std::size_t size) {
+    std::string room(65'536, '\0');
+    net::Io io = 0;
+    const bool done = run_until([&] {
+      io = stream.try_read(net::Room(room).first(std::min(size, room.size())));
+      if (io > 0) size -= static_cast<std::size_t>(io);
+      return size == 0 || io == 0 || (io < 0 && io != net::kWouldBlock);
+    });
+    return done && size == 0 ? 0 : io;
+  }
+
+  static tls::Limits many_updates() {
+    tls::Limits limits;
+    limits.updates = std::numeric_limits<int>::max();
+    return limits;
+  }
+  Task<> accept_within(tls::Limits limits, std::unique_ptr<tls::Stream>& stream) {
+    const tls::Server server(tls::Context::server(server_options()));
+    co::Task<tls::Stream> handshake = tls::accept(end_b(), server, limits);
+    tls::Stream accepted = co_await std::move(handshake);
+    stream = std::make_unique<tls::Stream>(std::move(accepted));
+  }
+  Task<> connect_within(tls::Limits limits, std::unique_ptr<tls::Stream>& stream) {
+    co::Task<tls::Stream> handshake =
+        tls::client(end_a(), authority().trusting(), "localhost", limits);
+    tls::Stream connected = co_await std::move(handshake);
+    stream = std::make_unique<tls::Stream>(std::move(connected));
+  }
+  Pair shake_hands_within(const tls::Limits& client, const tls::Limits& server) {
+    Pair pair;
+    co::TaskGroup tasks(base);
+    tasks.spawn(accept_within(server, pair.server));
+    tasks.spawn(connect_within(client, pair.client));
+    EXPECT_TRUE(run_until([&] { return tasks.size() == 0; }));
+    return pair;
+  }
 
   // Sends `text` both ways at once, to the end.
   void exchange(Pair& pair, const std::string& text) {
@@ -345,23 +385,128 @@ TEST_F(TlsStreamTest, EndsAPeerThatOnlyChangesItsKeys) {
   EXPECT_EQ(net::to_error(pair.server->try_read(room)), tls::Errc::too_many_updates);
 }
 
+TEST_F(TlsStreamTest, CountsNewKeysThatAskForAnAnswerAsOneMessage) {
+  new_memory(std::size_t{1} << 20);
+  Pair pair = shake_hands();
+  for (int i = 0; i < 32; ++i) pair.client->update_keys(true);
+  EXPECT_EQ(pair.client->try_write("hello"), 5);
+  std::array<char, 100> room{};
+  EXPECT_EQ(pair.server->try_read(room), 5);
+  pair.client->update_keys(true);
+  EXPECT_EQ(pair.client->try_write("hello"), 5);
+  EXPECT_EQ(net::to_error(pair.server->try_read(room)), tls::Errc::too_many_updates);
+}
+
+TEST_F(TlsStreamTest, DoesNotCountWhatAnswersItsOwnNewKeys) {
+  new_memory(std::size_t{1} << 20);
+  Pair pair = shake_hands_within(tls::Limits(), many_updates());
+  std::array<char, 100> room{};
+  for (int i = 0; i < 100; ++i) pair.client->update_keys(true);
+  EXPECT_EQ(pair.client->try_write("hello"), 5);
+  EXPECT_EQ(pair.server->try_read(room), 5);
+  EXPECT_EQ(pair.server->try_write("hello"), 5);
+  EXPECT_EQ(pair.client->try_read(room), 5);
+  // Two tickets of the server count: 30 others are left.
+  for (int i = 0; i < 30; ++i) pair.server->update_keys();
+  EXPECT_EQ(pair.server->try_write("hello"), 5);
+  EXPECT_EQ(pair.client->try_read(room), 5);
+  pair.server->update_keys();
+  EXPECT_EQ(pair.server->try_write("hello"), 5);
+  EXPECT_EQ(net::to_error(pair.client->try_read(room)), tls::Errc::too_many_updates);
+}
+
+TEST_F(TlsStreamTest, AwaitsAnswersToItsOwnNewKeysHoweverMuchDataComes) {
+  new_memory(std::size_t{4} << 20);
+  Pair pair = shake_hands();
+  std::array<char, 100> room{};
+  for (int i = 0; i < 32; ++i) pair.client->update_keys(true);
+  for (int i = 0; i < 17; ++i) {
+    const std::string text(65'536, 'x');
+    ASSERT_EQ(pair.server->try_write(text), 65'536);
+    ASSERT_EQ(read_so_much(*pair.client, text.size()), 0) << i;
+  }
+  EXPECT_EQ(pair.client->try_write("hello"), 5);
+  EXPECT_EQ(pair.server->try_read(room), 5);
+  for (int i = 0; i < 30; ++i) pair.server->update_keys();
+  EXPECT_EQ(pair.server->try_write("hello"), 5);
+  EXPECT_EQ(pair.client->try_read(room), 5);
+}
+
+TEST_F(TlsStreamTest, DoesNotCountItsOwnNewKeysThatHaveWaitedForRoom) {
+  new_memory(1000);
+  Pair pair = shake_hands_within(many_updates(), tls::Limits());
+  std::array<char, 100> room{};
+  for (int i = 0; i < 100; ++i) {
+    const net::Io written = pair.server->try_write(std::string(65'536, 'x'));
+    ASSERT_GT(written, 0) << i;
+    for (int keys = 0; keys < 100; ++keys) pair.server->update_keys();
+    ASSERT_EQ(read_so_much(*pair.client, static_cast<std::size_t>(written)), 0) << i;
+  }
+  EXPECT_EQ(pair.client->try_write("hello"), 5);
+  EXPECT_EQ(pair.server->try_read(room), 5);
+}
+
+TEST_F(TlsStreamTest, SendsNewKeysThatHadNoRoomBeforeWhatIsWrittenNext) {
+  constexpr std::size_t kRecord = 27;  // with new keys, or "hello"
+  new_memory(1000);
+  Tampering way;
+  from_a = &way;
+  Pair pair = shake_hands_within(tls::Limits(), many_updates());
+  const net::Io written = pair.client->try_write(std::string(65'536, 'x'));
+  ASSERT_GT(written, 0);
+  for (int keys = 0; keys < 100; ++keys) pair.client->update_keys();
+  EXPECT_EQ(read_so_much(*pair.server, static_cast<std::size_t>(written)), 0);
+  settle();
+  std::array<char, 100> room{};
+  EXPECT_EQ(pair.server->try_read(room), net::kWouldBlock);
+  const std::size_t before = way.written;
+  EXPECT_EQ(pair.client->try_write("hello"), 5);
+  // What OpenSSL has kept, what had to wait for that, and the text.
+  EXPECT_EQ(way.written - before, 3 * kRecord);
+  EXPECT_EQ(pair.server->try_read(room), 5);
+}
+
+// OpenSSL cannot be asked for new keys, and says no goodbye, before it has sent earlier ones.
+TEST_F(TlsStreamTest, TakesAnyNumberOfNewKeysAndAGoodbyeWithoutRoom) {
+  for (const bool both : {false, true}) {
+    new_memory(1000);
+    Pair pair = shake_hands_within(many_updates(), many_updates());
+    const net::Io written = pair.client->try_write(std::string(65'536, 'x'));
+    ASSERT_GT(written, 0);
+    for (int keys = 0; keys < 100; ++keys) pair.client->update_keys(both);
+    std::string text;
+    co::TaskGroup tasks(base);
+    tasks.spawn(shut_down(*pair.client));
+    tasks.spawn(read_into(*pair.server, text));
+    EXPECT_TRUE(run_until([&] { return tasks.size() == 0; }));
+    EXPECT_EQ(text.size(), static_cast<std::size_t>(written));
+  }
+}
+
+TEST_F(TlsStreamTest, SaysGoodbyeAfterAnswersThatHaveHadNoRoom) {
+  new_memory(4000);
+  Pair pair = shake_hands_within(many_updates(), many_updates());
+  const net::Io written = pair.client->try_write(std::string(65'536, 'x'));
+  ASSERT_GT(written, 0);
+  for (int keys = 0; keys < 100; ++keys) pair.server->update_keys(true);
+  std::array<char, 100> room{};
+  EXPECT_EQ(pair.client->try_read(room), net::kWouldBlock);
+  EXPECT_NO_THROW(pair.client->update_keys());
+  std::string text;
+  co::TaskGroup tasks(base);
+  tasks.spawn(shut_down(*pair.client));
+  tasks.spawn(read_into(*pair.server, text));
+  EXPECT_TRUE(run_until([&] { return tasks.size() == 0; }));
+  EXPECT_EQ(text.size(), static_cast<std::size_t>(written));
+}
+
 TEST_F(TlsStreamTest, TakesAnyNumberAsALimitOfUpdates) {
   for (const int updates : {std::numeric_limits<int>::max(), 0, -1}) {
     SCOPED_TRACE(updates);
     new_memory(std::size_t{1} << 20);
     tls::Limits limits;
     limits.updates = updates;
-    Pair pair;
-    co::TaskGroup tasks(base);
-    const tls::Server server(tls::Context::server(server_options()));
-    tasks.spawn([&]() -> Task<> {
-      co::Task<tls::Stream> handshake = tls::accept(end_b(), server, limits);
-      tls::Stream stream = co_await std::move(handshake);
-      pair.server = std::make_unique<tls::Stream>(std::move(stream));
-    });
-    tasks.spawn(connect_into(end_a(), authority().trusting(), "localhost", pair.client,
-                             client_failure, {}));
-    ASSERT_TRUE(run_until([&] { return tasks.size() == 0; }));
+    Pair pair = shake_hands_within(tls::Limits(), limits);
     std::array<char, 100> room{};
     EXPECT_EQ(pair.client->try_write("hello"), 5);
     EXPECT_EQ(pair.server->try_read(room), 5);

@@ -19,7 +19,7 @@ struct Limits {
   Duration handshake = std::chrono::seconds(10);  // for all of it, however slowly the peer sends
   Duration close = std::chrono::seconds(2);       // of close() as serve() calls it
   // Of keys, and other messages between data, that a peer may send in a MiB. With TLS 1.3 the
-  // tickets of a server are among these.
+  // tickets of a server are among these. What answers update_keys(true) of this side is not.
   int updates = 32;
 };
 
@@ -112,8 +112,9 @@ class EVENT_API Stream final : public detail::StreamBase {
   void close_now() noexcept { StreamBase::close(); }
 
   // Uses new keys from now on, and asks the peer for the same if `both`. OpenSSL does not do so by
-  // itself. Errors: throws std::errc::operation_not_supported with TLS 1.2, EPIPE after shutdown(),
-  // EBADF after close(), Error.
+  // itself. Without room they wait for what is written next. Errors: throws
+  // std::errc::operation_not_supported with TLS 1.2, EPIPE after shutdown(), EBADF after close(),
+  // Error.
   void update_keys(bool both = false);
   // `size` bytes that only the two ends of this connection can know: see RFC 5705. Errors: throws
   // Error.
