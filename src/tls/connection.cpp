@@ -179,10 +179,9 @@ Io Connection::catch_up() noexcept {
     if (SSL_in_init(ssl_.get()) == 0)
       result = SSL_key_update(ssl_.get(), std::exchange(new_keys_, SSL_KEY_UPDATE_NONE));
     if (result == 1) result = SSL_do_handshake(ssl_.get());
-    if (result == 1) continue;
-    io = outcome(result);
+    if (result != 1) io = outcome(result);
     write_wants_read_ = io == kWouldBlock && !read_wants_write_;
-    // This has read what was for the reader too.
+    // This may have read what is for the reader too.
     if (waiter(Want::read) != nullptr && can(Want::read)) turn_.activate(Events::timeout);
   }
   return io;
