@@ -10,6 +10,7 @@
 #include <csignal>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -22,7 +23,6 @@ namespace event_cpp::test {
 using examples_test::ChildProcess;
 using examples_test::free_port;
 using examples_test::TemporaryFolder;
-using examples_test::wait_until_listening;
 
 // In the server before it runs: it ends with the test, however that ends.
 inline void end_with_parent() {
@@ -59,8 +59,11 @@ class RedisServer {
                                            unix_socket()};
     process_ = std::make_unique<ChildProcess>(
         command, ChildProcess::Options{.before_exec = &end_with_parent});
-    if (!wait_until_listening(static_cast<std::uint16_t>(port_))) {
-      throw std::runtime_error("redis-server: " + process_->errors());
+    // On the port first.
+    const std::string ready = "ready to accept connections at " + unix_socket();
+    for (std::optional<std::string> line = ""; line->find(ready) == std::string::npos;) {
+      line = process_->read_line();
+      if (!line) throw std::runtime_error("redis-server: " + process_->errors());
     }
   }
 
