@@ -36,7 +36,8 @@ bool has_good_labels(std::string_view name) noexcept {
     size = c == '.' ? 0 : size + 1;
     if (size > kLongest) return false;
   }
-  return !name.starts_with('.') && !name.ends_with('.') && name.find("..") == std::string_view::npos;
+  return !name.starts_with('.') && !name.ends_with('.') &&
+         name.find("..") == std::string_view::npos;
 }
 
 char to_lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
