@@ -86,8 +86,9 @@ struct ServerOptions {
 // weak; std::errc::invalid_argument; std::bad_alloc.
 class EVENT_API Context {
  public:
-  // Checks the certificate and the name of the server. Errors: also Errc::bad_file if nobody would
-  // be trusted, as in a container without the package ca-certificates.
+  // Checks the certificate and the name of the server. Errors: also Errc::bad_file if the system
+  // has no certificates to trust, as a container without the package ca-certificates, and
+  // std::errc::invalid_argument if `system_trust` is off and `trust` empty.
   static Context client(ClientOptions options);
   static Context
   client();  // no default argument: g++ 12 destroys one in a co_await expression twice
