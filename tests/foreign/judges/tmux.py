@@ -100,11 +100,12 @@ def many_panes_with_output(tmux):
 
 @case
 def no_line_of_much_output_is_lost(tmux):
+    # For each line tmux makes its list of lines larger, which the address sanitizer copies each time.
     tmux("set-option", "-g", "history-limit", "200000")
-    tmux("new-window", "-n", "much", f"seq 100000; {tmux.channel('done')}; cat")
+    tmux("new-window", "-n", "much", f"seq 20000; {tmux.channel('done')}; cat")
     tmux("wait-for", "done")
     lines = tmux("capture-pane", "-p", "-S-", "-t", "much").split()
-    assert lines == [str(number) for number in range(1, 100001)], f"{len(lines)} lines"
+    assert lines == [str(number) for number in range(1, 20001)], f"{len(lines)} lines"
 
 
 @case
