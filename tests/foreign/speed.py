@@ -17,7 +17,7 @@ from judges.pgbouncer import PACKAGES, USER, unprivileged
 from library import free_port, run, server
 
 ROUNDS = 5
-REQUESTS = 20000
+REQUESTS = 100_000
 IDLE = 1000
 CLIENTS = 50
 DESCRIPTORS = 4096
