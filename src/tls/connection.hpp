@@ -121,7 +121,7 @@ class Connection {
   net::Io write_failed() noexcept;
   void count(std::size_t received) noexcept;
   bool is_ours() const noexcept;
-  // In messages.
+  // In the texts of errors.
   std::string_view peer_name() const noexcept {
     return context_->is_server() ? std::string_view(client_) : host_.text();
   }

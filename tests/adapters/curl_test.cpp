@@ -197,6 +197,11 @@ TEST_P(CurlTest, EndsATransferAfterItsTimeoutOrWhenItsTaskIsCancelled) {
   run_task(base, time_out(multi, server));
 }
 
+// For error_of().
+co::Task<> fetch(curl::Multi& multi, std::string url, std::size_t most) {
+  co_await curl::get(multi, std::move(url), most);
+}
+
 co::Task<> errors(curl::Multi& multi, HttpServer& server) {
   const curl::Response missing = co_await curl::get(multi, server.url("/404"));
   EXPECT_EQ(missing.status, 404);
@@ -206,16 +211,14 @@ co::Task<> errors(curl::Multi& multi, HttpServer& server) {
   const std::string by_name = "http://localhost:" + std::to_string(server.port()) + "/hello";
   const curl::Response named = co_await curl::get(multi, by_name);
   EXPECT_EQ(named.body, "hello");
-  const auto get = [](curl::Multi& m, std::string url, std::size_t most) -> co::Task<> {
-    co_await curl::get(m, url, most);
-  };
-  const std::error_code refused = co_await error_of(get(multi, "http://127.0.0.1:1/", 10));
+  const std::error_code refused = co_await error_of(fetch(multi, "http://127.0.0.1:1/", 10));
   EXPECT_EQ(refused, CURLE_COULDNT_CONNECT);
-  const std::error_code nonsense = co_await error_of(get(multi, "nonsense://x", 10));
+  const std::error_code nonsense = co_await error_of(fetch(multi, "nonsense://x", 10));
   EXPECT_EQ(nonsense, CURLE_UNSUPPORTED_PROTOCOL);
-  const std::error_code large = co_await error_of(get(multi, server.url("/bytes/100000"), 10));
+  const std::error_code large = co_await error_of(fetch(multi, server.url("/bytes/100000"), 10));
   EXPECT_EQ(large, CURLE_FILESIZE_EXCEEDED);
-  const std::error_code unknown = co_await error_of(get(multi, "http://no.such.name.invalid/", 10));
+  const std::error_code unknown =
+      co_await error_of(fetch(multi, "http://no.such.name.invalid/", 10));
   EXPECT_TRUE(unknown);
   EXPECT_EQ(multi.size(), 0U);
 }
@@ -383,12 +386,7 @@ TEST_P(CurlTest, RefusesATransferThatRunsAlready) {
 }
 
 co::Task<> redirected_for_ever(curl::Multi& multi, HttpServer& server) {
-  std::error_code code;
-  try {
-    co_await curl::get(multi, server.url("/loop"));
-  } catch (const std::system_error& error) {
-    code = error.code();
-  }
+  const std::error_code code = co_await error_of(fetch(multi, server.url("/loop"), 10));
   EXPECT_EQ(code, CURLE_TOO_MANY_REDIRECTS);
 }
 

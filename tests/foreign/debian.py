@@ -1,5 +1,6 @@
 """Debian's packages, binaries and sources, below a directory: nothing is installed on the machine."""
 
+import os
 import pathlib
 import re
 import shutil
@@ -71,6 +72,11 @@ class Debian:
             unpacked.rename(target)
             shutil.rmtree(parent)
         return target
+
+    @property
+    def environment(self):
+        """For a program below `root` that is not judged."""
+        return {**os.environ, "LD_LIBRARY_PATH": self.libraries}
 
     def program(self, name):
         folders = ["usr/bin", "usr/sbin", "usr/lib/postgresql/15/bin"]

@@ -60,7 +60,7 @@ class Memcached(Program):
         return [script, "-u", "root", "-t", "1", "-c", MOST, "-l", "127.0.0.1", "-p", port]
 
     def load(self, library, port, requests):
-        environment = {**os.environ, "LD_LIBRARY_PATH": library.debian.libraries}
+        environment = library.debian.environment
         output, status = run([library.debian.program("memcaslap"), "-s", f"127.0.0.1:{port}", "-T", "1",
                               "-c", CLIENTS, "-x", requests], 300, env=environment)
         assert status == 0, output
@@ -76,10 +76,12 @@ class Pgbouncer(Program):
     @contextlib.contextmanager
     def surroundings(self, library):
         self.place = library.empty_directory("postgresql")
-        shutil.chown(self.place, USER)
+        user = unprivileged()
+        if user:
+            shutil.chown(self.place, USER)
         program = library.debian.program
-        environment = {**os.environ, "LD_LIBRARY_PATH": library.debian.libraries}
-        options = {"env": environment, "cwd": self.place, **unprivileged()}
+        environment = library.debian.environment
+        options = {"env": environment, "cwd": self.place, **user}
         output, status = run([program("initdb"), "-D", self.place / "data", "-A", "trust", "-U", USER],
                              120, **options)
         assert status == 0, output
@@ -113,7 +115,7 @@ max_client_conn = {MOST - CLIENTS}
         return float(re.search(r"^tps = ([\d.]+)", output, re.M)[1])
 
     def pgbench(self, library, port, *arguments):
-        environment = {**os.environ, "LD_LIBRARY_PATH": library.debian.libraries}
+        environment = library.debian.environment
         output, status = run([library.debian.program("pgbench"), *arguments, "-h", "127.0.0.1",
                               "-p", port, "-U", USER, "postgres"], 300, env=environment)
         assert status == 0, output

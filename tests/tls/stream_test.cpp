@@ -20,6 +20,15 @@ class TlsStreamTest : public TlsFixture {
   }
   Task<> shut_down(net::Stream& stream) { co_await stream.shutdown(); }
   Task<> read_into(net::Stream& stream, std::string& text) { text = co_await read_all(stream); }
+  // The client says goodbye, and the server gets it after so many bytes.
+  void expect_goodbye_after(Pair& pair, net::Io bytes) {
+    std::string text;
+    co::TaskGroup tasks(base);
+    tasks.spawn(shut_down(*pair.client));
+    tasks.spawn(read_into(*pair.server, text));
+    EXPECT_TRUE(run_until([&] { return tasks.size() == 0; }));
+    EXPECT_EQ(text.size(), static_cast<std::size_t>(bytes));
+  }
 
   // Returns 0, or the error that came before there was so much.
   net::Io read_so_much(net::Stream& stream, std::size_t size) {
@@ -474,12 +483,7 @@ TEST_F(TlsStreamTest, TakesAnyNumberOfNewKeysAndAGoodbyeWithoutRoom) {
     const net::Io written = pair.client->try_write(std::string(65'536, 'x'));
     ASSERT_GT(written, 0);
     for (int keys = 0; keys < 100; ++keys) pair.client->update_keys(both);
-    std::string text;
-    co::TaskGroup tasks(base);
-    tasks.spawn(shut_down(*pair.client));
-    tasks.spawn(read_into(*pair.server, text));
-    EXPECT_TRUE(run_until([&] { return tasks.size() == 0; }));
-    EXPECT_EQ(text.size(), static_cast<std::size_t>(written));
+    expect_goodbye_after(pair, written);
   }
 }
 
@@ -492,12 +496,7 @@ TEST_F(TlsStreamTest, SaysGoodbyeAfterAnswersThatHaveHadNoRoom) {
   std::array<char, 100> room{};
   EXPECT_EQ(pair.client->try_read(room), net::kWouldBlock);
   EXPECT_NO_THROW(pair.client->update_keys());
-  std::string text;
-  co::TaskGroup tasks(base);
-  tasks.spawn(shut_down(*pair.client));
-  tasks.spawn(read_into(*pair.server, text));
-  EXPECT_TRUE(run_until([&] { return tasks.size() == 0; }));
-  EXPECT_EQ(text.size(), static_cast<std::size_t>(written));
+  expect_goodbye_after(pair, written);
 }
 
 TEST_F(TlsStreamTest, TakesAnyNumberAsALimitOfUpdates) {

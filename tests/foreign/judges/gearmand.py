@@ -19,7 +19,7 @@ class Gearman:
         self.debian = library.debian
         self.port = str(port)
         self.place = place
-        self.environment = {**os.environ, "LD_LIBRARY_PATH": library.debian.libraries}
+        self.environment = library.debian.environment
 
     def command(self, tool, *arguments):
         return [str(self.debian.program(tool)), "-h", "127.0.0.1", "-p", self.port, *arguments]

@@ -4,7 +4,6 @@ Four threads, a base each. They are told of a connection through an eventfd.
 """
 
 import concurrent.futures
-import os
 import re
 import shutil
 
@@ -45,7 +44,7 @@ def _state_of(test):
 def _capable(library, program, place):
     port = free_port()
     tool = library.debian.program("memccapable")
-    environment = {**os.environ, "LD_LIBRARY_PATH": library.debian.libraries}
+    environment = library.debian.environment
     with server([program, "-u", "root", "-l", "127.0.0.1", "-p", port], port, place / "log"):
         output, _ = run([tool, "-h", "127.0.0.1", "-p", port, "-t", "20"], 240, env=environment)
     return {f"memccapable {case}": "passed" if state == "pass" else "failed"

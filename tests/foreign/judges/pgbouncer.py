@@ -34,8 +34,7 @@ def judge(library, only=None):
         for path in [place, *place.rglob("*")]:
             shutil.chown(path, USER)
     path = f"{library.debian.program('initdb').parent}:{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "USER": USER, "HOME": str(place),
-                   "LD_LIBRARY_PATH": library.debian.libraries}
+    environment = {**library.debian.environment, "PATH": path, "USER": USER, "HOME": str(place)}
     test = place / "test"
     try:
         output, _ = run(["bash", "test.sh", *sorted(only or [])], 570, cwd=test, env=environment,

@@ -3,7 +3,6 @@
 The other is a second unbound with the same library, so that both sides of the network are judged.
 """
 
-import os
 import pathlib
 import re
 import signal
@@ -62,7 +61,7 @@ class Unbound:
                                              more=local + names + more))
         self.server = server([library.wrap("unbound"), "-d", "-c", file], self.port,
                              self.place / "log")
-        self.environment = {**os.environ, "LD_LIBRARY_PATH": library.debian.libraries}
+        self.environment = library.debian.environment
 
     def ask(self, *arguments):
         command = [self.debian.program("dig"), "@127.0.0.1", "-p", self.port, *arguments]
