@@ -82,7 +82,7 @@ class EveryCarrier : public testing::TestWithParam<Over> {
   template <class T>
   T run(co::Task<T> task) {
     const Bounded bounded(base);
-    return co::run(base, std::move(task));
+    return run_bounded(base, std::move(task));
   }
   // Runs until `done` says so.
   template <class F>

@@ -60,7 +60,7 @@ class EveryNetwork : public testing::TestWithParam<Backend> {
   template <class T>
   T run(co::Task<T> task) {
     const Bounded bounded(base);
-    return co::run(base, std::move(task));
+    return run_bounded(base, std::move(task));
   }
   template <class F>
   void run_until(F done) {

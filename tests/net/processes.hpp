@@ -59,7 +59,7 @@ class EveryStart : public testing::TestWithParam<std::tuple<Backend, Way>> {
   template <class T>
   T run(co::Task<T> task) {
     const Bounded bounded(base);
-    return co::run(base, std::move(task));
+    return run_bounded(base, std::move(task));
   }
   // Runs a command to its end.
   net::Outcome run(net::Command command, net::RunOptions options = {}) {

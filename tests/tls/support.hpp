@@ -100,7 +100,7 @@ class TlsFixture : public testing::Test {
 
   template <class T>
   T run(co::Task<T> task) {
-    return co::run(base, std::move(task));
+    return run_bounded(base, std::move(task));
   }
   void settle() {
     for (int i = 0; i < 200; ++i) base.loop(RunMode::nonblock);
