@@ -164,12 +164,6 @@ std::optional<std::vector<Record>> read_records(Reader& reader, std::size_t coun
   return records;
 }
 
-Reply failed(Errc error) {
-  Reply reply;
-  reply.error = error;
-  return reply;
-}
-
 // The addresses of the name, at the end of a chain of aliases; or Errc::no_address.
 Reply find_addresses(net::Bytes message, const std::vector<Record>& answers, std::string name,
                      Type type) {

@@ -38,6 +38,12 @@ struct Reply {
   std::chrono::seconds ttl{};  // for how long it holds; zero: it must not be kept
 };
 
+inline Reply failed(Errc error) {
+  Reply reply;
+  reply.error = error;
+  return reply;
+}
+
 // Reads the answer to a query. Anybody may have sent it, so nothing in it is believed before it has
 // our id and question. Errors: throws std::bad_alloc.
 Reply parse_reply(net::Bytes message, const std::string& name, Type type, std::uint16_t id);

@@ -37,12 +37,6 @@ bool is_ours(const std::error_code& error) {
          std::find(std::begin(own), std::end(own), error.value()) != std::end(own);
 }
 
-Reply failed(Errc error) {
-  Reply reply;
-  reply.error = error;
-  return reply;
-}
-
 // The message has 16 bits for it.
 int edns_size(const Options& options) { return std::clamp(options.edns_size, 512, 65535); }
 
