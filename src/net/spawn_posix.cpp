@@ -234,11 +234,13 @@ struct LibraryCalls {
     return result(::setrlimit(static_cast<Resource>(limit.resource), &limit.value));
   }
   static int set_groups(std::size_t count, const gid_t* groups) noexcept {
-#ifdef __linux__
-    return result(::setgroups(count, groups));
-#else
-    return result(::setgroups(static_cast<int>(count), groups));
-#endif
+    return result(call_with(::setgroups, count, groups));
+  }
+  // The count is an int on some systems, and a size_t on others.
+  template <class Count>
+  static int call_with(int (*set)(Count, const gid_t*), std::size_t count,
+                       const gid_t* groups) noexcept {
+    return set(static_cast<Count>(count), groups);
   }
   static int set_gid(gid_t gid) noexcept { return result(::setgid(gid)); }
   static int set_uid(uid_t uid) noexcept { return result(::setuid(uid)); }
