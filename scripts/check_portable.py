@@ -43,21 +43,26 @@ def platform_of(system):
     return Platform(name, version) if version else Platform(name)
 
 
-def compiles(compiler, source, system, definitions):
+def compiles(compiler, sources, system, definitions):
+    """Compiles these sources as one, which takes a fraction of the time. g++ takes them for headers
+    then, where a type without linkage would be a mistake."""
     flags = ["-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", "-Wpedantic", "-Wshadow",
-             "-Wconversion", "-Wundef", "-Werror", *(f"-D{each}" for each in definitions),
+             "-Wconversion", "-Wundef", "-Werror", "-Wno-unknown-warning-option", "-Wno-subobject-linkage",
+             *(f"-D{each}" for each in definitions),
              f"-I{ROOT / 'include'}", f"-I{ROOT / 'src'}", "-isystem", str(BSD / system),
              "-include", str(BSD / "no_linux.hpp")]
-    return subprocess.run([compiler, *flags, str(source)], check=False).returncode == 0
-
-
-def sources():
-    return sorted((ROOT / "src").rglob("*.cpp"))
+    joined = "".join(f'#include "{source}"\n' for source in sources)
+    return subprocess.run([compiler, *flags, "-x", "c++", "-"], input=joined, text=True,
+                          check=False).returncode == 0
 
 
 def shared():
-    return [source for source in sources()
-            if not FOR_LINUX.search(source.stem) and not OF_SOME_SYSTEM.search(source.stem)]
+    """The sources that all systems share, by folder."""
+    folders = {}
+    for source in sorted((ROOT / "src").rglob("*.cpp")):
+        if not FOR_LINUX.search(source.stem) and not OF_SOME_SYSTEM.search(source.stem):
+            folders.setdefault(source.parent, []).append(source)
+    return folders
 
 
 def wrong_includes():
@@ -75,17 +80,18 @@ def main():
     platform = platform_of(system)
     faults = []
     if len(sys.argv) > 2:
-        chosen = [ROOT / "src" / f"{name}.cpp" for name in platform.parts]
-        chosen += [ROOT / "src" / "poller" / f"{name}.cpp" for name in platform.backends]
+        chosen = {ROOT / "src": [ROOT / "src" / f"{name}.cpp" for name in [
+            *platform.parts, *(f"poller/{backend}" for backend in platform.backends)]]}
     else:
         faults = list(wrong_includes())
         chosen = shared()
     for fault in faults:
         print(fault, file=sys.stderr)
-    failed = [source for source in chosen if not compiles(compiler, source, system, platform.definitions)]
-    for source in failed:
-        print(f"{source.relative_to(ROOT)}: does not compile for {system}", file=sys.stderr)
-    print(f"{len(chosen)} files, {len(failed)} do not compile for {system}")
+    failed = [folder for folder, sources in chosen.items()
+              if not compiles(compiler, sources, system, platform.definitions)]
+    for folder in failed:
+        print(f"{folder.relative_to(ROOT)}: does not compile for {system}", file=sys.stderr)
+    print(f"{sum(map(len, chosen.values()))} files, {len(failed)} folders do not compile for {system}")
     return 1 if failed or faults or not chosen else 0
 
 
