@@ -27,20 +27,21 @@ namespace event_cpp::detail {
 //   kept      nobody is interested, a wait has begun since, or the last event was destroyed: the fd
 //             may have been closed meanwhile, and may stand for another file
 //
-//   from              on                                                    to        call
-//   none              attach                                                active    add
-//   active            attach, and the interest grows                        active    modify
-//   active            the interest changes or shrinks: before the next wait active    modify
-//   active            the last attached event is detached by hand           released  -
-//   active, released  the last event is destroyed or assigned another fd    kept *    -
-//   released          the same event is attached                            active    -
-//   released          the next wait begins                                  kept *    -
-//   kept              the same event is attached                            active    modify, a
-//   check kept              another event is attached                             active    add or
-//   modify kept              the kernel reports the fd: before the next wait       none      remove
-//   not none          the fd turns out to be closed or reused               none      remove
+//   from              on                                                  to        call
+//   none              attach                                              active    add
+//   active            attach, and the interest grows                      active    modify
+//   active            the interest changes or shrinks: at the next wait   active    modify
+//   active            the last attached event is detached by hand         released  -
+//   active, released  the last event is destroyed or assigned another fd  kept *    -
+//   released          the same event is attached                          active    -
+//   released          the next wait begins                                kept *    -
+//   kept              the same event is attached                          active    modify **
+//   kept              another event is attached                           active    add or modify
+//   kept              the kernel reports the fd: at the next wait         none      remove
+//   not none          the fd turns out to be closed or reused             none      remove
 //
-//   * none, by a call, where lazy removal gains nothing or is disabled, and for exclusive events
+//   *  none, by a call, where lazy removal gains nothing or is disabled, and for exclusive events
+//   ** says whether the fd still stands for the same file
 //
 // An event stays linked here from add() until forget(), or until the registration is gone: a
 // detached one is remembered, because its registration is. Each registration of a new file gets a
