@@ -7,13 +7,12 @@
 
 #include "event/detail/node.hpp"
 #include "loop/active_queue.hpp"
+#include "loop/priorities.hpp"
 
 namespace event_cpp::detail {
 
 class ActiveQueues {
  public:
-  static constexpr std::size_t kPriorities = 3;
-
   ActiveQueue& operator[](std::size_t level) noexcept { return queues_[level]; }
   ActiveQueue& operator[](Priority priority) noexcept {
     return queues_[static_cast<std::size_t>(priority)];

@@ -14,6 +14,7 @@
 #include "loop/callback_timer.hpp"
 #include "loop/clock.hpp"
 #include "loop/post_queue.hpp"
+#include "loop/priorities.hpp"
 #include "loop/watches.hpp"
 
 namespace event_cpp::detail {
@@ -25,8 +26,6 @@ namespace event_cpp::detail {
 // more urgent could have become active, and that runs first.
 class Dispatcher {
  public:
-  static constexpr std::size_t kPriorities = ActiveQueues::kPriorities;
-
   Dispatcher(Loop& loop, const Options& options, Watches& watches, PostQueue& posts) noexcept
       : loop_(loop),
         watches_(watches),

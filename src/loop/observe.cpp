@@ -32,7 +32,7 @@ constexpr auto kOptionNames = std::to_array<Name>({
     {Events::exclusive, ", exclusive"},
 });
 
-constexpr std::array<std::string_view, 3> kPriorityNames{"high", "middle", "low"};
+constexpr std::array<std::string_view, kPriorities> kPriorityNames{"high", "middle", "low"};
 
 std::string conditions(Events events) {
   std::string text;

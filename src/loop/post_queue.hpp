@@ -12,6 +12,7 @@
 #include "base/spin_then_lock.hpp"
 #include "base/task_queue.hpp"
 #include "event/event_mask.hpp"
+#include "loop/priorities.hpp"
 
 namespace event_cpp::detail {
 
@@ -24,8 +25,6 @@ namespace event_cpp::detail {
 // Thread-safety: push() from any thread; everything else from the loop's thread.
 class PostQueue {
  public:
-  static constexpr std::size_t kPriorities = 3;
-
   // Appends, and calls wake(level) with the lock held if none of that priority was there before:
   // whoever destroys the queue after its last function ran waits for the lock, so for the end of
   // wake(). Errors: throws std::bad_alloc, and nothing is appended.

@@ -18,6 +18,7 @@
 #include "loop/fd_table.hpp"
 #include "loop/kernel_side.hpp"
 #include "loop/loop_thread.hpp"
+#include "loop/priorities.hpp"
 #include "loop/processes.hpp"
 #include "loop/signals.hpp"
 #include "loop/timer_queue.hpp"
@@ -221,10 +222,10 @@ class Watches {
   FdTable table_;
   TimerQueue timers_;
   ActiveQueues active_;
-  std::array<std::size_t, ActiveQueues::kPriorities> attached_{};  // events, by priority
-  std::size_t keeping_alive_ = 0;   // how many of them keep dispatch() running
-  std::size_t reserved_ = 0;        // the most that reserve() was asked for
-  std::unique_ptr<Alarms> alarms_;  // once there was one
+  std::array<std::size_t, kPriorities> attached_{};  // events, by priority
+  std::size_t keeping_alive_ = 0;                    // how many of them keep dispatch() running
+  std::size_t reserved_ = 0;                         // the most that reserve() was asked for
+  std::unique_ptr<Alarms> alarms_;                   // once there was one
   Signals signals_;
   Node blocked_signals_;
   Processes processes_;

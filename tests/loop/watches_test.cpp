@@ -44,7 +44,7 @@ class WatchesTest : public testing::Test {
   }
   Fired run() {
     Fired fired;
-    for (std::size_t level = 0; level < detail::ActiveQueues::kPriorities; ++level) {
+    for (std::size_t level = 0; level < detail::kPriorities; ++level) {
       detail::ActiveQueue& queue = watches.active()[level];
       while (queue.slots() > 0) {
         Node* const node = queue.pop();
