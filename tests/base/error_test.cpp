@@ -11,8 +11,15 @@
 namespace event_cpp::test {
 namespace {
 
-constexpr Errc kErrcs[] = {Errc::already_attached, Errc::nothing_to_wait_for,
-                           Errc::descriptor_missing, Errc::reentered, Errc::unsupported};
+constexpr Errc kErrcs[] = {Errc::already_attached,
+                           Errc::nothing_to_wait_for,
+                           Errc::descriptor_missing,
+                           Errc::reentered,
+                           Errc::unsupported,
+                           Errc::deadlock,
+                           Errc::truncated,
+                           Errc::torn,
+                           Errc::too_long};
 
 TEST(ErrorTest, BelongsToACategoryOfItsOwn) {
   EXPECT_STREQ(category().name(), "event");
