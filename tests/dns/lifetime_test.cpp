@@ -97,7 +97,7 @@ TEST_P(ResolverLifetimeTest, SaysThatThereIsNoDescriptorLeft) {
   EXPECT_TRUE(look_up(resolver, "a.test").found());
 }
 
-TEST_P(ResolverLifetimeTest, KeepsWhatTheFilesSayWhileItHasNoDescriptorToReadThem) {
+TEST_P(ResolverLifetimeTest, KeepsWhatTheFilesSayWhileNoDescriptorIsLeft) {
   if (is_toy()) return;
   server.answer("a.test", {v4("192.0.2.1")});
   const std::string servers = "nameserver " + server.address().text() + "\n";

@@ -210,7 +210,7 @@ TEST_P(ProcessSignalsTest, KillsTheGroupOfWhatIsDropped) {
   await([&] { return is_zombie_or_gone(child); });
 }
 
-TEST_P(ProcessSignalsTest, FindsTheGroupOfAProcessThatHasEndedOnlyByItsDescriptor) {
+TEST_P(ProcessSignalsTest, FindsTheGroupOfAProcessThatEndedOnlyByItsDescriptor) {
   auto process = started(Command::shell("sleep 1000 & echo $!"));
   const pid_t child = std::stoi(line);
   end_of(*process);

@@ -741,7 +741,7 @@ TEST_P(SocketStreamTest, SleepsWhileNobodyReadsWhatThePeerSends) {
   EXPECT_TRUE(stays_asleep(base));
 }
 
-TEST_P(SocketStreamTest, SleepsWhileAWriteWaitsForAPeerThatHasEndedItsDirection) {
+TEST_P(SocketStreamTest, SleepsWhileAWriteWaitsForAPeerThatWritesNoMore) {
   Base base(watched());
   auto sockets = connected_tcp();
   sockets.second.shutdown(SHUT_WR);
