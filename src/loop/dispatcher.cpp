@@ -7,7 +7,7 @@
 namespace event_cpp::detail {
 
 void Dispatcher::run_active(std::size_t levels) {
-  ActiveQueues& active = watches_.active();
+  ActiveByPriority& active = watches_.active();
   if (order_ != nullptr) [[unlikely]] {
     for (std::size_t level = 0; level < levels; ++level) active[level].reorder(*order_);
   }

@@ -109,7 +109,7 @@ bool Loop::alive() const noexcept {
 
 // One iteration. User code runs in the dispatcher and in hooks, nowhere else.
 inline void Loop::run_once() {
-  ActiveQueues& active = watches_.active();
+  ActiveByPriority& active = watches_.active();
   const bool wait = active.rewind() && waits_ && !hooks_.any(Hook::When::idle);
   poll(wait);
   if (wait && run_only()) return;
@@ -161,7 +161,7 @@ inline bool Loop::run_only() {
 void Loop::collect_posted() {
   // Before the queue is taken: a post that comes in between asks again.
   attention().clear(Attention::kPosted);
-  ActiveQueues& active = watches_.active();
+  ActiveByPriority& active = watches_.active();
   try {
     posts_.take([&](Priority priority) { active[priority].reserve(1); },
                 [&](Priority priority, std::size_t count) {

@@ -12,7 +12,7 @@
 #include "event/detail/node.hpp"
 #include "event/options.hpp"
 #include "event/stats.hpp"
-#include "loop/active_queues.hpp"
+#include "loop/active_by_priority.hpp"
 #include "loop/alarm_queue.hpp"
 #include "loop/clock.hpp"
 #include "loop/fd_table.hpp"
@@ -77,8 +77,8 @@ class Watches {
     return node;
   }
 
-  ActiveQueues& active() noexcept { return active_; }
-  const ActiveQueues& active() const noexcept { return active_; }
+  ActiveByPriority& active() noexcept { return active_; }
+  const ActiveByPriority& active() const noexcept { return active_; }
 
   // Before the callback of an event runs: its watch is ended, or its timeout starts anew. The
   // callback may then do anything to the event. take_fired() also returns what has fired.
@@ -221,7 +221,7 @@ class Watches {
   std::uint32_t forks_;  // as counted when the kernel side was made
   FdTable table_;
   TimerQueue timers_;
-  ActiveQueues active_;
+  ActiveByPriority active_;
   std::array<std::size_t, kPriorities> attached_{};  // events, by priority
   std::size_t keeping_alive_ = 0;                    // how many of them keep dispatch() running
   std::size_t reserved_ = 0;                         // the most that reserve() was asked for

@@ -8,7 +8,7 @@
 #include <system_error>
 
 #include "event/error.hpp"
-#include "poller/pollers.hpp"
+#include "poller/make_pollers.hpp"
 #include "sys/privileges.hpp"
 
 namespace event_cpp::detail {

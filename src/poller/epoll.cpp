@@ -12,7 +12,7 @@
 
 #include "base/unique_fd.hpp"
 #include "poller/epoll_timer.hpp"
-#include "poller/pollers.hpp"
+#include "poller/make_pollers.hpp"
 #include "sys/deadline.hpp"
 
 namespace event_cpp::detail {

@@ -17,7 +17,7 @@
 #include "poller/kqueue_changes.hpp"
 #include "poller/kqueue_map.hpp"
 #include "poller/kqueue_sources.hpp"
-#include "poller/pollers.hpp"
+#include "poller/make_pollers.hpp"
 #include "sys/open_for_use.hpp"
 
 namespace event_cpp::detail {

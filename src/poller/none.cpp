@@ -3,7 +3,7 @@
 #include <condition_variable>
 #include <mutex>
 
-#include "poller/pollers.hpp"
+#include "poller/make_pollers.hpp"
 
 namespace event_cpp::detail {
 namespace {

@@ -2,10 +2,10 @@
 
 #include <cerrno>
 
+#include "poller/make_pollers.hpp"
 #include "poller/poll_bits.hpp"
 #include "poller/poll_calls.hpp"
 #include "poller/polled_fds.hpp"
-#include "poller/pollers.hpp"
 
 namespace event_cpp::detail {
 namespace {

@@ -11,7 +11,7 @@
 
 namespace event_cpp::detail {
 
-class ActiveQueues {
+class ActiveByPriority {
  public:
   ActiveQueue& operator[](std::size_t level) noexcept { return queues_[level]; }
   ActiveQueue& operator[](Priority priority) noexcept {
