@@ -10,6 +10,8 @@
 #include <cstring>
 #include <limits>
 
+#include "base/unique_fd.hpp"
+
 namespace event_cpp::net {
 namespace {
 
@@ -78,10 +80,11 @@ Socket Socket::make(Base& base, int family, int type, int protocol) {
     return Socket(fd, kernel);
   }
 #ifdef SOCK_CLOEXEC
-  Socket socket(::socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol));
+  const int opened = ::socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+  Socket socket(event_cpp::detail::own_internal(opened).release());
   if (!socket) fail(errno, "socket");
 #else
-  Socket socket(::socket(family, type, protocol));
+  Socket socket(event_cpp::detail::own_internal(::socket(family, type, protocol)).release());
   if (!socket) fail(errno, "socket");
   set_flags(socket.fd());
 #endif

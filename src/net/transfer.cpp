@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <system_error>
 
+#include "base/unique_fd.hpp"
 #include "event/co/timeout.hpp"
 
 namespace event_cpp::net {
@@ -29,26 +30,21 @@ class Pipe {
 
   Pipe() noexcept {
 #ifdef __linux__
-    if (::pipe2(ends_, O_NONBLOCK | O_CLOEXEC) != 0) return;
-    is_open_ = true;
-    static_cast<void>(::fcntl(ends_[1], F_SETPIPE_SZ, static_cast<int>(kSize)));  // or 64 KiB
+    int ends[2];
+    if (::pipe2(ends, O_NONBLOCK | O_CLOEXEC) != 0) return;
+    reader_ = event_cpp::detail::own_internal(ends[0]);
+    writer_ = event_cpp::detail::own_internal(ends[1]);
+    static_cast<void>(::fcntl(writer(), F_SETPIPE_SZ, static_cast<int>(kSize)));  // or 64 KiB
 #endif
   }
-  ~Pipe() {
-    if (!is_open_) return;
-    ::close(ends_[0]);
-    ::close(ends_[1]);
-  }
-  Pipe(const Pipe&) = delete;
-  Pipe& operator=(const Pipe&) = delete;
 
-  bool is_open() const noexcept { return is_open_; }
-  int reader() const noexcept { return ends_[0]; }
-  int writer() const noexcept { return ends_[1]; }
+  bool is_open() const noexcept { return reader_ && writer_; }
+  int reader() const noexcept { return reader_.get(); }
+  int writer() const noexcept { return writer_.get(); }
 
  private:
-  int ends_[2] = {-1, -1};
-  bool is_open_ = false;
+  event_cpp::detail::UniqueFd reader_;
+  event_cpp::detail::UniqueFd writer_;
 };
 
 // Until the end, or until it turns out that the system cannot do it: `can` is false then.

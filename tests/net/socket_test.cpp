@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "net/carriers.hpp"
+#include "support/forked.hpp"
 
 namespace event_cpp::test {
 namespace {
@@ -40,6 +41,18 @@ TEST_F(SocketTest, DoesNotBlockAndIsClosedByExec) {
     EXPECT_NE(::fcntl(socket.fd(), F_GETFL) & O_NONBLOCK, 0);
     EXPECT_NE(::fcntl(socket.fd(), F_GETFD) & FD_CLOEXEC, 0);
   }
+}
+
+TEST_F(SocketTest, IsNeverOneOfTheStandardStreams) {
+  EXPECT_TRUE(succeeds_in_child([&] {
+    for (const int stream : {0, 1, 2}) ::close(stream);
+    for (const int type : {SOCK_STREAM, SOCK_DGRAM}) {
+      const net::Socket socket = net::Socket::make(base, AF_INET, type);
+      EXPECT_GT(socket.fd(), 2);
+      EXPECT_NE(::fcntl(socket.fd(), F_GETFL) & O_NONBLOCK, 0);
+      EXPECT_NE(::fcntl(socket.fd(), F_GETFD) & FD_CLOEXEC, 0);
+    }
+  }));
 }
 
 TEST_F(SocketTest, IsClosedOnceByWhoOwnsIt) {

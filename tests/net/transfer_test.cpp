@@ -1,4 +1,5 @@
 // copy(), send_file(), drain_and_close().
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -7,6 +8,7 @@
 
 #include "net/carriers.hpp"
 #include "support/failing_call.hpp"
+#include "support/forked.hpp"
 
 namespace event_cpp::test {
 namespace {
@@ -91,6 +93,26 @@ TEST_P(TransferTest, IsTornIfACopyIsCancelledWithBytesOnTheirWay) {
   settle();
   EXPECT_EQ(tasks.size(), 0U);
   EXPECT_EQ(net::to_error(c().try_write("x")), Errc::torn);
+}
+
+TEST_P(TransferTest, CopiesThroughNoneOfTheStandardStreams) {
+  const std::string data = numbered(much());
+  EXPECT_TRUE(succeeds_in_child([&] {
+    base.after_fork();
+    for (const int stream : {0, 1, 2}) ::close(stream);
+    std::uint64_t count = 0;
+    co::TaskGroup tasks(base);
+    tasks.spawn([&] { return send_everything(a(), data); });
+    tasks.spawn([&] { return copy_all(b(), c(), count); });
+    for (int i = 0; i < 10; ++i) {
+      settle();
+      for (const int stream : {0, 1, 2}) {
+        EXPECT_EQ(::fcntl(stream, F_GETFD), -1) << "descriptor " << stream << " is open";
+      }
+    }
+    tasks.cancel();
+    settle();
+  }));
 }
 
 TEST_P(TransferTest, EndsACopyWhoseReaderHasGone) {

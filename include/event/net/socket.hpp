@@ -44,7 +44,8 @@ class EVENT_API Socket {
   }
 
   // Makes a non-blocking socket, by the Kernel of `base` if that has one. `type` is SOCK_STREAM or
-  // SOCK_DGRAM. See socket(2).
+  // SOCK_DGRAM. Its number is above those of the standard streams, which may be closed: what is
+  // printed goes to no peer. See socket(2).
   static Socket make(Base& base, int family, int type, int protocol = 0);
   // Two Unix stream sockets that are connected to each other. See socketpair(2).
   static std::pair<Socket, Socket> pair();
