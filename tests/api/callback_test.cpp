@@ -82,6 +82,13 @@ static_assert(Rearmable<Timer&> && !Rearmable<Timer> && AttachableAt<Timer&> &&
               !AttachableAt<Timer>);
 static_assert(TryAttachable<Timer&> && !TryAttachable<Timer>);
 static_assert(Activatable<Event&> && !Activatable<Event>);
+template <class T>
+concept AttachableToWall =
+    requires(T&& alarm, WallTime when) { std::forward<T>(alarm).attach(when); };
+template <class T>
+concept Modifiable = requires(T&& event) { std::forward<T>(event).modify(Events::read); };
+static_assert(AttachableToWall<Alarm&> && !AttachableToWall<Alarm>);
+static_assert(Modifiable<Event&> && !Modifiable<Event>);
 
 class CallbackTest : public EveryBackend {};
 
