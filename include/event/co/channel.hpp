@@ -263,4 +263,7 @@ class Channel<T>::Receive final : public detail::Wait {
   std::optional<T> value_;
 };
 
+static_assert(sizeof(void*) != 8 || sizeof(Channel<int>::Send) <= 48);
+static_assert(sizeof(void*) != 8 || sizeof(Channel<int>::Receive) <= 48);
+
 }  // namespace event_cpp::co

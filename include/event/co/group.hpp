@@ -219,6 +219,8 @@ class TaskGroup::Room final : public detail::Wait {
   std::size_t count_;
 };
 
+static_assert(sizeof(void*) != 8 || sizeof(TaskGroup::Room) <= 48);
+
 inline TaskGroup::Room TaskGroup::room(std::size_t count, unsigned line) noexcept {
   return Room(*this, count, line);
 }

@@ -207,5 +207,7 @@ inline Task<void> Promise<void>::get_return_object() noexcept {
   return Task<void>(std::coroutine_handle<Promise>::from_promise(*this));
 }
 
+static_assert(sizeof(Task<>::Awaiter) == sizeof(void*));
+
 }  // namespace detail
 }  // namespace event_cpp::co

@@ -122,6 +122,9 @@ class Blocking final : public BlockingWait {
   Call* call_ = nullptr;  // owned by the base class
 };
 
+static_assert(sizeof(void*) != 8 || sizeof(ResumeOn) <= 48);
+static_assert(sizeof(void*) != 8 || sizeof(BlockingWait) <= 48);
+
 }  // namespace detail
 
 // Goes on in an iteration of another base, in the thread that runs it. The task still belongs to

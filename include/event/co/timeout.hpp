@@ -112,11 +112,13 @@ class ScopeWait final : public Wait {
   }
   void withdraw() noexcept override {}
 
+  bool outer_cancelled_ = false;  // first: in the padding of Wait
   Duration limit_;
   std::unique_ptr<Scope> scope_;
   Coroutine<T> coroutine_;
-  bool outer_cancelled_ = false;
 };
+
+static_assert(sizeof(void*) != 8 || sizeof(ScopeWait<int, Scoped::timeout>) <= 48);
 
 }  // namespace detail
 

@@ -199,7 +199,7 @@ class EVENT_API ExitWait final : public Wait {
 // What an awaiter takes in the frame of the task that uses it: g++ gives each its own place.
 static_assert(sizeof(void*) != 8 || sizeof(Sleep) <= 48);
 static_assert(sizeof(void*) != 8 || sizeof(SleepUntil) <= 48);
-static_assert(sizeof(void*) != 8 || sizeof(Ready) <= 64);
+static_assert(sizeof(void*) != 8 || sizeof(Ready) <= 48);
 static_assert(sizeof(void*) != 8 || sizeof(Yield) <= 32);
 static_assert(sizeof(void*) != 8 || sizeof(SignalWait) <= 48);
 static_assert(sizeof(void*) != 8 || sizeof(ExitWait) <= 48);

@@ -205,6 +205,9 @@ class WhenAny final : public BranchesWait<Branches::Until::any, T...> {
   }
 };
 
+static_assert(sizeof(void*) != 8 || sizeof(WhenAll<int, int>) <= 48);
+static_assert(sizeof(void*) != 8 || sizeof(WhenAny<int, int>) <= 48);
+
 }  // namespace detail
 
 // Both start all tasks, in order, and go on when all have ended, also those that were cancelled.
