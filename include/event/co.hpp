@@ -6,6 +6,7 @@
 #include "event/co/channel.hpp"
 #include "event/co/dump.hpp"
 #include "event/co/group.hpp"
+#include "event/co/result.hpp"
 #include "event/co/run.hpp"
 #include "event/co/sync.hpp"
 #include "event/co/task.hpp"

@@ -46,6 +46,16 @@ TEST_P(BlockingTest, RunsTheFunctionInAnotherThreadAndGoesOnHere) {
   run_task(base, works());
 }
 
+TEST_P(BlockingTest, GivesTheObjectThatTheFunctionRefersTo) {
+  Base base(real_time());
+  int object = 7;
+  const auto works = [](int& referred) -> Task<int*> {
+    int& same = co_await co::blocking([&referred]() -> int& { return referred; });
+    co_return &same;
+  };
+  EXPECT_EQ(run_task(base, works(object)), &object);
+}
+
 TEST_P(BlockingTest, ThrowsWhatTheFunctionThrows) {
   Base base(real_time());
   const auto works = []() -> Task<> {

@@ -35,6 +35,26 @@ TEST_P(WhenAllTest, CancelsTheOthersAndThrowsIfOneFails) {
   EXPECT_EQ(time.now() - began, 1s);
 }
 
+TEST_P(WhenAllTest, GivesNothingOfNothing) {
+  Base base(options());
+  const auto waits = []() -> Task<> {
+    const std::tuple<> nothing = co_await co::when_all();
+    EXPECT_EQ(std::tuple_size_v<decltype(nothing)>, 0U);
+  };
+  run_task(base, waits());
+}
+
+TEST_P(WhenAllTest, GivesAPlaceToATaskWithoutAValue) {
+  Base base(options());
+  const auto nothing = []() -> Task<> { co_await co::yield(); };
+  const auto waits = [nothing]() -> Task<int> {
+    const std::tuple<int, co::Value<void>> both =
+        co_await co::when_all(gives_after(1, 1s), nothing());
+    co_return std::get<0>(both);
+  };
+  EXPECT_EQ(run_task(base, waits()), 1);
+}
+
 TEST_P(WhenAllTest, ThrowsIfOneOfTheTasksWasMovedFrom) {
   Base base(options());
   Task<int> task = gives_at_once(1);

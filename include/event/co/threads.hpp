@@ -99,6 +99,8 @@ class Blocking final : public BlockingWait {
       try {
         if constexpr (std::is_void_v<R>) {
           function();
+        } else if constexpr (std::is_lvalue_reference_v<R>) {
+          result = std::addressof(function());
         } else {
           result.emplace(function());
         }
@@ -108,12 +110,17 @@ class Blocking final : public BlockingWait {
     }
     R take() {
       if (error != nullptr) std::rethrow_exception(error);
-      if constexpr (!std::is_void_v<R>) return std::move(*result);
+      if constexpr (std::is_lvalue_reference_v<R>) {
+        return *result;
+      } else if constexpr (!std::is_void_v<R>) {
+        return std::move(*result);
+      }
     }
 
     F function;
-    std::conditional_t<std::is_void_v<R>, char,
-                       std::optional<std::conditional_t<std::is_void_v<R>, char, R>>>
+    std::conditional_t<
+        std::is_void_v<R>, char,
+        std::conditional_t<std::is_lvalue_reference_v<R>, std::add_pointer_t<R>, std::optional<R>>>
         result{};
     std::exception_ptr error;
   };

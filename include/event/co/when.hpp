@@ -176,7 +176,7 @@ class WhenAll final : public BranchesWait<Branches::Until::all, T...> {
 template <class... T>
 struct Any {
   std::size_t first = 0;
-  std::tuple<std::optional<detail::Value<T>>...> values;
+  std::tuple<std::optional<Value<T>>...> values;
 };
 
 namespace detail {
@@ -216,9 +216,8 @@ static_assert(sizeof(void*) != 8 || sizeof(WhenAny<int, int>) <= 48);
 // reused.
 
 // Returns a tuple of the values, std::monostate for a task without one. If one fails the others are
-// cancelled, and the first failure is thrown.
+// cancelled, and the first failure is thrown. Of no tasks it ends at once.
 template <detail::Awaitable... A>
-requires(sizeof...(A) > 0)
 [[nodiscard]] auto when_all(A&&... awaitables) {
   return detail::WhenAll<detail::Awaited<A>...>(0U,
                                                 detail::as_task(std::forward<A>(awaitables))...);

@@ -10,6 +10,14 @@
 
 #include "event/co/task.hpp"
 
+namespace event_cpp::co {
+
+// What a task gives where every result needs a value.
+template <class T>
+using Value = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
+
+}  // namespace event_cpp::co
+
 namespace event_cpp::co::detail {
 
 template <class A>
@@ -49,10 +57,6 @@ Task<Awaited<A>> as_task(A awaiter) {
     co_return co_await std::move(awaiter);
   }
 }
-
-// Where every result needs a value.
-template <class T>
-using Value = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
 
 // The result of a task as an R: its value, an optional that holds it, or std::monostate.
 template <class R, class T>
