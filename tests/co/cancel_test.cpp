@@ -33,7 +33,7 @@ TEST_P(CancelTest, EndsEveryKindOfWaitInTheNextIteration) {
     EXPECT_EQ(ended, 0);
     group.cancel();
     EXPECT_EQ(ended, 0) << "never in the call";
-    for (int i = 0; i < 10 && ended == 0; ++i) base.loop(RunMode::nonblock);
+    base.loop(RunMode::nonblock);
     EXPECT_EQ(ended, 1);
     EXPECT_EQ(thrown, std::errc::operation_canceled);
     EXPECT_EQ(time.now(), began);
@@ -73,7 +73,7 @@ TEST_P(CancelTest, BeforeAWaitFailsEveryKindOfWait) {
     const TimePoint began = time.now();
     group.spawn(keeps_error(Cancels::first(group, kind.make(waits)), thrown, ended));
     EXPECT_EQ(ended, 0) << "never in the call";
-    for (int i = 0; i < 10 && ended == 0; ++i) base.loop(RunMode::nonblock);
+    base.loop(RunMode::nonblock);
     EXPECT_EQ(ended, 1);
     EXPECT_EQ(thrown, std::errc::operation_canceled);
     EXPECT_EQ(time.now(), began);
