@@ -27,7 +27,7 @@ TaskGroup::TaskGroup(Base& base, std::function<void(std::exception_ptr)> on_fail
     : scheduler_(&detail::Scheduler::of(base)),
       in_list_(*this),
       on_failure_(std::move(on_failure)),
-      name_(name) {
+      name_(name != nullptr ? name : "") {
   scheduler_->groups().push_back(in_list_);
 }
 

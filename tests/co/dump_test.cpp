@@ -28,11 +28,14 @@ TEST_P(TaskDumpTest, ShowsEachGroupAndWhatItsTasksWaitFor) {
   Base base(options());
   EXPECT_EQ(dumped(base), "");
   TaskGroup clients(base, "clients");
-  TaskGroup unnamed(base);
+  TaskGroup unnamed(base, nullptr);
   const Pipe silent = make_pipe();
   const auto reads = [](int fd) -> Task<> { co_await co::ready(fd, Events::read); };
   clients.spawn(reads(silent.reader.get()));
   clients.spawn(naps_within_limit());
+  const unsigned line = __LINE__ + 1;
+  const auto naps_twice = []() -> Task<> { co_await co::when_all(naps(1h), naps(2h)); };
+  clients.spawn(naps_twice());
   const auto yields = []() -> Task<> { co_await co::yield(); };
   unnamed.spawn(yields());
 
@@ -40,10 +43,11 @@ TEST_P(TaskDumpTest, ShowsEachGroupAndWhatItsTasksWaitFor) {
   const auto shows = [&text](const std::string& what) {
     return text.find(what) != std::string::npos;
   };
-  EXPECT_TRUE(shows("group clients tasks 2\n")) << text;
+  EXPECT_TRUE(shows("group clients tasks 3\n")) << text;
   EXPECT_TRUE(shows("  ready " + std::to_string(silent.reader.get()) + " line ")) << text;
   EXPECT_TRUE(shows("\n  with_timeout line ")) << text;
   EXPECT_TRUE(shows("\n    sleep line ")) << text;
+  EXPECT_TRUE(shows("\n  when_all line " + std::to_string(line) + " in ")) << text;
   EXPECT_TRUE(shows("group - tasks 1\n  its turn in ")) << text;
 }
 

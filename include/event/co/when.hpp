@@ -205,6 +205,11 @@ class WhenAny final : public BranchesWait<Branches::Until::any, T...> {
   }
 };
 
+template <template <class...> class Branched, Awaitable... A>
+Branched<Awaited<A>...> await_branches(unsigned line, A&&... awaitables) {
+  return {line, as_task(std::forward<A>(awaitables))...};
+}
+
 static_assert(sizeof(void*) != 8 || sizeof(WhenAll<int, int>) <= 48);
 static_assert(sizeof(void*) != 8 || sizeof(WhenAny<int, int>) <= 48);
 
@@ -218,19 +223,58 @@ static_assert(sizeof(void*) != 8 || sizeof(WhenAny<int, int>) <= 48);
 // Returns a tuple of the values, std::monostate for a task without one. If one fails the others are
 // cancelled, and the first failure is thrown. Of no tasks it ends at once.
 template <detail::Awaitable... A>
+requires(sizeof...(A) == 0 || sizeof...(A) > 4)
 [[nodiscard]] auto when_all(A&&... awaitables) {
-  return detail::WhenAll<detail::Awaited<A>...>(0U,
-                                                detail::as_task(std::forward<A>(awaitables))...);
+  return detail::await_branches<detail::WhenAll>(0U, std::forward<A>(awaitables)...);
+}
+
+// The same with the line for dump(), as a default argument cannot follow a pack.
+template <detail::Awaitable A>
+[[nodiscard]] auto when_all(A&& a, unsigned line = __builtin_LINE()) {
+  return detail::await_branches<detail::WhenAll>(line, std::forward<A>(a));
+}
+template <detail::Awaitable A, detail::Awaitable B>
+[[nodiscard]] auto when_all(A&& a, B&& b, unsigned line = __builtin_LINE()) {
+  return detail::await_branches<detail::WhenAll>(line, std::forward<A>(a), std::forward<B>(b));
+}
+template <detail::Awaitable A, detail::Awaitable B, detail::Awaitable C>
+[[nodiscard]] auto when_all(A&& a, B&& b, C&& c, unsigned line = __builtin_LINE()) {
+  return detail::await_branches<detail::WhenAll>(line, std::forward<A>(a), std::forward<B>(b),
+                                                 std::forward<C>(c));
+}
+template <detail::Awaitable A, detail::Awaitable B, detail::Awaitable C, detail::Awaitable D>
+[[nodiscard]] auto when_all(A&& a, B&& b, C&& c, D&& d, unsigned line = __builtin_LINE()) {
+  return detail::await_branches<detail::WhenAll>(line, std::forward<A>(a), std::forward<B>(b),
+                                                 std::forward<C>(c), std::forward<D>(d));
 }
 
 // When one task has ended the others are cancelled. Returns which one was first, and the values of
 // all that ended well, which may be more than one. Throws the exception of the first one if it
 // failed, else that of another one that failed for another reason than being cancelled.
 template <detail::Awaitable... A>
-requires(sizeof...(A) > 0)
+requires(sizeof...(A) > 4)
 [[nodiscard]] auto when_any(A&&... awaitables) {
-  return detail::WhenAny<detail::Awaited<A>...>(0U,
-                                                detail::as_task(std::forward<A>(awaitables))...);
+  return detail::await_branches<detail::WhenAny>(0U, std::forward<A>(awaitables)...);
+}
+
+// The same with the line.
+template <detail::Awaitable A>
+[[nodiscard]] auto when_any(A&& a, unsigned line = __builtin_LINE()) {
+  return detail::await_branches<detail::WhenAny>(line, std::forward<A>(a));
+}
+template <detail::Awaitable A, detail::Awaitable B>
+[[nodiscard]] auto when_any(A&& a, B&& b, unsigned line = __builtin_LINE()) {
+  return detail::await_branches<detail::WhenAny>(line, std::forward<A>(a), std::forward<B>(b));
+}
+template <detail::Awaitable A, detail::Awaitable B, detail::Awaitable C>
+[[nodiscard]] auto when_any(A&& a, B&& b, C&& c, unsigned line = __builtin_LINE()) {
+  return detail::await_branches<detail::WhenAny>(line, std::forward<A>(a), std::forward<B>(b),
+                                                 std::forward<C>(c));
+}
+template <detail::Awaitable A, detail::Awaitable B, detail::Awaitable C, detail::Awaitable D>
+[[nodiscard]] auto when_any(A&& a, B&& b, C&& c, D&& d, unsigned line = __builtin_LINE()) {
+  return detail::await_branches<detail::WhenAny>(line, std::forward<A>(a), std::forward<B>(b),
+                                                 std::forward<C>(c), std::forward<D>(d));
 }
 
 }  // namespace event_cpp::co
