@@ -1,9 +1,12 @@
 // blocking(): functions that run in other threads.
+#include <algorithm>
 #include <atomic>
 #include <csignal>
+#include <filesystem>
 #include <future>
 #include <memory>
 #include <optional>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -88,6 +91,37 @@ TEST_P(BlockingTest, RunsManyMoreFunctionsThanItHasThreads) {
   for (int i = 0; i < 500; ++i) group.spawn(works(ran));
   run(base);
   EXPECT_EQ(ran, 500);
+  EXPECT_EQ(group.size(), 0U);
+}
+
+TEST_P(BlockingTest, StartsAThreadWhenItIsFirstUsedAndNeverMoreThanSixteen) {
+  const std::filesystem::path tasks("/proc/self/task");
+  if (!std::filesystem::exists(tasks)) GTEST_SKIP() << "threads cannot be listed here";
+  const auto threads = [&tasks] {
+    std::set<std::filesystem::path> found;
+    for (const auto& each : std::filesystem::directory_iterator(tasks)) found.insert(each.path());
+    return found;
+  };
+  // One that an earlier test has joined may be listed a little longer.
+  const auto before = threads();
+  const auto started = [&] {
+    return std::ranges::count_if(threads(), [&](const auto& it) { return !before.contains(it); });
+  };
+  Base base(real_time());
+  TaskGroup group(base);
+  EXPECT_EQ(started(), 0);
+  std::promise<void> gate;
+  const std::shared_future<void> opens = gate.get_future().share();
+  const auto waits = [](std::shared_future<void> until) -> Task<> {
+    auto f = [until] { until.wait(); };
+    co_await co::blocking(std::move(f));
+  };
+  group.spawn(waits(opens));
+  EXPECT_EQ(started(), 1);
+  for (int i = 1; i < 40; ++i) group.spawn(waits(opens));
+  EXPECT_EQ(started(), 16);
+  gate.set_value();
+  run(base);
   EXPECT_EQ(group.size(), 0U);
 }
 

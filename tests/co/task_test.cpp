@@ -2,6 +2,8 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
+#include <utility>
 
 #include "co/support.hpp"
 
@@ -11,6 +13,15 @@ namespace {
 using co::Task;
 
 class TaskTest : public EveryBackendCo {};
+
+// A task is awaited once: there is no second one, and one with a name is given away.
+template <class T>
+concept CanBeAwaited = requires(T&& task) { std::forward<T>(task).operator co_await(); };
+template <class T>
+concept CanBeLimited = requires(T&& task) { co::with_timeout(1s, std::forward<T>(task)); };
+static_assert(CanBeAwaited<Task<int>> && CanBeLimited<Task<int>>);
+static_assert(!CanBeAwaited<Task<int>&> && !CanBeLimited<Task<int>&>);
+static_assert(!std::is_copy_constructible_v<Task<int>> && !std::is_copy_assignable_v<Task<int>>);
 
 Task<int> doubled(int n) {
   co_await co::sleep(1s);
