@@ -20,7 +20,14 @@ namespace {
 using co::Task;
 using co::TaskGroup;
 
-class BlockingTest : public EveryBackendCo {};
+class BlockingTest : public EveryBackendCo {
+ protected:
+  template <class F>
+  static Task<> blocks(F f) {
+    co_await co::blocking(std::move(f));
+  }
+  static Task<> yields() { co_await co::yield(); }
+};
 
 TEST_P(BlockingTest, GivesTheFunctionItsArguments) {
   Base base(real_time());
@@ -165,6 +172,29 @@ TEST_P(BlockingTest, LeavesTheFunctionAloneIfTheWaitIsCancelled) {
   run(base);
   EXPECT_EQ(destroyed, 1);
   EXPECT_TRUE(destroyed_here);
+}
+
+TEST_P(BlockingTest, ForgetsAFunctionThatEndsBetweenACancelAndItsTurn) {
+  const auto waits = [](std::shared_future<void> until, int& failed) -> Task<> {
+    auto f = [until] { until.wait(); };
+    const std::error_code first = co_await error_of(blocks(std::move(f)));
+    failed += first == std::errc::operation_canceled ? 1 : 0;
+    const std::error_code second = co_await error_of(yields());
+    failed += second == std::errc::operation_canceled ? 1 : 0;
+  };
+  for (int i = 0; i < 5; ++i) {
+    Base base(real_time());
+    std::promise<void> gate;
+    int failed = 0;
+    TaskGroup group(base);
+    group.spawn(waits(gate.get_future().share(), failed));
+    base.post([&group] { group.cancel(); });  // what tells the end of the function comes next
+    gate.set_value();
+    std::this_thread::sleep_for(2ms);
+    run(base);
+    EXPECT_EQ(failed, 2);
+    EXPECT_EQ(group.size(), 0U);
+  }
 }
 
 TEST_P(BlockingTest, WaitsForItsFunctionsIfTheBaseGoesAndDropsTheOthers) {
