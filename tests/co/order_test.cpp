@@ -64,6 +64,27 @@ TEST_P(TaskOrderTest, IsFirstInFirstOutWithoutASource) {
   EXPECT_EQ(order, (std::vector<int>{1, 2, 3, 4}));
 }
 
+TEST_P(TaskOrderTest, IsThatInWhichTheyBecameReadyAlsoAfterAnExceptionHasLeft) {
+  Base base(options());
+  TaskGroup group(base);
+  TaskGroup failing(base);
+  std::vector<int> order;
+  const auto notes_twice = [](std::vector<int>& noted, int n) -> Task<> {
+    co_await notes(noted, n);
+    co_await notes(noted, n);
+  };
+  const auto fails = []() -> Task<> {
+    throw std::runtime_error("failed");
+    co_return;
+  };
+  group.spawn(notes_twice(order, 1));
+  failing.spawn(fails());  // is told between the two
+  group.spawn(notes_twice(order, 2));
+  EXPECT_THROW(run(base), std::runtime_error);
+  while (group.size() > 0) base.loop(RunMode::nonblock);
+  EXPECT_EQ(order, (std::vector<int>{1, 2, 1, 2}));
+}
+
 ON_EVERY_BACKEND(TaskOrderTest);
 
 }  // namespace

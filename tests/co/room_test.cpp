@@ -1,4 +1,5 @@
 // TaskGroup::room(): a limit of tasks.
+#include <optional>
 #include <system_error>
 #include <vector>
 
@@ -71,6 +72,21 @@ TEST_P(RoomTest, IsForOneThatWaits) {
   EXPECT_THROW(run_task(base, wait_for_room(group, 0, sizes)), std::system_error);
   base.dispatch();
   EXPECT_EQ(sizes, std::vector<std::size_t>{0});
+}
+
+TEST_P(RoomTest, FailsIfItsGroupGoes) {
+  Base base(options());
+  std::optional<TaskGroup> group(std::in_place, base);
+  std::vector<Duration> ended;
+  std::vector<std::size_t> sizes;
+  group->spawn(sleep_and_note(1s, ended));
+  TaskGroup waits(base);
+  waits.spawn(wait_for_room(*group, 1, sizes));
+  group.reset();
+  EXPECT_EQ(waits.size(), 1U) << "the task goes on in the next iteration";
+  EXPECT_THROW(base.dispatch(), std::system_error);  // nobody has cancelled it
+  EXPECT_EQ(waits.size(), 0U);
+  EXPECT_TRUE(sizes.empty());
 }
 
 ON_EVERY_BACKEND(RoomTest);
