@@ -15,16 +15,17 @@ fail() {
   exit 1
 }
 
+# The commands of the README build these two as well, and are tried on these folders later; the first
+# is also that of check_costs.sh.
 install_and_move() {
-  cmake --preset release -B build/optimized -DEVENT_BUILD_{TESTS,EXAMPLES,BENCH}=OFF \
-    -DCMAKE_INSTALL_PREFIX="$work/first" >/dev/null
-  cmake --build build/optimized --parallel "$(nproc)"
-  cmake --install build/optimized >/dev/null
+  cmake --preset release -B build/optimized -DEVENT_BUILD_{TESTS,EXAMPLES,BENCH}=OFF >/dev/null
   cmake -S . -B build/debug-library -G Ninja -DCMAKE_BUILD_TYPE=Debug -DCMAKE_DEBUG_POSTFIX=-debug \
-    -DEVENT_BUILD_{TESTS,EXAMPLES,BENCH}=OFF -DCMAKE_INSTALL_PREFIX="$work/first" \
-    -DCMAKE_UNITY_BUILD=ON >/dev/null
-  cmake --build build/debug-library --parallel "$(nproc)"
-  cmake --install build/debug-library >/dev/null
+    -DEVENT_BUILD_{TESTS,EXAMPLES,BENCH}=OFF -DCMAKE_UNITY_BUILD=ON >/dev/null
+  local folder
+  for folder in build/optimized build/debug-library; do
+    cmake --build "$folder" --parallel "$(nproc)"
+    cmake --install "$folder" --prefix "$work/first" >/dev/null
+  done
   mv "$work/first" "$prefix"
   ! grep -rIl "$work/first" "$prefix" || fail "the files above name the prefix"
   ! grep -rIl "$source" "$prefix" || fail "the files above name the source folder"
@@ -37,23 +38,30 @@ compile_header() {
     -fsyntax-only -I"$prefix/include" -include "$3" "$work/empty.cpp"
 }
 
-# All of them with the oldest standard, with the short name of the namespace by one compiler and without
-# by the other; what includes all of them also the other way round, and with a newer standard.
+# Each alone with the oldest standard, by the compiler that is faster; all in one by the other, in both
+# orders; what includes the core also with a newer standard. With the short name of the namespace, and
+# without.
 headers_compile_alone() {
-  local compiler
+  local headers
   export -f compile_header
   export prefix work
   # The headers of adapters include those of the libraries that they are for.
   adapted=$(pkg-config --cflags-only-I libpq glib-2.0 hiredis libcurl | sed 's/-I/-isystem /g')
   export adapted
   : >"$work/empty.cpp"
-  local option=-UEVENT_CPP_NO_ALIAS other=-DEVENT_CPP_NO_ALIAS
+  headers=$(cd "$prefix/include" && find event -name '*.hpp' | sort)
+  xargs -P "$(nproc)" -I{} bash -c 'compile_header "$@"' _ clang++ c++20 {} -UEVENT_CPP_NO_ALIAS \
+    <<<"$headers" || fail "the public headers do not compile alone with clang++"
+  sed 's/.*/#include <&>/' <<<"$headers" >"$work/all.hpp"
+  tac "$work/all.hpp" >"$work/all_backwards.hpp"
+  local order
+  for order in all all_backwards; do
+    compile_header g++ c++20 "$work/$order.hpp" -DEVENT_CPP_NO_ALIAS ||
+      fail "the public headers do not compile together with g++"
+  done
+  local compiler
   for compiler in g++ clang++; do
-    (cd "$prefix/include" && find event -name '*.hpp' -print0) |
-      xargs -0 -P "$(nproc)" -I{} bash -c 'compile_header "$@"' _ "$compiler" c++20 {} "$option" ||
-      fail "the public headers do not compile alone with $compiler"
-    compile_header "$compiler" c++2b event/event.hpp "$other" || fail "$compiler -std=c++2b"
-    option=-DEVENT_CPP_NO_ALIAS other=-UEVENT_CPP_NO_ALIAS
+    compile_header "$compiler" c++2b event/event.hpp -UEVENT_CPP_NO_ALIAS || fail "$compiler -std=c++2b"
   done
 }
 
@@ -72,16 +80,14 @@ shared_object_is_tidy() {
   [[ -z $foreign ]] || fail "exports what is not its own:"$'\n'"$foreign"
 }
 
-# consumer_with_cmake NAME [cmake option]...
+# consumer_with_cmake NAME PARTS [cmake option]...: PARTS are the libraries above event::event
 consumer_with_cmake() {
-  local build=$work/$1
-  shift
-  cmake -G Ninja -S tests/consumer -B "$build" "$@" >/dev/null
+  local build=$work/$1 parts=$2 part
+  shift 2
+  cmake -G Ninja -S tests/consumer -B "$build" -DPARTS="${parts// /;}" "$@" >/dev/null
   cmake --build "$build" --parallel "$(nproc)" >/dev/null
   "$build/consumer"
-  "$build/consumer_co"
-  "$build/consumer_dns"
-  "$build/consumer_tls"
+  for part in $parts; do "$build/consumer_$part"; done
 }
 
 # has_assertions NAME: whether the shared library that a consumer uses has them.
@@ -96,7 +102,7 @@ has_assertions() {
 each_configuration_gets_its_library() {
   local type
   for type in Debug Release RelWithDebInfo None; do
-    consumer_with_cmake "package_$type" -DUSE=package -DCMAKE_PREFIX_PATH="$prefix" \
+    consumer_with_cmake "package_$type" tls -DUSE=package -DCMAKE_PREFIX_PATH="$prefix" \
       -DBUILD_SHARED_LIBS=ON -DCMAKE_BUILD_TYPE="${type/None/}"
   done
   has_assertions package_Debug || fail "the library for Debug has no assertions"
@@ -137,8 +143,9 @@ install = "".join(block for block in blocks if "--install" in block)
 compile = "".join(block for block in blocks if block.startswith("c++")).splitlines()
 assert install.count("--install") == 2 and len(compile) == 2, "the README has other commands"
 print("set -ex")
-install = re.sub(r"(?<= )(build(-debug)?)(?=\s)", rf"{sys.argv[1]}/\1", install)
-print(re.sub(r"^cmake -S", "cmake -DCMAKE_UNITY_BUILD=ON -S", install, flags=re.M))  # in half of the time
+for written, folder in (("build-debug", "build/debug-library"), ("build", "build/optimized")):
+    install = re.sub(rf"(?<= ){written}(?=\s)", folder, install)
+print(install)
 for i, line in enumerate(compile):
     print(line.replace("program.cpp", "tests/consumer/consumer.cpp"), f"-o {sys.argv[1]}/program{i}")
     print(f"{sys.argv[1]}/program{i}")
@@ -150,7 +157,7 @@ EOF
 
 echo "Install, and move what was installed"
 install_and_move
-echo "Each public header alone, with both compilers"
+echo "Each public header alone, and all together"
 headers_compile_alone
 echo "Symbols of the shared libraries"
 shared_object_is_tidy libevent-cpp "event_cpp::Base::dispatch()"
@@ -158,9 +165,10 @@ shared_object_is_tidy libevent-cpp-co "event_cpp::co::TaskGroup::cancel()"
 shared_object_is_tidy libevent-cpp-dns "event_cpp::dns::Resolver::close()"
 shared_object_is_tidy libevent-cpp-tls "event_cpp::tls::Server::current() const"
 echo "find_package, static"
-consumer_with_cmake package_static -DUSE=package -DCMAKE_PREFIX_PATH="$prefix"
+consumer_with_cmake package_static "co dns tls" -DUSE=package -DCMAKE_PREFIX_PATH="$prefix"
 echo "find_package, shared"
-consumer_with_cmake package_shared -DUSE=package -DCMAKE_PREFIX_PATH="$prefix" -DBUILD_SHARED_LIBS=ON
+consumer_with_cmake package_shared "co dns tls" -DUSE=package -DCMAKE_PREFIX_PATH="$prefix" \
+  -DBUILD_SHARED_LIBS=ON
 echo "find_package, each configuration"
 each_configuration_gets_its_library
 echo "pkg-config, shared"
@@ -177,7 +185,8 @@ consumer_with_pkg_config consumer_tls pkg_config_tls_static event-cpp-tls --stat
 echo "The commands of the README, in /usr/local"
 commands_of_readme
 echo "add_subdirectory"
-consumer_with_cmake subdirectory -DUSE=subdirectory -DEVENT_SOURCE="$source" -DCMAKE_UNITY_BUILD=ON
-echo "FetchContent, shared"
-consumer_with_cmake fetch -DUSE=fetch -DEVENT_SOURCE="$source" -DBUILD_SHARED_LIBS=ON \
+consumer_with_cmake subdirectory "co dns tls" -DUSE=subdirectory -DEVENT_SOURCE="$source" \
   -DCMAKE_UNITY_BUILD=ON
+echo "FetchContent, shared"
+consumer_with_cmake fetch co -DUSE=fetch -DEVENT_SOURCE="$source" -DBUILD_SHARED_LIBS=ON \
+  -DEVENT_BUILD_{DNS,TLS}=OFF -DCMAKE_UNITY_BUILD=ON
