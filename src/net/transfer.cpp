@@ -62,7 +62,7 @@ co::Task<std::uint64_t> splice_all(SocketStream& from, SocketStream& to, Pipe& p
     in_pipe.left = static_cast<std::uint64_t>(in);
     total += in_pipe.left;
     while (in_pipe.left > 0) {
-      const Io out = to.try_splice_from(pipe.reader(), in_pipe.left);
+      const Io out = to.try_splice_from(pipe.reader(), static_cast<std::size_t>(in_pipe.left));
       if (out == kWouldBlock) {
         co_await to.writable();
         continue;
@@ -133,7 +133,8 @@ co::Task<std::uint64_t> send_file(SocketStream& to, int fd, off_t from, std::uin
   Promised rest{to};
   while (sent < count) {
     co_await to.writable();
-    const Io io = to.try_send_file(fd, from, std::min(kMost, count - sent));
+    const Io io =
+        to.try_send_file(fd, from, static_cast<std::size_t>(std::min(kMost, count - sent)));
     if (io == 0) break;
     if (io == kWouldBlock) continue;
     if (io < 0) detail::throw_io(io, "send_file");

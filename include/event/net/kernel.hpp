@@ -58,8 +58,10 @@ namespace detail {
 inline constexpr int kSystem = -1;  // numbers from here on are the system's
 inline constexpr int kLowestError = -4095;
 
-inline int result(int value) noexcept { return value < 0 ? -errno : value; }
-inline ssize_t result(ssize_t value) noexcept { return value < 0 ? -errno : value; }
+template <class T>
+inline T result(T value) noexcept {
+  return value < 0 ? -errno : value;
+}
 
 // Calls f() again as long as a signal interrupts it.
 template <class F>
