@@ -7,9 +7,10 @@ PROGRAMS is where the benchmarks were built: build/release/bench. A server is on
 its kinds: see bench/streams/main.cpp. Instructions and system calls are the difference of a long and
 a short run, divided by the difference in round trips. Times are the server's processor time in
 proportion to a loop written by hand on epoll in the same round: the median, with client and server
-on one processor. Needs valgrind and strace.
+on one processor. libuv has no TLS. Needs valgrind and strace.
 """
 
+import math
 import os
 import pathlib
 import re
@@ -23,13 +24,18 @@ from workers import Process, Unsupported, interleave
 
 REFERENCE = "epoll echo"
 ECHO = (REFERENCE, "event echo", "event echo-virtual", "event echo-idle-timeout",
-        "event echo-waiter", "event echo-callbacks", "libevent echo", "asio echo",
+        "event echo-waiter", "event echo-callbacks", "libuv echo", "libevent echo", "asio echo",
         "asio echo-bufferless", "asio echo-callbacks")
+ACTIVE = (1, 50, 500, 5_000)  # connections
+PLAIN = ("epoll", "event", "libuv", "libevent", "asio")
+TLS = ("tls_epoll", "tls_event", "tls_libevent", "tls_asio")
 MESSAGE = 64
 BULK = 1 << 20
+IN_BULK = {"download": (MESSAGE, 1, BULK), "upload": (BULK, 1, MESSAGE)}
 RENEWED = (1, 0)  # arguments of the client: a connection for each message
 IDLE = 5_000
 ROUNDS = 9
+STARTS = 15  # where a process has its memory decides how fast it moves a MiB
 EPOLL = {**os.environ, "EVENT_BACKEND": "epoll"}
 
 
@@ -129,11 +135,15 @@ def calls_each(server, connections, short, long, *arguments):
     return sum(difference(system_calls, server, connections, short, long, *arguments).values())
 
 
-def times(servers, connections, *arguments, least=200):
+def times(servers, connections, *arguments, least=200, starts=1):
     """For each server its processor time for an operation: nanoseconds, and in proportion to the
-    first one's in the same round."""
-    found = interleave(lambda server: Pair(server, connections, *arguments), servers, ROUNDS, least,
-                       0.05)["cpu"]
+    first one's in the same round. Each is started so many times."""
+    found = {server: [] for server in servers}
+    for _ in range(starts):
+        once = interleave(lambda server: Pair(server, connections, *arguments), servers,
+                          math.ceil(ROUNDS / starts), least, 0.05)["cpu"]
+        for server, values in once.items():
+            found[server] += values
     first = found[servers[0]]
     return {server: (statistics.median(values),
                      statistics.median(value / base for value, base in zip(values, first)))
@@ -142,15 +152,15 @@ def times(servers, connections, *arguments, least=200):
 
 def echo():
     servers = there(ECHO)
-    print("echo of 64 bytes: 1 / 50 connections\n"
-          f"{'server':26} {'instructions':>15} {'system calls':>13} {'processor time':>15}")
-    ratios = [times(servers, connections) for connections in (1, 50)]
+    print(f"echo of 64 bytes: instructions with 1 / 50 connections, system calls, processor time with "
+          f"{' / '.join(map(str, ACTIVE))}")
+    ratios = [times(servers, connections, least=max(200, connections)) for connections in ACTIVE]
     for server in servers:
         one = instructions_each(server, 1, 500, 2500)
         fifty = instructions_each(server, 50, 1000, 4000)
         calls = calls_each(server, 1, 500, 1500)
-        print(f"{server:26} {one:7.0f} /{fifty:6.0f} {calls:13.2f} "
-              f"{ratios[0][server][1]:8.2f} /{ratios[1][server][1]:5.2f}", flush=True)
+        print(f"{server:26} {one:7.0f} /{fifty:6.0f} {calls:8.2f}   "
+              f"{' / '.join(f'{ratio[server][1]:.2f}' for ratio in ratios)}", flush=True)
 
 
 def memory():
@@ -171,10 +181,14 @@ def lines():
 
 
 def bulk():
-    print("a MiB in one direction: microseconds of the server")
-    for server, sizes in (("event download", (MESSAGE, 1, BULK)), ("event upload", (BULK, 1, MESSAGE))):
-        found = times([server], 1, *sizes, least=20)
-        print(f"{server:26} {found[server][0] / 1000:8.1f}", flush=True)
+    print("a MiB in one direction: microseconds of the server, in proportion, system calls")
+    for kind, sizes in IN_BULK.items():
+        servers = there([f"{name} {kind}" for name in PLAIN])
+        found = times(servers, 1, *sizes, least=20, starts=STARTS)
+        for server in servers:
+            ns, ratio = found[server]
+            print(f"{server:26} {ns / 1000:8.1f} {ratio:6.2f} "
+                  f"{calls_each(server, 1, 20, 120, *sizes):6.1f}", flush=True)
 
 
 def connections():
@@ -188,24 +202,20 @@ def connections():
               f"{calls_each(server, 1, 200, 600, MESSAGE, *RENEWED):6.2f}", flush=True)
 
 
-TLS = [f"tls_{name}" for name in ("epoll", "event", "libevent", "asio")]
-
-
 def tls():
     servers = there([f"{name} echo" for name in TLS])
     ratios = [times(servers, connections) for connections in (1, 50)]
     bulks = [times(there([f"{name} {kind}" for name in TLS]), 1, *sizes, least=5)
-             for kind, sizes in (("download", (MESSAGE, 1, BULK)), ("upload", (BULK, 1, MESSAGE)))]
+             for kind, sizes in IN_BULK.items()]
     print("over TLS: echo of 64 bytes with 1 / 20 connections, a MiB sent and received, a connection\n"
           f"{'server':26} {'instructions':>15} {'calls':>6} {'time, 1 / 50':>13} {'MiB out / in':>13} "
           f"{'calls':>13} {'idle':>7}")
     for server in servers:
         name = server.split()[0]
         echoes = [instructions_each(server, 1, 500, 2500), instructions_each(server, 20, 1000, 4000)]
-        bulk_ratios = [found[f"{name} {kind}"][1]
-                       for found, kind in zip(bulks, ("download", "upload"))]
+        bulk_ratios = [found[f"{name} {kind}"][1] for found, kind in zip(bulks, IN_BULK)]
         bulk_calls = [calls_each(f"{name} {kind}", 1, 20, 120, *sizes)
-                      for kind, sizes in (("download", (MESSAGE, 1, BULK)), ("upload", (BULK, 1, MESSAGE)))]
+                      for kind, sizes in IN_BULK.items()]
         print(f"{server:26} {echoes[0]:7.0f} /{echoes[1]:6.0f} {calls_each(server, 1, 500, 1500):6.2f} "
               f"{ratios[0][server][1]:6.2f} /{ratios[1][server][1]:5.2f} "
               f"{bulk_ratios[0]:6.2f} /{bulk_ratios[1]:5.2f} {bulk_calls[0]:6.1f} /{bulk_calls[1]:5.1f} "

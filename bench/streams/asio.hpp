@@ -1,35 +1,17 @@
 // Asio: coroutines, which wait with a buffer of 4 KiB or with none, and callbacks.
 #pragma once
 
-#include <array>
 #include <asio.hpp>
 #include <map>
-#include <memory>
 #include <string_view>
 #include <system_error>
 
+#include "streams/asio_work.hpp"
 #include "support/listen.hpp"
 
 namespace bench {
 
 using asio::ip::tcp;
-
-inline std::array<char, 64 * 1024>& message() {
-  static std::array<char, 64 * 1024> shared;
-  return shared;
-}
-
-inline asio::awaitable<void> echo(tcp::socket socket) {
-  std::array<char, 4096> own;
-  try {
-    for (;;) {
-      const std::size_t size =
-          co_await socket.async_read_some(asio::buffer(own), asio::use_awaitable);
-      co_await asio::async_write(socket, asio::buffer(own, size), asio::use_awaitable);
-    }
-  } catch (const std::system_error&) {
-  }
-}
 
 inline asio::awaitable<void> echo_without_buffer(tcp::socket socket) {
   socket.non_blocking(true);
@@ -100,9 +82,11 @@ inline void serve_by_callbacks(int listening) {
 }
 
 inline std::map<std::string_view, void (*)(int)> servers() {
-  return {{"echo", &serve_by_coroutine<&echo>},
+  return {{"echo", &serve_by_coroutine<&echo<tcp::socket>>},
           {"echo-bufferless", &serve_by_coroutine<&echo_without_buffer>},
-          {"echo-callbacks", &serve_by_callbacks}};
+          {"echo-callbacks", &serve_by_callbacks},
+          {"download", &serve_by_coroutine<&download<tcp::socket>>},
+          {"upload", &serve_by_coroutine<&upload<tcp::socket>>}};
 }
 
 }  // namespace bench

@@ -1,7 +1,6 @@
 // libevent's bufferevents.
 #pragma once
 
-#include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/listener.h>
@@ -9,30 +8,32 @@
 #include <map>
 #include <string_view>
 
+#include "streams/libevent_work.hpp"
 #include "support/listen.hpp"
 
 namespace bench {
 
-inline void accept(evconnlistener* /*listener*/, evutil_socket_t fd, sockaddr* /*address*/,
-                   int /*size*/, void* base) {
+template <bufferevent_data_cb kAnswer>
+void accept(evconnlistener* /*listener*/, evutil_socket_t fd, sockaddr* /*address*/, int /*size*/,
+            void* base) {
   send_at_once(fd);
   bufferevent* const connection =
       bufferevent_socket_new(static_cast<event_base*>(base), fd, BEV_OPT_CLOSE_ON_FREE);
   bufferevent_setcb(
-      connection,
-      [](bufferevent* readable, void*) {
-        evbuffer_add_buffer(bufferevent_get_output(readable), bufferevent_get_input(readable));
-      },
-      nullptr, [](bufferevent* ended, short, void*) { bufferevent_free(ended); }, nullptr);
+      connection, kAnswer, nullptr,
+      [](bufferevent* ended, short, void*) { bufferevent_free(ended); }, nullptr);
   bufferevent_enable(connection, EV_READ | EV_WRITE);
 }
 
-inline void serve(int listening) {
+template <bufferevent_data_cb kAnswer>
+void serve(int listening) {
   event_base* const base = event_base_new();
-  evconnlistener_new(base, &accept, base, LEV_OPT_CLOSE_ON_FREE, 0, listening);
+  evconnlistener_new(base, &accept<kAnswer>, base, LEV_OPT_CLOSE_ON_FREE, 0, listening);
   event_base_dispatch(base);
 }
 
-inline std::map<std::string_view, void (*)(int)> servers() { return {{"echo", &serve}}; }
+inline std::map<std::string_view, void (*)(int)> servers() {
+  return {{"echo", &serve<&echo>}, {"download", &serve<&download>}, {"upload", &serve<&upload>}};
+}
 
 }  // namespace bench

@@ -1,13 +1,13 @@
 // Asio: coroutines over ssl::stream.
 #pragma once
 
-#include <array>
 #include <asio.hpp>
 #include <asio/ssl.hpp>
 #include <map>
 #include <string_view>
 #include <system_error>
 
+#include "streams/asio_work.hpp"
 #include "support/listen.hpp"
 #include "support/tls_context.hpp"
 
@@ -15,38 +15,6 @@ namespace bench {
 
 using asio::ip::tcp;
 using Stream = asio::ssl::stream<tcp::socket>;
-
-inline std::array<char, 64 * 1024>& message() {
-  static std::array<char, 64 * 1024> shared;
-  return shared;
-}
-
-inline asio::awaitable<void> echo(Stream& stream) {
-  std::array<char, 4096> own;
-  for (;;) {
-    const std::size_t size =
-        co_await stream.async_read_some(asio::buffer(own), asio::use_awaitable);
-    co_await asio::async_write(stream, asio::buffer(own, size), asio::use_awaitable);
-  }
-}
-
-inline asio::awaitable<void> download(Stream& stream) {
-  static const std::array<char, kBulk> bulk{};
-  for (;;) {
-    co_await stream.async_read_some(asio::buffer(message()), asio::use_awaitable);
-    co_await asio::async_write(stream, asio::buffer(bulk), asio::use_awaitable);
-  }
-}
-
-inline asio::awaitable<void> upload(Stream& stream) {
-  std::size_t got = 0;
-  for (;;) {
-    got += co_await stream.async_read_some(asio::buffer(message()), asio::use_awaitable);
-    if (got < kBulk) continue;
-    got -= kBulk;
-    co_await asio::async_write(stream, asio::buffer(message(), kMessage), asio::use_awaitable);
-  }
-}
 
 inline asio::ssl::context& context() {
   static asio::ssl::context instance(asio::ssl::context::tls_server);
@@ -89,7 +57,9 @@ void serve(int listening) {
 }
 
 inline std::map<std::string_view, void (*)(int)> servers() {
-  return {{"echo", &serve<&echo>}, {"download", &serve<&download>}, {"upload", &serve<&upload>}};
+  return {{"echo", &serve<&echo<Stream&>>},
+          {"download", &serve<&download<Stream&>>},
+          {"upload", &serve<&upload<Stream&>>}};
 }
 
 }  // namespace bench

@@ -3,16 +3,15 @@
 
 #define EVENT_CPP_NO_ALIAS
 
-#include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
 #include <event2/listener.h>
 
-#include <array>
 #include <map>
 #include <string_view>
 
+#include "streams/libevent_work.hpp"
 #include "support/listen.hpp"
 #include "support/tls_context.hpp"
 
@@ -37,29 +36,6 @@ inline void accept(evconnlistener* /*listener*/, evutil_socket_t fd, sockaddr* /
       },
       nullptr);
   bufferevent_enable(connection, EV_READ | EV_WRITE);
-}
-
-inline void echo(bufferevent* readable, void* /*data*/) {
-  evbuffer_add_buffer(bufferevent_get_output(readable), bufferevent_get_input(readable));
-}
-
-inline void download(bufferevent* readable, void* /*data*/) {
-  static const std::array<char, kBulk> bulk{};
-  evbuffer* const input = bufferevent_get_input(readable);
-  evbuffer_drain(input, evbuffer_get_length(input));
-  evbuffer_add_reference(bufferevent_get_output(readable), bulk.data(), bulk.size(), nullptr,
-                         nullptr);
-}
-
-inline void upload(bufferevent* readable, void* /*data*/) {
-  static const std::array<char, kMessage> message{};
-  static std::size_t got = 0;  // of the one connection
-  evbuffer* const input = bufferevent_get_input(readable);
-  got += evbuffer_get_length(input);
-  evbuffer_drain(input, evbuffer_get_length(input));
-  if (got < kBulk) return;
-  got -= kBulk;
-  bufferevent_write(readable, message.data(), message.size());
 }
 
 template <bufferevent_data_cb kAnswer>
