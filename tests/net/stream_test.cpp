@@ -263,6 +263,20 @@ TEST_P(StreamTest, IsTornIfAWriteOfPiecesIsCancelledHalfWay) {
   EXPECT_EQ(net::to_error(a().try_write("x")), Errc::torn);
 }
 
+TEST_P(StreamTest, IsTornIfATaskThatWasCancelledBeforeSendsAPart) {
+  const std::string data(much(), 'x');
+  const auto write = [&data](net::Stream& stream, co::TaskGroup& own) -> Task<> {
+    co_await co::yield();
+    own.cancel();
+    co_await stream.write(data);
+  };
+  co::TaskGroup writing(base);
+  writing.spawn([&] { return write(a(), writing); });
+  settle();
+  EXPECT_EQ(writing.size(), 0U);
+  EXPECT_EQ(net::to_error(a().try_write("x")), Errc::torn);
+}
+
 TEST_P(StreamTest, IsNotTornIfAWriteIsCancelledBeforeItsFirstByte) {
   while (a().try_write(std::string(100'000, 'f')) > 0) {
   }

@@ -144,7 +144,6 @@ class EVENT_API Buffered::Read : public detail::StreamOp<Stream, Read, Want::rea
   bool await_ready();
   bool step() noexcept;
   void fail(Io error) noexcept { io_ = error; }
-  void given_up() noexcept {}
   // Ends the wait with an error.
   void end(Io error) noexcept {
     fail(error);

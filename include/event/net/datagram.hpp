@@ -91,7 +91,6 @@ class ReceivePacketOp final : public StreamOp<Datagram, ReceivePacketOp, Want::r
     return io_ != kWouldBlock;
   }
   void fail(Io error) noexcept { io_ = error; }
-  void given_up() noexcept {}
   Packet await_resume() {
     throw_if_cancelled();
     if (io_ < 0) throw_io(io_, "receive");
@@ -113,7 +112,6 @@ class SendPacketOp final : public StreamOp<Datagram, SendPacketOp, Want::write> 
     return io_ != kWouldBlock;
   }
   void fail(Io error) noexcept { io_ = error; }
-  void given_up() noexcept {}
   void await_resume() const {
     throw_if_cancelled();
     if (io_ < 0) throw_io(io_, "send");

@@ -40,7 +40,8 @@ namespace detail {
 [[noreturn]] EVENT_API void throw_io(Io result, const char* what);
 
 // An operation of a task on a stream of type S: SocketStream, whose calls are direct, or Stream,
-// whose are virtual. Self::step() tries, and returns whether it is done.
+// whose are virtual. Self::step() tries, and returns whether it is done. Self::fail() ends it with
+// an error, also when the task is cancelled.
 template <class S, class Self, Want kWant>
 class StreamOp : public co::detail::Wait {
  public:
@@ -56,7 +57,8 @@ class StreamOp : public co::detail::Wait {
   template <co::detail::TaskPromise P>
   void await_suspend(std::coroutine_handle<P> task) noexcept {
     co::detail::Chain& chain = task.promise().chain();
-    if (chain.cancelled) return begin_cancelled(chain, task.address());
+    if (chain.cancelled) [[unlikely]]
+      return fail_cancelled(chain, task.address());
     begin(chain, task.address());
     stream_->wait(kWant, *this);
   }
@@ -95,13 +97,19 @@ class StreamOp : public co::detail::Wait {
 
  private:
   Self& self() noexcept { return static_cast<Self&>(*this); }
+  // Instead of a wait.
+  [[gnu::noinline]] void fail_cancelled(co::detail::Chain& chain, void* frame) noexcept {
+    tear_if_begun();
+    self().fail(-ECANCELED);
+    begin_cancelled(chain, frame);
+  }
   void give_up() noexcept {
     stream_->unwait(kWant);
     tear_if_begun();
   }
   void withdraw() noexcept final {
     give_up();
-    self().given_up();
+    self().fail(-ECANCELED);
   }
 
   S* stream_;
@@ -136,16 +144,13 @@ class ReadOp final : public StreamOp<S, ReadOp<S, kErrors>, Want::read> {
     return true;
   }
   void fail(Io error) noexcept { io_ = error; }
-  void given_up() noexcept { io_ = -ECANCELED; }
   Given<std::size_t, kErrors> await_resume() const {
-    return give<kErrors>(*this, io_ < 0 ? std::size_t{0} : static_cast<std::size_t>(io_), io(),
+    return give<kErrors>(*this, io_ < 0 ? std::size_t{0} : static_cast<std::size_t>(io_), io_,
                          "read");
   }
   co::Waiting waiting() const noexcept override { return this->describe("read"); }
 
  private:
-  Io io() const noexcept { return this->cancelled() ? -ECANCELED : io_; }
-
   char* data_;
   union {
     std::size_t size_;  // before
@@ -169,24 +174,25 @@ class ReceiveOp final : public StreamOp<S, ReceiveOp<S, kErrors>, Want::read> {
       return true;
     }
     io_ = this->stream().try_read({buffer, kBufferSize});
-    if (io_ > 0) {
-      buffer_ = buffer;
-      return true;
-    }
-    give_back_buffer(buffer);
-    return io_ != kWouldBlock;
+    if (io_ <= 0) [[unlikely]]
+      return got_nothing(buffer);
+    buffer_ = buffer;
+    return true;
   }
   void fail(Io error) noexcept { io_ = error; }
-  void given_up() noexcept {}
   Given<Chunk, kErrors> await_resume() {
-    const Io io = this->cancelled() ? -ECANCELED : io_;
     Chunk chunk;
-    if (io > 0) chunk = Chunk(std::exchange(buffer_, nullptr), static_cast<std::size_t>(io));
-    return give<kErrors>(*this, std::move(chunk), io, "receive");
+    if (io_ > 0) chunk = Chunk(std::exchange(buffer_, nullptr), static_cast<std::size_t>(io_));
+    return give<kErrors>(*this, std::move(chunk), io_, "receive");
   }
   co::Waiting waiting() const noexcept override { return this->describe("receive"); }
 
  private:
+  [[gnu::noinline]] bool got_nothing(char* buffer) noexcept {
+    give_back_buffer(buffer);
+    return io_ != kWouldBlock;
+  }
+
   char* buffer_ = nullptr;
   Io io_ = 0;
 };
@@ -211,9 +217,8 @@ class ReadExactlyOp final : public StreamOp<S, ReadExactlyOp<S, kErrors>, Want::
     return true;
   }
   void fail(Io error) noexcept { io_ = error; }
-  void given_up() noexcept { io_ = -ECANCELED; }
   Given<std::size_t, kErrors> await_resume() const {
-    return give<kErrors>(*this, got_, this->cancelled() ? -ECANCELED : io_, "read_exactly");
+    return give<kErrors>(*this, got_, io_, "read_exactly");
   }
   co::Waiting waiting() const noexcept override { return this->describe("read_exactly"); }
 
@@ -239,9 +244,8 @@ class WriteOp final : public StreamOp<S, WriteOp<S, kErrors>, Want::write> {
     data_ = nullptr;
     io_ = error;
   }
-  void given_up() noexcept { fail(-ECANCELED); }
   auto await_resume() const {
-    const Io io = this->cancelled() ? -ECANCELED : data_ == nullptr ? io_ : 0;
+    const Io io = data_ == nullptr ? io_ : 0;
     if constexpr (kErrors == Errors::thrown) {
       if (io < 0) [[unlikely]]
         this->raise(io, "write");
@@ -299,14 +303,12 @@ class WritePiecesOp final : public StreamOp<S, WritePiecesOp<S, kErrors>, Want::
     }
   }
   void fail(Io error) noexcept { io_ = error; }
-  void given_up() noexcept {}
   auto await_resume() const {
-    const Io io = this->cancelled() ? -ECANCELED : io_;
     if constexpr (kErrors == Errors::thrown) {
-      if (io < 0) [[unlikely]]
-        this->raise(io, "write");
+      if (io_ < 0) [[unlikely]]
+        this->raise(io_, "write");
     } else {
-      return to_error(io);
+      return to_error(io_);
     }
   }
   co::Waiting waiting() const noexcept override { return this->describe("write"); }
@@ -331,10 +333,8 @@ class ReadyOp final : public StreamOp<S, ReadyOp<S, kWant>, kWant> {
   using StreamOp<S, ReadyOp, kWant>::StreamOp;
   bool step() noexcept { return true; }
   void fail(Io error) noexcept { io_ = error; }
-  void given_up() noexcept {}
   void await_resume() const {
-    const Io io = this->cancelled() ? -ECANCELED : io_;
-    if (io < 0) this->raise(io, "wait for a stream");
+    if (io_ < 0) this->raise(io_, "wait for a stream");
   }
   co::Waiting waiting() const noexcept override {
     return this->describe(kWant == Want::read ? "readable" : "writable");
@@ -356,10 +356,8 @@ class ShutdownOp final : public StreamOp<S, ShutdownOp<S>, Want::write> {
     return io_ != kWouldBlock;
   }
   void fail(Io error) noexcept { io_ = error; }
-  void given_up() noexcept {}
   void await_resume() const {
-    const Io io = this->cancelled() ? -ECANCELED : io_;
-    if (io < 0) this->raise(io, "shutdown");
+    if (io_ < 0) this->raise(io_, "shutdown");
   }
   co::Waiting waiting() const noexcept override { return this->describe("shutdown"); }
 
