@@ -99,7 +99,10 @@ void Away::come_home(Chain& chain, bool ended) noexcept {
   chain.owner = &owner_;
   chain.away = false;
   home_.let_go();
-  if (ended) return home_.go_on(owner_.ended(chain));
+  if (ended) {
+    if (void* const next = owner_.ended(chain)) home_.go_on(next);
+    return;
+  }
   chain.pending = nullptr;
   home_.resume(chain);
 }

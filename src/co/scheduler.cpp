@@ -38,6 +38,8 @@ void throw_broken_pipe() {
   throw std::system_error(std::make_error_code(std::errc::broken_pipe), "event::co::Channel::send");
 }
 
+void Waiter::ready() {}
+
 std::exception_ptr Owner::report(Chain& /*chain*/) noexcept { return nullptr; }
 
 Scheduler& Scheduler::make(Base& base) {

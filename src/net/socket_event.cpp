@@ -38,27 +38,47 @@ void SocketEvent::modify_interest() noexcept {
   if (interest != events()) static_cast<void>(try_modify(interest));
 }
 
+// Most of the time: readable, writable or both. Calls nothing but the waiter, at its end.
+void SocketEvent::on(Events fired) {
+  constexpr Events kBoth = Events::read | Events::write;
+  if (has_failed() || any(fired & ~kBoth) || !any(events() & Events::edge)) [[unlikely]]
+    return on_more(fired);
+  Slots& slot = slots();
+  slot.write |= kBudget;
+  if (any(fired & Events::read)) slot.read |= kMayRead;
+  if (any(fired & Events::write)) slot.read &= ~kBlocked;
+  call_waiters();
+}
+
+void SocketEvent::on_more(Events fired) {
+  Slots& slot = slots();
+  if (!has_failed()) slot.write |= kBudget;
+  if (any(fired & (Events::read | Events::closed))) slot.read |= kMayRead;
+  if (any(fired & Events::closed)) slot.read |= kEnded;
+  if (any(fired & Events::write)) slot.read &= ~kBlocked;
+  if (!any(fired & (Events::read | Events::write | Events::closed)) && !has_failed()) fail(0);
+  ask_kernel();
+  call_waiters();
+}
+
 // Nothing of this is touched after a waiter was called: it may be gone. If both directions are due,
 // the second one is called in the next iteration.
-void SocketEvent::on(Events fired) {
-  Slots& slot = slots();
-  if (!has_failed()) [[likely]]
-    slot.write |= kBudget;
-  if (any(fired & (Events::read | Events::closed))) slot.read |= kMayRead;
-  if (any(fired & Events::closed)) [[unlikely]]
-    slot.read |= kEnded;
-  if (any(fired & Events::write)) slot.read &= ~kBlocked;
-  if (!any(fired & (Events::read | Events::write | Events::closed)) && !has_failed()) [[unlikely]]
-    fail(0);
-  ask_kernel();
+[[gnu::always_inline]] inline void SocketEvent::call_waiters() {
+  const Slots& slot = slots();
   Waiter* const reader = makes_sense(Want::read) ? waiter(slot.read) : nullptr;
   Waiter* const writer = makes_sense(Want::write) ? waiter(slot.write) : nullptr;
-  if (reader != nullptr) {
-    if (writer != nullptr) activate(Events::write);
-    reader->ready();
-  } else if (writer != nullptr) {
-    writer->ready();
+  if (reader == nullptr) {
+    if (writer != nullptr) writer->ready();
+    return;
   }
+  if (writer != nullptr) [[unlikely]]
+    return call_both(*reader);
+  reader->ready();
+}
+
+[[gnu::noinline]] void SocketEvent::call_both(Waiter& reader) {
+  activate(Events::write);
+  reader.ready();
 }
 
 void SocketEvent::set_idle_timeout(Duration limit) {

@@ -28,11 +28,13 @@ Io splice_some(int from, int to, std::size_t count) noexcept {
 }  // namespace
 #endif
 
-Io SocketStream::read_failed(Room room) noexcept {
-  return errno == EINTR ? try_read_otherwise(room) : noted_read(-errno, 0);
+Io SocketStream::read_nothing(ssize_t size, Room room) noexcept {
+  if (size < 0 && errno == EINTR) return try_read_otherwise(room);
+  return noted_read(size < 0 ? -errno : 0, room.size());
 }
-Io SocketStream::write_failed(Bytes bytes) noexcept {
-  return errno == EINTR ? try_write_otherwise(bytes) : noted_write(-errno, 0);
+Io SocketStream::write_less(ssize_t size, Bytes bytes) noexcept {
+  if (size < 0 && errno == EINTR) return try_write_otherwise(bytes);
+  return noted_write(size < 0 ? -errno : size, bytes.size());
 }
 
 Io SocketStream::try_read_otherwise(Room room) noexcept {

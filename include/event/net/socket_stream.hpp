@@ -45,18 +45,18 @@ class EVENT_API SocketStream final : public Stream,
     if (has_failed() || is_simulated() || room.empty()) [[unlikely]]
       return try_read_otherwise(room);
     const ssize_t size = ::recv(fd(), room.data(), room.size(), MSG_DONTWAIT);
-    if (size < 0) [[unlikely]]
-      return read_failed(room);
+    if (size <= 0) [[unlikely]]
+      return read_nothing(size, room);
     note_read(static_cast<std::size_t>(size), room.size());
     return size;
   }
   Io try_write(Bytes bytes) noexcept override {
-    if (refuses_write() || is_simulated()) [[unlikely]]
+    if (refuses_write() || is_simulated() || bytes.empty()) [[unlikely]]
       return try_write_otherwise(bytes);
     const ssize_t size = ::send(fd(), bytes.data(), bytes.size(), detail::kSendFlags);
-    if (size < 0) [[unlikely]]
-      return write_failed(bytes);
-    note_write(static_cast<std::size_t>(size), bytes.size());
+    if (size != static_cast<ssize_t>(bytes.size())) [[unlikely]]
+      return write_less(size, bytes);
+    note_write(bytes.size(), bytes.size());
     return size;
   }
   Io try_write(std::span<const Bytes> pieces) noexcept override;
@@ -99,9 +99,9 @@ class EVENT_API SocketStream final : public Stream,
  private:
   Io try_read_otherwise(Room room) noexcept;
   Io try_write_otherwise(Bytes bytes) noexcept;
-  // By errno.
-  Io read_failed(Room room) noexcept;
-  Io write_failed(Bytes bytes) noexcept;
+  // What recv(2) and send(2) have returned: by errno if it is -1.
+  Io read_nothing(ssize_t size, Room room) noexcept;
+  Io write_less(ssize_t size, Bytes bytes) noexcept;
 };
 
 static_assert(sizeof(void*) != 8 || sizeof(SocketStream) == 64, "one cache line");

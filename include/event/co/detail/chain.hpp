@@ -70,8 +70,9 @@ class Link {
 // What a stream calls when it is ready. Aligned so that the low bits of its address are free.
 class alignas(16) [[gnu::visibility("default")]] Waiter {
  public:
-  // Trying makes sense now. May destroy the stream and this. What it throws leaves dispatch().
-  virtual void ready() {}
+  // Trying makes sense now. May destroy the stream and this. What it throws leaves dispatch(). Not
+  // inline: else g++ compares the target of each call with this one.
+  virtual void ready();
   // The stream is gone, or forgets this: it makes no more calls.
   virtual void dropped() noexcept {}
 
@@ -236,10 +237,12 @@ class EVENT_API Scheduler {
   static Scheduler& make(Base& base);
 
   // Resumes a frame, then the one that awaits it if it has ended, and so on outwards. A loop: each
-  // frame returns here before the next one runs, so no depth of tasks needs more stack.
+  // frame returns here before the next one runs, so no depth of tasks needs more stack. Requires:
+  // not null.
   void go_on(void* frame) noexcept {
-    while (frame != nullptr) {
+    do {
       std::coroutine_handle<>::from_address(frame).resume();
+      if (ended_ == 0) return;  // it waits
       const std::uintptr_t next = std::exchange(ended_, 0);
       if ((next & 1) == 0) {
         frame = reinterpret_cast<void*>(next);
@@ -247,7 +250,7 @@ class EVENT_API Scheduler {
         Chain& chain = *reinterpret_cast<Chain*>(next - 1);
         frame = chain.owner->ended(chain);
       }
-    }
+    } while (frame != nullptr);
   }
 
   void drain();

@@ -60,7 +60,8 @@ class EVENT_API SocketEvent : protected Event {
     // A read that does not fill its room has taken all there was, unless the end comes after it:
     // that shows only by reading again.
     std::uintptr_t& flags = slots().read;
-    if (size < wanted && (flags & kEnded) == 0) flags &= ~kMayRead;
+    if (size < wanted && (flags & kEnded) == 0) [[likely]]
+      flags &= ~kMayRead;
     if (size > 0) moved();
   }
   void note_write(std::size_t size, std::size_t wanted) noexcept {
@@ -130,6 +131,9 @@ class EVENT_API SocketEvent : protected Event {
 
   static void fire(Event& event, Events fired) { static_cast<SocketEvent&>(event).on(fired); }
   void on(Events fired);
+  void on_more(Events fired);
+  void call_waiters();
+  void call_both(Waiter& reader);
   // Where there are no edges: asks for what somebody waits for and does not have.
   void ask_kernel() noexcept {
     if (!any(events() & Events::edge)) modify_interest();
@@ -141,7 +145,7 @@ class EVENT_API SocketEvent : protected Event {
   void let_all_try() noexcept { slots().read = (slots().read | kMayRead) & ~kBlocked; }
   // The idle timeout counts from here.
   void moved() noexcept {
-    if (Event::timeout() != Duration::zero()) [[unlikely]]
+    if (node().timeout > Duration::zero()) [[unlikely]]
       static_cast<void>(try_rearm(Event::timeout()));
   }
 };
