@@ -30,7 +30,6 @@ asio::awaitable<void> echo(Stream stream) {
 
 template <class Stream>
 asio::awaitable<void> download(Stream stream) {
-  static const std::array<char, kBulk> bulk{};
   try {
     for (;;) {
       co_await stream.async_read_some(asio::buffer(message()), asio::use_awaitable);

@@ -35,7 +35,6 @@ inline bool echo(Connection& connection) {
 }
 
 inline bool download(Connection& connection) {
-  static const std::array<char, kBulk> bulk{};
   if (connection.to_send == 0) {
     const ssize_t size = ::recv(connection.fd, message().data(), message().size(), 0);
     if (size < 0) return errno == EAGAIN;

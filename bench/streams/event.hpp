@@ -71,7 +71,6 @@ inline co::Task<> lines_apart(event::Base& base, net::Socket socket) {
 }
 
 inline co::Task<> download(event::Base& base, net::Socket socket) {
-  static const std::array<char, kBulk> bulk{};
   net::SocketStream stream(base, std::move(socket));
   for (;;) {
     net::Chunk chunk = co_await stream.receive();

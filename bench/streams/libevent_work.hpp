@@ -15,7 +15,6 @@ inline void echo(bufferevent* readable, void* /*data*/) {
 }
 
 inline void download(bufferevent* readable, void* /*data*/) {
-  static const std::array<char, kBulk> bulk{};
   evbuffer* const input = bufferevent_get_input(readable);
   evbuffer_drain(input, evbuffer_get_length(input));
   evbuffer_add_reference(bufferevent_get_output(readable), bulk.data(), bulk.size(), nullptr,

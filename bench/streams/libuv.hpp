@@ -63,7 +63,6 @@ inline void echo(uv_stream_t* connection, ssize_t size, const uv_buf_t* message)
 }
 
 inline void download(uv_stream_t* connection, ssize_t size, const uv_buf_t* /*message*/) {
-  static const std::array<char, kBulk> bulk{};
   if (size < 0) return close(connection);
   if (size > 0) send<&download>(connection, bulk.data(), bulk.size(), Keep::borrow);
 }

@@ -25,7 +25,6 @@ inline co::Task<> echo(event::Base&, tls::Stream& stream) {
 }
 
 inline co::Task<> download(event::Base&, tls::Stream& stream) {
-  static const std::array<char, kBulk> bulk{};
   for (;;) {
     net::Chunk chunk = co_await stream.receive();
     if (!chunk) break;

@@ -6,6 +6,7 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include <array>
 #include <cstddef>
 
 #include "support/system.hpp"
@@ -14,6 +15,8 @@ namespace bench {
 
 inline constexpr std::size_t kMessage = 64;
 inline constexpr std::size_t kBulk = std::size_t{1} << 20;
+// What is sent of it. Where it begins in a page decides how fast it is copied.
+alignas(4096) inline constexpr std::array<char, kBulk> bulk{};
 
 struct Listening {
   int fd;
