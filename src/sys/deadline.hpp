@@ -3,16 +3,20 @@
 
 #include <climits>
 #include <ctime>
+#include <limits>
 
 #include "event/time.hpp"
 
 namespace event_cpp::detail {
 
-// Requires: not negative.
+// Requires: not negative. More than a time_t of 32 bits holds, some 68 years, is the most it holds:
+// the wait then ends early and is begun again.
 constexpr timespec to_timespec(Duration d) noexcept {
   constexpr Duration::rep kSecond = 1'000'000'000;
+  constexpr auto kMost = std::numeric_limits<decltype(timespec::tv_sec)>::max();
   timespec result{};
-  result.tv_sec = static_cast<decltype(result.tv_sec)>(d.count() / kSecond);
+  const Duration::rep seconds = d.count() / kSecond;
+  result.tv_sec = seconds < kMost ? static_cast<decltype(result.tv_sec)>(seconds) : kMost;
   result.tv_nsec = static_cast<decltype(result.tv_nsec)>(d.count() % kSecond);
   return result;
 }
