@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 scripts/setup.sh build costs
-cmake --preset release -B build/optimized -DEVENT_BUILD_{TESTS,EXAMPLES,DNS}=OFF \
+cmake --preset release -B build/optimized -DEVENT_BUILD_{TESTS,EXAMPLES,DNS,TLS}=OFF \
   -DEVENT_BUILD_BENCH=ON >/dev/null
 cmake --build build/optimized --target bench_event bench_streams_event bench_client \
   --parallel "$(nproc)"

@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-scripts/setup.sh build check
+scripts/setup.sh build test check
 source=$PWD
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -5,6 +5,6 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 scripts/setup.sh build
-cmake --preset release -DEVENT_BUILD_{TESTS,BENCH,DNS}=OFF -DEVENT_BUILD_EXAMPLES=ON
+cmake --preset release -DEVENT_BUILD_{TESTS,BENCH,DNS,TLS}=OFF -DEVENT_BUILD_EXAMPLES=ON
 cmake --build --preset release --parallel "$(nproc)" --target echo_server
 exec build/release/examples/echo_server "$@"

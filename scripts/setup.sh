@@ -59,6 +59,7 @@ bench    /usr/include/event2/event.h        libevent-dev
 bench    /usr/include/ev.h                  libev-dev
 bench    /usr/include/uv.h                  libuv1-dev
 bench    /usr/include/asio.hpp              libasio-dev
+bench    /usr/include/openssl/ssl.h         libssl-dev
 bench    /usr/include/liburing.h            liburing-dev
 foreign  dpkg-source                        dpkg-dev
 foreign  perl                               perl

@@ -5,6 +5,7 @@
 """
 
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -66,6 +67,16 @@ class OptionalParts(unittest.TestCase):
             self.assertFalse(worked, package)
             self.assertIn(f"EVENT_BUILD_{part}=ON needs {package}", said)
             self.assertIn(debian, said)
+
+    def test_are_not_needed_by_the_echo_server(self):
+        script = (ROOT / "scripts/echo_server.sh").read_text(encoding="utf-8")
+        options = re.search(r"^cmake --preset release (.*)$", script, re.M)[1]
+        expanded = subprocess.run(["bash", "-c", f"echo {options}"], text=True, check=True,
+                                  stdout=subprocess.PIPE).stdout.split()
+        worked, said, targets = configure([*(set(NEEDED) - {"CLI11"}), "PkgConfig"], *expanded,
+                                          preset="release")
+        self.assertTrue(worked, said)
+        self.assertIn("echo_server", targets)
 
     def test_are_asked_for_by_the_presets(self):
         for package in NEEDED:
