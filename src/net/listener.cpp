@@ -102,7 +102,8 @@ class Listener::Readable : private Event {
   Readable(Base& base, Listener& listener)
       : Event(base, listener.socket_.fd(), Events::read, Calls<&Readable::fire>()),
         listener_(listener),
-        again_(base, -1, Events::timeout, [this] { listener_.on_readable(); }) {
+        again_(base, -1, Events::timeout,
+               [this] { listener_.look_again(std::exchange(refused_, std::error_code())); }) {
     if (is_simulated()) listener.socket_.kernel()->watch(fd(), *this);
   }
   ~Readable() {
@@ -116,7 +117,9 @@ class Listener::Readable : private Event {
       if (!listener_.queue_is_empty_) activate(Events::read);
       return;
     }
-    if (!attached() && try_attach()) look_away();
+    if (attached()) return;
+    refused_ = try_attach();
+    if (refused_) look_away();
   }
   void stop() noexcept {
     detach();
@@ -137,6 +140,7 @@ class Listener::Readable : private Event {
 
   Listener& listener_;
   Event again_;
+  std::error_code refused_;  // why it could not be registered; nobody was told yet
 };
 
 Listener::Listener(Base& base, const Address& address, ListenOptions options)
@@ -227,6 +231,14 @@ void Listener::on_readable() {
   }
 }
 
+// After a while of looking away; `refused` as Readable has it. Accepts first: what on_error throws
+// must not keep the listener from looking.
+void Listener::look_again(std::error_code refused) {
+  const std::shared_ptr<bool> alive = alive_;
+  on_readable();
+  if (refused && *alive && socket_) tell(refused);
+}
+
 void Listener::call_back() {
   // Also if a callback throws; nothing of this is touched once it is destroyed.
   struct AtTheEnd {
@@ -255,6 +267,10 @@ void Listener::fail(std::error_code error) {
     is_broken_ = true;
     while (Accept* const accept = waiting_.take_first()) accept->fail(error);
   }
+  tell(error);
+}
+
+void Listener::tell(std::error_code error) {
   if (on_error_ == nullptr) return;
   // Kept here while it runs, as it may replace itself or destroy this; back again also if it
   // throws.

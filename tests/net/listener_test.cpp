@@ -246,6 +246,64 @@ TEST_P(ListenerTest, LooksAwayForItsCallbackAsWell) {
   run_until([&] { return accepted == 5; });
 }
 
+TEST_P(ListenerTest, TellsThatTheKernelDoesNotWatchIt) {
+  if (is_toy()) GTEST_SKIP() << "the toy kernel watches whatever it is asked to";
+  net::Listener listener(base, net::Address::loopback(0));
+  std::vector<std::error_code> errors;
+  listener.on_error([&](std::error_code error) { errors.push_back(error); });
+  int accepted = 0;
+  {
+    const FailingCall refused(attaching_on(GetParam()), ENOMEM, 1, kAlways);
+    listener.on_accept([&](net::Socket) { ++accepted; });
+    settle();
+    EXPECT_TRUE(errors.empty()) << "told while the callback was set";
+    for (int i = 0; i < 3; ++i) {
+      time.advance(101ms);
+      settle();
+    }
+  }
+  EXPECT_EQ(errors,
+            std::vector<std::error_code>(3, std::error_code(ENOMEM, std::system_category())));
+  const auto waiting = clients(listener.address(), 1);
+  time.advance(101ms);
+  run_until([&] { return accepted == 1; });
+}
+
+TEST_P(ListenerTest, GoesOnIfItsCallbackThrowsWhenTheKernelDoesNotWatchIt) {
+  if (is_toy()) GTEST_SKIP() << "the toy kernel watches whatever it is asked to";
+  net::Listener listener(base, net::Address::loopback(0));
+  listener.on_error([](std::error_code) { throw std::runtime_error("from a callback"); });
+  int accepted = 0;
+  {
+    const FailingCall refused(attaching_on(GetParam()), ENOMEM);
+    listener.on_accept([&](net::Socket) { ++accepted; });
+  }
+  time.advance(101ms);
+  EXPECT_THROW(settle(), std::runtime_error);
+  const auto waiting = clients(listener.address(), 1);
+  run_until([&] { return accepted == 1; });
+}
+
+TEST_P(ListenerTest, MayBeClosedWhenTheKernelDoesNotWatchIt) {
+  if (is_toy()) GTEST_SKIP() << "the toy kernel watches whatever it is asked to";
+  net::Listener listener(base, net::Address::loopback(0));
+  int errors = 0;
+  listener.on_error([&](std::error_code) { ++errors; });
+  const auto waiting = clients(listener.address(), 1);
+  int accepted = 0;
+  {
+    const FailingCall refused(attaching_on(GetParam()), ENOMEM);
+    listener.on_accept([&](net::Socket) {
+      ++accepted;
+      listener.close();
+    });
+  }
+  time.advance(101ms);
+  settle();
+  EXPECT_EQ(accepted, 1);
+  EXPECT_EQ(errors, 0) << "told of a listener that is closed";
+}
+
 TEST_P(ListenerTest, MayBeDestroyedByItsErrorCallback) {
   auto listener = std::make_unique<net::Listener>(base, net::Address::loopback(0));
   const auto waiting = clients(listener->address(), 1);

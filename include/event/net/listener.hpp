@@ -55,7 +55,8 @@ class EVENT_API Listener {
   // Calls f(Socket) for each connection. An empty f ends that. What it throws leaves dispatch().
   void on_accept(std::function<void(Socket)> f);
   // Calls f(error) when accepting has failed: about every 100 ms while descriptors or memory are
-  // exhausted; once if accepting has failed for good.
+  // exhausted, also if the kernel has no room to watch the listener; once if accepting has failed
+  // for good.
   void on_error(std::function<void(std::error_code)> f);
 
   // The address it listens on, with its port.
@@ -79,8 +80,10 @@ class EVENT_API Listener {
   void wait_for_more() noexcept;
   void stop_if_idle() noexcept;
   void on_readable();
+  void look_again(std::error_code refused);
   void call_back();
   void fail(std::error_code error);
+  void tell(std::error_code error);
 
   Base& base_;
   const ListenOptions options_;
