@@ -6,6 +6,7 @@
 #include <event/net.hpp>
 #include <iostream>
 #include <memory>
+#include <new>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -33,7 +34,11 @@ inline void announce(event::net::Listener& listener) {
   listener.on_error([&base = listener.base(), next](std::error_code error) {
     if (base.now() < *next) return;
     *next = base.now() + std::chrono::seconds(1);
-    std::cerr << "accept: " << error.message() << "; new connections wait\n";
+    try {
+      std::cerr << "accept: " + error.message() + "; new connections wait\n";
+    } catch (const std::bad_alloc&) {
+      std::cerr << "accept: no memory; new connections wait\n";
+    }
   });
 }
 
