@@ -118,13 +118,14 @@ Task<> run_end(Base& base, net::Socket socket, FirstError& errors,
   }
 }
 
-// Throws an error that the listener tells of: at once if it is for good, else the second one.
+// Throws an error that the listener tells of: at once if it is for good, else the second one. The
+// first one is reported.
 class ListenerErrors {
  public:
-  explicit ListenerErrors(net::Listener& listener) {
-    listener.on_error([this](std::error_code error) {
+  ListenerErrors(Journal& journal, net::Listener& listener) {
+    listener.on_error([this, &journal](std::error_code error) {
       const bool may_pass = error != std::errc::invalid_argument;
-      if (may_pass && ++count_ < 2) return;
+      if (may_pass && ++count_ < 2) return journal.report("a listener", error.value());
       error_ = error;
       twice_.notify_all();
     });
@@ -196,7 +197,7 @@ Task<> note_end(FirstError& errors, Task<> serving) {
 Task<> serve_lines(World& world) {
   FirstError errors;
   net::Listener listener(world.base, Address::loopback(0));
-  ListenerErrors listener_errors(listener);
+  ListenerErrors listener_errors(world.journal, listener);
   net::ServeOptions options;
   options.grace = 1s;
   options.on_error = [&](const std::exception_ptr& error) { errors.note(error); };
@@ -236,7 +237,7 @@ Task<> use_unix_path(World& world) {
   net::Listener listener(world.base, where);
   std::pair<net::Socket, net::Socket> sockets = net::Socket::pair();
   net::SocketStream ours(world.base, std::move(sockets.first));
-  ListenerErrors errors(listener);
+  ListenerErrors errors(world.journal, listener);
   co_await co::when_any(
       co::when_all(take_descriptor(listener), pass_descriptor(where, ours, sockets.second.fd())),
       errors.await_end());
@@ -258,7 +259,7 @@ Task<> connect_to_hosts(int port) {
 
 Task<> use_hosts(World& world) {
   net::Listener listener(world.base, Address::loopback(0));
-  ListenerErrors errors(listener);
+  ListenerErrors errors(world.journal, listener);
   co_await co::when_any(
       co::when_all(accept_some(listener, 2), connect_to_hosts(listener.address().port())),
       errors.await_end());

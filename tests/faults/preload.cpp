@@ -4,6 +4,8 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/epoll.h>
@@ -57,6 +59,12 @@ Call call_of(int epoll_operation) noexcept {
   return epoll_operation == EPOLL_CTL_MOD ? Call::epoll_ctl_mod : Call::epoll_ctl_del;
 }
 
+Call call_of_option(int level, int name) noexcept {
+  if (level == SOL_SOCKET && name == SO_LINGER) return Call::setsockopt_linger;
+  const bool is_no_delay = level == IPPROTO_TCP && name == TCP_NODELAY;
+  return is_no_delay ? Call::setsockopt_no_delay : Call::setsockopt;
+}
+
 Call call_of_clock(clockid_t clock) noexcept {
   if (clock == CLOCK_REALTIME) return Call::timerfd_create_wall;
   return clock == CLOCK_BOOTTIME ? Call::timerfd_create_boottime : Call::timerfd_create_monotonic;
@@ -107,8 +115,9 @@ EVENT_FAILING_AS(Call::ppoll, __ppoll_chk,
                  (pollfd * polled, nfds_t count, const timespec* timeout, const sigset_t* mask,
                   size_t size),
                  (polled, count, timeout, mask, size))
-EVENT_FAILING(setsockopt, (int fd, int level, int name, const void* value, socklen_t size) noexcept,
-              (fd, level, name, value, size))
+EVENT_FAILING_AS(call_of_option(level, name), setsockopt,
+                 (int fd, int level, int name, const void* value, socklen_t size) noexcept,
+                 (fd, level, name, value, size))
 EVENT_FAILING(shutdown, (int fd, int how) noexcept, (fd, how))
 EVENT_FAILING(socket, (int domain, int type, int protocol) noexcept, (domain, type, protocol))
 EVENT_FAILING(socketpair, (int domain, int type, int protocol, int* fds) noexcept,

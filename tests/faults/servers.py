@@ -54,6 +54,8 @@ ERRORS = {
     "register_atfork": ["ENOMEM"],
     "send": ["EAGAIN", "ECONNRESET", "EINTR", "ENOBUFS", "EPIPE"],
     "setsockopt": ["ENOMEM"],
+    "setsockopt_linger": ["ENOMEM"],
+    "setsockopt_no_delay": ["ENOMEM"],
     "sigaction": ["EINVAL"],
     "signalfd": SHORTAGES + MISSING,
     "socket": SHORTAGES + ["EAFNOSUPPORT"],
@@ -163,7 +165,9 @@ def judge(fault, status, errors, served, calls):
     if calls > MOST_CALLS:
         return "spun"
     if status == 1:
-        return "gave an error" if errors.startswith(fault.act + ": ") else "no reason"
+        # Before that it may have said that new connections wait.
+        reason = errors.splitlines()[-1:]
+        return "gave an error" if reason and reason[0].startswith(fault.act + ": ") else "no reason"
     if fault.onwards or not fault.nth:
         return "served" if served[0] == CLIENTS else "dropped a client"
     if served[1] < CLIENTS:
