@@ -248,7 +248,8 @@ def judge_together(runs):
 # Calls that networking makes. In the other acts the program itself makes them.
 OF_NET = {"accept4", "bind", "connect", "getaddrinfo", "getpeername", "getsockname", "getsockopt",
           "listen", "lstat", "pread", "recv", "recvmsg", "send", "sendfile", "sendmsg",
-          "setsockopt", "setsockopt_linger", "setsockopt_no_delay", "shutdown", "socket", "socketpair", "splice", "unlink"}
+          "setsockopt", "setsockopt_linger", "setsockopt_no_delay", "shutdown", "socket",
+          "socketpair", "splice", "unlink"}
 
 
 def rows_of(sweep, pool):
