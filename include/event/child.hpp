@@ -60,7 +60,7 @@ class EVENT_API Child : private Event {
   //   ECHILD                   this process has no such child, or has reaped it. If SIGCHLD is
   //                            ignored, an unused ID is taken for a child that the kernel reaped
   //   the system's own         EMFILE, ENFILE, ENOMEM ...
-  // Cost: three system calls, and three more when the child has ended.
+  // Cost: three system calls, and four more when the child has ended.
   // See pidfd_open(2), waitid(2).
   void attach(Report report = Report::end) &;
 

@@ -177,7 +177,7 @@ std::error_code Child::watch_sigchld() noexcept {
 }
 
 std::error_code Child::watch(int fd, Events events) noexcept {
-  if (node().in_use()) release();
+  if (node().in_use()) node().loop->watches().release_before_close(node());
   node().descriptor = fd;
   node().events = events;
   return any(events) ? Event::try_attach() : std::error_code();

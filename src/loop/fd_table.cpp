@@ -98,6 +98,17 @@ void FdTable::forget(Node& node) noexcept {
   }
 }
 
+void FdTable::forget_before_close(Node& node) noexcept {
+  Entry& entry = entries_[static_cast<std::size_t>(node.descriptor)];
+  unlink(entry, node);
+  if (!entry.is_registered()) return;
+  if (has_live_node(entry)) {
+    mark_dirty(node.descriptor, entry);
+  } else {
+    deregister(node.descriptor, entry);
+  }
+}
+
 // The links that append() takes: of a second node two, of each later one one.
 void FdTable::make_room_for(const Node& node, const Entry& entry) {
   if (node.linked || entry.head.empty()) return;

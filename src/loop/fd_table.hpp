@@ -38,6 +38,7 @@ namespace event_cpp::detail {
 //   kept              the same event is attached                          active    modify **
 //   kept              another event is attached                           active    add or modify
 //   kept              the kernel reports the fd: at the next wait         none      remove
+//   active, released  the last event is destroyed, the library closes     none      remove
 //   not none          the fd turns out to be closed or reused             none      remove
 //
 //   *  none, by a call, where lazy removal gains nothing or is disabled, and for exclusive events
@@ -99,6 +100,11 @@ class FdTable {
 
   // Unlinks the node: it goes away, or will watch another file.
   void forget(Node& node) noexcept;
+
+  // The same for a node whose fd the library closes next. Nothing is kept: the child of a fork(2)
+  // in another thread may have a duplicate, and the fd cannot be named any more when that is
+  // reported. Cost: a system call where the kernel keeps registrations.
+  void forget_before_close(Node& node) noexcept;
 
   // A one-shot fired. Its registration is kept for when it is attached again, but not beyond the
   // next wait if it is exclusive: then it takes wake-ups away from other bases.

@@ -342,12 +342,21 @@ Outcome Watches::assign(Node& node, int fd, Events events) noexcept {
   return {};
 }
 
-void Watches::release(Node& node) noexcept {
+inline void Watches::stop_watching(Node& node) noexcept {
   thread_.assert_here();
   if (!is_ours()) detach_after_fork();
   if (node.active != Node::kNowhere) deactivate(node);
   if (node.attached) end_watch(node);
+}
+
+void Watches::release(Node& node) noexcept {
+  stop_watching(node);
   if (node.linked) table_.forget(node);
+}
+
+void Watches::release_before_close(Node& node) noexcept {
+  stop_watching(node);
+  if (node.linked) table_.forget_before_close(node);
 }
 
 void Watches::activate(Node& node, Events fired) noexcept {

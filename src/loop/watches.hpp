@@ -52,6 +52,8 @@ class Watches {
   Outcome assign(Node& node, int fd, Events events) noexcept;
   Outcome modify(Node& node, Events events) noexcept;
   void release(Node& node) noexcept;  // from now on nothing here refers to the node
+  // The same, and the library closes its fd next: see FdTable::forget_before_close().
+  void release_before_close(Node& node) noexcept;
   void activate(Node& node, Events fired) noexcept;
   void set_keeps_alive(Node& node, bool on) noexcept;
   void set_priority(Node& node, Priority priority) noexcept;
@@ -199,7 +201,7 @@ class Watches {
     node.timeout = timeout;
     count_attached(node, true);
   }
-  // Detached, as far as the timers and the counts go; the fd's registration is remembered.
+  void stop_watching(Node& node) noexcept;
   void end_watch(Node& node) noexcept {
     node.attached = false;
     count_attached(node, false);

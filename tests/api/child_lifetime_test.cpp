@@ -227,6 +227,26 @@ TEST_P(ChildLifetimeTest, LeavesNoDescriptorOpen) {
   });
 }
 
+// As the child of a fork(2) in another thread has one. The kernel reports that the process was
+// reaped, too; and a base that does not know the descriptor any more would replace its epoll set.
+TEST_P(ChildLifetimeTest, LeavesNothingInTheKernelForADuplicateOfItsDescriptor) {
+  expect([] {
+    Base base(options());
+    const Process process;
+    const std::set<int> before = open_descriptors();
+    Child child(base, process.pid(), [] {});
+    child.attach();
+    if (!by_descriptor() || !EVENT_HAVE_EPOLL) return;
+    const Fd duplicate(::dup(new_descriptor(before, "pidfd")));
+    std::set<int> with_duplicate = before;
+    with_duplicate.insert(duplicate.get());
+    process.end();
+    run(base);
+    for (int i = 0; i < 3; ++i) base.loop(RunMode::nonblock);
+    EXPECT_EQ(open_descriptors(), with_duplicate);
+  });
+}
+
 // As any event.
 
 TEST_P(ChildLifetimeTest, GoesOnAfterACallbackThrew) {

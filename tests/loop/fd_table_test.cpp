@@ -355,6 +355,19 @@ TEST_F(KeepingFdTableTest, RemovesARegistrationWithoutANodeThatIsReported) {
   EXPECT_EQ(backend.rebuilds, 0U);
 }
 
+TEST_F(KeepingFdTableTest, KeepsNothingOfADescriptorThatTheLibraryClosesNext) {
+  Node& node = attached(fd, kReads);
+  Node& other = attached(fd, kReads);
+
+  table.forget_before_close(node);
+  table.flush();
+  EXPECT_EQ(backend.registered(fd), Events::read);
+  EXPECT_FALSE(node.linked);
+  table.forget_before_close(other);
+
+  EXPECT_EQ(backend.registered(fd), std::nullopt);
+}
+
 TEST_F(KeepingFdTableTest, LeavesBehindARegistrationThatADuplicateKeepsAlive) {
   loop.release(attached(fd, kReads));
   backend.duplicate(fd, 99);
