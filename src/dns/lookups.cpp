@@ -288,8 +288,14 @@ Answer Lookups::answer(const Both& both, int port, TimePoint now, bool cached) {
 }
 
 void Lookups::put_in_order(Found& found) {
-  if (std::exchange(found.in_order, true)) return;
-  for (Ip& ip : found.addresses) ip.rank = rank_of(base_, ip);
+  if (found.in_order) return;
+  bool is_known = true;
+  for (Ip& ip : found.addresses) {
+    const std::optional<Rank> rank = rank_of(base_, ip);
+    ip.rank = rank ? *rank : rank_of(ip, ip);  // as if it could be reached
+    is_known = is_known && rank.has_value();
+  }
+  found.in_order = is_known;  // or the next answer finds out
   std::stable_sort(found.addresses.begin(), found.addresses.end(),
                    [](const Ip& a, const Ip& b) { return a.rank < b.rank; });
 }

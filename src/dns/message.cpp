@@ -15,11 +15,13 @@ namespace {
 constexpr std::uint16_t kInternet = 1;
 constexpr std::uint16_t kAlias = 5;
 constexpr std::uint16_t kStartOfAuthority = 6;
+constexpr std::uint16_t kOptions = 41;
 constexpr std::size_t kHeader = 12;
 
 constexpr std::uint8_t kFormatError = 1;
 constexpr std::uint8_t kNoSuchName = 3;
 constexpr std::uint8_t kNotImplemented = 4;
+constexpr unsigned kBadVersion = 16;
 
 // Walks through a message. After a read that failed, ok() is false and all reads return zeros.
 class Reader {
@@ -113,6 +115,7 @@ struct Header {
   std::uint16_t questions;
   std::uint16_t answers;
   std::uint16_t authorities;
+  std::uint16_t additional;
 
   bool is_response() const { return (flags & 0x8000) != 0 && (flags & 0x7800) == 0; }
   bool is_truncated() const { return (flags & 0x0200) != 0; }
@@ -126,7 +129,7 @@ Header read_header(Reader& reader) {
   header.questions = reader.u16();
   header.answers = reader.u16();
   header.authorities = reader.u16();
-  reader.u16();
+  header.additional = reader.u16();
   return header;
 }
 
@@ -145,7 +148,8 @@ Record read_record(Reader& reader) {
   record.type = reader.u16();
   record.record_class = reader.u16();
   record.ttl = reader.u32();
-  if (record.ttl > 0x7fffffff) record.ttl = 0;  // RFC 2181, section 8
+  const bool is_time = record.type != kOptions;
+  if (is_time && record.ttl > 0x7fffffff) record.ttl = 0;  // RFC 2181, section 8
   record.size = reader.u16();
   record.data = reader.position();
   reader.skip(record.size);
@@ -162,6 +166,19 @@ std::optional<std::vector<Record>> read_records(Reader& reader, std::size_t coun
     if (record.record_class == kInternet) records.push_back(std::move(record));
   }
   return records;
+}
+
+// The code of the header with the bits that EDNS adds: RFC 6891, section 6.1.3. `reader` stands
+// behind the answers.
+unsigned whole_code(const Header& header, Reader reader) {
+  const std::size_t count = std::size_t{header.authorities} + header.additional;
+  for (std::size_t i = 0; i < std::min(count, kMostRecords); ++i) {
+    const Record record = read_record(reader);
+    if (!reader.ok()) break;
+    if (i < header.authorities || record.type != kOptions) continue;
+    return (record.ttl >> 24 << 4) | header.code();
+  }
+  return header.code();
 }
 
 // The addresses of the name, at the end of a chain of aliases; or Errc::no_address.
@@ -262,6 +279,14 @@ Reply parse_reply(net::Bytes message, const std::string& name, Type type, std::u
   const auto answers = read_records(reader, header.answers);
   if (!answers) return failed(Errc::bad_answer);
   Reply reply;
+  if (header.answers == 0) {
+    const unsigned code = whole_code(header, reader);
+    if (code > 0xf) {
+      reply = failed(Errc::server_failed);
+      if (code == kBadVersion) reply.kind = Reply::Kind::not_understood;
+      return reply;
+    }
+  }
   if (header.code() == kNoSuchName) {
     reply.error = Errc::no_such_name;
   } else {

@@ -28,11 +28,12 @@ struct Reply {
     complete,
     not_ours,       // it does not answer the question
     truncated,      // it did not fit: ask over TCP
-    not_understood  // the server does not know EDNS, or does not understand at all
+    not_understood  // the server does not know EDNS or its version, or does not understand at all
   };
 
   Kind kind = Kind::complete;
   Errc error = Errc::none;  // of what is complete
+  bool was_asked = true;    // false: this machine has no way to the server, which is not to blame
   std::vector<Ip> addresses;
   std::string canonical;
   std::chrono::seconds ttl{};  // for how long it holds; zero: it must not be kept
@@ -41,6 +42,12 @@ struct Reply {
 inline Reply failed(Errc error) {
   Reply reply;
   reply.error = error;
+  return reply;
+}
+
+inline Reply not_asked() {
+  Reply reply = failed(Errc::refused);
+  reply.was_asked = false;
   return reply;
 }
 

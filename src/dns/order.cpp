@@ -7,6 +7,7 @@
 #include <cstring>
 #include <system_error>
 
+#include "dns/shortage.hpp"
 #include "event/net/socket.hpp"
 
 namespace event_cpp::dns::detail {
@@ -123,15 +124,16 @@ Rank rank_of(const Ip& destination, const std::optional<Ip>& source) {
   return rank;
 }
 
-Rank rank_of(Base& base, const Ip& destination) {
+std::optional<Rank> rank_of(Base& base, const Ip& destination) {
   std::optional<Ip> source;
   try {
     const net::Address to = destination.with_port(9);  // any port: nothing is sent
     net::Socket socket = net::Socket::make(base, to.family(), SOCK_DGRAM);
     static_cast<void>(socket.connect(to));
     source = Ip::of(socket.address());
-  } catch (const std::system_error&) {
-    // There is no way to get there, or no descriptor left to find out.
+  } catch (const std::system_error& error) {
+    if (is_shortage(error.code())) return std::nullopt;
+    // There is no way to get there.
   }
   return rank_of(destination, source);
 }

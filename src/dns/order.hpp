@@ -38,7 +38,8 @@ struct Ip {
 // `source` is what this machine would send from; nothing if it cannot send there.
 Rank rank_of(const Ip& destination, const std::optional<Ip>& source);
 
-// The same with the source that the system chooses. Cost: makes and closes a socket; sends nothing.
-Rank rank_of(Base& base, const Ip& destination);
+// The same with the source that the system chooses. Nothing if that cannot be found out now: there
+// is no descriptor or memory left. Cost: makes and closes a socket; sends nothing.
+std::optional<Rank> rank_of(Base& base, const Ip& destination);
 
 }  // namespace event_cpp::dns::detail

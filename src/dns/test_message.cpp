@@ -60,7 +60,7 @@ std::optional<Asked> parse_query(net::Bytes bytes) {
 std::string write_reply(const Said& said) {
   std::string message;
   put16(message, said.id);
-  put16(message, 0x8180U | (said.truncated ? 0x0200U : 0U) | said.code);
+  put16(message, 0x8180U | (said.truncated ? 0x0200U : 0U) | (said.code & 0xf));
   put16(message, 1);
   put16(message, said.answers.size());
   put16(message, said.authorities.size());
@@ -74,7 +74,7 @@ std::string write_reply(const Said& said) {
     message += '\0';
     put16(message, kOptions);
     put16(message, kOurSize);
-    put32(message, 0);
+    put32(message, said.code >> 4 << 24);
     put16(message, 0);
   }
   return message;

@@ -41,7 +41,7 @@ struct Said {
   std::string name;  // of the question
   std::uint16_t type = 0;
   bool edns = false;
-  std::uint8_t code = 0;
+  unsigned code = 0;  // what does not fit in the header needs EDNS
   bool truncated = false;
   std::vector<Entry> answers;
   std::vector<Entry> authorities;

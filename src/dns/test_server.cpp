@@ -16,10 +16,11 @@
 namespace event_cpp::dns::test {
 namespace {
 
-constexpr std::uint8_t kFormatError = 1;
-constexpr std::uint8_t kServerFailure = 2;
-constexpr std::uint8_t kNoSuchName = 3;
-constexpr std::uint8_t kRefused = 5;
+constexpr unsigned kFormatError = 1;
+constexpr unsigned kServerFailure = 2;
+constexpr unsigned kNoSuchName = 3;
+constexpr unsigned kRefused = 5;
+constexpr unsigned kBadVersion = 16;
 
 std::string normal(std::string_view name) {
   std::string text(name);
@@ -195,7 +196,7 @@ class Server::Impl {
     said.answers.clear();
     said.authorities.clear();
   }
-  void fail(Said& said, std::uint8_t code) const {
+  void fail(Said& said, unsigned code) const {
     said.code = code;
     said.answers.clear();
     said.authorities.clear();
@@ -273,6 +274,9 @@ class Server::Impl {
       case Fault::formerr_on_edns:
         if (said.edns) fail(said, kFormatError);
         said.edns = false;
+        break;
+      case Fault::badvers_on_edns:
+        if (said.edns) fail(said, kBadVersion);
         break;
       case Fault::wrong_id:
         said.id ^= 0x5555;

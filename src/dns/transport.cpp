@@ -9,6 +9,7 @@
 
 #include "dns/fail.hpp"
 #include "dns/random.hpp"
+#include "dns/shortage.hpp"
 #include "event/co/timeout.hpp"
 #include "event/error.hpp"
 #include "event/net/connect.hpp"
@@ -31,10 +32,7 @@ class Counted {
 
 // Not the server's fault: another one would do no better.
 bool is_ours(const std::error_code& error) {
-  if (error == std::errc::operation_canceled) return true;
-  const int own[] = {EMFILE, ENFILE, ENOMEM, ENOBUFS, EAGAIN};
-  return error.category() == std::system_category() &&
-         std::find(std::begin(own), std::end(own), error.value()) != std::end(own);
+  return error == std::errc::operation_canceled || is_shortage(error);
 }
 
 // The message has 16 bits for it.
@@ -73,7 +71,7 @@ co::Task<Reply> Transport::ask(std::string name, Type type) {
       const Question question{server, name, type};
       Reply answer = co_await ask_server(question);
       reply = std::move(answer);
-      judge(server, reply.error);
+      if (reply.was_asked) judge(server, reply.error);
       if (!is_failure(reply.error)) co_return std::move(reply);
     }
   }
@@ -124,6 +122,7 @@ co::Task<Reply> Transport::ask_over(const Question& question, bool edns, bool tc
   } catch (const std::system_error& error) {
     if (is_ours(error.code()) || error.code().category() == category()) throw;
     if (error.code() == event_cpp::Errc::truncated) co_return failed(Errc::bad_answer);
+    if (is_no_way(error.code())) co_return not_asked();
   }
   co_return failed(Errc::refused);
 }

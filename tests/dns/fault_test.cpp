@@ -79,6 +79,15 @@ TEST_P(FaultTest, AsksWithoutEdnsIfTheServerDoesNotUnderstandIt) {
   EXPECT_EQ(queries[2].edns_size, 1232);  // that was for one query alone
 }
 
+TEST_P(FaultTest, AsksWithoutEdnsIfTheServerDoesNotKnowItsVersion) {
+  server.fault("a.test", Fault::badvers_on_edns);
+  EXPECT_EQ(addresses_of(resolver, "a.test", Family::v4), std::vector{v4("192.0.2.1")});
+  const auto queries = server.queries();
+  ASSERT_EQ(queries.size(), 2U);
+  EXPECT_EQ(queries[0].edns_size, 1232);
+  EXPECT_EQ(queries[1].edns_size, 0);
+}
+
 TEST_P(FaultTest, AsksWithoutEdnsIfToldTo) {
   dns::Options options = only({server.address()});
   options.edns = false;
@@ -222,6 +231,21 @@ TEST_F(SlowServerTest, IsAskedLastAlsoIfNoOtherOneAnswers) {
   look_up(once, "a.test", Family::v4);
   const Lookup lookup = look_up(once, "a.test", Family::v4);
   EXPECT_EQ(lookup.answer.addresses, std::vector{v4("192.0.2.1")});
+}
+
+// What the machine itself is to blame for passes, for instance when a network comes up.
+TEST_F(SlowServerTest, IsNotBlamedIfThisMachineHasNoWayToIt) {
+  dns::Options options = only({server->address(), second.address()});
+  options.cache = 0;
+  dns::Resolver by(base, options);
+  for (const int error : {ENETUNREACH, ENETDOWN, EADDRNOTAVAIL, EACCES, EPERM, EAFNOSUPPORT}) {
+    kernel.no_way[server->address()] = error;
+    EXPECT_EQ(look_up(by, "a.test", Family::v4).answer.addresses, std::vector{v4("192.0.2.2")});
+    kernel.no_way.clear();
+    EXPECT_EQ(look_up(by, "a.test", Family::v4).answer.addresses, std::vector{v4("192.0.2.1")});
+  }
+  kernel.no_way = {{server->address(), ENETUNREACH}, {second.address(), ENETUNREACH}};
+  EXPECT_EQ(look_up(by, "a.test", Family::v4).error, dns::Errc::refused);
 }
 
 TEST_F(SlowServerTest, MayTakeItsTimeBetweenTheHalvesOfAnAnswerOverTcp) {

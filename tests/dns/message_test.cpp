@@ -199,6 +199,24 @@ TEST(ReplyTest, OfAServerThatCannotOrWillNot) {
   }
 }
 
+TEST(ReplyTest, HasACodeOfMoreBitsIfItHasEdns) {
+  Said said = to_a_test({});
+  said.edns = true;
+  for (const bool has_authority : {false, true}) {
+    said.code = 16;
+    EXPECT_EQ(parse(said).kind, Kind::not_understood);
+    for (const unsigned code : {0x13U, 0x20U, 0xff0U}) {
+      said.code = code;
+      EXPECT_EQ(parse(said).kind, Kind::complete);
+      EXPECT_EQ(parse(said).error, Errc::server_failed);
+    }
+    said.code = 0;
+    EXPECT_EQ(parse(said).error, Errc::no_address);
+    if (!has_authority)
+      said.authorities = {{"", dns::test::kTypeAuthority, 60, write_authority(1)}};
+  }
+}
+
 TEST(ReplyTest, IsBadOrNotOursWhereverItIsCut) {
   const std::string whole =
       write_reply(to_a_test({alias("a.test", "b.test"), address("b.test", "192.0.2.1")}));

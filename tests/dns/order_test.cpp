@@ -75,6 +75,30 @@ TEST_F(OrderOfAnswerTest, IsFoundOncePerAnswer) {
   EXPECT_EQ(kernel.connects, connects);
 }
 
+TEST_F(OrderOfAnswerTest, IsNotKeptIfItCouldNotBeFoundOut) {
+  dns::Resolver resolver(base, only({server->address()}));
+  server->answer("a.test", {v4("192.0.2.1"), v4("192.0.2.2")});
+  const std::vector<net::Address> reachable_first{v4("192.0.2.2"), v4("192.0.2.1")};
+  kernel.no_way[v4("192.0.2.1", 9)] = ENETUNREACH;
+  EXPECT_EQ(look_up(resolver, "a.test", Family::v4).answer.addresses, reachable_first);
+  resolver.flush();
+  for (const int error : {EMFILE, ENFILE, ENOMEM, ENOBUFS, EAGAIN}) {
+    kernel.no_way[v4("192.0.2.2", 9)] = error;
+    look_up(resolver, "a.test", Family::v4);
+  }
+  kernel.no_way.erase(v4("192.0.2.2", 9));
+  EXPECT_EQ(look_up(resolver, "a.test", Family::v4).answer.addresses, reachable_first);
+}
+
+TEST_F(OrderOfAnswerTest, ReachesWhatCouldNotBeFoundOut) {
+  dns::Resolver resolver(base, only({server->address()}));
+  server->answer("a.test", {v4("192.0.2.1"), v4("192.0.2.2"), v4("192.0.2.3")});
+  kernel.no_way[v4("192.0.2.1", 9)] = ENETUNREACH;
+  kernel.no_way[v4("192.0.2.2", 9)] = EMFILE;
+  EXPECT_EQ(look_up(resolver, "a.test", Family::v4).answer.addresses,
+            (std::vector{v4("192.0.2.2"), v4("192.0.2.3"), v4("192.0.2.1")}));
+}
+
 TEST_F(OrderOfAnswerTest, NeedsNoSocketForOneAddress) {
   dns::Resolver resolver(base, only({server->address()}));
   server->answer("a.test", {v4("192.0.2.1")});

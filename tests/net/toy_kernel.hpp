@@ -34,7 +34,8 @@ class ToyKernel final : public net::Kernel {
   std::size_t open() const { return sockets_.size(); }
 
   std::set<net::Address> silent;
-  int accept_error = 0;  // of the next accept_errors calls
+  std::map<net::Address, int> no_way;  // the error of connect()
+  int accept_error = 0;                // of the next accept_errors calls
   int accept_errors = 0;
   int move_error = 0;  // of the next move_errors calls that would move bytes
   int move_errors = 0;
@@ -68,7 +69,9 @@ class ToyKernel final : public net::Kernel {
   int connect(int fd, const sockaddr* address, socklen_t size) override {
     ++connects;
     Socket& socket = of(fd);
-    socket.remote = net::Address::from(address, size).value_or(net::Address());
+    const net::Address remote = net::Address::from(address, size).value_or(net::Address());
+    if (const auto error = no_way.find(remote); error != no_way.end()) return -error->second;
+    socket.remote = remote;
     if (socket.local.family() == AF_UNSPEC) socket.local = free_address(socket.family);
     if (socket.type == SOCK_DGRAM) return 0;
     if (silent.contains(socket.remote)) return -EINPROGRESS;

@@ -22,7 +22,8 @@ class Lookups;
 // without one gets a Resolver with default Options when net first looks up a name there.
 //
 // Queries go over UDP, each from a socket and with an id of its own, and over TCP if the answer
-// does not fit. A server that did not answer is asked last for the next 30 seconds.
+// does not fit. A server that did not answer is asked last for the next 30 seconds, but not one
+// that this machine has no way to.
 //
 // Thread-safety: belongs to the thread that runs its base. Lifetime: the base outlives it; tasks
 // that wait for a name go on with std::errc::operation_canceled when it is destroyed. After fork(2)

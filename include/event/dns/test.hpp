@@ -47,6 +47,7 @@ class EVENT_API Server {
     servfail,         // "cannot"
     refused,          // "will not"
     formerr_on_edns,  // "do not understand", if the query has EDNS
+    badvers_on_edns,  // "do not know this version", if the query has EDNS
     wrong_id,         // an answer with another id
     wrong_question,   // an answer to another question
     wrong_source,     // an answer from another port
