@@ -27,6 +27,8 @@ Context Server::current() const noexcept { return state_->current(); }
 
 namespace {
 
+constexpr std::size_t kMostHandshakes = 256;
+
 co::Task<Stream> accept_when_there_is_room(net::Socket socket, Base& base, const Server& server,
                                            co::Semaphore& room, Limits limits) {
   co_await room.acquire();
@@ -54,8 +56,13 @@ co::Task<> serve(net::Listener& listener, Server& server, Handler handler,
 }
 
 co::Task<> serve(net::Listener& listener, Server& server, Handler handler,
+                 net::ServeOptions options) {
+  return serve(listener, server, std::move(handler), kMostHandshakes, std::move(options));
+}
+
+co::Task<> serve(net::Listener& listener, Server& server, Handler handler,
                  std::size_t most_handshakes, net::ServeOptions options) {
-  co::Semaphore room(most_handshakes);
+  co::Semaphore room(most_handshakes != 0 ? most_handshakes : kMostHandshakes);
   net::Handler each = [&](Base& base, net::Socket socket) {
     return serve_one(base, std::move(socket), server, handler, room);
   };

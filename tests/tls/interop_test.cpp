@@ -45,7 +45,7 @@ class TlsInteropTest : public testing::Test {
       failure = TlsFixtureText::text_of(error);
     };
     co::TaskGroup tasks(base);
-    tasks.spawn(tls::serve(listener, server, std::move(handler), 256, serve_options));
+    tasks.spawn(tls::serve(listener, server, std::move(handler), serve_options));
     std::optional<std::string> said;
     const std::string command = fill_in(line, listener.address().port());
     std::thread other([&] {

@@ -321,6 +321,23 @@ TEST_P(TlsServeTest, TellsOfHandshakesThatFailAndGoesOn) {
   EXPECT_EQ(failures[0], client + ": the client speaks HTTP without TLS");
 }
 
+TEST_P(TlsServeTest, TakesOptionsWithoutANumberAndZeroForTheUsualOne) {
+  Base base(real_time());
+  const Bounded bounded(base);
+  Server server(Context::server(server_options()));
+  const Context context = authority().trusting();
+  for (const bool has_number : {false, true}) {
+    net::Listener listener(base, net::Address::loopback(0));
+    co::TaskGroup serving(base);
+    if (has_number) {
+      serving.spawn(tls::serve(listener, server, &echo_tls, 0));
+    } else {
+      serving.spawn(tls::serve(listener, server, &echo_tls, net::ServeOptions()));
+    }
+    EXPECT_EQ(co::run(base, ask(base, context, listener.address().port(), "hello")), "hello");
+  }
+}
+
 TEST_P(TlsServeTest, ShakesHandsWithNoMoreThanItIsToldAtOnce) {
   Base base(real_time());
   const Bounded bounded(base);

@@ -42,13 +42,15 @@ EVENT_API co::Task<Stream> accept(std::unique_ptr<net::Stream> below, const Serv
 using Handler = std::function<co::Task<>(Base& base, Stream& stream)>;
 
 // Accepts connections and runs handler(base, stream) for each, after its handshake. At most
-// `most_handshakes` are under way at once; others wait, and that counts as part of
-// Limits::handshake. When the handler has returned the stream is closed in order; when it has
-// thrown, at once. All else is as net::serve() does it: failed handshakes are among the errors that
-// `options.on_error` gets. Lifetime: the listener and the server outlive the task.
+// `most_handshakes` are under way at once, 256 if it is not given or zero; others wait, and that
+// counts as part of Limits::handshake. When the handler has returned the stream is closed in order;
+// when it has thrown, at once. All else is as net::serve() does it: failed handshakes are among the
+// errors that `options.on_error` gets. Lifetime: the listener and the server outlive the task.
 EVENT_API co::Task<> serve(net::Listener& listener, Server& server, Handler handler,
                            std::size_t most_handshakes = 256);
 EVENT_API co::Task<> serve(net::Listener& listener, Server& server, Handler handler,
                            std::size_t most_handshakes, net::ServeOptions options);
+EVENT_API co::Task<> serve(net::Listener& listener, Server& server, Handler handler,
+                           net::ServeOptions options);
 
 }  // namespace event_cpp::tls
