@@ -19,7 +19,8 @@ struct Limits {
   Duration handshake = std::chrono::seconds(10);  // for all of it, however slowly the peer sends
   Duration close = std::chrono::seconds(2);       // of close() as serve() calls it
   // Of keys, and other messages between data, that a peer may send in a MiB. With TLS 1.3 the
-  // tickets of a server are among these. What answers update_keys(true) of this side is not.
+  // tickets of a server are among these, with TLS 1.2 requests for another handshake, which are
+  // refused. What answers update_keys(true) of this side is not.
   int updates = 32;
 };
 
