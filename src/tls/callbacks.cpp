@@ -1,6 +1,7 @@
 #include "tls/callbacks.hpp"
 
 #include "tls/connection.hpp"
+#include "tls/sessions.hpp"
 
 namespace event_cpp::tls::detail {
 namespace {
@@ -48,6 +49,21 @@ int on_new_session(SSL* ssl, SSL_SESSION* session) {
   return 0;  // it was copied
 }
 
+// Of a server: a ticket is made.
+int on_new_ticket(SSL* ssl, void* /*unused*/) {
+  note_end(ssl, SSL_get_session(ssl));
+  return 1;
+}
+
+// Of a server: a ticket has come, and `status` says whether it is one of ours.
+SSL_TICKET_RETURN on_given_ticket(SSL* /*ssl*/, SSL_SESSION* session, const unsigned char* /*name*/,
+                                  std::size_t /*size*/, SSL_TICKET_STATUS status,
+                                  void* /*unused*/) {
+  const bool is_good = status == SSL_TICKET_SUCCESS || status == SSL_TICKET_SUCCESS_RENEW;
+  if (!is_good || !holds(session)) return SSL_TICKET_RETURN_IGNORE_RENEW;
+  return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
+}
+
 int on_name(SSL* ssl, int* alert, void* /*unused*/) {
   Connection* const connection = connection_of(ssl);
   const char* const name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
@@ -80,6 +96,7 @@ void set_server_callbacks(SSL_CTX* context, Ask client) noexcept {
   SSL_CTX_set_verify(context, mode, client != Ask::no ? &note_fault : nullptr);
   SSL_CTX_set_tlsext_servername_callback(context, &on_name);
   SSL_CTX_set_tlsext_ticket_key_evp_cb(context, &on_ticket);
+  SSL_CTX_set_session_ticket_cb(context, &on_new_ticket, &on_given_ticket, nullptr);
   SSL_CTX_set_msg_callback(context, &on_message);
 }
 

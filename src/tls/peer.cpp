@@ -55,7 +55,7 @@ void Connection::be_client(Host host, const std::string& session_key, SSL_SESSIO
     kept = context_->sessions().take(session_key_);
     session = kept.get();
   }
-  if (session != nullptr) SSL_set_session(ssl_.get(), session);
+  if (session != nullptr && holds(session)) SSL_set_session(ssl_.get(), session);
   clear_errors();
 }
 
@@ -152,6 +152,7 @@ void Connection::note_message() noexcept {
 void Connection::note_request() noexcept { --messages_; }
 
 void Connection::keep(SSL_SESSION* session) noexcept {
+  if (context_->verifies()) note_end(ssl_.get(), session);
   if (!session_key_.empty())
     context_->sessions().keep(session_key_, SessionPtr(SSL_SESSION_dup(session)));
 }

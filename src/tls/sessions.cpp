@@ -1,6 +1,10 @@
 #include "tls/sessions.hpp"
 
 #include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <ctime>
+#include <limits>
 #include <utility>
 
 namespace event_cpp::tls::detail {
@@ -8,7 +12,35 @@ namespace {
 
 constexpr std::size_t kOfAHost = 8;
 
+// In the part of a session that is for programs: it is in tickets, too.
+using Seconds = std::int64_t;  // as those of time(2)
+
 }  // namespace
+
+void note_end(const SSL* ssl, SSL_SESSION* session) noexcept {
+  STACK_OF(X509)* const chain = SSL_get0_verified_chain(ssl);
+  if (chain == nullptr) return;
+  Seconds end = std::numeric_limits<Seconds>::max();
+  for (int i = 0; i < sk_X509_num(chain); ++i) {
+    constexpr Seconds kDay = 86400;
+    int days = 0;
+    int seconds = 0;
+    const ASN1_TIME* const not_after = X509_get0_notAfter(sk_X509_value(chain, i));
+    if (ASN1_TIME_diff(&days, &seconds, nullptr, not_after) != 1) continue;
+    end = std::min<Seconds>(end, ::time(nullptr) + days * kDay + seconds);
+  }
+  SSL_SESSION_set1_ticket_appdata(session, &end, sizeof end);
+}
+
+bool holds(SSL_SESSION* session) noexcept {
+  void* data = nullptr;
+  std::size_t size = 0;
+  Seconds end = 0;
+  if (SSL_SESSION_get0_ticket_appdata(session, &data, &size) != 1 || size != sizeof end)
+    return true;
+  std::memcpy(&end, data, sizeof end);
+  return ::time(nullptr) < end;  // as OpenSSL compares
+}
 
 void Sessions::keep(const std::string& key, SessionPtr session) noexcept {
   if (most_ == 0 || session == nullptr) return;
@@ -32,6 +64,9 @@ void Sessions::keep(const std::string& key, SessionPtr session) noexcept {
 
 SessionPtr Sessions::take(const std::string& key) noexcept {
   const std::lock_guard lock(mutex_);
+  std::erase_if(entries_, [&](const Entry& entry) {
+    return entry.key == key && !holds(entry.session.get());
+  });
   const auto found = std::find_if(entries_.begin(), entries_.end(),
                                   [&](const Entry& entry) { return entry.key == key; });
   if (found == entries_.end()) return nullptr;

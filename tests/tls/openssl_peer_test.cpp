@@ -140,5 +140,23 @@ TEST_F(TlsOpensslPeerTest, OfAClientIsRefusedAnotherHandshakeWhichCountsAsAMessa
   EXPECT_EQ(net::to_error(after_renegotiation(*ended)), tls::Errc::too_many_updates);
 }
 
+// The ticket has the old certificate. The client has a new one, and a chance to show it.
+TEST_F(TlsOpensslPeerTest, DoesNotGoOnWithASessionWhoseCertificateHasExpired) {
+  tls::ServerOptions options = server_options();
+  options.client = tls::Ask::required;
+  options.client_trust = authority().root_pem();
+  const Server server(Context::server(options));
+  const Session valid12 = session_of_client(server, TLS1_2_VERSION, 1h);
+  const Session valid13 = session_of_client(server, TLS1_3_VERSION, 1h);
+  const Session passing12 = session_of_client(server, TLS1_2_VERSION, 1s);
+  const Session passing13 = session_of_client(server, TLS1_3_VERSION, 1s);
+  while (!passing12.is_over() || !passing13.is_over()) ::usleep(10'000);
+  use_identity(as_client.get(), authority().issue({"after"}));
+  EXPECT_TRUE(resumes(server, TLS1_2_VERSION, valid12.session.get()));
+  EXPECT_TRUE(resumes(server, TLS1_3_VERSION, valid13.session.get()));
+  EXPECT_FALSE(resumes(server, TLS1_2_VERSION, passing12.session.get()));
+  EXPECT_FALSE(resumes(server, TLS1_3_VERSION, passing13.session.get()));
+}
+
 }  // namespace
 }  // namespace event_cpp::test

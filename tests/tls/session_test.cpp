@@ -1,4 +1,10 @@
 // Sessions: a later connection begins in fewer steps, and is checked all the same.
+#include <algorithm>
+#include <cstring>
+#include <ctime>
+
+#include "tls/connection.hpp"
+#include "tls/sessions.hpp"
 #include "tls/support.hpp"
 
 namespace event_cpp::test {
@@ -34,6 +40,27 @@ class TlsSessionTest : public TlsFixture, public testing::WithParamInterface<Ver
       co_await pair.client->write("y");
     });
     EXPECT_TRUE(run_until([&] { return tasks.size() == 0; }));
+  }
+  static tls::ServerOptions server_of(tls::Pem pem) {
+    tls::ServerOptions options;
+    options.names.push_back({{}, std::move(pem)});
+    return options;
+  }
+  static SSL_SESSION* session_in(const tls::Session& session, const Context& context) {
+    return tls::detail::session_of(session, *tls::detail::ContextState::of(context));
+  }
+  static std::int64_t seconds_left(SSL_SESSION* session) {
+    void* data = nullptr;
+    std::size_t size = 0;
+    std::int64_t end = 0;
+    EXPECT_EQ(SSL_SESSION_get0_ticket_appdata(session, &data, &size), 1);
+    EXPECT_EQ(size, sizeof end);
+    if (size == sizeof end) std::memcpy(&end, data, size);
+    return end - ::time(nullptr);
+  }
+  static void set_seconds_left(SSL_SESSION* session, std::int64_t left) {
+    const std::int64_t end = ::time(nullptr) + left;
+    EXPECT_EQ(SSL_SESSION_set1_ticket_appdata(session, &end, sizeof end), 1);
   }
   bool resumes(const Context& client, const Server& server, const std::string& host = "localhost",
                tls::Session session = {}) {
@@ -165,6 +192,77 @@ TEST_P(TlsSessionTest, DoNotGoOnUnderOtherRulesForClients) {
   server.replace(Context::server(options));
   EXPECT_FALSE(resumes(client, server));
   EXPECT_TRUE(resumes(client, server));
+}
+
+TEST_P(TlsSessionTest, DoNotGoOnUnderAnotherTrustInClients) {
+  const Context client = Context::client([&] {
+    tls::ClientOptions options = client_of_version();
+    options.identity = authority().issue({"somebody"});
+    return options;
+  }());
+  tls::ServerOptions options = server_options();
+  options.client = tls::Ask::required;
+  options.client_trust = authority().root_pem();
+  Server server(Context::server(options));
+  EXPECT_FALSE(resumes(client, server));
+  EXPECT_TRUE(resumes(client, server));
+  const tls::test::Authority other;
+  options.client_trust = other.root_pem();
+  server.replace(Context::server(options));
+  new_memory();
+  const Pair pair = shake_hands(client, server);
+  EXPECT_EQ(pair.server, nullptr);
+  EXPECT_EQ(error_of(server_failure).code(), Errc::unknown_issuer) << text_of(server_failure);
+}
+
+// When the first certificate of the chain that was verified expires, the authority's included.
+TEST_P(TlsSessionTest, AreOfferedAsLongAsEveryCertificateOfTheChainIsValid) {
+  const Context client = Context::client(client_of_version());
+  constexpr std::chrono::hours kOfTheAuthority = 366 * 24h;
+  for (const auto lasts : {2h, 100'000h}) {
+    const Server server(
+        Context::server(server_of(authority().issue({"localhost"}, Duration(), lasts))));
+    new_memory();
+    Pair pair = shake_hands(client, server);
+    talk(pair);
+    const tls::Session session = pair.client->session();
+    SSL_SESSION* const kept = session_in(session, client);
+    EXPECT_GT(seconds_left(kept), 3600);
+    EXPECT_LE(seconds_left(kept), std::chrono::seconds(std::min(lasts, kOfTheAuthority)).count());
+    EXPECT_TRUE(resumes(client, server, "localhost", session));
+    set_seconds_left(kept, -2);
+    EXPECT_FALSE(resumes(client, server, "localhost", session));
+  }
+}
+
+TEST_P(TlsSessionTest, GiveTheirEndToThoseThatGoOnWithThem) {
+  const Context client = Context::client(client_of_version());
+  const Server server(Context::server(server_options()));
+  Pair pair = shake_hands(client, server);
+  talk(pair);
+  const tls::Session first = pair.client->session();
+  set_seconds_left(session_in(first, client), 100);
+  new_memory();
+  pair = shake_hands(client, server, "localhost", first);
+  talk(pair);
+  EXPECT_TRUE(pair.client->peer().resumed);
+  const tls::Session second = pair.client->session();
+  EXPECT_LE(seconds_left(session_in(second, client)), 100);
+}
+
+TEST_P(TlsSessionTest, AreNotTakenOnceTheyDoNotHold) {
+  const Context client = Context::client(client_of_version());
+  const Server server(Context::server(server_options()));
+  Pair pair = shake_hands(client, server);
+  talk(pair);
+  const tls::Session session = pair.client->session();
+  tls::detail::Sessions sessions(10);
+  for (const int left : {100, -2}) {
+    tls::detail::SessionPtr copy(SSL_SESSION_dup(session_in(session, client)));
+    set_seconds_left(copy.get(), left);
+    sessions.keep("a", std::move(copy));
+    EXPECT_EQ(sessions.take("a") != nullptr, left > 0);
+  }
 }
 
 TEST_P(TlsSessionTest, TakesEachTicketOfTls13Once) {

@@ -32,7 +32,10 @@ class ServerState;
 }  // namespace detail
 
 // What a client needs to begin a later connection to the same host in fewer steps, with the same
-// context. Empty if there is none. connect() and client() keep sessions by themselves.
+// context. Empty if there is none. connect() and client() keep sessions by themselves. Such a
+// connection is trusted because the first one was: a session is used under the context that it came
+// from, whose trust does not change, and until the first certificate of the chain that was verified
+// expires, that of the authority included. Else the handshake is a whole one.
 struct Session {
   std::shared_ptr<const void> state;
 };
@@ -68,7 +71,10 @@ struct ServerOptions {
   // not.
   std::vector<std::string> alpn;
   Ask client = Ask::no;
-  std::string client_trust;  // who signs certificates of clients, in the PEM format
+  // Who signs certificates of clients, in the PEM format. With another `client` or `client_trust`
+  // than the one that a client's session began under, the client is checked anew; also once a
+  // certificate of its chain has expired.
+  std::string client_trust;
   Version least = Version::tls12, most = Version::tls13;
   int tickets = 2;  // that a client gets for later connections; 0: none
   Duration ticket_rotation =
