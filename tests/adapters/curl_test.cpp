@@ -390,6 +390,93 @@ co::Task<> redirected_for_ever(curl::Multi& multi, HttpServer& server) {
   EXPECT_EQ(code, CURLE_TOO_MANY_REDIRECTS);
 }
 
+// What net::resolve() was asked for; it takes every name for this machine.
+class CurlNameTest : public EveryBackendCo {
+ protected:
+  CurlNameTest() {
+    for (const char* const name : kVariables) ::unsetenv(name);
+    net::set_resolver(base,
+                      [this](std::string host, int port) { return answer(std::move(host), port); });
+  }
+  ~CurlNameTest() override {
+    for (const char* const name : kVariables) ::unsetenv(name);
+  }
+
+  co::Task<std::vector<net::Address>> answer(std::string host, int port) {
+    names.push_back(std::move(host));
+    co_return std::vector<net::Address>{net::Address::loopback(port)};
+  }
+  // The status, with an option.
+  template <class T>
+  co::Task<> fetch(CURLoption option, T value, std::string url, long& status) {
+    curl::Download download(multi);
+    if (option != CURLOPT_URL) download.easy().set(option, value);
+    co_await download.start(std::move(url));
+    while (true) {
+      const auto part = co_await download.read();
+      if (!part.has_value()) break;
+    }
+    status = download.status();
+  }
+  template <class T>
+  long status_with(CURLoption option, T value, const std::string& url) {
+    names.clear();
+    long status = 0;
+    run_task(base, fetch(option, value, url, status));
+    return status;
+  }
+
+  static constexpr const char* kVariables[] = {"http_proxy",  "HTTP_PROXY", "https_proxy",
+                                               "HTTPS_PROXY", "all_proxy",  "ALL_PROXY",
+                                               "no_proxy",    "NO_PROXY"};
+  Base base{real_time()};
+  HttpServer server{base};
+  curl::Multi multi{base};
+  std::vector<std::string> names;
+  // Names that libcurl does not look up itself, as "localhost" is for it.
+  const std::string by_proxy = "http://far.test/hello";
+  const std::string direct = "http://near.test:" + std::to_string(server.port()) + "/hello";
+  const std::vector<std::string> near{"near.test"};
+};
+ON_EVERY_BACKEND(CurlNameTest);
+
+TEST_P(CurlNameTest, IsLookedUpOnceForTheHostOfTheUrl) {
+  EXPECT_EQ(status_with(CURLOPT_URL, 0, direct), 200);
+  EXPECT_EQ(names, near);
+}
+
+TEST_P(CurlNameTest, IsLeftToAProxy) {
+  EXPECT_EQ(status_with(CURLOPT_PROXY, server.url(""), by_proxy), 200);
+  EXPECT_EQ(names, std::vector<std::string>());
+}
+
+TEST_P(CurlNameTest, IsLeftToAProxyOfTheEnvironmentUnlessThatIsLifted) {
+  for (const char* const name : {"http_proxy", "all_proxy", "ALL_PROXY"}) {
+    ::setenv(name, server.url("").c_str(), 1);
+    EXPECT_EQ(status_with(CURLOPT_URL, 0, by_proxy), 200) << name;
+    EXPECT_EQ(names, std::vector<std::string>()) << name;
+    EXPECT_EQ(status_with(CURLOPT_PROXY, "", direct), 200) << name;
+    EXPECT_EQ(names, near) << name;
+    ::unsetenv(name);
+  }
+}
+
+TEST_P(CurlNameTest, IsLookedUpIfAVariableIsForNobodyOrForOthers) {
+  ::setenv("http_proxy", "", 1);
+  ::setenv("HTTP_PROXY", "http://127.0.0.1:1", 1);
+  ::setenv("https_proxy", "http://127.0.0.1:1", 1);
+  EXPECT_EQ(status_with(CURLOPT_URL, 0, direct), 200);
+  EXPECT_EQ(names, near);
+}
+
+TEST_P(CurlNameTest, IsNotLookedUpIfTheConnectionGoesElsewhere) {
+  const std::string entry = "far.test:80:127.0.0.1:" + std::to_string(server.port());
+  const std::unique_ptr<curl_slist, decltype(&::curl_slist_free_all)> list(
+      ::curl_slist_append(nullptr, entry.c_str()), &::curl_slist_free_all);
+  EXPECT_EQ(status_with(CURLOPT_CONNECT_TO, list.get(), by_proxy), 200);
+  EXPECT_EQ(names, std::vector<std::string>());
+}
+
 TEST_P(CurlTest, GivesUpOnRedirectsWithoutAnEnd) {
   Base base(real_time());
   HttpServer server(base);

@@ -27,7 +27,8 @@ namespace event_cpp::curl {
 namespace detail {
 
 // Has net::resolve() look up the name of the URL, so that libcurl need not. Nothing is done for an
-// address, or for what is no URL: libcurl says so. The list must live as long as the transfer.
+// address, for what is no URL: libcurl says so, and where libcurl connects to something else, as a
+// proxy, which may know names that are unknown here. The list must live as long as the transfer.
 class Lookup {
  public:
   co::Task<> resolve(Easy& easy, std::string url) {
@@ -39,6 +40,7 @@ class Lookup {
     const std::string host = part(parts.get(), CURLUPART_HOST, 0);
     const std::string port = part(parts.get(), CURLUPART_PORT, CURLU_DEFAULT_PORT);
     if (!is_url || host.empty() || port.empty() || net::Address::parse(host).has_value()) co_return;
+    if (!easy.connects_to_host_of(part(parts.get(), CURLUPART_SCHEME, 0))) co_return;
     const std::vector<net::Address> found = co_await net::resolve(host, std::stoi(port));
     std::string entry = "+" + host + ":" + port + ":";  // "+": it gets old, as others do
     for (const net::Address& address : found) {
@@ -91,7 +93,8 @@ class Download {
   Download& operator=(const Download&) = delete;
 
   // For options, before start(). These are its own: CURLOPT_URL, CURLOPT_RESOLVE, and those with
-  // WRITEFUNCTION, HEADERFUNCTION and their data.
+  // WRITEFUNCTION, HEADERFUNCTION and their data. A proxy is set by Easy::set(), or the name of the
+  // URL is looked up in vain.
   Easy& easy() noexcept { return easy_; }
 
   // co_await: begins the transfer, and waits until the body begins, or all has ended. Once only.

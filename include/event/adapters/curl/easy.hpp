@@ -4,8 +4,10 @@
 #include <curl/curl.h>
 
 #include <array>
+#include <cstdlib>
 #include <memory>
 #include <new>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -45,6 +47,7 @@ class Easy {
       code = ::curl_easy_setopt(get(), option, std::string(value).c_str());
     }
     if (code != CURLE_OK) throw std::system_error(code, category(), "curl_easy_setopt");
+    note(option, value);
     return *this;
   }
 
@@ -59,16 +62,65 @@ class Easy {
   // What libcurl said of the last error.
   std::string_view message() const noexcept { return state_->message.data(); }
 
+  // Whether libcurl connects to the host of the URL, and looks its name up as others are, for all
+  // that is known from set() and the environment: a proxy, for one, may be all that is reached.
+  bool connects_to_host_of(std::string scheme) const {
+    if (state_->elsewhere) return false;
+    if (state_->proxy.has_value()) return !*state_->proxy;
+    scheme += "_proxy";
+    // libcurl ignores HTTP_PROXY: a CGI program has it from its client.
+    if (is_in_environment(scheme)) return false;
+    if (scheme != "http_proxy" && is_in_environment(in_capitals(scheme))) return false;
+    return !is_in_environment("all_proxy") && !is_in_environment("ALL_PROXY");
+  }
+
   // libcurl's own.
   CURL* get() const noexcept { return state_->handle.get(); }
 
  private:
+  template <class T>
+  void note(CURLoption option, const T& value) noexcept {
+    bool given = false;
+    if constexpr (std::is_convertible_v<const T&, std::string_view> && !std::is_pointer_v<T>) {
+      given = !std::string_view(value).empty();
+    } else if constexpr (std::is_convertible_v<const T&, const char*>) {
+      const char* const text = value;
+      given = text != nullptr && *text != '\0';
+    } else if constexpr (std::is_pointer_v<T>) {
+      given = value != nullptr;
+    }
+    switch (option) {
+      case CURLOPT_PROXY:
+        state_->proxy = given;
+        break;
+      case CURLOPT_PRE_PROXY:
+      case CURLOPT_CONNECT_TO:
+      case CURLOPT_UNIX_SOCKET_PATH:
+      case CURLOPT_ABSTRACT_UNIX_SOCKET:
+      case CURLOPT_DOH_URL:
+        if (given) state_->elsewhere = true;
+        break;
+      default:
+        break;
+    }
+  }
+  static bool is_in_environment(const std::string& name) noexcept {
+    const char* const value = std::getenv(name.c_str());
+    return value != nullptr && *value != '\0';
+  }
+  static std::string in_capitals(std::string text) {
+    for (char& c : text) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+    return text;
+  }
+
   struct Cleanup {
     void operator()(CURL* handle) const noexcept { ::curl_easy_cleanup(handle); }
   };
   struct State {
     std::array<char, CURL_ERROR_SIZE> message{};
     std::unique_ptr<CURL, Cleanup> handle{::curl_easy_init()};
+    std::optional<bool> proxy;  // what set() was told: nothing, that there is one, or none
+    bool elsewhere = false;
   };
 
   std::shared_ptr<State> state_;

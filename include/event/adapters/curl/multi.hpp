@@ -61,7 +61,8 @@ class Transfer final : public adapters::detail::Request<Transfer, std::monostate
 //
 //   - A cancelled transfer loses its connection, with HTTP/1. The other ones go on.
 //   - libcurl looks names up in a thread of its own, and to cancel a transfer meanwhile waits for
-//     that thread. get() and Download have net::resolve() look up the first name instead.
+//     that thread. get() and Download have net::resolve() look up the first name instead, but
+//     not for a transfer by a proxy.
 //   - Idle connections are kept for reuse, and closed when nothing has run for Options::idle.
 //
 // Thread-safety: belongs to the thread that runs its base. Lifetime: it may be destroyed while
