@@ -455,6 +455,128 @@ co::Task<> flood(Base& base, RedisServer& server) {
   co_await subscriber.subscribe("news");
 }
 
+// What it fails with; empty: nothing.
+co::Task<std::string> refusal_of(co::Task<> change) {
+  std::string why;
+  try {
+    co_await std::move(change);
+  } catch (const std::system_error& error) {
+    EXPECT_EQ(error.code(), Errc::refused);
+    why = error.what();
+  }
+  co_return why;
+}
+co::Task<> subscribe_to(redis::Subscriber& subscriber, std::string channel) {
+  co_await subscriber.subscribe(channel);
+}
+co::Task<> psubscribe_to(redis::Subscriber& subscriber, std::string pattern) {
+  co_await subscriber.psubscribe(pattern);
+}
+co::Task<> unsubscribe_from(redis::Subscriber& subscriber, std::string channel) {
+  co_await subscriber.unsubscribe(channel);
+}
+
+class RedisRightsTest : public RedisTest {
+ protected:
+  // A subscriber and a publisher, of whom the former may use the channels "news" and "weather".
+  co::Task<> connect() {
+    co_await redis.connect("127.0.0.1", server.port());
+    co_await redis.call("ACL", "SETUSER", "reader", "on", "nopass", "+@all", "resetchannels",
+                        "&news", "&weather");
+    co_await subscriber.connect("127.0.0.1", server.port());
+    co_await subscriber.call("AUTH", "reader", "any");
+  }
+  co::Task<> expect_message(std::string channel) {
+    co_await redis.call("PUBLISH", channel, "text");
+    const redis::Message message = co_await subscriber.next();
+    EXPECT_EQ(message.channel(), channel);
+  }
+
+  co::Task<> refuse_one() {
+    co_await connect();
+    const std::string first = co_await refusal_of(subscribe_to(subscriber, "secret"));
+    EXPECT_EQ(first.find("redis: NOPERM"), 0U) << first;
+    const Reply list = co_await subscriber.call("COMMAND", "COUNT");
+    EXPECT_GT(list.integer(), 0);
+    const Reply array = co_await subscriber.call("ACL", "USERS");
+    EXPECT_EQ(array.size(), 2U);  // it is no subscriber yet
+    co_await subscriber.subscribe("news");
+    const std::string pattern = co_await refusal_of(psubscribe_to(subscriber, "*"));
+    EXPECT_EQ(pattern.find("redis: NOPERM"), 0U) << pattern;
+    const std::string again = co_await refusal_of(subscribe_to(subscriber, "secret"));
+    EXPECT_NE(again, "");
+    co_await subscriber.unsubscribe("secret");
+    co_await expect_message("news");
+    EXPECT_TRUE(subscriber.connected());
+  }
+  co::Task<> refuse_some_of_many() {
+    co_await connect();
+    std::vector<std::string> refusals(6);
+    co::TaskGroup changes(base);
+    const auto spawn = [&](std::size_t i, co::Task<> change) {
+      changes.spawn(
+          [](co::Task<> its, std::string& why) -> co::Task<> {
+            std::string text = co_await refusal_of(std::move(its));
+            why = std::move(text);
+          },
+          std::move(change), std::ref(refusals[i]));
+    };
+    spawn(0, subscribe_to(subscriber, "secret"));
+    spawn(1, subscribe_to(subscriber, "news"));
+    spawn(2, subscribe_to(subscriber, "secret"));
+    spawn(3, unsubscribe_from(subscriber, "secret"));
+    spawn(4, psubscribe_to(subscriber, "*"));
+    spawn(5, subscribe_to(subscriber, "weather"));
+    co_await changes.join();
+    for (const std::size_t i : {0U, 2U, 4U}) EXPECT_NE(refusals[i], "") << i;
+    for (const std::size_t i : {1U, 3U, 5U}) EXPECT_EQ(refusals[i], "") << i;
+    co_await expect_message("news");
+    co_await expect_message("weather");
+    co_await subscriber.unsubscribe("news");
+    co_await subscriber.unsubscribe("weather");
+    const Reply array = co_await subscriber.call("ACL", "USERS");
+    EXPECT_EQ(array.size(), 2U);
+  }
+  // Not even to end a subscription.
+  co::Task<> refuse_all() {
+    co_await connect();
+    co_await redis.call("ACL", "SETUSER", "reader", "-@pubsub");
+    for (int i = 0; i < 2; ++i) {
+      const std::string channel = co_await refusal_of(subscribe_to(subscriber, "news"));
+      EXPECT_EQ(channel.find("redis: NOPERM"), 0U) << channel;
+      const std::string pattern = co_await refusal_of(psubscribe_to(subscriber, "*"));
+      EXPECT_EQ(pattern.find("redis: NOPERM"), 0U) << pattern;
+    }
+    const Reply array = co_await subscriber.call("ACL", "USERS");
+    EXPECT_EQ(array.size(), 2U);
+    co_await redis.call("ACL", "SETUSER", "reader", "+@pubsub");
+    co_await subscriber.subscribe("news");
+    co_await expect_message("news");
+  }
+  co::Task<> refuse_whom_nobody_waits_for() {
+    co_await connect();
+    const auto done = co_await co::try_with_timeout(0s, subscribe_to(subscriber, "secret"));
+    static_cast<void>(done);
+    co_await subscriber.subscribe("news");
+    co_await expect_message("news");
+  }
+
+  Base base{real_time()};
+  Connection redis{base};
+  redis::Subscriber subscriber{base};
+};
+ON_EVERY_BACKEND(RedisRightsTest);
+
+TEST_P(RedisRightsTest, RefuseASubscriptionAndKeepTheConnection) { run_task(base, refuse_one()); }
+
+TEST_P(RedisRightsTest, RefuseEverySubscriptionAndItsEnd) { run_task(base, refuse_all()); }
+
+TEST_P(RedisRightsTest, RefuseSomeOfManyChangesUnderWay) { run_task(base, refuse_some_of_many()); }
+
+TEST_P(RedisRightsTest, RefuseASubscriptionThatNobodyWaitsForAnyMore) {
+  run_task(base, refuse_whom_nobody_waits_for());
+}
+
 TEST_P(RedisTest, StopsReadingMessagesThatNobodyTakesAndLosesNone) {
   Base base(real_time());
   run_task(base, flood(base, server));

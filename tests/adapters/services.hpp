@@ -34,7 +34,18 @@ inline void end_with_parent() {
 // redis-server, which keeps nothing on disk.
 class RedisServer {
  public:
-  RedisServer() : port_(free_port(SOCK_STREAM)) { start(); }
+  RedisServer() {
+    constexpr int kAttempts = 10;  // somebody else may take the port
+    for (int attempt = 1;; ++attempt) {
+      port_ = free_port(SOCK_STREAM);
+      try {
+        start();
+        return;
+      } catch (const std::runtime_error&) {
+        if (attempt == kAttempts) throw;
+      }
+    }
+  }
 
   int port() const noexcept { return port_; }
   std::string unix_socket() const { return folder_.file("socket"); }
@@ -69,7 +80,7 @@ class RedisServer {
 
  private:
   TemporaryFolder folder_;
-  int port_;
+  int port_ = 0;
   std::unique_ptr<ChildProcess> process_;
 };
 

@@ -1,4 +1,4 @@
-// What becomes of a command whose connection is lost.
+// What becomes of a command whose connection is lost, and of a subscription that is refused.
 #pragma once
 
 #include <exception>
@@ -8,8 +8,9 @@
 namespace event_cpp::redis {
 
 enum class Errc {
-  not_sent = 1,    // the server has not seen the command, or not all of it: it may be sent again
-  unknown_outcome  // it was sent, and no reply came: the server may have executed it, or not
+  not_sent = 1,     // the server has not seen the command, or not all of it: it may be sent again
+  unknown_outcome,  // it was sent, and no reply came: the server may have executed it, or not
+  refused           // the server will not have a subscription, or the end of one: see what()
 };
 
 // The category of these codes, named "redis".
@@ -17,9 +18,14 @@ inline const std::error_category& category() noexcept {
   static const struct Category final : std::error_category {
     const char* name() const noexcept override { return "redis"; }
     std::string message(int code) const override {
-      return code == static_cast<int>(Errc::not_sent)
-                 ? "the command was not sent"
-                 : "the command was sent, and its outcome is unknown";
+      switch (static_cast<Errc>(code)) {
+        case Errc::not_sent:
+          return "the command was not sent";
+        case Errc::refused:
+          return "the server has refused it";
+        default:
+          return "the command was sent, and its outcome is unknown";
+      }
     }
   } kCategory;
   return kCategory;

@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 #include <variant>
@@ -118,6 +119,33 @@ class Session {
     close();
   }
 
+  // An error has come. hiredis closes the connection if it is not the reply to a command, as it
+  // has none for SUBSCRIBE. Returns what hiredis takes for the reply instead; null: the error.
+  virtual redisReply* refused(std::string_view /*why*/) noexcept { return nullptr; }
+  // A reply of three parts, as those to SUBSCRIBE are. Null without memory.
+  redisReply* make_reply(std::string_view kind, std::string_view name, long long count) noexcept {
+    redisReadTask whole{};
+    whole.type = REDIS_REPLY_ARRAY;
+    whole.obj = makes_->createArray(&whole, 3);
+    if (whole.obj == nullptr) return nullptr;
+    redisReadTask part{};
+    part.parent = &whole;
+    part.type = REDIS_REPLY_STRING;
+    bool made = true;
+    for (const std::string_view text : {kind, name}) {
+      // It copies the text.
+      char* const begin = const_cast<char*>(text.data());
+      made = made && makes_->createString(&part, begin, text.size()) != nullptr;
+      ++part.idx;
+    }
+    part.type = REDIS_REPLY_INTEGER;
+    made = made && makes_->createInteger(&part, count) != nullptr;
+    auto* const reply = static_cast<redisReply*>(whole.obj);
+    if (made) return reply;
+    ::freeReplyObject(reply);
+    return nullptr;
+  }
+
   // Closes the connection, if there is one.
   void close() noexcept {
     flush_.reset();
@@ -160,9 +188,12 @@ class Session {
     reads_ = writes_ = paused_ = false;
     static redisReplyObjectFunctions functions = [](redisReplyObjectFunctions given) {
       given.freeObject = &free_or_keep;
+      given.createString = &make_text;
       return given;
     }(*made->c.reader->fn);
+    makes_ = made->c.reader->fn;
     made->c.reader->fn = &functions;
+    made->c.reader->privdata = this;
     made->data = this;
     // hiredis calls these from the next line on.
     made->ev.data = this;
@@ -203,6 +234,15 @@ class Session {
   void give_up_connecting() noexcept {
     std::unique_ptr<ConnectRequest> request(std::exchange(connecting_, nullptr));
     close();
+  }
+
+  // Of the reader.
+  static void* make_text(const redisReadTask* task, char* text, std::size_t size) noexcept {
+    Session& self = of(task->privdata);
+    if (task->type == REDIS_REPLY_ERROR && task->parent == nullptr) {
+      if (redisReply* const answer = self.refused({text, size})) return answer;
+    }
+    return self.makes_->createString(task, text, size);
   }
 
   // Of the hooks.
@@ -278,6 +318,7 @@ class Session {
     inbox_.leave();  // last: this may be gone then
   }
 
+  const redisReplyObjectFunctions* makes_ = nullptr;  // replies; hiredis' own
   adapters::detail::Watch<Session> event_;
   std::optional<Hook> flush_;  // while there is something to send
   ConnectRequest* connecting_ = nullptr;

@@ -53,6 +53,8 @@ class ChangeRequest final : public adapters::detail::Request<ChangeRequest, std:
   Subscriber& subscriber_;
   Change change_;
   std::string name_;
+  bool is_new_ = false;  // a subscription to what there was none to
+  std::string refusal_;  // the words of the server
 };
 
 class NextRequest final : public adapters::detail::Request<NextRequest, Message> {
@@ -117,7 +119,9 @@ class Subscriber final : private Connection {
   }
 
   // co_await: until the server has said that it is done. A subscription stays if the task that
-  // waits is cancelled. Errors: throws std::system_error: Errc::not_sent, Errc::unknown_outcome.
+  // waits is cancelled. Errors: throws std::system_error: Errc::not_sent, Errc::unknown_outcome;
+  // Errc::refused, with the words of the server in what(), as for a channel that the user has no
+  // right to. Then the connection and the other subscriptions go on.
   [[nodiscard]] Changed subscribe(std::string_view channel) {
     return change(detail::Change::subscribe, channel);
   }
@@ -172,29 +176,36 @@ class Subscriber final : private Connection {
   static constexpr const char* kNames[] = {"subscribe", "psubscribe", "unsubscribe",
                                            "punsubscribe"};
 
+  static bool is_removal(detail::Change change) noexcept {
+    return change == detail::Change::unsubscribe || change == detail::Change::punsubscribe;
+  }
+  static bool is_pattern(detail::Change change) noexcept {
+    return change == detail::Change::psubscribe || change == detail::Change::punsubscribe;
+  }
+
   void submit(std::unique_ptr<detail::ChangeRequest> request) {
-    using detail::Change;
-    const Change what = request->change_;
-    const bool removes = what == Change::unsubscribe || what == Change::punsubscribe;
-    const bool pattern = what == Change::psubscribe || what == Change::punsubscribe;
+    const detail::Change what = request->change_;
+    const bool removes = is_removal(what);
+    const bool pattern = is_pattern(what);
     if (removes && !names_.contains({pattern, request->name_})) {
       request.release()->answer(inbox_, std::monostate());  // hiredis would not say
       return;
     }
-    const char* words[] = {kNames[static_cast<std::size_t>(what)], request->name_.data()};
-    const std::size_t sizes[] = {std::string_view(words[0]).size(), request->name_.size()};
     if (!connected()) throw_not_sent();
     if (removes) {
       names_.erase({pattern, request->name_});
     } else {
-      names_.emplace(pattern, request->name_);
+      request->is_new_ = names_.emplace(pattern, request->name_).second;
     }
-    if (::redisAsyncCommandArgv(context_, &Subscriber::received, this, 2, words, sizes) !=
-        REDIS_OK) {
-      throw_not_sent();
-    }
+    if (!send(*request)) throw_not_sent();
     changes_.push_back(*request.release());
     keep_alive(true);
+  }
+  bool send(const detail::ChangeRequest& request) noexcept {
+    const char* words[] = {kNames[static_cast<std::size_t>(request.change_)], request.name_.data()};
+    const std::size_t sizes[] = {std::string_view(words[0]).size(), request.name_.size()};
+    return ::redisAsyncCommandArgv(context_, &Subscriber::received, this, 2, words, sizes) ==
+           REDIS_OK;
   }
   [[noreturn]] static void throw_not_sent() {
     throw std::system_error(make_error_code(Errc::not_sent), "redis: not connected");
@@ -227,11 +238,43 @@ class Subscriber final : private Connection {
     if (!changes_.linked()) return;
     detail::ChangeRequest& request = first_change();
     request.unlink();
+    if (!refusal_.empty()) {
+      request.refusal_ = std::exchange(refusal_, {});
+      if (has_hiredis_forget(request)) return;
+    }
     if (request.is_abandoned()) {
       delete &request;
+    } else if (!request.refusal_.empty()) {
+      fail_refused(request);
     } else {
       request.answer(inbox_, std::monostate());
     }
+  }
+  void fail_refused(detail::ChangeRequest& request) noexcept {
+    request.fail(inbox_, detail::error(make_error_code(Errc::refused), request.refusal_.c_str()));
+  }
+  // Of Session. Replies come in order: it is about the first change, if no command is under way.
+  redisReply* refused(std::string_view why) noexcept override {
+    if (in_flight() > 0 || !changes_.linked()) return nullptr;
+    try {
+      refusal_ = "redis: " + std::string(why);
+    } catch (const std::bad_alloc&) {
+      return nullptr;
+    }
+    const detail::ChangeRequest& request = first_change();
+    return make_reply(kNames[static_cast<std::size_t>(request.change_)], request.name_,
+                      static_cast<long long>(names_.size()));
+  }
+  // A subscription that is refused is one to hiredis until it has been ended; then the request is
+  // answered. Returns false if there is nothing to be done.
+  bool has_hiredis_forget(detail::ChangeRequest& request) noexcept {
+    const bool pattern = is_pattern(request.change_);
+    if (!request.is_new_ || names_.erase({pattern, request.name_}) == 0) return false;
+    request.change_ = pattern ? detail::Change::punsubscribe : detail::Change::unsubscribe;
+    request.is_new_ = false;
+    if (!send(request)) return false;
+    changes_.push_back(request);
+    return true;
   }
   void deliver(redisReply* message) noexcept {
     if (next_.linked()) {
@@ -258,11 +301,14 @@ class Subscriber final : private Connection {
   void lost() noexcept override {
     Connection::lost();
     names_.clear();
+    refusal_.clear();
     while (changes_.linked()) {
       detail::ChangeRequest& request = first_change();
       request.unlink();
       if (request.is_abandoned()) {
         delete &request;
+      } else if (!request.refusal_.empty()) {
+        fail_refused(request);
       } else {
         request.fail(inbox_,
                      detail::error(make_error_code(Errc::unknown_outcome), "redis: subscriber"));
@@ -288,6 +334,7 @@ class Subscriber final : private Connection {
   co::detail::Link changes_;                      // in the order in which they were sent
   co::detail::Link next_;                         // who waits for a message
   std::deque<Message> messages_;
+  std::string refusal_;  // of the first change, while hiredis handles the reply
 };
 
 inline void detail::ChangeRequest::begin(std::unique_ptr<ChangeRequest> request) {
