@@ -16,11 +16,12 @@ class AttachedChildren;
 
 }  // namespace detail
 
-// Runs a callback once, with the status of waitpid(2), when a child process has ended, and reaps
-// it: no zombie is left. The child may have ended before attach(). The status is -1, which is
-// neither WIFEXITED nor WIFSIGNALED, if it is lost: other code has reaped the child, or the kernel
-// has because SIGCHLD is ignored or has SA_NOCLDWAIT. While a debugger traces the child, the status
-// comes when the debugger has seen the end.
+// Waits for a child process that the program has started itself, and does not own it, as
+// net::Process does which starts one. Runs a callback once, with the status of waitpid(2), when the
+// child has ended, and reaps it: no zombie is left. The child may have ended before attach(). The
+// status is -1, which is neither WIFEXITED nor WIFSIGNALED, if it is lost: other code has reaped
+// the child, or the kernel has because SIGCHLD is ignored or has SA_NOCLDWAIT. While a debugger
+// traces the child, the status comes when the debugger has seen the end.
 //
 // On Linux it uses a pidfd, on the kqueue backend EVFILT_PROC, and does not touch SIGCHLD. In these
 // cases it watches SIGCHLD, as Signal does, while it is attached:

@@ -137,8 +137,10 @@ template <detail::Awaitable A>
                                                        limit, line);
 }
 
-// The same, but returns nothing (std::nullopt) instead of throwing std::errc::timed_out. For a task
-// without a value the result is a std::optional<std::monostate>.
+// The same, which waits as long, but returns nothing (std::nullopt) instead of throwing
+// std::errc::timed_out. For a task without a value the result is a std::optional<std::monostate>.
+// (Of a name with try_, what is awaited waits, and throws less; what is not, such as try_read() of
+// a stream, never waits.)
 template <detail::Awaitable A>
 [[nodiscard]] auto try_with_timeout(AnyDuration limit, A&& awaitable,
                                     unsigned line = __builtin_LINE()) {

@@ -16,7 +16,8 @@ namespace detail {
 class FlushList;
 }  // namespace detail
 
-// How many bytes a peer can make a Buffered hold.
+// How many bytes a peer can make a Buffered hold. (tls::Limits: how long, and with how many
+// messages, it can keep a TLS connection busy.)
 struct Limits {
   std::size_t low = std::size_t{16} << 10;   // a write() that waits goes on at this many unsent
   std::size_t high = std::size_t{64} << 10;  // write() waits if more than this is unsent

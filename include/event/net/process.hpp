@@ -66,8 +66,9 @@ struct EVENT_API Exit {
   std::string text() const;
 };
 
-// A child process, which this owns: destroying it kills the child with SIGKILL, with all of its
-// process group if it has one of its own, and the base reaps it. No zombie is left, nothing waits.
+// A child process, which this starts and owns, while event::Child waits for one that the program
+// has started itself. Destroying it kills the child with SIGKILL, with all of its process group if
+// it has one of its own, and the base reaps it. No zombie is left, nothing waits.
 // Once the child has ended nothing is killed: what is left of its group lives on, see kill_group().
 // See detach(). While the child runs, or one of its pipes is open here, the base does not leave
 // dispatch().
@@ -170,6 +171,8 @@ struct RunOptions {
   Duration limit{};
 };
 
+// How a program has ended that run() ran, and what it has written. (adapters::Outcome: a value, or
+// an error.)
 struct Outcome {
   Exit exited;
   std::string out;

@@ -33,13 +33,14 @@ class EVENT_API Stream : public detail::StreamOps<Stream> {
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
 
-  // Awaitable (see detail::StreamOps for each): read_some, receive, read_exactly, write, shutdown,
-  // readable, writable; and the twins that return a Result instead of throwing: try_read_some,
-  // try_receive, try_read_exactly, try_write_all.
+  // Awaitable, so that they wait (see detail::StreamOps for each): read_some, receive,
+  // read_exactly, write, shutdown, readable, writable; and the twins that return a Result instead
+  // of throwing: try_read_some, try_receive, try_read_exactly, try_write_all.
 
-  // These never wait. They return the number of bytes, and try_read() 0 at the end of the stream;
-  // or an error, which is below zero: kWouldBlock if there is nothing to read, or no room to write.
-  // See to_error() for the others. With an empty `room`, try_read() returns 0 or an error.
+  // These never wait, and are not awaited. They return the number of bytes, and try_read() 0 at the
+  // end of the stream; or an error, which is below zero: kWouldBlock if there is nothing to read,
+  // or no room to write. See to_error() for the others. With an empty `room`, try_read() returns 0
+  // or an error.
   virtual Io try_read(Room room) noexcept = 0;
   virtual Io try_write(Bytes bytes) noexcept = 0;
   // The same for several pieces at once, in order.

@@ -15,6 +15,8 @@
 
 namespace event_cpp::tls {
 
+// How long, and with how many messages, a peer can keep a TLS connection busy. (net::Limits: how
+// many bytes it can make a Buffered hold.)
 struct Limits {
   Duration handshake = std::chrono::seconds(10);  // for all of it, however slowly the peer sends
   Duration close = std::chrono::seconds(2);       // of close() as serve() calls it

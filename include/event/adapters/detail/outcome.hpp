@@ -7,8 +7,8 @@
 
 namespace event_cpp::adapters {
 
-// A value, or what a task would have thrown instead. For a request without a value V is
-// std::monostate.
+// A value, or what a task would have thrown instead. (net::Outcome: how a program has ended.) For a
+// request without a value V is std::monostate.
 template <class V>
 struct [[nodiscard]] Outcome {
   V value{};
