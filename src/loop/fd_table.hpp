@@ -38,7 +38,7 @@ namespace event_cpp::detail {
 //   kept              the same event is attached                          active    modify **
 //   kept              another event is attached                           active    add or modify
 //   kept              the kernel reports the fd: at the next wait         none      remove
-//   active, released  the last event is destroyed, the library closes     none      remove
+//   not none          the last event goes, and the library closes the fd  none      remove
 //   not none          the fd turns out to be closed or reused             none      remove
 //
 //   *  none, by a call, where lazy removal gains nothing or is disabled, and for exclusive events
