@@ -119,7 +119,7 @@ class TlsOpensslPeerTest : public TlsFixture {
   std::unique_ptr<tls::Stream> stream;
 };
 
-TEST_F(TlsOpensslPeerTest, IsRefusedAnotherHandshakeWhichCountsAsAMessage) {
+TEST_F(TlsOpensslPeerTest, IsRefusedAnotherHandshakeByAServerAndCounted) {
   SSL_CTX_set_max_proto_version(as_client.get(), TLS1_2_VERSION);
   const Server server(Context::server(server_options()));
   const auto refused = client_of(server, updates(1));
@@ -130,7 +130,7 @@ TEST_F(TlsOpensslPeerTest, IsRefusedAnotherHandshakeWhichCountsAsAMessage) {
   EXPECT_EQ(net::to_error(after_renegotiation(*ended)), tls::Errc::too_many_updates);
 }
 
-TEST_F(TlsOpensslPeerTest, OfAClientIsRefusedAnotherHandshakeWhichCountsAsAMessage) {
+TEST_F(TlsOpensslPeerTest, IsRefusedAnotherHandshakeByAClientAndCounted) {
   SSL_CTX_set_max_proto_version(as_server.get(), TLS1_2_VERSION);
   const auto refused = server_of_stream(updates(1));
   EXPECT_EQ(after_renegotiation(*refused), net::kWouldBlock);
