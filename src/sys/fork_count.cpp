@@ -18,7 +18,9 @@ std::atomic<pid_t> numbered_process;  // that count_forks() or number_process() 
 // Has the kernel set a page to zero in the child of a fork. Returns false if it cannot.
 bool wipe_on_fork([[maybe_unused]] void* page, [[maybe_unused]] std::size_t size) noexcept {
 #if defined(MADV_WIPEONFORK)
-  return ::madvise(page, size, MADV_WIPEONFORK) == 0;
+  // qemu-user takes any advice and follows none, also one that there is not.
+  constexpr int kNoAdvice = -1;
+  return ::madvise(page, size, kNoAdvice) != 0 && ::madvise(page, size, MADV_WIPEONFORK) == 0;
 #elif defined(INHERIT_ZERO)
   return ::minherit(page, size, INHERIT_ZERO) == 0;
 #else
