@@ -248,6 +248,7 @@ TEST_P(ListenerTest, LooksAwayForItsCallbackAsWell) {
 
 TEST_P(ListenerTest, TellsThatTheKernelDoesNotWatchIt) {
   if (is_toy()) GTEST_SKIP() << "the toy kernel watches whatever it is asked to";
+  if (GetParam() == Backend::kqueue) GTEST_SKIP() << "no wait works where no registration does";
   net::Listener listener(base, net::Address::loopback(0));
   std::vector<std::error_code> errors;
   listener.on_error([&](std::error_code error) { errors.push_back(error); });
