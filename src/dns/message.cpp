@@ -216,6 +216,21 @@ Reply find_addresses(net::Bytes message, const std::vector<Record>& answers, std
   return reply;
 }
 
+bool is_not_understood(const Header& header) noexcept {
+  return header.code() == kFormatError || header.code() == kNotImplemented;
+}
+
+bool repeats_question(const Header& header, Reader& reader, const std::string& name, Type type) {
+  // Servers that know nothing of EDNS may leave out the question that they did not understand.
+  if (header.questions == 0) return is_not_understood(header);
+  if (header.questions != 1) return false;
+  const std::string asked = reader.name();
+  const std::uint16_t asked_type = reader.u16();
+  const std::uint16_t asked_class = reader.u16();
+  return reader.ok() && asked == name && asked_type == static_cast<std::uint16_t>(type) &&
+         asked_class == kInternet;
+}
+
 // For how long it may be kept that something does not exist: RFC 2308, section 5. Zero if the
 // message does not say.
 std::chrono::seconds negative_ttl(net::Bytes message, Reader& reader, std::size_t authorities) {
@@ -252,20 +267,8 @@ Reply parse_reply(net::Bytes message, const std::string& name, Type type, std::u
   Reader reader(message);
   const Header header = read_header(reader);
   if (header.id != id || !header.is_response()) return not_ours;
-  const bool not_understood = header.code() == kFormatError || header.code() == kNotImplemented;
-  if (header.questions != 1) {
-    // Servers that know nothing of EDNS may leave out the question that they did not understand.
-    if (!not_understood || header.questions != 0) return not_ours;
-  } else {
-    const std::string asked = reader.name();
-    const std::uint16_t asked_type = reader.u16();
-    const std::uint16_t asked_class = reader.u16();
-    const bool is_ours = reader.ok() && asked == name &&
-                         asked_type == static_cast<std::uint16_t>(type) && asked_class == kInternet;
-    if (!is_ours) return not_ours;
-  }
-
-  if (not_understood) {
+  if (!repeats_question(header, reader, name, type)) return not_ours;
+  if (is_not_understood(header)) {
     Reply reply = failed(Errc::server_failed);
     reply.kind = Reply::Kind::not_understood;
     return reply;
