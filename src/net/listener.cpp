@@ -8,6 +8,7 @@
 #include <chrono>
 #include <utility>
 
+#include "base/unique_fd.hpp"
 #include "event/event_class.hpp"
 
 namespace event_cpp::net {
@@ -45,9 +46,11 @@ bool is_of_the_connection(int error) noexcept {
 int accept_on(const Socket& socket) noexcept {
   if (socket.fd() < detail::kSystem) return socket.kernel()->accept(socket.fd(), nullptr, nullptr);
 #ifdef SOCK_CLOEXEC
-  return detail::result(::accept4(socket.fd(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  const int accepted = ::accept4(socket.fd(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  return detail::result(event_cpp::detail::own_internal(accepted).release());
 #else
-  const int fd = detail::result(::accept(socket.fd(), nullptr, nullptr));
+  const int accepted = ::accept(socket.fd(), nullptr, nullptr);
+  const int fd = detail::result(event_cpp::detail::own_internal(accepted).release());
   if (fd < 0) return fd;
   try {
     return Socket::adopt(fd).release();

@@ -12,6 +12,7 @@
 
 #include "net/networks.hpp"
 #include "support/failing_call.hpp"
+#include "support/forked.hpp"
 
 namespace event_cpp::test {
 namespace {
@@ -69,6 +70,26 @@ TEST_P(ListenerTest, AcceptsByATask) {
   std::vector<net::Socket> accepted;
   run(accept_some(listener, accepted, 3));
   EXPECT_EQ(accepted[0].peer(), waiting[0].address());
+}
+
+TEST_P(ListenerTest, AcceptsOntoNoneOfTheStandardStreams) {
+  if (is_toy()) GTEST_SKIP() << "the toy kernel has numbers of its own";
+  EXPECT_TRUE(succeeds_in_child([&] {
+    base.after_fork();
+    net::Listener listener(base, net::Address::loopback(0));
+    const auto waiting = clients(listener.address(), 3);
+    for (const int stream : {0, 1, 2}) ::close(stream);
+    std::vector<net::Socket> accepted;
+    co::TaskGroup tasks(base);
+    tasks.spawn(accept_some(listener, accepted, 3));
+    for (int i = 0; i < 10; ++i) settle();
+    EXPECT_EQ(accepted.size(), 3U);
+    for (const net::Socket& socket : accepted) {
+      EXPECT_GT(socket.fd(), 2);
+      EXPECT_NE(::fcntl(socket.fd(), F_GETFL) & O_NONBLOCK, 0);
+      EXPECT_NE(::fcntl(socket.fd(), F_GETFD) & FD_CLOEXEC, 0);
+    }
+  }));
 }
 
 TEST_P(ListenerTest, AcceptsForEachTaskThatWaitsInOrder) {
