@@ -553,6 +553,30 @@ class RedisRightsTest : public RedisTest {
     co_await subscriber.subscribe("news");
     co_await expect_message("news");
   }
+  // The server goes on sending what was published.
+  co::Task<> refuse_an_end() {
+    co_await connect();
+    co_await subscriber.subscribe("news");
+    co_await redis.call("ACL", "SETUSER", "reader", "-unsubscribe");
+    const std::string refusal = co_await refusal_of(unsubscribe_from(subscriber, "news"));
+    EXPECT_EQ(refusal.find("redis: NOPERM"), 0U) << refusal;
+    const std::string other = co_await refusal_of(subscribe_to(subscriber, "secret"));
+    EXPECT_NE(other, "");
+    for (int i = 0; i < 10; ++i) {  // the first ones have come before the last one is answered
+      const Reply receivers = co_await redis.call("PUBLISH", "news", "text");
+      EXPECT_EQ(receivers.integer(), 1);
+    }
+    EXPECT_THROW(static_cast<void>(subscriber.call("PING")), std::system_error);
+    co_await subscriber.subscribe("weather");
+    co_await expect_message("weather");
+    co_await redis.call("ACL", "SETUSER", "reader", "+unsubscribe");
+    co_await subscriber.subscribe("news");
+    co_await expect_message("news");
+    co_await subscriber.unsubscribe("news");
+    co_await subscriber.unsubscribe("weather");
+    const Reply array = co_await subscriber.call("ACL", "USERS");
+    EXPECT_EQ(array.size(), 2U);
+  }
   co::Task<> refuse_whom_nobody_waits_for() {
     co_await connect();
     const auto done = co_await co::try_with_timeout(0s, subscribe_to(subscriber, "secret"));
@@ -570,6 +594,8 @@ ON_EVERY_BACKEND(RedisRightsTest);
 TEST_P(RedisRightsTest, RefuseASubscriptionAndKeepTheConnection) { run_task(base, refuse_one()); }
 
 TEST_P(RedisRightsTest, RefuseEverySubscriptionAndItsEnd) { run_task(base, refuse_all()); }
+
+TEST_P(RedisRightsTest, RefuseTheEndOfASubscriptionThatGoesOn) { run_task(base, refuse_an_end()); }
 
 TEST_P(RedisRightsTest, RefuseSomeOfManyChangesUnderWay) { run_task(base, refuse_some_of_many()); }
 

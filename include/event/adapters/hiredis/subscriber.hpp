@@ -111,7 +111,7 @@ class Subscriber final : private Connection {
   // std::errc::invalid_argument if there is a subscription.
   template <class... Args>
   [[nodiscard]] auto call(const Args&... words) {
-    if (!names_.empty() || changes_.linked()) {
+    if (!names_.empty() || changes_.linked() || refused_end_) {
       throw std::system_error(std::make_error_code(std::errc::invalid_argument),
                               "redis: a subscriber takes no commands");
     }
@@ -121,7 +121,8 @@ class Subscriber final : private Connection {
   // co_await: until the server has said that it is done. A subscription stays if the task that
   // waits is cancelled. Errors: throws std::system_error: Errc::not_sent, Errc::unknown_outcome;
   // Errc::refused, with the words of the server in what(), as for a channel that the user has no
-  // right to. Then the connection and the other subscriptions go on.
+  // right to. Then the connection and the other subscriptions go on. If the end of a subscription
+  // is refused its messages are dropped.
   [[nodiscard]] Changed subscribe(std::string_view channel) {
     return change(detail::Change::subscribe, channel);
   }
@@ -235,6 +236,7 @@ class Subscriber final : private Connection {
   void take(redisReply* reply) noexcept {
     const std::string_view kind = ReplyView(reply)[0].text();
     if (kind == "message" || kind == "pmessage") return deliver(reply);
+    if (ReplyView(reply)[2].integer() == 0) refused_end_ = false;
     if (!changes_.linked()) return;
     detail::ChangeRequest& request = first_change();
     request.unlink();
@@ -262,8 +264,11 @@ class Subscriber final : private Connection {
       return nullptr;
     }
     const detail::ChangeRequest& request = first_change();
+    if (is_removal(request.change_) && request.refusal_.empty()) refused_end_ = true;
+    // hiredis ends the process at a message that comes when no subscription is left.
+    const std::size_t left = names_.size() + (refused_end_ ? 1 : 0);
     return make_reply(kNames[static_cast<std::size_t>(request.change_)], request.name_,
-                      static_cast<long long>(names_.size()));
+                      static_cast<long long>(left));
   }
   // A subscription that is refused is one to hiredis until it has been ended; then the request is
   // answered. Returns false if there is nothing to be done.
@@ -302,6 +307,7 @@ class Subscriber final : private Connection {
     Connection::lost();
     names_.clear();
     refusal_.clear();
+    refused_end_ = false;
     while (changes_.linked()) {
       detail::ChangeRequest& request = first_change();
       request.unlink();
@@ -334,7 +340,8 @@ class Subscriber final : private Connection {
   co::detail::Link changes_;                      // in the order in which they were sent
   co::detail::Link next_;                         // who waits for a message
   std::deque<Message> messages_;
-  std::string refusal_;  // of the first change, while hiredis handles the reply
+  std::string refusal_;       // of the first change, while hiredis handles the reply
+  bool refused_end_ = false;  // the server has refused to end a subscription
 };
 
 inline void detail::ChangeRequest::begin(std::unique_ptr<ChangeRequest> request) {
