@@ -455,6 +455,8 @@ TEST_P(CurlNameTest, IsLeftToAProxyOfTheEnvironmentUnlessThatIsLifted) {
     ::setenv(name, server.url("").c_str(), 1);
     EXPECT_EQ(status_with(CURLOPT_URL, 0, by_proxy), 200) << name;
     EXPECT_EQ(names, std::vector<std::string>()) << name;
+    EXPECT_EQ(status_with(CURLOPT_PROXY, nullptr, by_proxy), 200) << name;
+    EXPECT_EQ(names, std::vector<std::string>()) << name;
     EXPECT_EQ(status_with(CURLOPT_PROXY, "", direct), 200) << name;
     EXPECT_EQ(names, near) << name;
     ::unsetenv(name);

@@ -80,18 +80,21 @@ class Easy {
  private:
   template <class T>
   void note(CURLoption option, const T& value) noexcept {
+    bool is_null = false;
     bool given = false;
-    if constexpr (std::is_convertible_v<const T&, std::string_view> && !std::is_pointer_v<T>) {
-      given = !std::string_view(value).empty();
-    } else if constexpr (std::is_convertible_v<const T&, const char*>) {
+    if constexpr (std::is_convertible_v<const T&, const char*>) {
       const char* const text = value;
-      given = text != nullptr && *text != '\0';
+      is_null = text == nullptr;
+      given = !is_null && *text != '\0';
+    } else if constexpr (std::is_convertible_v<const T&, std::string_view>) {
+      given = !std::string_view(value).empty();
     } else if constexpr (std::is_pointer_v<T>) {
       given = value != nullptr;
     }
     switch (option) {
       case CURLOPT_PROXY:
-        state_->proxy = given;
+        // No text at all is the default: that of the environment.
+        state_->proxy = is_null ? std::nullopt : std::optional<bool>(given);
         break;
       case CURLOPT_PRE_PROXY:
       case CURLOPT_CONNECT_TO:
