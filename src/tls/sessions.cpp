@@ -20,14 +20,17 @@ using Seconds = std::int64_t;  // as those of time(2)
 void note_end(const SSL* ssl, SSL_SESSION* session) noexcept {
   STACK_OF(X509)* const chain = SSL_get0_verified_chain(ssl);
   if (chain == nullptr) return;
+  const Seconds now = ::time(nullptr);
   Seconds end = std::numeric_limits<Seconds>::max();
   for (int i = 0; i < sk_X509_num(chain); ++i) {
     constexpr Seconds kDay = 86400;
     int days = 0;
     int seconds = 0;
     const ASN1_TIME* const not_after = X509_get0_notAfter(sk_X509_value(chain, i));
-    if (ASN1_TIME_diff(&days, &seconds, nullptr, not_after) != 1) continue;
-    end = std::min<Seconds>(end, ::time(nullptr) + days * kDay + seconds);
+    // Counted from a moment after `now`: the end may be a second early, and is never late. What is
+    // no time has passed.
+    const bool is_time = ASN1_TIME_diff(&days, &seconds, nullptr, not_after) == 1;
+    end = is_time ? std::min(end, now + days * kDay + seconds) : 0;
   }
   SSL_SESSION_set1_ticket_appdata(session, &end, sizeof end);
 }
