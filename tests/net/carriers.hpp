@@ -81,7 +81,6 @@ class EveryCarrier : public testing::TestWithParam<Over> {
 
   template <class T>
   T run(co::Task<T> task) {
-    const Bounded bounded(base);
     return run_bounded(base, std::move(task));
   }
   // Runs until `done` says so.

@@ -59,7 +59,6 @@ class EveryNetwork : public testing::TestWithParam<Backend> {
 
   template <class T>
   T run(co::Task<T> task) {
-    const Bounded bounded(base);
     return run_bounded(base, std::move(task));
   }
   template <class F>

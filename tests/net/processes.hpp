@@ -58,7 +58,6 @@ class EveryStart : public testing::TestWithParam<std::tuple<Backend, Way>> {
   // Time stands still unless the test moves it.
   template <class T>
   T run(co::Task<T> task) {
-    const Bounded bounded(base);
     return run_bounded(base, std::move(task));
   }
   // Runs a command to its end.
