@@ -201,7 +201,9 @@ class Watches {
     node.timeout = timeout;
     count_attached(node, true);
   }
+  // Neither active nor attached from now on.
   void stop_watching(Node& node) noexcept;
+  // Detached, as far as the timers and the counts go; the fd's registration is remembered.
   void end_watch(Node& node) noexcept {
     node.attached = false;
     count_attached(node, false);
