@@ -3,23 +3,24 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <iterator>
+#include <initializer_list>
 #include <system_error>
 
 namespace event_cpp::dns::detail {
 
-// There is no descriptor, memory or port left: nothing is said about the other side.
-inline bool is_shortage(const std::error_code& error) {
-  const int own[] = {EMFILE, ENFILE, ENOMEM, ENOBUFS, EAGAIN};
+inline bool is_one_of(std::initializer_list<int> numbers, const std::error_code& error) {
   return error.category() == std::system_category() &&
-         std::find(std::begin(own), std::end(own), error.value()) != std::end(own);
+         std::find(numbers.begin(), numbers.end(), error.value()) != numbers.end();
+}
+
+// There is no descriptor or memory left: nothing is said about the other side.
+inline bool is_shortage(const std::error_code& error) {
+  return is_one_of({EMFILE, ENFILE, ENOMEM, ENOBUFS, EAGAIN}, error);
 }
 
 // This machine has no way to the address: another address may do, and this one later.
 inline bool is_no_way(const std::error_code& error) {
-  const int own[] = {ENETUNREACH, ENETDOWN, EADDRNOTAVAIL, EAFNOSUPPORT, EACCES, EPERM};
-  return error.category() == std::system_category() &&
-         std::find(std::begin(own), std::end(own), error.value()) != std::end(own);
+  return is_one_of({ENETUNREACH, ENETDOWN, EADDRNOTAVAIL, EAFNOSUPPORT, EACCES, EPERM}, error);
 }
 
 }  // namespace event_cpp::dns::detail
