@@ -70,17 +70,17 @@ TEST_F(FloorsTest, AreDestroyedTheHighestFirstWhateverCameFirst) {
 TEST_F(FloorsTest, MayUseTheBaseAndLowerFloorsInTheirDestructors) {
   bool attached = false;
   bool ran = false;
-  {
-    Base base;
-    const State& co = add(base, Floor::co, 1);
-    Timer timer(base, [&] { ran = true; });
-    add(base, Floor::net, 2).at_the_end = [&] {
-      EXPECT_EQ(floors_of(base).get<State>(Floor::net), nullptr);
-      EXPECT_EQ(floors_of(base).get<State>(Floor::co), &co);
-      attached = !timer.try_attach(-1s);
-      EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
-    };
-  }
+  auto owner = std::make_unique<Base>();
+  Base& base = *owner;
+  const State& co = add(base, Floor::co, 1);
+  Timer timer(base, [&] { ran = true; });
+  add(base, Floor::net, 2).at_the_end = [&] {
+    EXPECT_EQ(floors_of(base).get<State>(Floor::net), nullptr);
+    EXPECT_EQ(floors_of(base).get<State>(Floor::co), &co);
+    attached = !timer.try_attach(-1s);
+    EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
+  };
+  owner.reset();
   EXPECT_TRUE(attached);
   EXPECT_TRUE(ran);
   EXPECT_EQ(recorder.order, (Order{2, 1}));
