@@ -9,7 +9,7 @@ preset=${1:-suite}
 shift || true
 scripts/setup.sh build test
 case $preset in
-  *-clang) scripts/setup.sh check ;;
+  *-clang | kqueue-core) scripts/setup.sh check ;;
   arm64 | x86-32) scripts/setup.sh "$preset" ;;
 esac
 
