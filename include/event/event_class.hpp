@@ -133,12 +133,13 @@ class EVENT_API Event {
   // included. Its deadline, if there is one, stays; Events::timeout counts from the next attach()
   // on. An attached event without a condition stays attached and waits only for its timeout: this
   // is how a proxy pauses reading. A condition that was reported but is no longer asked for does
-  // not fire. A signal event stays a signal event.
+  // not fire. An event that had no condition fires after the others on its descriptor, as if it was
+  // attached now. A signal event stays a signal event.
   //
   // The kernel is updated before the next wait: several changes cost one system call, and none if
   // the interest is back to what it was. Errors: throws std::system_error and changes nothing: as
   // attach(). If the kernel refuses the change before the next wait, the error leaves dispatch().
-  // Cost: O(1).
+  // Cost: O(1); for an event that had no condition, O(n) in the events on its descriptor.
   // See epoll_ctl(2): EPOLL_CTL_MOD.
   void modify(Events events) &;
 

@@ -70,6 +70,13 @@ int FdTable::interest_changed(Node& node) noexcept {
   return 0;
 }
 
+void FdTable::put_last(Node& node) noexcept {
+  Entry& entry = entries_[static_cast<std::size_t>(node.descriptor)];
+  if (node.stale || !entry.head.is_list()) return;
+  unlink(entry, node);
+  append(entry, node);
+}
+
 void FdTable::detached(Node& node) noexcept {
   Entry& entry = entries_[static_cast<std::size_t>(node.descriptor)];
   if (node.stale) {

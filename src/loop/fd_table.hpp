@@ -95,6 +95,10 @@ class FdTable {
   // registered anew, and that fails. Cost: one system call before the next wait at most.
   int interest_changed(Node& node) noexcept;
 
+  // Moves an attached node behind the others on its fd, so that it fires last. Cost: linear in
+  // their number.
+  void put_last(Node& node) noexcept;
+
   // The node was detached by hand.
   void detached(Node& node) noexcept;
 

@@ -319,6 +319,8 @@ Outcome Watches::modify(Node& node, Events events) noexcept {
     node.events = before;
     return outcome;
   }
+  // It fires after the others on its fd, as if it was attached now.
+  if (!any(before & kOnFile) && node.linked) table_.put_last(node);
   // What it asks for no more may have been reported already.
   call_off(node, before & ~node.events & kOnFile);
   return {};

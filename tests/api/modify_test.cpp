@@ -184,6 +184,31 @@ TEST_P(ModifyTest, MakesATimeoutWaitForADescriptorToo) {
   EXPECT_EQ(recorder.fired, Fired{Events::read});
 }
 
+// Whether it was attached for a time alone, watched the descriptor before, or was paused.
+TEST_P(ModifyTest, FiresWhatBeginsToWaitForADescriptorAfterTheOthersOnIt) {
+  Base base(options());
+  const Pipe pipe = readable_pipe();
+  const int fd = pipe.reader.get();
+  Event timed(base, fd, Events::persist, recorder.note(1));
+  Event again(base, fd, Events::read, recorder.note(2));
+  Event paused(base, fd, kReadPersist, recorder.note(3));
+  Event other(base, fd, kReadPersist, recorder.note(4));
+  again.attach();
+  paused.attach();
+  base.loop(RunMode::nonblock);
+  recorder.order.clear();
+  again.modify(Events::persist);
+  again.attach(1h);
+  timed.attach(1h);
+  paused.modify(Events::persist);
+  other.attach();
+
+  for (Event* const begins : {&again, &paused, &timed}) begins->modify(kReadPersist);
+  base.loop(RunMode::nonblock);
+
+  EXPECT_EQ(recorder.order, (Order{4, 2, 3, 1}));
+}
+
 TEST_P(ModifyTest, ReportsWhatIsWrongAndChangesNothing) {
   Base base(options());
   Timer timer(base, [] {});

@@ -175,8 +175,10 @@ void LoopScript::modify(int id) {
          "is modified, or not: " + error.message());
   if (error) return;
   const Events removed = model.mask & ~mask & kDescriptorConditions;
+  const bool begins = !model.on_descriptor();
   model.mask = mask;
   if (!model.attached) return;
+  if (begins) model.attached_as = turn_.count();  // after the others on its descriptor
   turn_.forget_conditions(id, removed);
   if (model.on_descriptor()) model.file = file;
 }
