@@ -105,9 +105,7 @@ void ModelTurn::look_at_files(ModelEvents& events, ModelFiles& files) {
     const Events must = by_edges ? Events::none : ready;
     const Events may = (by_edges ? ready : Events::none) | (event.haunted ? asked : Events::none);
     if (!any(must | may)) continue;
-    Due& due = become_active(id, event, Due::Source::descriptor);
-    due.add(must, boundary_);
-    due.may |= may;
+    become_active(id, event, Due::Source::descriptor).add(must, may, boundary_);
   }
 }
 
@@ -125,7 +123,7 @@ void ModelTurn::look_at_timers(ModelEvents& events) {
 
 void ModelTurn::expire(int id, ModelEvent& event) {
   Due& due = become_active(id, event, Due::Source::timer);
-  due.add(Events::timeout, boundary_);
+  due.add(Events::timeout, Events::none, boundary_);
   if (due.since == boundary_) {  // it became active just now
     due.deadline = *event.deadline;
     due.timed_as = event.timed_as;
@@ -149,23 +147,21 @@ void ModelTurn::look_at_signals(ModelEvents& events) {
     const auto raised = raised_.find(event.fd);
     if (raised == raised_.end()) continue;
     Due& due = become_active(id, event, Due::Source::signal);
-    if (event.attached_as < raised->second) {
-      due.add(Events::signal, boundary_);
-    } else {
-      due.may |= Events::signal;
-    }
+    const bool certain = event.attached_as < raised->second;
+    due.add(certain ? Events::signal : Events::none, certain ? Events::none : Events::signal,
+            boundary_);
   }
   raised_.clear();
 }
 
 void ModelTurn::activate(int id, const ModelEvent& event, Events what) {
-  become_active(id, event, Due::Source::hand).add(what, count_);
+  become_active(id, event, Due::Source::hand).add(what, Events::none, count_);
 }
 
 void ModelTurn::forget_timeout(int id) {
   const auto found = due_.find(id);
   if (found == due_.end()) return;
-  found->second.must &= ~Events::timeout;
+  found->second.remove(Events::timeout);
   found->second.ticked = false;
   if (!any(found->second.must | found->second.may)) due_.erase(found);
 }
@@ -173,8 +169,7 @@ void ModelTurn::forget_timeout(int id) {
 void ModelTurn::forget_conditions(int id, Events which) {
   const auto found = due_.find(id);
   if (found == due_.end()) return;
-  found->second.must &= ~which;
-  found->second.may &= ~which;
+  found->second.remove(which);
   if (!any(found->second.must | found->second.may)) due_.erase(found);
 }
 
@@ -218,12 +213,12 @@ std::string ModelTurn::ran(int id, ModelEvent& event, Events fired) {
              (!event.is_ticker() || event.timeout == Duration::zero() || !event.deadline)) {
     event.set_deadline(now_ + event.timeout, count());
   }
-  return any(due.may) ? std::string() : in_turn(due, true);
+  return due.has_known_turn() ? in_turn(due, true) : std::string();
 }
 
 std::string ModelTurn::in_turn(const Due& now, bool among_events) const {
   for (const auto& [id, due] : due_) {
-    if (any(due.must) && !any(due.may) && due.since <= in_order_until() && comes_before(due, now)) {
+    if (due.has_known_turn() && due.since <= in_order_until() && comes_before(due, now)) {
       return "runs before event " + std::to_string(id);
     }
   }

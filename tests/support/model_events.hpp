@@ -65,6 +65,7 @@ struct Due {
   Priority priority = Priority::middle;
   std::uint64_t since = 0;       // it may be active,
   std::uint64_t must_since = 0;  // and is so for certain
+  bool certain = true;           // at any time since then
   Source source = Source::hand;
   int file = -1;
   std::uint64_t attached_as = 0;
@@ -72,10 +73,21 @@ struct Due {
   std::uint64_t timed_as = 0;
   bool ticked = false;  // a period of a ticker has ended
 
-  void add(Events certain, std::uint64_t when) {
+  void add(Events what, Events possible, std::uint64_t when) {
     if (!any(must)) must_since = when;
-    must |= certain;
+    must |= what;
+    may |= possible;
+    certain = certain && any(must);
   }
+  void remove(Events what) {
+    must &= ~what;
+    may &= ~what;
+    certain = certain && any(must);
+  }
+
+  // An event that perhaps became active has its turn from then on, or from when it became active
+  // for certain. Which of them stays unknown, also after what was uncertain is called off.
+  bool has_known_turn() const { return certain && !any(may); }
 };
 
 // What is active at any time. It is told when the base looks at the kernel, what callbacks do and
