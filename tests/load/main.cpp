@@ -35,8 +35,9 @@ struct Choice {
 };
 
 // A thread of the library keeps memory for later coroutines and reads: 64 KiB of blocks of each
-// size that connections use, of which there are three, and eight buffers.
-constexpr load::Reserve kReserve{.heap = {.bytes = 11 * (std::uint64_t{64} << 10), .blocks = 700},
+// size that connections use, of which there are three at most, one of 88 bytes and others of about
+// 300, and eight buffers.
+constexpr load::Reserve kReserve{.heap = {.bytes = 11 * (std::uint64_t{64} << 10), .blocks = 1200},
                                  .buffers = 8};
 
 std::optional<int> read_command_line(int argc, char** argv, Choice& choice) {

@@ -46,6 +46,7 @@ class Run {
   void warm_up();
   void storm();
   void leave_at_once();
+  void come_and_go();
   void hold_up_everybody();
   void hold_up(std::size_t first, std::size_t last, std::uint64_t bytes);
   void catch_up(std::size_t first, std::size_t last);
@@ -59,6 +60,7 @@ class Run {
   // All connections of this run idle, and nothing on its way.
   void park();
   void retire();
+  void become_empty();
   void settle(std::size_t connections);
   void check_memory(const std::string& when, std::optional<Heap>& expected,
                     std::size_t connections);
@@ -85,7 +87,7 @@ class Run {
   std::size_t own_descriptors_;     // the server's, without any connection
   std::optional<Heap> idle_heap_;   // with all connections
   std::optional<Heap> empty_heap_;  // with none
-  std::size_t idle_resident_ = 0;
+  std::size_t most_resident_ = 0;   // in KiB, while many were held up in the warm-up
 };
 
 }  // namespace load
