@@ -7,7 +7,7 @@
 option(EVENT_HARDENING "Harden release builds" ${PROJECT_IS_TOP_LEVEL})
 
 add_library(event_hardening INTERFACE)
-if(NOT EVENT_HARDENING)
+if(NOT EVENT_HARDENING OR CMAKE_BUILD_TYPE STREQUAL "Debug")
   return()
 endif()
 
