@@ -13,9 +13,10 @@ inline bool is_one_of(std::initializer_list<int> numbers, const std::error_code&
          std::find(numbers.begin(), numbers.end(), error.value()) != numbers.end();
 }
 
-// There is no descriptor or memory left: nothing is said about the other side.
+// There is no descriptor or memory left, or no more of them can be watched: nothing is said about
+// the other side.
 inline bool is_shortage(const std::error_code& error) {
-  return is_one_of({EMFILE, ENFILE, ENOMEM, ENOBUFS, EAGAIN}, error);
+  return is_one_of({EMFILE, ENFILE, ENOMEM, ENOBUFS, ENOSPC, EAGAIN}, error);
 }
 
 // This machine has no way to the address: another address may do, and this one later.

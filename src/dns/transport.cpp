@@ -112,12 +112,13 @@ co::Task<Reply> Transport::ask_in_time(const Question& question, bool edns, bool
 }
 
 co::Task<Reply> Transport::ask_over(const Question& question, bool edns, bool tcp) {
+  const std::uint16_t id = random_id(base_);  // that there is none says nothing about the server
   try {
     if (tcp) {
-      Reply reply = co_await ask_tcp(question, edns);
+      Reply reply = co_await ask_tcp(question, edns, id);
       co_return std::move(reply);
     }
-    Reply reply = co_await ask_udp(question, edns);
+    Reply reply = co_await ask_udp(question, edns, id);
     co_return std::move(reply);
   } catch (const std::system_error& error) {
     if (is_ours(error.code()) || error.code().category() == category()) throw;
@@ -128,8 +129,7 @@ co::Task<Reply> Transport::ask_over(const Question& question, bool edns, bool tc
 }
 
 // A socket for this question alone, so that the system chooses another port each time.
-co::Task<Reply> Transport::ask_udp(const Question& question, bool edns) {
-  const std::uint16_t id = random_id(base_);
+co::Task<Reply> Transport::ask_udp(const Question& question, bool edns, std::uint16_t id) {
   const int size = edns ? edns_size(options_) : 0;
   const std::string query = make_query(question.name, question.type, id, size);
   net::Socket socket = net::Socket::make(base_, question.server.family(), SOCK_DGRAM);
@@ -150,9 +150,8 @@ co::Task<Reply> Transport::ask_udp(const Question& question, bool edns) {
   co_return std::move(guessed);
 }
 
-co::Task<Reply> Transport::ask_tcp(const Question& question, bool edns) {
+co::Task<Reply> Transport::ask_tcp(const Question& question, bool edns, std::uint16_t id) {
   ++stats_.tcp;
-  const std::uint16_t id = random_id(base_);
   const int size = edns ? edns_size(options_) : 0;
   const std::string query = make_query(question.name, question.type, id, size);
   std::string framed;

@@ -40,8 +40,8 @@ class Transport {
   co::Task<Reply> ask_server(const Question& question);
   co::Task<Reply> ask_in_time(const Question& question, bool edns, bool tcp);
   co::Task<Reply> ask_over(const Question& question, bool edns, bool tcp);
-  co::Task<Reply> ask_udp(const Question& question, bool edns);
-  co::Task<Reply> ask_tcp(const Question& question, bool edns);
+  co::Task<Reply> ask_udp(const Question& question, bool edns, std::uint16_t id);
+  co::Task<Reply> ask_tcp(const Question& question, bool edns, std::uint16_t id);
   void judge(const net::Address& server, Errc error) noexcept;
 
   Base& base_;

@@ -19,7 +19,11 @@ Duration to_duration(const timespec& time) {
   return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
 }
 
-bool is_shortage(int error) { return error == EMFILE || error == ENFILE || error == ENOMEM; }
+// Then there is no file, for this process. All else says nothing of what is in it.
+bool is_absence(int error) {
+  return error == ENOENT || error == ENOTDIR || error == EACCES || error == ELOOP ||
+         error == ENAMETOOLONG;
+}
 
 class File {
  public:
@@ -58,8 +62,11 @@ std::optional<std::string> WatchedFile::changed(TimePoint now) {
   next_look_ = now + kBetweenLooks;
   struct stat status {};
   seen_ = Version();
-  const bool there = !path_.empty() && ::stat(path_.c_str(), &status) == 0;
-  if (there) seen_ = version_of(status);
+  if (!path_.empty() && ::stat(path_.c_str(), &status) == 0) {
+    seen_ = version_of(status);
+  } else if (!path_.empty() && !is_absence(errno)) {
+    return unreadable(errno);
+  }
   if (was_applied_ && seen_ == applied_) return std::nullopt;
   return read();
 }
@@ -68,23 +75,27 @@ std::optional<std::string> WatchedFile::read() {
   std::string text;
   if (!seen_.there) return text;
   const File file(path_.c_str());
-  if (file.fd() < 0 && is_shortage(errno)) {
-    if (was_applied_) return std::nullopt;
-    look_soon();
-    throw std::system_error(errno, std::system_category(), path_.string());
-  }
+  seen_ = Version();
+  if (file.fd() < 0 && is_absence(errno)) return text;
   struct stat status {};
-  const bool is_regular =
-      file.fd() >= 0 && ::fstat(file.fd(), &status) == 0 && S_ISREG(status.st_mode);
-  seen_ = is_regular ? version_of(status) : Version();
+  if (file.fd() < 0 || ::fstat(file.fd(), &status) != 0) return unreadable(errno);
+  if (!S_ISREG(status.st_mode)) return text;
+  seen_ = version_of(status);
   std::array<char, 4096> part;  // NOLINT(cppcoreguidelines-pro-type-member-init): read fills it
-  while (is_regular && text.size() < kMostBytes) {
+  while (text.size() < kMostBytes) {
     const ssize_t size = ::read(file.fd(), part.data(), part.size());
     if (size < 0 && errno == EINTR) continue;
-    if (size <= 0) break;
+    if (size < 0) return unreadable(errno);
+    if (size == 0) break;
     text.append(part.data(), static_cast<std::size_t>(size));
   }
   return text;
+}
+
+std::nullopt_t WatchedFile::unreadable(int error) {
+  if (was_applied_) return std::nullopt;
+  look_soon();
+  throw std::system_error(error, std::system_category(), path_.string());
 }
 
 }  // namespace event_cpp::dns::detail

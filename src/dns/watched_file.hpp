@@ -17,7 +17,7 @@ class WatchedFile {
 
   // The text, if it is another one than at the last applied(); empty if there is no such file, or
   // if it is no regular one. Looks at most once a second. Never waits for a writer, as one of a
-  // FIFO. Without a descriptor to read it, the text that is in use stays in use. Errors: throws
+  // FIFO. If it cannot be read now, the text that is in use stays in use. Errors: throws
   // std::system_error if there is none yet; std::bad_alloc.
   std::optional<std::string> changed(TimePoint now);
   // What changed() has returned is in use.
@@ -43,6 +43,8 @@ class WatchedFile {
 
   static Version version_of(const struct stat& status);
   std::optional<std::string> read();
+  // What changed() does if it cannot say what is in the file.
+  std::nullopt_t unreadable(int error);
 
   std::filesystem::path path_;
   TimePoint next_look_ = TimePoint::min();

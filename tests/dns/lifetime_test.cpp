@@ -1,5 +1,6 @@
 // What a Resolver leaves behind, when it may go, and what it does without memory or descriptors.
 #include <fcntl.h>
+#include <sys/syscall.h>
 
 #include "dns/support.hpp"
 #include "support/children.hpp"
@@ -124,6 +125,92 @@ TEST_P(ResolverLifetimeTest, KeepsWhatTheFilesSayWhileNoDescriptorIsLeft) {
   time.advance(1s);
   EXPECT_EQ(addresses_of(resolver, "b.test"), std::vector{v4("192.0.2.3")});
 }
+
+// A file of which the kernel says EIO when it is read, though it is a regular one.
+constexpr const char* kUnreadable = "/proc/self/mem";
+
+bool has_unreadable_file() {
+  std::ifstream file(kUnreadable);
+  return file.is_open() && file.get() == std::ifstream::traits_type::eof() && file.bad();
+}
+
+// Points to another file.
+class Link {
+ public:
+  explicit Link(const std::filesystem::path& target)
+      : path_("/tmp/event_dns_link_" + std::to_string(::getpid())) {
+    point_to(target);
+  }
+  ~Link() { std::filesystem::remove(path_); }
+  Link(const Link&) = delete;
+  Link& operator=(const Link&) = delete;
+
+  void point_to(const std::filesystem::path& target) const {
+    std::filesystem::remove(path_);
+    std::filesystem::create_symlink(target, path_);
+  }
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  const std::filesystem::path path_;
+};
+
+TEST_P(ResolverLifetimeTest, SaysThatAFileCannotBeReadForTheFirstTime) {
+  if (is_toy() || !has_unreadable_file()) GTEST_SKIP() << "no file here fails to be read";
+  server.answer("a.test", {v4("192.0.2.1")});
+  const TemporaryFile good("192.0.2.2 a.test\n");
+  for (const bool is_hosts : {false, true}) {
+    const Link link(kUnreadable);
+    dns::Options options = only({server.address()});
+    (is_hosts ? options.hosts_file : options.resolv_conf) = link.path();
+    dns::Resolver resolver(base, options);
+    EXPECT_EQ(look_up(resolver, "a.test").error, std::errc::io_error);
+    link.point_to(good.path());
+    EXPECT_TRUE(look_up(resolver, "a.test").found());
+  }
+}
+
+TEST_P(ResolverLifetimeTest, KeepsWhatAFileSaysWhileItCannotBeRead) {
+  if (is_toy() || !has_unreadable_file()) GTEST_SKIP() << "no file here fails to be read";
+  server.answer("a.test", {v4("192.0.2.1")});
+  const TemporaryFile hosts("192.0.2.2 a.test\n");
+  const Link link(hosts.path());
+  dns::Options options = only({server.address()});
+  options.hosts_file = link.path();
+  dns::Resolver resolver(base, options);
+  EXPECT_EQ(addresses_of(resolver, "a.test"), std::vector{v4("192.0.2.2")});
+  link.point_to(kUnreadable);
+  resolver.reload();
+  EXPECT_EQ(addresses_of(resolver, "a.test"), std::vector{v4("192.0.2.2")});
+  link.point_to("/nowhere");
+  resolver.reload();
+  EXPECT_EQ(addresses_of(resolver, "a.test"), std::vector{v4("192.0.2.1")});
+}
+
+#ifdef __linux__
+// In a child, as the kernel refuses for good.
+TEST_P(ResolverLifetimeTest, TellsAnErrorOfThisMachineAsWhatItIs) {
+  if (is_toy()) return;
+  struct Refused {
+    long number;
+    int error;
+  };
+  std::vector<Refused> all = {{SYS_getrandom, EIO}, {SYS_getrandom, ENOSYS}, {SYS_socket, EMFILE}};
+  if (base.backend() == Backend::epoll) all.push_back({SYS_epoll_ctl, ENOSPC});
+  for (const auto& [number, error] : all) {
+    EXPECT_TRUE(succeeds_in_child([&, number = number, error = error] {
+      base.after_fork();
+      server.answer("a.test", {v4("192.0.2.1")});
+      dns::Resolver resolver(base, only({server.address()}));
+      // Nothing is left that may be new to the process or the base.
+      EXPECT_TRUE(look_up(resolver, "a.test").found());
+      resolver.flush();
+      if (!refuse_calls({number}, error)) return;
+      EXPECT_EQ(look_up(resolver, "a.test").error, std::error_code(error, std::system_category()));
+    })) << number;
+  }
+}
+#endif
 
 // The server is on another base, which has memory.
 class ResolverMemoryTest : public EveryBackendCo {

@@ -48,8 +48,9 @@ struct Options {
   Duration negative_most = std::chrono::seconds(30);
 
   // The files that are read: see resolv.conf(5), hosts(5). Each is looked at again at most once a
-  // second, when a name is looked up. Empty: none. What is no regular file counts as empty. While
-  // there is no descriptor to read one with, what it said before holds.
+  // second, when a name is looked up. Empty: none. What is no regular file, or one that this
+  // process may not read, counts as empty. While one cannot be read for another reason, such as
+  // that no descriptor is left, what it said before holds.
   std::filesystem::path resolv_conf = "/etc/resolv.conf";
   std::filesystem::path hosts_file = "/etc/hosts";
 };

@@ -55,14 +55,15 @@ class EVENT_API Resolver {
   //
   // Errors: throws std::system_error: Errc; std::errc::operation_canceled after close();
   // std::errc::invalid_argument for the port; the system's own if there is no descriptor, no port
-  // or no memory left. Cost: a cached name takes less than a microsecond.
+  // or no memory left, no random number, or a file cannot be read for the first time. Cost: a
+  // cached name takes less than a microsecond.
   co::Task<Answer> resolve(std::string name, int port = 0, Family family = Family::any);
 
   // Forgets every answer, and that servers have failed.
   void flush() noexcept;
   // Looks at the files now. If resolv.conf has changed, answers are forgotten. Lookups that are
-  // under way go on with the old servers. Errors: throws std::bad_alloc; the system's own if there
-  // is no descriptor to read a file with for the first time.
+  // under way go on with the old servers. Errors: throws std::bad_alloc; the system's own if a
+  // file cannot be read for the first time, as without a descriptor.
   void reload();
 
   // Queries on their way to a server. Those that wait for their turn do not count.
