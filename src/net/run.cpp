@@ -30,30 +30,42 @@ struct Capture {
   }
 };
 
+[[noreturn]] void throw_error(std::error_code error) {
+  if (error == std::errc::not_enough_memory) throw std::bad_alloc();
+  throw std::system_error(error, "event::net::run");
+}
+
+// To the end, or until `linger` has passed.
 co::Task<> drain(PipeStream& from, Capture& to) {
   for (;;) {
     const co::Result<Chunk> chunk = co_await from.try_receive();
-    if (chunk.error == std::errc::not_enough_memory) throw std::bad_alloc();
-    if (chunk.error) to.is_abandoned = true;
-    if (chunk.error || !chunk.value) break;
+    to.is_abandoned = chunk.error == std::errc::timed_out;
+    if (to.is_abandoned) break;
+    if (chunk.error) throw_error(chunk.error);
+    if (!chunk.value) break;
     to.add(chunk.value.bytes());
   }
 }
 
-// That it does not read all of it is not our concern.
+// That the program does not read all of it is not our concern, nor that it has ended. A terminal
+// that nobody has open says EIO.
+bool is_unwanted(std::error_code error) {
+  return error == std::errc::broken_pipe || error == std::errc::io_error ||
+         error == std::errc::timed_out;
+}
+
 co::Task<> feed(PipeStream& to, const std::string& input, bool is_terminal) {
-  const std::error_code error = co_await to.try_write_all(input);
-  if (error) {
-    to.close();
-    co_return;
-  }
+  std::error_code error = co_await to.try_write_all(input);
   try {
     // In the middle of a line the first one ends the line.
-    if (is_terminal && !input.ends_with('\n')) co_await to.shutdown();
-    co_await to.shutdown();
-  } catch (const std::system_error&) {
-    co_return;
+    if (!error && is_terminal && !input.ends_with('\n')) co_await to.shutdown();
+    if (!error) co_await to.shutdown();
+  } catch (const std::system_error& its_error) {
+    error = its_error.code();
   }
+  if (!error) co_return;
+  to.close();
+  if (!is_unwanted(error)) throw_error(error);
 }
 
 // What the command leaves open.
@@ -140,6 +152,7 @@ co::Task<Outcome> run(Command command, RunOptions options) {
   std::exception_ptr stream_error;
   // Goes before the streams. What is not read any more must not keep the program waiting.
   co::TaskGroup streams(base, [&](std::exception_ptr error) {
+    if (stream_error != nullptr) return;  // what follows is that its stream was closed
     stream_error = std::move(error);
     for_each_stream(process, command, [](PipeStream& stream) { stream.close(); });
     kill.kill();

@@ -4,6 +4,9 @@
 #include <grp.h>
 #include <spawn.h>
 #include <sys/ioctl.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -96,7 +99,10 @@ Failure find_program(const Plan& plan, const char*& program) noexcept {
       program = *path;
       return {};
     }
-    if (error == EACCES && failure.error == ENOENT) failure = {Step::exec, EACCES, *path};
+    const bool is_missing = error == ENOENT || error == ENOTDIR;
+    if (is_missing) continue;
+    if (error != EACCES) return {Step::exec, error, *path};  // it is not known whether it is there
+    if (failure.error == ENOENT) failure = {Step::exec, EACCES, *path};
   }
   return failure;
 }
@@ -246,7 +252,13 @@ struct LibraryCalls {
   static int set_uid(uid_t uid) noexcept { return result(::setuid(uid)); }
   static int change_directory(const char* path) noexcept { return result(::chdir(path)); }
   static void set_umask(mode_t mask) noexcept { ::umask(mask); }
-  static int set_death_signal(int /*signo*/) noexcept { return -ENOTSUP; }
+  static int set_death_signal([[maybe_unused]] int signo) noexcept {
+#ifdef __linux__
+    return result(::prctl(PR_SET_PDEATHSIG, signo));
+#else
+    return -ENOTSUP;
+#endif
+  }
 
   static void set_signals(bool reset_ignored) noexcept {
     struct sigaction by_default {};
@@ -313,7 +325,11 @@ Failure fork_child(const Plan& plan, pid_t& pid) noexcept {
   do {
     size = ::read(reader.get(), &failure, sizeof failure);
   } while (size < 0 && errno == EINTR);
-  if (size != sizeof failure) return {};
+  if (size == 0) return {};  // its program runs
+  if (size < 0) {            // nobody knows whether it does
+    failure = {Step::start, errno, nullptr};
+    ::kill(pid, SIGKILL);
+  }
   reap(pid);
   return failure;
 }

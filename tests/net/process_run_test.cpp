@@ -199,6 +199,42 @@ TEST_P(ProcessRunTest, EndsTheProgramIfThereIsNoMemoryForItsOutput) {
   EXPECT_EQ(was_reported, FailingNew::works());
 }
 
+#ifdef __linux__
+// In a child, as the kernel refuses for good, and refuses the program as well.
+
+TEST_P(ProcessRunTest, SaysThatOutputCannotBeRead) {
+  EXPECT_TRUE(succeeds_in_child([&] {
+    ASSERT_TRUE(refuse_calls({SYS_read}, EIO));
+    base.after_fork();
+    try {
+      run(Command("sleep", {"1000"}));
+      ADD_FAILURE() << "nothing was said";
+    } catch (const std::system_error& error) {
+      EXPECT_EQ(error.code(), std::errc::io_error);
+    }
+  }));
+}
+
+TEST_P(ProcessRunTest, SaysThatInputCannotBeWritten) {
+  for (const int refusal : {ENOMEM, ENOSPC}) {
+    EXPECT_TRUE(succeeds_in_child([&] {
+      ASSERT_TRUE(refuse_calls({SYS_pwritev2, SYS_writev}, refusal));
+      base.after_fork();
+      RunOptions options;
+      options.input = "all of it\n";
+      try {
+        run(Command("cat"), options);
+        ADD_FAILURE() << "nothing was said";
+      } catch (const std::bad_alloc&) {
+        EXPECT_EQ(refusal, ENOMEM);
+      } catch (const std::system_error& error) {
+        EXPECT_EQ(error.code(), std::error_code(refusal, std::system_category()));
+      }
+    }));
+  }
+}
+#endif
+
 TEST_P(ProcessRunTest, KillsTheWholeGroupIfItIsCancelled) {
   const Directory directory;
   Command command = Command::shell("sleep 1000 & echo $! > pid; mv pid child; wait");

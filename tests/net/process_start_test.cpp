@@ -319,13 +319,29 @@ TEST_P(ProcessStartTest, MakesGroupsAndSessions) {
   }
 }
 
-TEST_P(ProcessStartTest, EndsWithTheThreadThatStartedItOnlyIfAsked) {
-  if (!is_clone()) {
-    Command command("true");
-    command.parent_death_signal = SIGKILL;
-    EXPECT_EQ(error_of(command).code(), ENOTSUP);
-    return;
+#if defined(SYS_newfstatat) && defined(SYS_faccessat2)
+// Not that there is no such program.
+TEST_P(ProcessStartTest, SaysWhyItCannotLookForAProgram) {
+  const long looks[] = {SYS_newfstatat, SYS_faccessat2};
+  for (const long look : looks) {
+    EXPECT_TRUE(succeeds_in_child([&] {
+      base.after_fork();
+      ASSERT_TRUE(refuse_calls({is_clone() ? SYS_execve : look}, ENOMEM));
+      const Caught error = error_of(Command("true"));
+      EXPECT_EQ(error.code(), ENOMEM);
+      EXPECT_EQ(error.step(), Step::exec);
+    }));
   }
+}
+#endif
+
+TEST_P(ProcessStartTest, EndsWithTheThreadThatStartedItOnlyIfAsked) {
+#ifndef __linux__
+  Command command("true");
+  command.parent_death_signal = SIGKILL;
+  EXPECT_EQ(error_of(command).code(), ENOTSUP);
+  return;
+#endif
   for (const bool asked : {false, true}) {
     Command command("sleep", {"1000"});
     if (asked) command.parent_death_signal = SIGKILL;
