@@ -1,6 +1,7 @@
 #include "tls/failure.hpp"
 
 #include <openssl/err.h>
+#include <openssl/proverr.h>
 
 #include <exception>
 #include <utility>
@@ -87,6 +88,7 @@ constexpr int kAlertsTo = kAlertsFrom + 256;
 struct Queue {
   int reason = 0;  // the first of the floor of TLS
   bool no_memory = false;
+  bool no_entropy = false;
   bool internal = true;
   const char* text = nullptr;
 
@@ -94,6 +96,8 @@ struct Queue {
     for (unsigned long error = ERR_get_error(); error != 0; error = ERR_get_error()) {
       const int its_reason = ERR_GET_REASON(error);
       no_memory |= its_reason == ERR_R_MALLOC_FAILURE;
+      no_entropy |=
+          ERR_GET_LIB(error) == ERR_LIB_PROV && its_reason == PROV_R_ERROR_RETRIEVING_ENTROPY;
       if (its_reason == ERR_R_INTERNAL_ERROR || its_reason == ERR_R_MALLOC_FAILURE) continue;
       internal = false;
       if (ERR_GET_LIB(error) != ERR_LIB_SSL || reason != 0) {
@@ -103,6 +107,11 @@ struct Queue {
       reason = its_reason;
       text = ERR_reason_error_string(error);
     }
+    // Without random numbers OpenSSL goes on to say that there was no memory to make something.
+    if (!no_entropy) return;
+    no_memory = false;
+    internal = true;
+    reason = 0;
   }
 };
 

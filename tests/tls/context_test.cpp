@@ -1,7 +1,14 @@
 // Contexts and certificates: what is refused when they are made.
+#ifdef __linux__
+#include <sys/syscall.h>
+#endif
+
+#include <cerrno>
 #include <cstdlib>
 #include <fstream>
 
+#include "support/forked.hpp"
+#include "support/seccomp.hpp"
 #include "tls/support.hpp"
 
 namespace event_cpp::test {
@@ -116,6 +123,21 @@ TEST(TlsContextTest, RefusesToAskClientsWithoutTrustingAnybody) {
   options.client = tls::Ask::required;
   EXPECT_EQ(error_of([&] { Context::server(options); }).code(), std::errc::invalid_argument);
 }
+
+#ifdef __linux__
+// In a child, as the kernel refuses for good; OpenSSL asks it anew there. Not that there is no
+// memory, nor that the peer has sent nonsense.
+TEST(TlsContextTest, SaysThatThereAreNoRandomNumbers) {
+  const tls::ServerOptions options = server_options();
+  EXPECT_TRUE(succeeds_in_child([&] {
+    if (!refuse_calls({SYS_getrandom}, EIO)) return;
+    const tls::Error error = error_of([&] { Context::server(options); });
+    EXPECT_EQ(error.code(), Errc::internal);
+    EXPECT_TRUE(std::string_view(error.what()).ends_with("(error retrieving entropy)"))
+        << error.what();
+  }));
+}
+#endif
 
 TEST(TlsContextTest, HasErrorsThatCompareAndHaveAMessageEach) {
   std::vector<std::string> messages;
