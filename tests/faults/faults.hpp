@@ -9,6 +9,7 @@ extern "C" {
 // Weak: they are there only if the library is preloaded.
 [[gnu::weak]] void event_faults_exempt(int change) noexcept;
 [[gnu::weak]] std::int64_t event_faults_blocks() noexcept;
+[[gnu::weak]] bool event_faults_fails_in_openssl() noexcept;
 }
 
 namespace event_cpp::faults {
@@ -31,6 +32,11 @@ class Exempt {
 // Pieces of memory that the program holds; 0 if nobody counts them.
 inline std::int64_t blocks() noexcept {
   return &event_faults_blocks != nullptr ? event_faults_blocks() : 0;
+}
+
+// Whether memory that OpenSSL wants now is to fail: to be asked where it is allocated.
+inline bool fails_in_openssl() noexcept {
+  return &event_faults_fails_in_openssl != nullptr && event_faults_fails_in_openssl();
 }
 
 }  // namespace event_cpp::faults

@@ -1,5 +1,6 @@
 // A program to be run while its calls fail: one of its acts, over one backend.
 //   fault_program BACKEND ACT
+//   fault_program acts        names them
 // Ends with 0 if nothing is lost and nothing leaks, 1 if so, 3 if it has given up with an error:
 // what fails twice. Says on standard output what was reported to it and what it has missed.
 #include <csignal>
@@ -9,9 +10,11 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 
-#include "net_act.hpp"
+#include "event/net/connect.hpp"
 #include "other_acts.hpp"
+#include "parts_act.hpp"
 #include "server_act.hpp"
 #include "support/process.hpp"
 
@@ -29,12 +32,47 @@ void run_server_act(Journal& journal, Backend backend) {
   act.run();
 }
 
+void run_net_act(Journal& journal, Backend backend) {
+  net::detail::set_linked_resolver(nullptr);  // so that the system is asked for names
+  run_parts(journal, backend, net_act());
+}
+
+void run_process_act(Journal& journal, Backend backend) {
+  run_parts(journal, backend, process_act());
+  expect_no_children(journal);
+}
+
+#ifdef EVENT_TEST_DNS
+void run_dns_act(Journal& journal, Backend backend) { run_parts(journal, backend, dns_act()); }
+#endif
+
+#ifdef EVENT_TEST_TLS
+void run_tls_act(Journal& journal, Backend backend) { run_parts(journal, backend, tls_act()); }
+#endif
+
 const std::map<std::string, Backend> kBackends = {
     {"automatic", Backend::automatic}, {"epoll", Backend::epoll}, {"poll", Backend::poll}};
 
-const std::map<std::string, void (*)(Journal&, Backend)> kActs = {
-    {"server", run_server_act}, {"fork", run_fork_act}, {"embedded", run_embedded_act},
-    {"repair", run_repair_act}, {"rest", run_rest_act}, {"net", run_net_act}};
+struct ActOfProgram {
+  void (*run)(Journal&, Backend);
+  void (*prepare)() = nullptr;  // makes what is made once in a process, while nothing fails
+};
+
+const std::map<std::string, ActOfProgram> kActs = {
+    {"server", {run_server_act}},
+    {"fork", {run_fork_act}},
+    {"embedded", {run_embedded_act}},
+    {"repair", {run_repair_act}},
+    {"rest", {run_rest_act}},
+    {"net", {run_net_act}},
+    {"process", {run_process_act}},
+#ifdef EVENT_TEST_DNS
+    {"dns", {run_dns_act}},
+#endif
+#ifdef EVENT_TEST_TLS
+    {"tls", {run_tls_act, prepare_tls}},
+#endif
+};
 
 // What the first exception of a program allocates stays.
 void throw_once() {
@@ -44,16 +82,17 @@ void throw_once() {
   }
 }
 
-int run(void (*act)(Journal&, Backend), Backend backend) {
+int run(const ActOfProgram& act, Backend backend) {
   std::optional<Exempt> exempt(std::in_place);
   throw_once();
+  if (act.prepare != nullptr) act.prepare();
   Journal& journal = Journal::open();
   std::set<int> before = test::open_descriptors();
   const std::int64_t blocks_before = blocks();
   const char* gave_up = nullptr;
   exempt.reset();
   try {
-    act(journal, backend);
+    act.run(journal, backend);
   } catch (const GivenUp& given_up) {
     gave_up = given_up.step;
   }
@@ -73,6 +112,10 @@ int run(void (*act)(Journal&, Backend), Backend backend) {
 int main(int argc, char** argv) {
   using namespace event_cpp::faults;
   std::optional<Exempt> exempt(std::in_place);
+  if (argc == 2 && std::string_view(argv[1]) == "acts") {
+    for (const auto& [name, act] : kActs) std::printf("%s\n", name.c_str());
+    return 0;
+  }
   const auto backend = kBackends.find(argc == 3 ? argv[1] : "");
   const auto act = kActs.find(argc == 3 ? argv[2] : "");
   if (backend == kBackends.end() || act == kActs.end()) {

@@ -1,17 +1,17 @@
-#include "net_parts.hpp"
-
+// The net act: all of sockets, servers and streams.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
+#include <array>
 #include <chrono>
 #include <optional>
 #include <string>
 #include <utility>
 
 #include "event/co.hpp"
+#include "parts.hpp"
 #include "support/descriptors.hpp"
 
 namespace event_cpp::faults {
@@ -34,33 +34,7 @@ std::string many_bytes() {
   return bytes;
 }
 
-void check(std::error_code error) {
-  if (error) throw std::system_error(error);
-}
-
 void check_io(net::Io io) { check(net::to_error(io)); }
-
-// The address of a path that nothing is at, before and after.
-class Path {
- public:
-  explicit Path(const char* name)
-      : path_("/tmp/event-faults-" + std::to_string(::getpid()) + '-' + name) {
-    remove();
-  }
-  ~Path() { remove(); }
-  Path(const Path&) = delete;
-  Path& operator=(const Path&) = delete;
-
-  Address address() const { return Address::unix_path(path_); }
-
- private:
-  void remove() const noexcept {
-    const Exempt exempt;
-    ::unlink(path_.c_str());
-  }
-
-  const std::string path_;
-};
 
 struct Pair {
   explicit Pair(Base& base) : Pair(base, net::Socket::pair()) {}
@@ -90,21 +64,6 @@ Task<> read_much(net::SocketStream& from) {
   if (read != kMuch) throw Cut{"all bytes"};
 }
 
-// Whether it may be only that the other end has closed its socket.
-bool may_follow(const std::exception_ptr& error) noexcept {
-  try {
-    std::rethrow_exception(error);
-  } catch (const std::system_error& of_system) {
-    const std::error_code code = of_system.code();
-    return code == Errc::truncated || code == std::errc::connection_reset ||
-           code == std::errc::broken_pipe;
-  } catch (const Cut&) {
-    return true;
-  } catch (...) {
-    return false;
-  }
-}
-
 // Runs one end of a connection, which is closed only after an error was noted.
 Task<> run_end(Base& base, net::Socket socket, FirstError& errors,
                Task<> (*end)(net::SocketStream&)) {
@@ -117,29 +76,6 @@ Task<> run_end(Base& base, net::Socket socket, FirstError& errors,
     throw;
   }
 }
-
-// Throws an error that the listener tells of: at once if it is for good, else the second one. The
-// first one is reported.
-class ListenerErrors {
- public:
-  ListenerErrors(Journal& journal, net::Listener& listener) {
-    listener.on_error([this, &journal](std::error_code error) {
-      const bool may_pass = error != std::errc::invalid_argument;
-      if (may_pass && ++count_ < 2) return journal.report("a listener", error.value());
-      error_ = error;
-      twice_.notify_all();
-    });
-  }
-  Task<> await_end() {
-    co_await twice_.wait();
-    check(error_);
-  }
-
- private:
-  int count_ = 0;
-  std::error_code error_;
-  co::Notification twice_;
-};
 
 // serve(), Buffered, connect() by address, drain_and_close().
 
@@ -184,16 +120,6 @@ Task<> connect_and_ask(Address server, FirstError& errors) {
   co_await run_end(base, std::move(socket), errors, ask_lines);
 }
 
-// A server that has failed for good lets its connections end, and throws then.
-Task<> note_end(FirstError& errors, Task<> serving) {
-  try {
-    co_await std::move(serving);
-  } catch (const std::system_error& error) {
-    if (error.code() != std::errc::operation_canceled) errors.note(std::current_exception());
-    throw;
-  }
-}
-
 Task<> serve_lines(World& world) {
   FirstError errors;
   net::Listener listener(world.base, Address::loopback(0));
@@ -233,7 +159,7 @@ Task<> pass_descriptor(Address where, net::SocketStream& ours, int theirs) {
 
 Task<> use_unix_path(World& world) {
   const Path path("listener");
-  const Address where = path.address();
+  const Address where = Address::unix_path(path.text());
   net::Listener listener(world.base, where);
   std::pair<net::Socket, net::Socket> sockets = net::Socket::pair();
   net::SocketStream ours(world.base, std::move(sockets.first));
@@ -362,9 +288,11 @@ Task<> use_datagrams(World& world) {
   }
   const Path here("here");
   const Path there("there");
-  net::Datagram ours(world.base, here.address());
-  net::Datagram theirs(world.base, there.address());
-  co_await exchange_datagrams(ours, theirs, here.address(), there.address());
+  const Address to_here = Address::unix_path(here.text());
+  const Address to_there = Address::unix_path(there.text());
+  net::Datagram ours(world.base, to_here);
+  net::Datagram theirs(world.base, to_there);
+  co_await exchange_datagrams(ours, theirs, to_here, to_there);
 }
 
 // Callbacks in the place of tasks.
@@ -439,54 +367,30 @@ Task<> use_workers(World& world) {
   if (!ended) throw Cut{"a worker that answers"};
 }
 
+// A server without clients, and a connection on which an answer never comes.
+Task<> wait_for_ever(Journal& journal) {
+  Base& base = co_await co::base();
+  net::Listener listener(base, Address::loopback(0));
+  Pair pair(base);
+  pair.ours.idle_timeout(1h);
+  net::Buffered io(pair.ours);
+  io.put("question\n");
+  listener.on_accept([](net::Socket) {});
+  co_await io.read_line();
+  journal.miss("what waits to be dropped");
+}
+
+constexpr Part kParts[] = {{"serve", serve_lines},       {"a Unix path", use_unix_path},
+                           {"hosts", use_hosts},         {"streams", use_streams},
+                           {"copy", use_copy},           {"send_file", use_send_file},
+                           {"datagrams", use_datagrams}, {"callbacks", use_callbacks},
+                           {"workers", use_workers}};
+
 }  // namespace
 
-void FirstError::note(const std::exception_ptr& error) noexcept {
-  const std::lock_guard lock(mutex_);
-  if (first_ == nullptr || (may_follow(first_) && !may_follow(error))) first_ = error;
-}
-
-Task<> FirstError::run(Task<> client) {
-  try {
-    co_await std::move(client);
-  } catch (...) {
-    note(std::current_exception());
-  }
-}
-
-void FirstError::rethrow() {
-  const std::lock_guard lock(mutex_);
-  if (first_ != nullptr) std::rethrow_exception(first_);
-}
-
-void report(Journal& journal, const char* step, const std::exception_ptr& error) {
-  try {
-    std::rethrow_exception(error);
-  } catch (const std::bad_alloc&) {
-    journal.report(step, ENOMEM);
-  } catch (const std::system_error& of_system) {
-    if (of_system.code().category() == std::system_category()) {
-      journal.report(step, of_system.code().value());
-    } else if (of_system.code().category() == net::name_category() ||
-               of_system.code() == std::errc::resource_unavailable_try_again) {
-      journal.report(step, Journal::kUnknown);  // of getaddrinfo(3), and of a thread's start
-    } else {
-      throw;
-    }
-  }
-}
-
-const std::array<Part, 9>& net_parts() noexcept {
-  static constexpr std::array<Part, 9> kParts{{{"serve", serve_lines},
-                                               {"a Unix path", use_unix_path},
-                                               {"hosts", use_hosts},
-                                               {"streams", use_streams},
-                                               {"copy", use_copy},
-                                               {"send_file", use_send_file},
-                                               {"datagrams", use_datagrams},
-                                               {"callbacks", use_callbacks},
-                                               {"workers", use_workers}}};
-  return kParts;
+const Act& net_act() noexcept {
+  static constexpr Act kAct{kParts, wait_for_ever};
+  return kAct;
 }
 
 }  // namespace event_cpp::faults

@@ -88,7 +88,8 @@ int armed_main(int count, char** arguments, char** environment) {
 }
 
 bool is_of_memory(Call call) noexcept {
-  return call == Call::calloc || call == Call::malloc || call == Call::realloc;
+  return call == Call::calloc || call == Call::malloc || call == Call::openssl_malloc ||
+         call == Call::realloc;
 }
 
 }  // namespace
@@ -124,6 +125,10 @@ extern "C" {
 
 [[gnu::visibility("default")]] std::int64_t event_faults_blocks() noexcept {
   return report->blocks;
+}
+
+[[gnu::visibility("default")]] bool event_faults_fails_in_openssl() noexcept {
+  return event_cpp::faults::fails(event_cpp::faults::Call::openssl_malloc);
 }
 
 // The C library's, which calls main.

@@ -1,7 +1,8 @@
 // A library to be preloaded (LD_PRELOAD, see ld.so(8)): it stands before the C library, and
 // lets a call fail where the plan says so. Any program that is linked dynamically can be run with
 // it; calls.hpp says how the plan is made.
-#include <dlfcn.h>
+#include "preload.hpp"
+
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -10,49 +11,27 @@
 #include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/timerfd.h>
-#include <sys/wait.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
 #include <cstdarg>
 
-#include "calls.hpp"
 #include "faults.hpp"
 
 using event_cpp::faults::Call;
 using event_cpp::faults::Exempt;
 using event_cpp::faults::fails;
+using event_cpp::faults::Next;
 
 namespace {
-
-// What would have been called. Found when it is first needed, and by two threads perhaps: both find
-// the same.
-template <class Function>
-class Next {
- public:
-  constexpr explicit Next(const char* name) noexcept : name_(name) {}
-
-  template <class... Arguments>
-  auto operator()(Arguments... arguments) {
-    void* found = found_.load(std::memory_order_relaxed);
-    if (found == nullptr) {
-      found = ::dlsym(RTLD_NEXT, name_);
-      found_.store(found, std::memory_order_relaxed);
-    }
-    return reinterpret_cast<Function*>(found)(arguments...);
-  }
-
- private:
-  const char* name_;
-  std::atomic<void*> found_ = nullptr;
-};
 
 Call call_of(int epoll_operation) noexcept {
   if (epoll_operation == EPOLL_CTL_ADD) return Call::epoll_ctl_add;
@@ -65,6 +44,16 @@ Call call_of_option(int level, int name) noexcept {
   return is_no_delay ? Call::setsockopt_no_delay : Call::setsockopt;
 }
 
+// What can go wrong is not the same for a file, for a pipe, and for what the kernel counts in or
+// a terminal, of which an EIO is the end.
+Call call_of_read(int fd) noexcept {
+  static constinit Next<int(int, struct stat*)> next("fstat");
+  struct stat status {};
+  if (next(fd, &status) != 0) return Call::read;
+  if (S_ISREG(status.st_mode)) return Call::read_file;
+  return S_ISFIFO(status.st_mode) ? Call::read_pipe : Call::read;
+}
+
 Call call_of_clock(clockid_t clock) noexcept {
   if (clock == CLOCK_REALTIME) return Call::timerfd_create_wall;
   return clock == CLOCK_BOOTTIME ? Call::timerfd_create_boottime : Call::timerfd_create_monotonic;
@@ -72,20 +61,10 @@ Call call_of_clock(clockid_t clock) noexcept {
 
 }  // namespace
 
-// name(parameters) that passes on `arguments` unless it is to fail.
-#define EVENT_FAILING_AS(call, name, parameters, arguments) \
-  [[gnu::visibility("default")]] int name parameters {      \
-    static constinit Next<int parameters> next(#name);      \
-    return fails(call) ? -1 : next arguments;               \
-  }
-#define EVENT_FAILING(name, parameters, arguments) \
-  EVENT_FAILING_AS(Call::name, name, parameters, arguments)
-
 extern "C" {
 
 EVENT_FAILING(accept4, (int fd, sockaddr* to, socklen_t* size, int flags), (fd, to, size, flags))
 EVENT_FAILING(bind, (int fd, const sockaddr* to, socklen_t size) noexcept, (fd, to, size))
-EVENT_FAILING(dup3, (int from, int to, int flags) noexcept, (from, to, flags))
 EVENT_FAILING(epoll_create1, (int flags) noexcept, (flags))
 EVENT_FAILING_AS(call_of(operation), epoll_ctl,
                  (int set, int operation, int fd, epoll_event* event) noexcept,
@@ -98,6 +77,7 @@ EVENT_FAILING(epoll_wait, (int set, epoll_event* events, int room, int timeout),
               (set, events, room, timeout))
 EVENT_FAILING(eventfd, (unsigned value, int flags) noexcept, (value, flags))
 EVENT_FAILING(fstat, (int fd, struct stat* status) noexcept, (fd, status))
+EVENT_FAILING(getentropy, (void* into, size_t size) noexcept, (into, size))
 EVENT_FAILING(getpeername, (int fd, sockaddr* name, socklen_t* size) noexcept, (fd, name, size))
 EVENT_FAILING(getsockname, (int fd, sockaddr* name, socklen_t* size) noexcept, (fd, name, size))
 EVENT_FAILING(getsockopt, (int fd, int level, int name, void* value, socklen_t* size) noexcept,
@@ -122,11 +102,10 @@ EVENT_FAILING(shutdown, (int fd, int how) noexcept, (fd, how))
 EVENT_FAILING(socket, (int domain, int type, int protocol) noexcept, (domain, type, protocol))
 EVENT_FAILING(socketpair, (int domain, int type, int protocol, int* fds) noexcept,
               (domain, type, protocol, fds))
+EVENT_FAILING(stat, (const char* path, struct stat* status) noexcept, (path, status))
 EVENT_FAILING_AS(call_of_clock(clock), timerfd_create, (clockid_t clock, int flags) noexcept,
                  (clock, flags))
 EVENT_FAILING(unlink, (const char* path) noexcept, (path))
-EVENT_FAILING(waitid, (idtype_t type, id_t id, siginfo_t* info, int options),
-              (type, id, info, options))
 
 // The number is given back whatever it says, as Linux does.
 [[gnu::visibility("default")]] int close(int fd) {
@@ -144,14 +123,6 @@ EVENT_FAILING(waitid, (idtype_t type, id_t id, siginfo_t* info, int options),
     errno = EINTR;
   }
   return -1;
-}
-
-[[gnu::visibility("default")]] pid_t fork() noexcept {
-  static constinit Next<pid_t()> next("fork");
-  if (fails(Call::fork)) return -1;
-  const pid_t child = next();
-  if (child == 0) event_cpp::faults::be_child();
-  return child;
 }
 
 // What it does itself does not count.
@@ -207,7 +178,7 @@ EVENT_FAILING(waitid, (idtype_t type, id_t id, siginfo_t* info, int options),
 
 [[gnu::visibility("default")]] ssize_t read(int fd, void* into, size_t size) {
   static constinit Next<ssize_t(int, void*, size_t)> next("read");
-  return fails(Call::read) ? -1 : next(fd, into, size);
+  return fails(call_of_read(fd)) ? -1 : next(fd, into, size);
 }
 
 [[gnu::visibility("default")]] ssize_t write(int fd, const void* from, size_t size) {
@@ -252,12 +223,37 @@ EVENT_FAILING(waitid, (idtype_t type, id_t id, siginfo_t* info, int options),
   return fails(Call::splice) ? -1 : next(from, from_offset, to, to_offset, size, flags);
 }
 
-[[gnu::visibility("default")]] pid_t waitpid(pid_t process, int* status, int options) {
-  static constinit Next<pid_t(pid_t, int*, int)> next("waitpid");
-  return fails(Call::waitpid) ? -1 : next(process, status, options);
+[[gnu::visibility("default")]] ssize_t writev(int fd, const iovec* parts, int count) {
+  static constinit Next<ssize_t(int, const iovec*, int)> next("writev");
+  return fails(Call::writev) ? -1 : next(fd, parts, count);
 }
 
-// Both of them pass on as many arguments as there can be.
+[[gnu::visibility("default")]] ssize_t pwritev2(int fd, const iovec* parts, int count, off_t to,
+                                                int flags) {
+  static constinit Next<ssize_t(int, const iovec*, int, off_t, int)> next("pwritev2");
+  return fails(Call::pwritev2) ? -1 : next(fd, parts, count, to, flags);
+}
+
+// These pass on as many arguments as there can be.
+[[gnu::visibility("default")]] int open(const char* path, int flags, ...) {
+  static constinit Next<int(const char*, int, unsigned)> next("open");
+  va_list more;
+  va_start(more, flags);
+  const unsigned mode = va_arg(more, unsigned);
+  va_end(more);
+  return fails(Call::open) ? -1 : next(path, flags, mode);
+}
+EVENT_FAILING_AS(Call::open, __open_2, (const char* path, int flags), (path, flags))
+
+[[gnu::visibility("default")]] int ioctl(int fd, unsigned long request, ...) noexcept {
+  static constinit Next<int(int, unsigned long, void*)> next("ioctl");
+  va_list more;
+  va_start(more, request);
+  void* const argument = va_arg(more, void*);
+  va_end(more);
+  return fails(Call::ioctl) ? -1 : next(fd, request, argument);
+}
+
 [[gnu::visibility("default")]] int fcntl(int fd, int command, ...) {
   static constinit Next<int(int, int, void*)> next("fcntl");
   va_list more;
@@ -265,17 +261,6 @@ EVENT_FAILING(waitid, (idtype_t type, id_t id, siginfo_t* info, int options),
   void* const argument = va_arg(more, void*);
   va_end(more);
   return fails(Call::fcntl) ? -1 : next(fd, command, argument);
-}
-
-[[gnu::visibility("default")]] long syscall(long number, ...) noexcept {
-  static constinit Next<long(long, long, long, long, long, long, long)> next("syscall");
-  va_list more;
-  va_start(more, number);
-  const long a = va_arg(more, long), b = va_arg(more, long), c = va_arg(more, long);
-  const long d = va_arg(more, long), e = va_arg(more, long), f = va_arg(more, long);
-  va_end(more);
-  if (number == SYS_pidfd_open && fails(Call::pidfd_open)) return -1;
-  return next(number, a, b, c, d, e, f);
 }
 
 }  // extern "C"

@@ -1,11 +1,11 @@
-#include "net_act.hpp"
+#include "parts_act.hpp"
 
 #include <chrono>
 #include <optional>
 #include <thread>
+#include <utility>
 
 #include "event/timer.hpp"
-#include "net_parts.hpp"
 
 namespace event_cpp::faults {
 namespace {
@@ -15,9 +15,9 @@ using namespace std::chrono_literals;
 // Far more than a run that works comes near, far less than one that spins for a while.
 constexpr std::uint64_t kMostWaits = 2000;
 
-class NetAct {
+class PartsAct {
  public:
-  NetAct(Journal& journal, Backend backend) : journal_(journal) {
+  PartsAct(Journal& journal, Backend backend, const Act& act) : journal_(journal), act_(act) {
     Options options;
     options.backend = backend;
     attempt(journal_, "Base", [&] { base_.emplace(options); });
@@ -33,8 +33,8 @@ class NetAct {
 
   void run() {
     World world{journal_, *base_};
-    left_ = net_parts().size();
-    for (const Part& part : net_parts()) {
+    left_ = act_.parts.size();
+    for (const Part& part : act_.parts) {
       attempt(journal_, "spawn", [&] { parts_->spawn(run_part(world, part)); });
     }
     attempt(journal_, "dispatch", [this] { base_->dispatch(); });
@@ -42,14 +42,25 @@ class NetAct {
     journal_.expect(base_->size() == 0, "nothing to be left attached");
     journal_.expect(base_->stats().waits < kMostWaits, "a loop that sleeps");
     // The end, while something waits. What it throws before leaves the loop.
-    attempt(journal_, "the end", [this] {
-      parts_->spawn(wait_for_ever(journal_));
-      for (int i = 0; i < 3; ++i) base_->loop(RunMode::nonblock);
-    });
+    for (int tries = 0; !wait_in_vain(); ++tries) {
+      if (tries == 1) throw GivenUp{"the end"};
+    }
     base_.reset();
   }
 
  private:
+  // Returns false if an error was reported.
+  bool wait_in_vain() {
+    try {
+      parts_->spawn(act_.wait_for_ever(journal_));
+      for (int i = 0; i < 3; ++i) base_->loop(RunMode::nonblock);
+      return true;
+    } catch (...) {
+      report(journal_, "the end", std::current_exception());
+      return false;
+    }
+  }
+
   co::Task<> run_part(World& world, const Part& part) {
     for (int tries = 0;; ++tries) {
       std::exception_ptr error;
@@ -68,44 +79,42 @@ class NetAct {
     if (--left_ == 0) bound_->detach();
   }
 
-  // A server without clients, and a connection on which an answer never comes.
-  static co::Task<> wait_for_ever(Journal& journal) {
-    Base& base = co_await co::base();
-    net::Listener listener(base, net::Address::loopback(0));
-    std::pair<net::Socket, net::Socket> sockets = net::Socket::pair();
-    net::SocketStream ours(base, std::move(sockets.first));
-    const net::SocketStream theirs(base, std::move(sockets.second));
-    ours.idle_timeout(1h);
-    net::Buffered io(ours);
-    io.put("question\n");
-    listener.on_accept([](net::Socket) {});
-    co_await io.read_line();
-    journal.miss("what waits to be dropped");
-  }
-
   Journal& journal_;
+  const Act& act_;
   std::size_t left_ = 0;
   std::optional<Base> base_;
   std::optional<Timer> bound_;
   std::optional<co::TaskGroup> parts_;
 };
 
+// In a thread of its own, whose memory is freed at its end.
+template <class F>
+void run_in_thread(F&& f) {
+  const Exempt exempt;
+  std::thread thread(std::forward<F>(f));
+  thread.join();
+}
+
 }  // namespace
 
-void run_net_act(Journal& journal, Backend backend) {
+void run_parts(Journal& journal, Backend backend, const Act& act) {
   std::optional<GivenUp> given_up;
-  const auto act = [&]() noexcept {
+  run_in_thread([&]() noexcept {
     try {
-      NetAct(journal, backend).run();
+      PartsAct(journal, backend, act).run();
     } catch (const GivenUp& error) {
       given_up = error;
     }
-  };
-  std::optional<Exempt> exempt(std::in_place);
-  std::thread thread(act);
-  thread.join();
-  exempt.reset();
+  });
   if (given_up) throw GivenUp(*given_up);
+}
+
+void rehearse(const Act& act) {
+  Journal& journal = Journal::open();
+  run_in_thread([&]() noexcept {
+    const Exempt exempt;
+    PartsAct(journal, Backend::automatic, act).run();
+  });
 }
 
 }  // namespace event_cpp::faults
