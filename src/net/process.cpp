@@ -32,8 +32,9 @@ bool has_own_group(const Command& command) noexcept {
          command.group == Command::Group::session;
 }
 
+// `new` has its memory before the descriptor is let go; make_unique() would be given it first.
 std::unique_ptr<PipeStream> make_stream(Base& base, detail::UniqueFd& fd) {
-  return fd ? std::make_unique<PipeStream>(base, fd.release()) : nullptr;
+  return std::unique_ptr<PipeStream>(fd ? new PipeStream(base, fd.release()) : nullptr);
 }
 
 // For systems without a pidfd. Until it is reaped its ID, and that of its group, are the child's.
@@ -67,7 +68,7 @@ co::Task<Exit> wait_for(std::shared_ptr<Ending> ending) {
 struct Process::State final : detail::ProcessOfBase {
   State(Base& its_base, const Command& command);
   ~State() {
-    if (!ending->exit) detail::Unreaped::add(pid);
+    if (!ending->exit) detail::Unreaped::add(pid, unreaped);
   }
   State(const State&) = delete;
   State& operator=(const State&) = delete;
@@ -90,6 +91,7 @@ struct Process::State final : detail::ProcessOfBase {
   bool has_base = true;
   const pid_t parent = ::getpid();
   pid_t pid = -1;
+  detail::Unreaped::Place unreaped = detail::Unreaped::make_place();
   detail::UniqueFd pidfd;  // none where the system has no such thing
   std::unique_ptr<PipeStream> in;
   std::unique_ptr<PipeStream> out;

@@ -49,9 +49,9 @@ co::Task<> drain(PipeStream& from, Capture& to) {
 
 // That the program does not read all of it is not our concern, nor that it has ended. A terminal
 // that nobody has open says EIO.
-bool is_unwanted(std::error_code error) {
-  return error == std::errc::broken_pipe || error == std::errc::io_error ||
-         error == std::errc::timed_out;
+bool is_unwanted(std::error_code error, bool is_terminal) {
+  return error == std::errc::broken_pipe || error == std::errc::timed_out ||
+         (is_terminal && error == std::errc::io_error);
 }
 
 co::Task<> feed(PipeStream& to, const std::string& input, bool is_terminal) {
@@ -64,8 +64,8 @@ co::Task<> feed(PipeStream& to, const std::string& input, bool is_terminal) {
     error = its_error.code();
   }
   if (!error) co_return;
-  to.close();
-  if (!is_unwanted(error)) throw_error(error);
+  if (!is_unwanted(error, is_terminal)) throw_error(error);
+  if (!is_terminal) to.close();  // a terminal is still to be read
 }
 
 // What the command leaves open.

@@ -4,8 +4,6 @@
 
 #include <cerrno>
 #include <mutex>
-#include <new>
-#include <vector>
 
 #include "base/no_cancellation.hpp"
 
@@ -14,7 +12,7 @@ namespace {
 
 struct Pids {
   std::mutex mutex;
-  std::vector<pid_t> pids;  // guarded by mutex
+  std::list<pid_t> pids;  // guarded by mutex
 };
 
 // Never destroyed: threads may outlive the end of main().
@@ -35,23 +33,21 @@ bool is_gone(pid_t pid) noexcept {
 
 }  // namespace
 
-void Unreaped::add(pid_t pid) noexcept {
+Unreaped::Place Unreaped::make_place() {
+  static_cast<void>(all());  // made by the first one
+  return Place(1);
+}
+
+void Unreaped::add(pid_t pid, Place& place) noexcept {
   if (is_gone(pid)) return;
-  try {
-    const std::lock_guard lock(all().mutex);
-    all().pids.push_back(pid);
-  } catch (const std::bad_alloc&) {
-    return;
-  }
+  place.front() = pid;
+  const std::lock_guard lock(all().mutex);
+  all().pids.splice(all().pids.end(), place);
 }
 
 void Unreaped::look() noexcept {
-  try {
-    const std::lock_guard lock(all().mutex);
-    std::erase_if(all().pids, is_gone);
-  } catch (const std::bad_alloc&) {
-    return;
-  }
+  const std::lock_guard lock(all().mutex);
+  all().pids.remove_if(is_gone);
 }
 
 }  // namespace event_cpp::net::detail

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "net/processes.hpp"
+#include "support/failing_new.hpp"
 #include "support/process.hpp"
 
 namespace event_cpp::test {
@@ -168,6 +169,24 @@ TEST_P(ProcessExitTest, ReapsChildrenWhoseBaseIsGoneWhenTheNextOneIsStarted) {
     const net::Process next(base, Command("true"));
     return is_reaped(pid);
   });
+}
+
+TEST_P(ProcessExitTest, ReapsChildrenWhoseBaseIsGoneAlsoIfThereWasNoMemoryThen) {
+  if (!FailingNew::works()) GTEST_SKIP();
+  std::optional<Base> other(std::in_place, options());
+  std::optional<net::Process> process(std::in_place, *other, sleeper());
+  const pid_t pid = process->pid();
+  ::kill(pid, SIGSTOP);  // so that it does not end at once
+  {
+    const FailingNew failing;
+    process->detach();
+    process.reset();
+    other.reset();
+  }
+  ::kill(pid, SIGKILL);
+  await([&] { return is_zombie_or_gone(pid); });
+  const net::Process next(base, Command("true"));
+  EXPECT_TRUE(is_reaped(pid));
 }
 
 TEST_P(ProcessExitTest, IsFalseToSignalAfterTheEnd) {

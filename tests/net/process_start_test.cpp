@@ -6,6 +6,7 @@
 
 #include "net/processes.hpp"
 #include "net/toy_kernel.hpp"
+#include "support/failing_new.hpp"
 #include "support/process.hpp"
 
 namespace event_cpp::test {
@@ -334,6 +335,48 @@ TEST_P(ProcessStartTest, SaysWhyItCannotLookForAProgram) {
   }
 }
 #endif
+
+#ifdef __linux__
+// fork(2) is told by a pipe whether the program runs.
+TEST_P(ProcessStartTest, EndsAChildOfWhichItCannotSeeWhetherItsProgramRuns) {
+  if (is_clone()) GTEST_SKIP() << "the child tells in memory";
+  EXPECT_TRUE(succeeds_in_child([&] {
+    base.after_fork();
+    ASSERT_TRUE(refuse_calls({SYS_read}, EIO));
+    Command command("sleep", {"1000"});
+    command.umask = 027;  // posix_spawn(3) has no such thing
+    const Caught error = error_of(command);
+    EXPECT_EQ(error.code(), EIO);
+    EXPECT_EQ(error.step(), Step::start);
+    EXPECT_TRUE(has_no_child());
+  }));
+}
+#endif
+
+TEST_P(ProcessStartTest, LeavesNothingIfThereIsNoMemoryToStartIt) {
+  if (!FailingNew::works()) GTEST_SKIP();
+  Command command("true");
+  command.in = command.out = command.err = net::Stdio::pipe();
+  const auto before = open_descriptors();
+  bool failed = true;
+  for (std::size_t allowed = 0; failed; ++allowed) {
+    ASSERT_LT(allowed, 1000U);
+    std::optional<net::Process> process;
+    {
+      const FailingNew failing(allowed);
+      try {
+        process.emplace(base, command);
+      } catch (const std::bad_alloc&) {
+      } catch (const std::system_error&) {  // that there is none for the start, or to wait for it
+      }
+      failed = failing.failures() > 0;
+    }
+    if (process) end_of(*process);
+    process.reset();
+    EXPECT_EQ(open_descriptors(), before) << allowed;
+    EXPECT_TRUE(has_no_child()) << allowed;
+  }
+}
 
 TEST_P(ProcessStartTest, EndsWithTheThreadThatStartedItOnlyIfAsked) {
 #ifndef __linux__
