@@ -126,6 +126,21 @@ TEST_P(ResolverLifetimeTest, KeepsWhatTheFilesSayWhileNoDescriptorIsLeft) {
   EXPECT_EQ(addresses_of(resolver, "b.test"), std::vector{v4("192.0.2.3")});
 }
 
+// At whatever moment.
+TEST_P(ResolverLifetimeTest, OfATestServerEndsQuietlyWhenItsClientHasLeft) {
+  for (int rounds = 0; rounds < 12; ++rounds) {
+    auto gone = std::make_unique<Server>(base);
+    {
+      net::Socket client = net::Socket::make(base, AF_INET, SOCK_STREAM);
+      static_cast<void>(client.connect(gone->address()));
+      settle();
+    }
+    for (int i = 0; i < rounds; ++i) base.loop(RunMode::nonblock);
+    gone.reset();
+    EXPECT_NO_THROW(settle()) << rounds;
+  }
+}
+
 // A file of which the kernel says EIO when it is read, though it is a regular one.
 constexpr const char* kUnreadable = "/proc/self/mem";
 
