@@ -77,7 +77,7 @@ EVENT_FAILING(epoll_wait, (int set, epoll_event* events, int room, int timeout),
               (set, events, room, timeout))
 EVENT_FAILING(eventfd, (unsigned value, int flags) noexcept, (value, flags))
 EVENT_FAILING(fstat, (int fd, struct stat* status) noexcept, (fd, status))
-EVENT_FAILING(getentropy, (void* into, size_t size) noexcept, (into, size))
+EVENT_FAILING(getentropy, (void* into, size_t size), (into, size))
 EVENT_FAILING(getpeername, (int fd, sockaddr* name, socklen_t* size) noexcept, (fd, name, size))
 EVENT_FAILING(getsockname, (int fd, sockaddr* name, socklen_t* size) noexcept, (fd, name, size))
 EVENT_FAILING(getsockopt, (int fd, int level, int name, void* value, socklen_t* size) noexcept,
