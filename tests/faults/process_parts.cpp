@@ -169,22 +169,27 @@ Command demanding(const Path& output) {
   return command;
 }
 
+// Closes what was opened while nothing failed.
+class Closed {
+ public:
+  explicit Closed(int fd) noexcept : fd_(fd) {}
+  ~Closed() {
+    const Exempt exempt;
+    ::close(fd_);
+  }
+  Closed(const Closed&) = delete;
+  Closed& operator=(const Closed&) = delete;
+  int get() const noexcept { return fd_; }
+
+ private:
+  const int fd_;
+};
+
 Task<> meet_demands(Base& base, const Path& output, Command command) {
   const Path input("input");
   input.write("five\n");
-  const int file = input.open();
-  command.descriptors[5] = file;
-  // It has a descriptor of its own once it runs.
-  struct Closer {
-    explicit Closer(int its_fd) : fd(its_fd) {}
-    ~Closer() {
-      const Exempt exempt;
-      ::close(fd);
-    }
-    Closer(const Closer&) = delete;
-    Closer& operator=(const Closer&) = delete;
-    const int fd;
-  } const closer(file);
+  const Closed file(input.open());
+  command.descriptors[5] = file.get();
   Process process(base, command);
   const Exit exit = co_await process.wait();
   if (!exit.success()) throw Cut{"a program that gets all it asks for"};
