@@ -7,39 +7,13 @@
 #include "event/co/timeout.hpp"
 #include "event/net/connect.hpp"
 #include "event/net/socket_stream.hpp"
-#include "event/tls/server.hpp"
 #include "tls/connection.hpp"
+#include "tls/handshake.hpp"
 
 namespace event_cpp::tls {
 namespace {
 
 using detail::Connection;
-
-co::Task<> shake_hands(Connection& connection, Stream& stream) {
-  for (;;) {
-    const net::Io io = connection.handshake();
-    if (io == 0) break;
-    if (io != net::kWouldBlock) {
-      connection.refuse();
-      throw connection.error(io);
-    }
-    if (connection.wanted() == net::Want::read) {
-      co_await stream.readable();
-    } else {
-      co_await stream.writable();
-    }
-  }
-  if (connection.verify_again()) co_return;
-  connection.refuse();
-  throw connection.error(connection.failure());
-}
-
-co::Task<Stream> handshake(std::unique_ptr<Connection> connection, Duration limit) {
-  Connection& inner = *connection;
-  Stream stream = Connection::to_stream(std::move(connection));
-  co_await co::with_timeout(limit, shake_hands(inner, stream));
-  co_return stream;
-}
 
 // These take values: what a caller gave may be gone when the task runs.
 
@@ -54,8 +28,9 @@ co::Task<Stream> client_handshake(std::unique_ptr<net::Stream> below, Context co
   auto connection = std::make_unique<Connection>(std::move(below), state, limits);
   const std::string key = host.empty() ? std::string() : host.text() + port;
   connection->be_client(std::move(host), key, detail::session_of(session, *state));
-  co::Task<Stream> task = handshake(std::move(connection), limits.handshake);
-  co_return co_await std::move(task);
+  Stream stream =
+      co_await co::with_timeout(limits.handshake, detail::shake_hands(std::move(connection)));
+  co_return stream;
 }
 
 detail::Host host_for(const Context& context, const std::string& text) {
@@ -91,15 +66,6 @@ co::Task<Stream> connect_by_default(Base& base, std::string host, int port) {
   co_return co_await std::move(task);
 }
 
-co::Task<Stream> accept_from(std::unique_ptr<net::Stream> below, Context context,
-                             std::shared_ptr<detail::ServerState> server, Limits limits) {
-  auto connection =
-      std::make_unique<Connection>(std::move(below), detail::ContextState::of(context), limits);
-  connection->be_server(std::move(server));
-  co::Task<Stream> task = handshake(std::move(connection), limits.handshake);
-  co_return co_await std::move(task);
-}
-
 }  // namespace
 
 co::Task<Stream> client(std::unique_ptr<net::Stream> below, const Context& context,
@@ -119,10 +85,6 @@ co::Task<Stream> connect(Base& base, const Context& context, std::string host, i
 
 co::Task<Stream> connect(Base& base, std::string host, int port) {
   return connect_by_default(base, std::move(host), port);
-}
-
-co::Task<Stream> accept(std::unique_ptr<net::Stream> below, const Server& server, Limits limits) {
-  return accept_from(std::move(below), server.current(), server.state_, limits);
 }
 
 }  // namespace event_cpp::tls

@@ -5,7 +5,7 @@
 #include <mutex>
 #include <utility>
 
-#include "event/tls/context.hpp"
+#include "event/tls/server.hpp"
 #include "tls/tickets.hpp"
 
 namespace event_cpp::tls::detail {
@@ -13,6 +13,10 @@ namespace event_cpp::tls::detail {
 class ServerState {
  public:
   explicit ServerState(Context context) : context_(std::move(context)) {}
+
+  static const std::shared_ptr<ServerState>& of(const Server& server) noexcept {
+    return server.state_;
+  }
 
   void replace(Context context) noexcept {
     const std::lock_guard lock(mutex_);

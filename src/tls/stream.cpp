@@ -56,10 +56,7 @@ std::size_t Stream::pending() const noexcept {
 net::Stream& Stream::below() noexcept { return connection().below(); }
 std::string_view Stream::why() const noexcept { return connection().why(); }
 
-co::Task<> Stream::close(Duration limit) {
-  co::Task<> task = net::drain_and_close(*this, limit);
-  co_await std::move(task);
-}
+co::Task<> Stream::close(Duration limit) { return net::drain_and_close(*this, limit); }
 
 void Stream::update_keys(bool both) { connection().update_keys(both); }
 

@@ -25,8 +25,7 @@ class EVENT_API Server {
   Context current() const noexcept;
 
  private:
-  friend co::Task<Stream> accept(std::unique_ptr<net::Stream> below, const Server& server,
-                                 Limits limits);
+  friend class detail::ServerState;
 
   std::shared_ptr<detail::ServerState> state_;
 };
