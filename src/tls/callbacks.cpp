@@ -6,16 +6,12 @@
 namespace event_cpp::tls::detail {
 namespace {
 
-Connection* connection_of(const SSL* ssl) noexcept {
-  return static_cast<Connection*>(SSL_get_app_data(ssl));
-}
-
 // Decides nothing: notes which certificate is at fault.
 int note_fault(int good, X509_STORE_CTX* verification) {
   if (good == 1) return 1;
   const auto* const ssl = static_cast<const SSL*>(
       X509_STORE_CTX_get_ex_data(verification, SSL_get_ex_data_X509_STORE_CTX_idx()));
-  Connection* const connection = connection_of(ssl);
+  Connection* const connection = Wire::owner_of(ssl);
   if (connection != nullptr) {
     connection->note_fault(X509_STORE_CTX_get_current_cert(verification),
                            X509_STORE_CTX_get_error_depth(verification));
@@ -27,7 +23,7 @@ int note_fault(int good, X509_STORE_CTX* verification) {
 // kinds, among which are the headers of records.
 void on_message(int is_sent, int /*version*/, int kind, const void* bytes, std::size_t size,
                 SSL* ssl, void* /*unused*/) {
-  Connection* const connection = connection_of(ssl);
+  Connection* const connection = Wire::owner_of(ssl);
   if (connection == nullptr) return;
   const auto* const begin = static_cast<const unsigned char*>(bytes);
   // With TLS 1.2 a client that has shaken hands can only ask to do so again. That is refused, and
@@ -44,7 +40,7 @@ void on_message(int is_sent, int /*version*/, int kind, const void* bytes, std::
 }
 
 int on_new_session(SSL* ssl, SSL_SESSION* session) {
-  Connection* const connection = connection_of(ssl);
+  Connection* const connection = Wire::owner_of(ssl);
   if (connection != nullptr) connection->keep(session);
   return 0;  // it was copied
 }
@@ -65,7 +61,7 @@ SSL_TICKET_RETURN on_given_ticket(SSL* /*ssl*/, SSL_SESSION* session, const unsi
 }
 
 int on_name(SSL* ssl, int* alert, void* /*unused*/) {
-  Connection* const connection = connection_of(ssl);
+  Connection* const connection = Wire::owner_of(ssl);
   const char* const name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
   if (name == nullptr || connection == nullptr) return SSL_TLSEXT_ERR_NOACK;
   if (connection->show_certificate(name)) return SSL_TLSEXT_ERR_OK;
@@ -75,7 +71,7 @@ int on_name(SSL* ssl, int* alert, void* /*unused*/) {
 
 int on_ticket(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher,
               EVP_MAC_CTX* mac, int makes) {
-  Connection* const connection = connection_of(ssl);
+  Connection* const connection = Wire::owner_of(ssl);
   return connection != nullptr ? connection->prepare_ticket(name, iv, cipher, mac, makes != 0) : 0;
 }
 
@@ -86,7 +82,6 @@ void set_client_callbacks(SSL_CTX* context, bool verifies) noexcept {
                      verifies ? &note_fault : nullptr);
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
   SSL_CTX_sess_set_new_cb(context, &on_new_session);
-  SSL_CTX_set_msg_callback(context, &on_message);
 }
 
 void set_server_callbacks(SSL_CTX* context, Ask client) noexcept {
@@ -97,11 +92,8 @@ void set_server_callbacks(SSL_CTX* context, Ask client) noexcept {
   SSL_CTX_set_tlsext_servername_callback(context, &on_name);
   SSL_CTX_set_tlsext_ticket_key_evp_cb(context, &on_ticket);
   SSL_CTX_set_session_ticket_cb(context, &on_new_ticket, &on_given_ticket, nullptr);
-  SSL_CTX_set_msg_callback(context, &on_message);
 }
 
-void set_connection(SSL* ssl, Connection* connection) noexcept {
-  SSL_set_app_data(ssl, connection);
-}
+void count_messages(SSL* ssl) noexcept { SSL_set_msg_callback(ssl, &on_message); }
 
 }  // namespace event_cpp::tls::detail

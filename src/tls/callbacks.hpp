@@ -6,12 +6,10 @@
 
 namespace event_cpp::tls::detail {
 
-class Connection;
-
 void set_client_callbacks(SSL_CTX* context, bool verifies) noexcept;
 void set_server_callbacks(SSL_CTX* context, Ask client) noexcept;
 
-// From now on the callbacks of `ssl` concern this connection. Null: none.
-void set_connection(SSL* ssl, Connection* connection) noexcept;
+// After the handshake: has its connection count the messages of the peer.
+void count_messages(SSL* ssl) noexcept;
 
 }  // namespace event_cpp::tls::detail

@@ -32,21 +32,19 @@ Connection::Connection(std::unique_ptr<net::Stream> below,
                        std::shared_ptr<const ContextState> context, const Limits& limits)
     : below_(std::move(below)),
       context_(std::move(context)),
-      wire_(*below_),
+      wire_(*below_, *this),
       ssl_(context_->make_ssl()),
       turn_(below_->base(), -1, Events::none, [this] { wake(); }),
-      reader_(*this, Want::read),
-      writer_(*this, Want::write),
-      process_(::getpid()),
-      most_messages_(std::max(limits.updates, 0)) {
+      reader_(*this),
+      writer_(*this),
+      most_messages_(std::max(limits.updates, 0)),
+      process_(::getpid()) {
   wire_.connect(ssl_.get());
-  set_connection(ssl_.get(), this);
 }
 
 Connection::~Connection() {
   close();
   drop_waiters();  // who has come since it was closed
-  set_connection(ssl_.get(), nullptr);
 }
 
 // Steps.
@@ -71,8 +69,8 @@ void Connection::flush_beside_writer() noexcept {
 }
 
 Io Connection::fail(Failure failure) noexcept {
-  failure_ = std::move(failure);
-  failed_ = to_io(failure_.code);
+  failure_ = std::move(failure.details);
+  failed_ = to_io(failure.code);
   return failed_;
 }
 
@@ -105,7 +103,11 @@ Io Connection::handshake() noexcept {
   flush();
   // The peer may say goodbye before it is known who it is.
   if (result != 1 && io == 0) io = net::to_io(event_cpp::Errc::truncated);
-  established_ = result == 1;
+  if (result == 1) {
+    established_ = true;
+    server_.reset();
+    count_messages(ssl_.get());
+  }
   // What the peer has sent before it left says more than that it has left.
   return io == kWouldBlock && write_failed_ != 0 ? write_failed_ : io;
 }
@@ -143,9 +145,9 @@ Io Connection::read(net::Room room, bool lenient_end) noexcept {
 
 // Messages are counted against so much data. Answers may still come.
 void Connection::count(std::size_t received) noexcept {
-  received_ += received;
-  if (received_ < kMiB) return;
-  received_ = 0;
+  const std::size_t sum = received_ + received;
+  received_ = static_cast<std::uint32_t>(sum < kMiB ? sum : 0);
+  if (sum < kMiB) return;
   messages_ = std::min<std::int64_t>(messages_, 0);
 }
 
@@ -339,23 +341,27 @@ void Connection::below_is_ready(Want want) {
   if (reader != nullptr) reader->ready();
 }
 
-void Connection::Below::wait() noexcept {
-  if (std::exchange(waits_, true)) return;
-  connection_.below_->wait(want_, *this);
+template <Want kWant>
+void Connection::Below<kWant>::wait() noexcept {
+  if (std::exchange(waits(), true)) return;
+  connection_.below_->wait(kWant, *this);
 }
 
-void Connection::Below::unwait() noexcept {
-  if (std::exchange(waits_, false)) static_cast<void>(connection_.below_->unwait(want_));
+template <Want kWant>
+void Connection::Below<kWant>::unwait() noexcept {
+  if (std::exchange(waits(), false)) static_cast<void>(connection_.below_->unwait(kWant));
 }
 
-void Connection::Below::ready() {
+template <Want kWant>
+void Connection::Below<kWant>::ready() {
   unwait();
-  connection_.below_is_ready(want_);
+  connection_.below_is_ready(kWant);
 }
 
 // Somebody has closed the stream below.
-void Connection::Below::dropped() noexcept {
-  waits_ = false;
+template <Want kWant>
+void Connection::Below<kWant>::dropped() noexcept {
+  waits() = false;
   connection_.closed_ = true;
   connection_.drop_waiters();
 }

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "event/event_class.hpp"
+#include "event/net/address.hpp"
 #include "event/tls/stream.hpp"
 #include "tls/context_state.hpp"
 #include "tls/failure.hpp"
@@ -87,10 +88,21 @@ class Connection {
                      EVP_MAC_CTX* mac, bool makes) noexcept;
 
  private:
+  // What a server needs until it has shaken hands.
+  struct ServerSide {
+    std::shared_ptr<ServerState> state;
+    net::Address client;
+  };
+  struct ClientSide {
+    Host host;
+    std::string session_key;
+  };
+
   // Waits below.
+  template <net::Want kWant>
   class Below final : public net::Waiter {
    public:
-    Below(Connection& connection, net::Want want) noexcept : connection_(connection), want_(want) {}
+    explicit Below(Connection& connection) noexcept : connection_(connection) {}
     // Of Waiter.
     void ready() override;
     void dropped() noexcept override;
@@ -99,9 +111,9 @@ class Connection {
     void unwait() noexcept;
 
    private:
+    bool& waits() noexcept { return connection_.waits_[static_cast<std::size_t>(kWant)]; }
+
     Connection& connection_;
-    net::Want want_;
-    bool waits_ = false;
   };
 
   net::Waiter*& waiter(net::Want want) noexcept { return waiters_[static_cast<std::size_t>(want)]; }
@@ -122,27 +134,30 @@ class Connection {
   void count(std::size_t received) noexcept;
   bool is_ours() const noexcept;
   // In the texts of errors.
-  std::string_view peer_name() const noexcept {
-    return context_->is_server() ? std::string_view(client_) : host_.text();
-  }
+  std::string peer_name() const noexcept;
 
   std::unique_ptr<net::Stream> below_;
   std::shared_ptr<const ContextState> context_;
-  std::shared_ptr<ServerState> server_;  // of a server
+  std::unique_ptr<const ServerSide> server_;  // null after the handshake, and of a client
+  std::unique_ptr<const ClientSide> client_;  // null: of a server
   Wire wire_;
   SslPtr ssl_;
   Event turn_;  // calls who waits for what is there already
-  Below reader_;
-  Below writer_;
+  std::unique_ptr<Peer> peer_;
+  Below<net::Want::read> reader_;
+  Below<net::Want::write> writer_;
   std::array<net::Waiter*, 2> waiters_{};
-  const pid_t process_;
   net::Io failed_ = 0;        // for good, in both directions
   net::Io write_failed_ = 0;  // of the stream below
+  std::shared_ptr<const ErrorDetails> failure_;
+  std::unique_ptr<Fault> fault_;
+  std::int64_t messages_ = 0;   // of the peer besides data, without answers to requests...
+  std::uint32_t received_ = 0;  // ...since so much data came
   const int most_messages_;
-  std::int64_t messages_ = 0;           // of the peer besides data, without answers to requests...
-  std::size_t received_ = 0;            // ...since so much data came
+  const pid_t process_;
   int new_keys_ = SSL_KEY_UPDATE_NONE;  // that wait until OpenSSL has sent others
-  int budget_ = kBudget;                // successes before others have a turn
+  std::int8_t budget_ = kBudget;        // successes before others have a turn
+  std::array<bool, 2> waits_{};         // of reader_ and writer_
   bool established_ = false;
   bool read_wants_write_ = false;
   bool write_wants_read_ = false;
@@ -152,14 +167,10 @@ class Connection {
   bool closed_ = false;
   bool refused_name_ = false;
   bool writer_first_ = false;  // of two that are due
-  Failure failure_;
-  Host host_;
-  std::string session_key_;
-  std::string client_;  // its address, at a server
-  std::unique_ptr<Fault> fault_;
-  std::unique_ptr<Peer> peer_;
 
-  static constexpr int kBudget = 7;
+  static constexpr std::int8_t kBudget = 7;
 };
+
+static_assert(sizeof(void*) != 8 || sizeof(Connection) == 304);
 
 }  // namespace event_cpp::tls::detail

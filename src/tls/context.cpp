@@ -28,10 +28,11 @@ ContextPtr make_context(const SSL_METHOD* method) {
   SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                          SSL_OP_CIPHER_SERVER_PREFERENCE);
   SSL_CTX_clear_options(context.get(), SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_ENABLE_KTLS);
-  // A record is written whole, from wherever it is; and an idle connection holds no buffers.
+  // A record is written whole, from wherever it is; an idle connection holds no buffers; and what
+  // is shown of a chain is what was given.
   SSL_CTX_set_mode(context.get(), SSL_MODE_ENABLE_PARTIAL_WRITE |
                                       SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-                                      SSL_MODE_RELEASE_BUFFERS);
+                                      SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
   SSL_CTX_set_read_ahead(context.get(), 0);
   SSL_CTX_set_max_early_data(context.get(), 0);
   return context;

@@ -15,14 +15,12 @@ struct SavedSession {
   SessionPtr session;
 };
 
-// Of who is at the other end. Empty if that is not known.
-std::string address_of(net::Stream& below) {
+// Of who is at the other end. None if that is not known.
+net::Address address_of(net::Stream& below) {
   auto* const stream = dynamic_cast<net::SocketStream*>(&below);
   if (stream == nullptr) return {};
   try {
-    const net::Address address =
-        stream->with_socket([](const net::Socket& socket) { return socket.peer(); });
-    return address.is_ip() ? address.text() : std::string();
+    return stream->with_socket([](const net::Socket& socket) { return socket.peer(); });
   } catch (const std::system_error&) {
     return {};  // it has left already
   }
@@ -45,14 +43,13 @@ Session Connection::session() const {
 }
 
 void Connection::be_client(Host host, const std::string& session_key, SSL_SESSION* session) {
-  host_ = std::move(host);
-  session_key_ = session_key;
+  client_ = std::make_unique<const ClientSide>(ClientSide{std::move(host), session_key});
   SSL_set_connect_state(ssl_.get());
-  host_.ask(ssl_.get());
-  if (context_->verifies()) host_.demand(ssl_.get());
+  client_->host.ask(ssl_.get());
+  if (context_->verifies()) client_->host.demand(ssl_.get());
   SessionPtr kept;
   if (session == nullptr) {
-    kept = context_->sessions().take(session_key_);
+    kept = context_->sessions().take(session_key);
     session = kept.get();
   }
   if (session != nullptr && holds(session)) SSL_set_session(ssl_.get(), session);
@@ -60,9 +57,19 @@ void Connection::be_client(Host host, const std::string& session_key, SSL_SESSIO
 }
 
 void Connection::be_server(std::shared_ptr<ServerState> server) {
-  server_ = std::move(server);
-  client_ = address_of(*below_);
+  server_ = std::make_unique<const ServerSide>(ServerSide{std::move(server), address_of(*below_)});
   SSL_set_accept_state(ssl_.get());
+}
+
+// A client that leaves in the handshake is named all the same.
+std::string Connection::peer_name() const noexcept {
+  try {
+    if (client_ != nullptr) return client_->host.text();
+    const net::Address address = server_ != nullptr ? server_->client : address_of(*below_);
+    return address.is_ip() ? address.text() : std::string();
+  } catch (const std::bad_alloc&) {
+    return {};
+  }
 }
 
 bool Connection::verify_again() noexcept {
@@ -72,7 +79,7 @@ bool Connection::verify_again() noexcept {
   if (certificate == nullptr && context_->is_server()) return true;  // it was optional
   if (certificate == nullptr || SSL_get_verify_result(ssl_.get()) != X509_V_OK) {
     code = Errc::bad_certificate;
-  } else if (!context_->is_server() && !host_.matches(certificate)) {
+  } else if (!context_->is_server() && !client_->host.matches(certificate)) {
     code = Errc::wrong_host;
   } else if (X509_cmp_current_time(X509_get0_notAfter(certificate)) < 0) {
     code = Errc::certificate_expired;
@@ -84,12 +91,12 @@ bool Connection::verify_again() noexcept {
 }
 
 Error Connection::error(net::Io io) const {
-  if (io == failed_) return failure_.error();
+  if (io == failed_) return Failure{net::to_error(io), failure_}.error();
   return make_failure(net::to_error(io), peer_name()).error();
 }
 
 std::string_view Connection::why() const noexcept {
-  if (failure_.details != nullptr) return failure_.details->what;
+  if (failure_ != nullptr) return failure_->what;
   if (failed_ != 0) return "failed, and there was no memory to say why";
   if (write_failed_ != 0) return "the stream below has failed";
   if (wire_.ended() && !ended_) return "the connection was cut";
@@ -145,7 +152,7 @@ void Connection::note_fault(X509* certificate, int depth) noexcept {
 }
 
 void Connection::note_message() noexcept {
-  if (established_ && ++messages_ > most_messages_) wire_.stop();
+  if (++messages_ > most_messages_) wire_.stop();
 }
 
 // The answer is one message.
@@ -153,8 +160,8 @@ void Connection::note_request() noexcept { --messages_; }
 
 void Connection::keep(SSL_SESSION* session) noexcept {
   if (context_->verifies()) note_end(ssl_.get(), session);
-  if (!session_key_.empty())
-    context_->sessions().keep(session_key_, SessionPtr(SSL_SESSION_dup(session)));
+  if (!client_->session_key.empty())
+    context_->sessions().keep(client_->session_key, SessionPtr(SSL_SESSION_dup(session)));
 }
 
 bool Connection::show_certificate(std::string_view name) noexcept {
@@ -164,9 +171,10 @@ bool Connection::show_certificate(std::string_view name) noexcept {
 
 int Connection::prepare_ticket(unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher,
                                EVP_MAC_CTX* mac, bool makes) noexcept {
-  return server_->tickets().prepare(name, iv, cipher, mac, makes,
-                                    SSL_version(ssl_.get()) >= TLS1_3_VERSION, below_->base().now(),
-                                    context_->ticket_rotation());
+  if (server_ == nullptr) return 0;
+  return server_->state->tickets().prepare(name, iv, cipher, mac, makes,
+                                           SSL_version(ssl_.get()) >= TLS1_3_VERSION,
+                                           below_->base().now(), context_->ticket_rotation());
 }
 
 }  // namespace event_cpp::tls::detail

@@ -66,7 +66,7 @@ std::vector<CertificatePtr> parse_certificates(const std::string& text, const st
 Identity parse_identity(const Pem& pem, const std::string& what) {
   std::vector<CertificatePtr> certificates = parse_certificates(pem.certificates, what);
   Identity identity;
-  identity.chain.reset(or_bad_alloc(sk_X509_new_null()));
+  if (certificates.size() > 1) identity.chain.reset(or_bad_alloc(sk_X509_new_null()));
   identity.certificate = std::move(certificates.front());
   for (std::size_t i = 1; i < certificates.size(); ++i) {
     if (sk_X509_push(identity.chain.get(), certificates[i].get()) <= 0) throw std::bad_alloc();

@@ -16,7 +16,7 @@ std::vector<CertificatePtr> parse_certificates(const std::string& text, const st
 
 struct Identity {
   CertificatePtr certificate;
-  CertificatesPtr chain;  // without it
+  CertificatesPtr chain;  // without it; null: nothing, so that connections hold no empty one
   KeyPtr key;
 };
 

@@ -55,6 +55,11 @@ void Wire::connect(SSL* ssl) {
   SSL_set_bio(ssl, bio, bio);
 }
 
+Connection* Wire::owner_of(const SSL* ssl) noexcept {
+  BIO* const bio = SSL_get_rbio(ssl);
+  return bio != nullptr ? &Calls::of(bio).owner_ : nullptr;
+}
+
 Wire::~Wire() {
   if (in_ != nullptr) give_back_buffer(in_);
   drop_output();
@@ -62,9 +67,9 @@ Wire::~Wire() {
 
 bool Wire::read(char* to, std::size_t size, std::size_t& got) noexcept {
   if (stopped_ || (begin_ == end_ && !fill())) return false;
-  got = std::min(size, end_ - begin_);
+  got = std::min<std::size_t>(size, end_ - begin_);
   std::memcpy(to, in_ + begin_, got);
-  begin_ += got;
+  begin_ += static_cast<std::uint32_t>(got);
   if (begin_ == end_) {
     give_back_buffer(std::exchange(in_, nullptr));
     begin_ = end_ = 0;
@@ -84,7 +89,7 @@ bool Wire::fill() noexcept {
   if (io > 0) {
     in_ = buffer;
     begin_ = 0;
-    end_ = static_cast<std::size_t>(io);
+    end_ = static_cast<std::uint32_t>(io);
     step_ -= std::min(step_, end_);
     return true;
   }
@@ -98,7 +103,7 @@ bool Wire::fill() noexcept {
 bool Wire::write(const char* from, std::size_t size) noexcept {
   if (size > kBufferCapacity - written_ || !prepare()) return false;
   std::memcpy(out_ + written_, from, size);
-  written_ += size;
+  written_ += static_cast<std::uint32_t>(size);
   return true;
 }
 
@@ -111,7 +116,7 @@ net::Io Wire::flush() noexcept {
   while (sent_ < written_) {
     const net::Io io = below_.try_write(net::Bytes(out_ + sent_, written_ - sent_));
     if (io < 0) return io;
-    sent_ += static_cast<std::size_t>(io);
+    sent_ += static_cast<std::uint32_t>(io);
     if (sent_ < written_ && !below_.may(net::Want::write)) return net::kWouldBlock;
   }
   drop_output();

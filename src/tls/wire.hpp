@@ -2,11 +2,14 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "event/net/stream.hpp"
 #include "tls/openssl.hpp"
 
 namespace event_cpp::tls::detail {
+
+class Connection;
 
 // A buffer in each direction, lent by the thread while there is something in it. OpenSSL reads and
 // writes them through a BIO. What comes is read as much as fits, and OpenSSL takes it record by
@@ -21,13 +24,16 @@ class Wire {
   static constexpr std::size_t kReserve = 672;
   static_assert(net::detail::kBufferCapacity == 4 * (kText + kOverhead) + kReserve);
 
-  explicit Wire(net::Stream& below) noexcept : below_(below) {}
+  Wire(net::Stream& below, Connection& owner) noexcept : below_(below), owner_(owner) {}
   ~Wire();
   Wire(const Wire&) = delete;
   Wire& operator=(const Wire&) = delete;
 
   // Makes the BIO and gives it to `ssl`. This must outlive it. Errors: throws std::bad_alloc.
   void connect(SSL* ssl);
+  // Of the Wire that `ssl` has; null: it has none. This costs no memory, unlike data of an SSL that
+  // a program adds.
+  static Connection* owner_of(const SSL* ssl) noexcept;
 
   // A step: OpenSSL may take what has come, and read so much again at most.
   void begin_step() noexcept {
@@ -56,7 +62,7 @@ class Wire {
   void drop_output() noexcept;
 
  private:
-  static constexpr std::size_t kStep = net::detail::kBufferSize;
+  static constexpr std::uint32_t kStep = net::detail::kBufferSize;
 
   struct Calls;
   static const BIO_METHOD* method();
@@ -65,14 +71,15 @@ class Wire {
   bool fill() noexcept;
 
   net::Stream& below_;
+  Connection& owner_;
   char* in_ = nullptr;
-  std::size_t begin_ = 0;  // of in_
-  std::size_t end_ = 0;
   char* out_ = nullptr;
-  std::size_t sent_ = 0;  // of out_
-  std::size_t written_ = 0;
-  std::size_t step_ = 0;  // bytes that may still be read in this step
   net::Io input_error_ = net::kWouldBlock;
+  std::uint32_t begin_ = 0;  // of in_
+  std::uint32_t end_ = 0;
+  std::uint32_t sent_ = 0;  // of out_
+  std::uint32_t written_ = 0;
+  std::uint32_t step_ = 0;  // bytes that may still be read in this step
   bool ended_ = false;
   bool stopped_ = false;
 };

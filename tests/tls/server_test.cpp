@@ -105,6 +105,16 @@ TEST_F(TlsServerTest, TellsAClientWhyAtItsFirstWriteAsWell) {
   EXPECT_EQ(net::to_error(io), Errc::certificate_required) << net::to_error(io).message();
 }
 
+// OpenSSL would complete the chain from the authorities that are trusted for clients.
+TEST_F(TlsServerTest, ShowsNoMoreOfAChainThanItWasGiven) {
+  tls::ServerOptions options = asking(tls::Ask::optional);
+  options.client_trust += authority().issue({"somebody"}).certificates;
+  options.names = {{{}, authority().without_chain({"localhost"})}};
+  const Pair pair = shake_hands(Context::insecure_client(), Server(Context::server(options)));
+  ASSERT_NE(pair.client, nullptr) << text_of(client_failure);
+  EXPECT_EQ(pair.client->peer().chain_pem.size(), 1U);
+}
+
 TEST_F(TlsServerTest, LetsAClientComeWithoutACertificateIfThatIsOptional) {
   const Server server(Context::server(asking(tls::Ask::optional)));
   Pair pair = shake_hands(authority().trusting(), server);
@@ -319,6 +329,65 @@ TEST_P(TlsServeTest, TellsOfHandshakesThatFailAndGoesOn) {
   while (clients.size() > 0) base.loop(RunMode::once);
   ASSERT_EQ(failures.size(), 1U);
   EXPECT_EQ(failures[0], client + ": the client speaks HTTP without TLS");
+}
+
+TEST_P(TlsServeTest, NamesAClientThatResetsWhileItShakesHands) {
+  Base base(real_time());
+  const Bounded bounded(base);
+  net::Listener listener(base, net::Address::loopback(0));
+  const Server server(Context::server(server_options()));
+  bool accepted = false;
+  std::string name;
+  co::TaskGroup tasks(base);
+  tasks.spawn([&]() -> Task<> {
+    net::Socket socket = co_await listener.accept();
+    accepted = true;
+    auto below = std::make_unique<net::SocketStream>(base, std::move(socket));
+    try {
+      co_await tls::accept(std::move(below), server);
+    } catch (const tls::Error& error) {
+      name = error.host();
+    }
+  });
+  net::Socket client = co::run(base, net::connect("127.0.0.1", listener.address().port()));
+  while (!accepted) base.loop(RunMode::once);
+  const std::string address = client.address().text();
+  client.set_reset_on_close();
+  client.close();
+  while (tasks.size() > 0) base.loop(RunMode::once);
+  EXPECT_EQ(name, address);
+}
+
+TEST_P(TlsServeTest, NamesAClientWhoseBytesAreBadAfterTheHandshake) {
+  Base base(real_time());
+  const Bounded bounded(base);
+  net::Listener listener(base, net::Address::loopback(0));
+  Server server(Context::server(server_options()));
+  std::string failure;
+  net::ServeOptions serve_options;
+  serve_options.on_error = [&](std::exception_ptr thrown) {
+    try {
+      std::rethrow_exception(thrown);
+    } catch (const std::exception& error) {
+      failure = error.what();
+    }
+  };
+  co::TaskGroup serving(base);
+  serving.spawn(tls::serve(listener, server, &echo_tls, serve_options));
+  std::string name;
+  const auto talk = [&]() -> Task<> {
+    net::Socket socket = co_await net::connect("127.0.0.1", listener.address().port());
+    name = socket.address().text();
+    auto below = std::make_unique<net::SocketStream>(base, std::move(socket));
+    const Context context = authority().trusting();
+    tls::Stream stream = co_await tls::client(std::move(below), context, "localhost");
+    stream.below().try_write("no record");
+    co_await stream.try_receive();
+  };
+  co::TaskGroup clients(base);
+  clients.spawn(talk);
+  while (clients.size() > 0 || failure.empty()) base.loop(RunMode::once);
+  EXPECT_EQ(failure.substr(0, name.size() + 2), name + ": ") << failure;
 }
 
 TEST_P(TlsServeTest, TakesOptionsWithoutANumberAndZeroForTheUsualOne) {
