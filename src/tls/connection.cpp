@@ -189,12 +189,15 @@ Io Connection::catch_up() noexcept {
   return io;
 }
 
-// As many records as there is room for.
+// 64 KiB at most, so that others have their turn. They are sent in halves: with the headers of four
+// records they are more than TCP hands on in one piece, and the small rest would be a packet of its
+// own.
 Io Connection::encrypt(net::Bytes bytes) noexcept {
   std::size_t total = 0;
-  while (total < bytes.size()) {
+  while (total < bytes.size() && total < net::detail::kBufferSize) {
+    if (total == net::detail::kBufferSize / 2) flush();
     const std::size_t size = std::min(bytes.size() - total, Wire::kText);
-    if (!wire_.fits(size)) break;
+    if (write_failed_ != 0 || !wire_.prepare() || !wire_.fits(size)) break;
     clear_errors();
     std::size_t written = 0;
     const int result = SSL_write_ex(ssl_.get(), bytes.data() + total, size, &written);

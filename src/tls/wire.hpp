@@ -14,7 +14,7 @@ class Connection;
 // A buffer in each direction, lent by the thread while there is something in it. OpenSSL reads and
 // writes them through a BIO. What comes is read as much as fits, and OpenSSL takes it record by
 // record until nothing is left: it keeps what is incomplete. What goes out is collected in whole
-// records, and sent at the end of a step.
+// records, and sent at the end of a step, or after two full ones.
 class Wire {
  public:
   // What a record adds to its text at most: a header, an explicit nonce, a MAC, and padding.
