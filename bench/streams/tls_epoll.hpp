@@ -41,7 +41,9 @@ bool serve_once(Connection& connection, bool& writes) {
   for (;;) {
     while (connection.to_send > 0) {
       const std::size_t size = std::min(connection.to_send, message.size());
-      const int result = SSL_write(connection.ssl, message.data(), static_cast<int>(size));
+      const char* from = message.data();
+      if constexpr (kWork == Work::download) from = bulk.data() + (kBulk - connection.to_send);
+      const int result = SSL_write(connection.ssl, from, static_cast<int>(size));
       if (result <= 0) return goes_on(result);
       connection.to_send -= static_cast<std::size_t>(result);
     }
