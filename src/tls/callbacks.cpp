@@ -23,14 +23,15 @@ int note_fault(int good, X509_STORE_CTX* verification) {
 // kinds, among which are the headers of records.
 void on_message(int is_sent, int /*version*/, int kind, const void* bytes, std::size_t size,
                 SSL* ssl, void* /*unused*/) {
+  const auto* const begin = static_cast<const unsigned char*>(bytes);
+  const bool is_record = kind == SSL3_RT_HEADER && begin[0] == SSL3_RT_HANDSHAKE;
+  const bool is_message = kind == SSL3_RT_HANDSHAKE;
+  if (!is_record && !is_message) return;  // data, nearly always
   Connection* const connection = Wire::owner_of(ssl);
   if (connection == nullptr) return;
-  const auto* const begin = static_cast<const unsigned char*>(bytes);
   // With TLS 1.2 a client that has shaken hands can only ask to do so again. That is refused, and
   // if the client does not know RFC 5746, OpenSSL does not show the message.
   const bool counts_records = SSL_is_server(ssl) == 1 && SSL_version(ssl) < TLS1_3_VERSION;
-  const bool is_record = kind == SSL3_RT_HEADER && begin[0] == SSL3_RT_HANDSHAKE;
-  const bool is_message = kind == SSL3_RT_HANDSHAKE;
   if (is_sent == 0) {
     if (counts_records ? is_record : is_message) connection->note_message();
   } else if (is_message && begin[0] == SSL3_MT_KEY_UPDATE &&
