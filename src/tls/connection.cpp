@@ -195,9 +195,12 @@ Io Connection::catch_up() noexcept {
 Io Connection::encrypt(net::Bytes bytes) noexcept {
   std::size_t total = 0;
   while (total < bytes.size() && total < net::detail::kBufferSize) {
-    if (total == net::detail::kBufferSize / 2) flush();
+    if (total == net::detail::kBufferSize / 2) {
+      flush();
+      if (write_failed_ != 0 || !wire_.prepare()) break;
+    }
     const std::size_t size = std::min(bytes.size() - total, Wire::kText);
-    if (write_failed_ != 0 || !wire_.prepare() || !wire_.fits(size)) break;
+    if (!wire_.fits(size)) break;
     clear_errors();
     std::size_t written = 0;
     const int result = SSL_write_ex(ssl_.get(), bytes.data() + total, size, &written);
