@@ -27,7 +27,9 @@ ContextPtr make_context(const SSL_METHOD* method) {
   if (context == nullptr) throw_openssl(Errc::internal, "a TLS context");
   SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                          SSL_OP_CIPHER_SERVER_PREFERENCE);
-  SSL_CTX_clear_options(context.get(), SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_ENABLE_KTLS);
+  // Tickets are off if OpenSSL found no random numbers for keys of its own, which nobody uses here.
+  SSL_CTX_clear_options(context.get(),
+                        SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_ENABLE_KTLS | SSL_OP_NO_TICKET);
   // A record is written whole, from wherever it is; an idle connection holds no buffers; and what
   // is shown of a chain is what was given.
   SSL_CTX_set_mode(context.get(), SSL_MODE_ENABLE_PARTIAL_WRITE |

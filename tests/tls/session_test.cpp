@@ -1,4 +1,6 @@
 // Sessions: a later connection begins in fewer steps, and is checked all the same.
+#include <openssl/rand.h>
+
 #include <algorithm>
 #include <cstring>
 #include <ctime>
@@ -88,6 +90,30 @@ TEST_P(TlsSessionTest, GoOnWithTheSameHostAndContext) {
   EXPECT_TRUE(resumes(client, server));
   EXPECT_TRUE(resumes(client, server));
   EXPECT_FALSE(resumes(Context::client(client_of_version()), server));
+}
+
+// The first random numbers that a context asks for are for keys of OpenSSL's own.
+TEST_P(TlsSessionTest, ResumesAlsoIfThereWasNoRandomNumberForAMoment) {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"  // the only way to let it fail once
+  static int asked = 0;
+  RAND_METHOD fails_once = *RAND_OpenSSL();
+  fails_once.bytes = [](unsigned char* to, int size) {
+    return ++asked == 1 ? 0 : RAND_OpenSSL()->bytes(to, size);
+  };
+  const auto without = [&](auto make) {
+    asked = 0;
+    RAND_set_rand_method(&fails_once);
+    Context made = make();
+    RAND_set_rand_method(nullptr);
+    EXPECT_GT(asked, 1);
+    return made;
+  };
+#pragma GCC diagnostic pop
+  const Context client = without([of = client_of_version()] { return Context::client(of); });
+  const Server server(without([of = server_options()] { return Context::server(of); }));
+  EXPECT_FALSE(resumes(client, server));
+  EXPECT_TRUE(resumes(client, server));
 }
 
 TEST_P(TlsSessionTest, AreNotKeptIfNoneAreWanted) {
