@@ -92,9 +92,13 @@ int signal_by_pidfd(int pidfd, int signo, bool to_group) noexcept;
 // The status of a process that has ended and was reaped by other code. -1: the system does not
 // tell.
 int status_by_pidfd(int pidfd) noexcept;
+// In a child: the signal that it gets when the thread that started it ends. Returns 0 or a negative
+// errno. ENOTSUP where the system has no such thing.
+int set_death_signal(int signo) noexcept;
 #if !EVENT_HAVE_CLONE
 inline int signal_by_pidfd(int, int, bool) noexcept { return ENOSYS; }
 inline int status_by_pidfd(int) noexcept { return -1; }
+inline int set_death_signal(int) noexcept { return -ENOTSUP; }
 #endif
 
 }  // namespace event_cpp::net::detail

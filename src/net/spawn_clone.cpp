@@ -252,4 +252,6 @@ int status_by_pidfd(int pidfd) noexcept {
   return info.status;
 }
 
+int set_death_signal(int signo) noexcept { return SystemCalls::set_death_signal(signo); }
+
 }  // namespace event_cpp::net::detail

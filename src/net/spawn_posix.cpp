@@ -4,9 +4,6 @@
 #include <grp.h>
 #include <spawn.h>
 #include <sys/ioctl.h>
-#ifdef __linux__
-#include <sys/prctl.h>
-#endif
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -252,13 +249,7 @@ struct LibraryCalls {
   static int set_uid(uid_t uid) noexcept { return result(::setuid(uid)); }
   static int change_directory(const char* path) noexcept { return result(::chdir(path)); }
   static void set_umask(mode_t mask) noexcept { ::umask(mask); }
-  static int set_death_signal([[maybe_unused]] int signo) noexcept {
-#ifdef __linux__
-    return result(::prctl(PR_SET_PDEATHSIG, signo));
-#else
-    return -ENOTSUP;
-#endif
-  }
+  static int set_death_signal(int signo) noexcept { return detail::set_death_signal(signo); }
 
   static void set_signals(bool reset_ignored) noexcept {
     struct sigaction by_default {};

@@ -379,7 +379,7 @@ TEST_P(ProcessStartTest, LeavesNothingIfThereIsNoMemoryToStartIt) {
 }
 
 TEST_P(ProcessStartTest, EndsWithTheThreadThatStartedItOnlyIfAsked) {
-#ifndef __linux__
+#if !EVENT_HAVE_CLONE
   Command command("true");
   command.parent_death_signal = SIGKILL;
   EXPECT_EQ(error_of(command).code(), ENOTSUP);
