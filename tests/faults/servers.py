@@ -99,13 +99,17 @@ def connect(port):
     return socket.create_connection(("127.0.0.1", port), timeout=SECONDS)
 
 
-def says(client, text, patience):
-    """Whether the client hears the text, and in a chat others before it; it may be dropped."""
+def hears(listener, speaker, text, patience):
+    """Whether the text arrives, in a chat after others; either of them may be dropped."""
     heard = b""
+    waits = select.poll()
+    waits.register(speaker, select.POLLRDHUP)
+    waits.register(listener, select.POLLIN)
     while text not in heard:
-        if not select.select([client], [], [], patience)[0]:
+        ready = dict(waits.poll(patience * 1000))
+        if listener.fileno() not in ready:
             return False
-        some = client.recv(4096)
+        some = listener.recv(4096)
         if not some:
             return False
         heard += some
@@ -126,7 +130,7 @@ def speak(port, act, name, patience):
         text = b"%s %d %s\n" % (name, place, b"x" * 100)
         try:
             client.sendall(text)
-            answered += says(listener, text, patience)
+            answered += hears(listener, client, text, patience)
         except OSError:
             pass
     for client in clients:
