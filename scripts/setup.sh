@@ -99,7 +99,9 @@ done
 
 # Elsewhere packages and paths are others, and what is missing shows when it is looked for.
 if [[ $(uname -s) != Linux ]]; then
-  echo "setup.sh: not a Linux; on macOS: brew install ninja googletest cli11 pkg-config glib c-ares openssl@3;" \
+  # shellcheck disable=SC2016  # for the shell of who reads it
+  echo "setup.sh: not a Linux; on macOS: brew install ninja googletest cli11 pkg-config glib c-ares openssl@3," \
+    'export OPENSSL_ROOT_DIR=$(brew --prefix openssl@3);' \
     "on FreeBSD: pkg install bash cmake ninja googletest cli11 pkgconf glib python3 c-ares" >&2
   exit 0
 fi
