@@ -19,7 +19,7 @@ using dns::Family;
 using net::Address;
 using Fault = dns::test::Server::Fault;
 
-Address address_of(const char* text) { return *Address::parse(text, 80); }
+Address address_named(const char* text) { return *Address::parse(text, 80); }
 
 // An answer that the server cannot send is asked for again: often enough, and soon.
 dns::Options options_for(const std::vector<Address>& servers) {
@@ -54,7 +54,7 @@ Task<Answer> look_up(dns::Resolver& resolver, std::string name, const char* addr
         error.code() == dns::Errc::bad_name || error.code() == dns::Errc::no_servers;
     if (!is_lie) throw;
   }
-  if (!answer || answer->addresses.size() != 1 || answer->addresses[0] != address_of(address)) {
+  if (!answer || answer->addresses.size() != 1 || answer->addresses[0] != address_named(address)) {
     throw Cut{"the address of a name"};
   }
   co_return std::move(*answer);
@@ -64,7 +64,7 @@ Task<Answer> look_up(dns::Resolver& resolver, std::string name, const char* addr
 
 Task<> use_servers(World& world) {
   Names names(world.base);
-  names.server.answer("a.test", {address_of("192.0.2.1")});
+  names.server.answer("a.test", {address_named("192.0.2.1")});
   names.server.alias("alias.test", "a.test");
   const Answer first = co_await look_up(names.resolver, "a.test", "192.0.2.1");
   const Answer again = co_await look_up(names.resolver, "a.test", "192.0.2.1");
@@ -76,7 +76,7 @@ Task<> use_servers(World& world) {
 
 Task<> use_tcp(World& world) {
   Names names(world.base);
-  names.server.answer("long.test", {address_of("192.0.2.2")});
+  names.server.answer("long.test", {address_named("192.0.2.2")});
   names.server.fault("long.test", Fault::truncate);
   const Answer answer = co_await look_up(names.resolver, "long.test", "192.0.2.2");
   if (names.resolver.stats().tcp == 0) throw Cut{"a question over TCP"};
@@ -86,8 +86,8 @@ Task<> use_tcp(World& world) {
 
 Task<> use_both_families(World& world) {
   Names names(world.base);
-  const Address v4 = address_of("127.0.0.1");
-  const Address v6 = address_of("2001:db8::1");
+  const Address v4 = address_named("127.0.0.1");
+  const Address v6 = address_named("2001:db8::1");
   names.server.answer("both.test", {v4, v6});
   const Answer answer = co_await names.resolver.resolve("both.test", 80, Family::any);
   // One family may fail, or come too late.
@@ -105,7 +105,7 @@ Task<> use_next_server(World& world) {
   const Address nobody = gone->address();
   gone.reset();
   dns::test::Server server(world.base);
-  server.answer("a.test", {address_of("192.0.2.3")});
+  server.answer("a.test", {address_named("192.0.2.3")});
   dns::Resolver resolver(world.base, options_for({nobody, server.address()}));
   const Answer answer = co_await look_up(resolver, "a.test", "192.0.2.3");
 }
@@ -118,15 +118,15 @@ Task<> use_files(World& world) {
   conf.write("search sub.test\noptions ndots:1\n");
   hosts.write("192.0.2.4 box.test\n");
   dns::test::Server server(world.base);
-  server.answer("www.sub.test", {address_of("192.0.2.5")});
-  server.answer("box.test", {address_of("192.0.2.99")});
+  server.answer("www.sub.test", {address_named("192.0.2.5")});
+  server.answer("box.test", {address_named("192.0.2.99")});
   dns::Options options = options_for({server.address()});
   options.resolv_conf = conf.text();
   options.hosts_file = hosts.text();
   dns::Resolver resolver(world.base, std::move(options));
   const Answer box = co_await look_up(resolver, "box.test", "192.0.2.4");
   const Answer www = co_await look_up(resolver, "www", "192.0.2.5");
-  server.answer("www.other.test", {address_of("192.0.2.7")});
+  server.answer("www.other.test", {address_named("192.0.2.7")});
   conf.write("search other.test\n");
   hosts.write("192.0.2.6 box.test\n");
   for (int tries = 0;; ++tries) {
@@ -134,12 +134,12 @@ Task<> use_files(World& world) {
     // While one cannot be read, what it said before holds.
     const Answer now = co_await resolver.resolve("box.test", 80, Family::v4);
     const Answer where = co_await resolver.resolve("www", 80, Family::v4);
-    const bool is_new = now.addresses[0] == address_of("192.0.2.6") &&
-                        where.addresses[0] == address_of("192.0.2.7");
+    const bool is_new = now.addresses[0] == address_named("192.0.2.6") &&
+                        where.addresses[0] == address_named("192.0.2.7");
     if (is_new) break;
     if (nothing_fails()) throw Cut{"what the files say"};
-    const bool is_old = now.addresses[0] == address_of("192.0.2.4") ||
-                        where.addresses[0] == address_of("192.0.2.5");
+    const bool is_old = now.addresses[0] == address_named("192.0.2.4") ||
+                        where.addresses[0] == address_named("192.0.2.5");
     if (!is_old) throw Cut{"what the files say"};
     if (tries == 3) break;
   }
@@ -158,7 +158,7 @@ Task<> use_literals(World& world) {
 
 Task<> use_shared(World& world) {
   Names names(world.base);
-  names.server.answer("shared.test", {address_of("192.0.2.9")});
+  names.server.answer("shared.test", {address_named("192.0.2.9")});
   names.server.fault("shared.test", Fault::delay, -1, Family::any, 10ms);
   names.server.fault("silent.test", Fault::drop);
   co::Task<Answer> hasty = look_up(names.resolver, "silent.test", "192.0.2.10");
@@ -170,7 +170,7 @@ Task<> use_shared(World& world) {
   if (names.resolver.under_way() != 0) throw Cut{"a query that ends with its lookup"};
 }
 
-Task<> wait_for_ever(Journal& journal) {
+Task<> wait_for_no_answer(Journal& journal) {
   Base& base = co_await co::base();
   Names names(base);
   names.server.fault("silent.test", Fault::drop);
@@ -178,18 +178,18 @@ Task<> wait_for_ever(Journal& journal) {
   journal.miss("what waits to be dropped");
 }
 
-constexpr Part kParts[] = {{"servers", use_servers},
-                           {"TCP", use_tcp},
-                           {"both families", use_both_families},
-                           {"the next server", use_next_server},
-                           {"files", use_files},
-                           {"literals", use_literals},
-                           {"shared queries", use_shared}};
+constexpr Part kDnsParts[] = {{"servers", use_servers},
+                              {"TCP", use_tcp},
+                              {"both families", use_both_families},
+                              {"the next server", use_next_server},
+                              {"files", use_files},
+                              {"literals", use_literals},
+                              {"shared queries", use_shared}};
 
 }  // namespace
 
 const Act& dns_act() noexcept {
-  static constexpr Act kAct{kParts, wait_for_ever};
+  static constexpr Act kAct{kDnsParts, wait_for_no_answer};
   return kAct;
 }
 

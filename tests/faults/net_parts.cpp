@@ -368,7 +368,7 @@ Task<> use_workers(World& world) {
 }
 
 // A server without clients, and a connection on which an answer never comes.
-Task<> wait_for_ever(Journal& journal) {
+Task<> wait_for_no_line(Journal& journal) {
   Base& base = co_await co::base();
   net::Listener listener(base, Address::loopback(0));
   Pair pair(base);
@@ -380,16 +380,16 @@ Task<> wait_for_ever(Journal& journal) {
   journal.miss("what waits to be dropped");
 }
 
-constexpr Part kParts[] = {{"serve", serve_lines},       {"a Unix path", use_unix_path},
-                           {"hosts", use_hosts},         {"streams", use_streams},
-                           {"copy", use_copy},           {"send_file", use_send_file},
-                           {"datagrams", use_datagrams}, {"callbacks", use_callbacks},
-                           {"workers", use_workers}};
+constexpr Part kNetParts[] = {{"serve", serve_lines},       {"a Unix path", use_unix_path},
+                              {"hosts", use_hosts},         {"streams", use_streams},
+                              {"copy", use_copy},           {"send_file", use_send_file},
+                              {"datagrams", use_datagrams}, {"callbacks", use_callbacks},
+                              {"workers", use_workers}};
 
 }  // namespace
 
 const Act& net_act() noexcept {
-  static constexpr Act kAct{kParts, wait_for_ever};
+  static constexpr Act kAct{kNetParts, wait_for_no_line};
   return kAct;
 }
 

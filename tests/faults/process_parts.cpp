@@ -29,7 +29,7 @@ using net::Process;
 using net::Stdio;
 
 // More than a pipe holds.
-constexpr std::size_t kMuch = 200'000;
+constexpr std::size_t kMuchInput = 200'000;
 
 Command sleeper() { return Command("/bin/sleep", {"1000"}); }
 
@@ -70,7 +70,7 @@ Task<> use_pipes(World& world) {
 
 Task<> use_run(World& /*world*/) {
   net::RunOptions options;
-  options.input = std::string(kMuch, 'x');
+  options.input = std::string(kMuchInput, 'x');
   const Outcome outcome =
       co_await net::run(Command::shell("cat; echo failed >&2; exit 3"), options);
   if (outcome.exited.code != 3) throw Cut{"the status of a program"};
@@ -260,7 +260,7 @@ Task<> use_fork(World& world) {
   co_await talk_to(process);
 }
 
-Task<> wait_for_ever(Journal& journal) {
+Task<> wait_for_no_output(Journal& journal) {
   Base& base = co_await co::base();
   Command cat("cat");
   cat.in = cat.out = Stdio::pipe();
@@ -270,16 +270,16 @@ Task<> wait_for_ever(Journal& journal) {
   journal.miss("what waits to be dropped");
 }
 
-constexpr Part kParts[] = {{"pipes", use_pipes},
-                           {"run", use_run},
-                           {"signals", use_signals},
-                           {"a limit", use_limit},
-                           {"on_exit", use_on_exit},
-                           {"nothing", use_nothing},
-                           {"demands", use_demands},
-                           {"a terminal", use_terminal},
-                           {"posix_spawn", use_posix_spawn},
-                           {"fork", use_fork}};
+constexpr Part kProcessParts[] = {{"pipes", use_pipes},
+                                  {"run", use_run},
+                                  {"signals", use_signals},
+                                  {"a limit", use_limit},
+                                  {"on_exit", use_on_exit},
+                                  {"nothing", use_nothing},
+                                  {"demands", use_demands},
+                                  {"a terminal", use_terminal},
+                                  {"posix_spawn", use_posix_spawn},
+                                  {"fork", use_fork}};
 
 // Whether this process has no child, not even one that has ended.
 bool is_alone() noexcept {
@@ -290,7 +290,7 @@ bool is_alone() noexcept {
 }  // namespace
 
 const Act& process_act() noexcept {
-  static constexpr Act kAct{kParts, wait_for_ever};
+  static constexpr Act kAct{kProcessParts, wait_for_no_output};
   return kAct;
 }
 

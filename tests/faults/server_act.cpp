@@ -21,7 +21,7 @@ constexpr int kStatus = 7;           // of the child
 constexpr std::size_t kSize = 3000;  // of what a client says
 
 // Far more than a run that works comes near, far less than one that spins for a millisecond.
-constexpr std::uint64_t kMostWaits = 500;
+constexpr std::uint64_t kMostServerWaits = 500;
 
 // Too large to be stored in an event or a task.
 struct Ballast {
@@ -331,7 +331,7 @@ void ServerAct::check() {
   journal_.expect(is_complete(), "an event");
   journal_.expect(base_->size() == 0, "nothing to be left attached");
   journal_.expect(hooks_ran_[0] > 0 && hooks_ran_[1] > 0, "a hook");
-  journal_.expect(base_->stats().waits < kMostWaits, "a loop that sleeps");
+  journal_.expect(base_->stats().waits < kMostServerWaits, "a loop that sleeps");
   for (const Fd& client : clients_) check_answer(client);
 }
 

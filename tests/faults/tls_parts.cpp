@@ -58,7 +58,7 @@ tls::Server make_server() {
   return tls::Server(tls::Context::server(std::move(options)));
 }
 
-tls::Context make_client() {
+tls::Context make_client_context() {
   tls::ClientOptions options;
   options.trust = certificates().root;
   options.system_trust = false;
@@ -143,7 +143,7 @@ Task<> run_client(std::unique_ptr<net::Stream> below, const tls::Context& contex
 
 Task<> use_handshakes(World& world) {
   const tls::Server server = make_server();
-  const tls::Context client = make_client();
+  const tls::Context client = make_client_context();
   for (int i = 0; i < 2; ++i) {
     std::pair<net::Socket, net::Socket> sockets = net::Socket::pair();
     auto ours = stream_over(world.base, std::move(sockets.first));
@@ -183,7 +183,7 @@ Task<> be_refused(std::unique_ptr<net::Stream> below, const tls::Server& server,
 
 Task<> use_refusal(World& world) {
   const tls::Server server = make_server();
-  const tls::Context client = make_client();
+  const tls::Context client = make_client_context();
   std::pair<net::Socket, net::Socket> sockets = net::Socket::pair();
   auto ours = stream_over(world.base, std::move(sockets.first));
   auto theirs = stream_over(world.base, std::move(sockets.second));
@@ -228,7 +228,7 @@ Task<> note_client(const tls::Context& context, int port, FirstError& errors) {
 Task<> use_serve(World& world) {
   FirstError errors;
   tls::Server server = make_server();
-  const tls::Context client = make_client();
+  const tls::Context client = make_client_context();
   net::Listener listener(world.base, net::Address::loopback(0));
   ListenerErrors listener_errors(world.journal, listener);
   net::ServeOptions options;
@@ -250,9 +250,9 @@ Task<> use_serve(World& world) {
 }
 
 // A handshake that is never answered.
-Task<> wait_for_ever(Journal& journal) {
+Task<> wait_for_no_server(Journal& journal) {
   Base& base = co_await co::base();
-  const tls::Context client = make_client();
+  const tls::Context client = make_client_context();
   std::pair<net::Socket, net::Socket> sockets = net::Socket::pair();
   auto ours = stream_over(base, std::move(sockets.first));
   const auto theirs = stream_over(base, std::move(sockets.second));
@@ -260,13 +260,13 @@ Task<> wait_for_ever(Journal& journal) {
   journal.miss("what waits to be dropped");
 }
 
-constexpr Part kParts[] = {
+constexpr Part kTlsParts[] = {
     {"handshakes", use_handshakes}, {"a refusal", use_refusal}, {"serve", use_serve}};
 
 }  // namespace
 
 const Act& tls_act() noexcept {
-  static constexpr Act kAct{kParts, wait_for_ever};
+  static constexpr Act kAct{kTlsParts, wait_for_no_server};
   return kAct;
 }
 
