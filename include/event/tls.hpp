@@ -1,4 +1,4 @@
-// TLS 1.2 and 1.3 over any stream, by OpenSSL 3. Target event::tls.
+// TLS 1.2 and 1.3 over any stream, with OpenSSL 3. CMake target event::tls.
 #pragma once
 
 #include "event/net.hpp"

@@ -1,4 +1,4 @@
-// Server, accept() and serve(): the side that has a certificate.
+// Server, accept() and serve(): the server's side of TLS.
 #pragma once
 
 #include <cstddef>
@@ -11,17 +11,20 @@
 
 namespace event_cpp::tls {
 
-// A server's context, which can be replaced while it serves, and the keys of its session tickets,
-// which outlive that. One for all threads of a server, so that a client may come back to any.
-// Thread-safety: any thread, at the same time. Lifetime: connections do not need it once accept()
-// was called. Copies share everything.
+// A server's context, which can be replaced while the server runs, and the keys of its session
+// tickets, which a replacement does not change. Use one for all threads of a server, so that a
+// client can resume its session on any of them. Copies share everything. Thread-safety: any thread,
+// at the same time. Lifetime: may be destroyed once accept() was called; connections keep what they
+// need.
 class EVENT_API Server {
  public:
-  // Errors: throws std::errc::invalid_argument for a client's context; Errc::internal without
-  // random numbers.
+  // Errors: throws Error: std::errc::invalid_argument for a client's context; Errc::internal if
+  // there are no random numbers.
   explicit Server(Context context);
-  // For the connections that begin from now on. Does nothing if `context` is a client's.
+  // Sets the context of later accept() calls, to load a new certificate for example. Does nothing
+  // if `context` is a client's.
   void replace(Context context) noexcept;
+  // The context that accept() uses now.
   Context current() const noexcept;
 
  private:
@@ -30,21 +33,22 @@ class EVENT_API Server {
   std::shared_ptr<detail::ServerState> state_;
 };
 
-// The handshake of a server, over anything that carries bytes. Ends when the client's part of it
-// was checked; session tickets are sent later, as the client reads. Errors: throws Error, whose
-// code is one of tls::Errc, event::Errc::truncated if the client leaves, or the system's;
-// std::errc::timed_out after Limits::handshake; std::errc::operation_canceled. Then `below` is
-// closed.
+// Does the handshake of a server over any stream. The result owns `below`. Returns when the
+// client's messages were checked; session tickets may still be on their way to the client. Errors:
+// throws Error, whose code is one of tls::Errc, event::Errc::truncated if the client closes the
+// connection, or a system error; std::errc::timed_out after Limits::handshake;
+// std::errc::operation_canceled. After an error `below` is closed.
 EVENT_API co::Task<Stream> accept(std::unique_ptr<net::Stream> below, const Server& server,
                                   Limits limits = {});
 
 using Handler = std::function<co::Task<>(Base& base, Stream& stream)>;
 
-// Accepts connections and runs handler(base, stream) for each, after its handshake. At most
-// `most_handshakes` are under way at once, 256 if it is not given or zero; others wait, and that
-// counts as part of Limits::handshake. When the handler has returned the stream is closed in order;
-// when it has thrown, at once. All else is as net::serve() does it: failed handshakes are among the
-// errors that `options.on_error` gets. Lifetime: the listener and the server outlive the task.
+// Accepts connections, does the handshake of each, and runs handler(base, stream) for it. At most
+// `most_handshakes` handshakes run at once (0: 256); further connections wait, and the wait counts
+// towards Limits::handshake. Limits are the default ones. When the handler returns, Stream::close()
+// is called; when it throws, Stream::close_now(). The rest is as in net::serve();
+// `options.on_error` also gets the errors of handshakes. Lifetime: the listener and the server
+// outlive the task.
 EVENT_API co::Task<> serve(net::Listener& listener, Server& server, Handler handler,
                            std::size_t most_handshakes = 256);
 EVENT_API co::Task<> serve(net::Listener& listener, Server& server, Handler handler,

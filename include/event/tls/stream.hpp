@@ -1,4 +1,4 @@
-// tls::Stream: a connection that is encrypted, and whose peer is known.
+// tls::Stream: a TLS connection.
 #pragma once
 
 #include <chrono>
@@ -15,33 +15,33 @@
 
 namespace event_cpp::tls {
 
-// How long, and with how many messages, a peer can keep a TLS connection busy. (net::Limits: how
-// many bytes it can make a Buffered hold.)
+// Limits on what a peer can do. (net::Limits is another type: how many bytes a Buffered holds.)
 struct Limits {
-  Duration handshake = std::chrono::seconds(10);  // for all of it, however slowly the peer sends
-  Duration close = std::chrono::seconds(2);       // of close() as serve() calls it
-  // Of keys, and other messages between data, that a peer may send in a MiB. With TLS 1.3 the
-  // tickets of a server are among these, with TLS 1.2 requests for another handshake, which are
-  // refused. What answers update_keys(true) of this side is not.
+  Duration handshake = std::chrono::seconds(10);  // for the whole handshake; then timed_out
+  Duration close = std::chrono::seconds(2);       // that serve() gives to Stream::close()
+  // How many key updates and other handshake messages a peer may send in each MiB of data; after
+  // more, reading fails with Errc::too_many_updates. With TLS 1.3 session tickets count. With TLS
+  // 1.2 requests for renegotiation count, which are also refused. Answers to update_keys(true) do
+  // not count.
   int updates = 32;
 };
 
-// What the handshake has shown.
+// The result of the handshake.
 struct Peer {
   Version version = Version::tls13;
   std::string cipher;       // "TLS_AES_256_GCM_SHA384"
-  std::string alpn;         // the protocol that was agreed; empty: none
-  std::string server_name;  // what the client has asked for (SNI); empty: nothing
-  std::string subject;      // of the peer's certificate, as Error::subject(); empty: it has none
-  std::vector<std::string> chain_pem;  // what the peer has sent, its own certificate first
-  bool resumed = false;                // an earlier session went on
+  std::string alpn;         // the negotiated protocol; empty: none
+  std::string server_name;  // the name that the client has asked for (SNI); empty: none
+  std::string subject;      // of the peer's certificate, as Error::subject(); empty: none was sent
+  std::vector<std::string> chain_pem;  // the peer's certificates in PEM, its own first
+  bool resumed = false;                // a session was resumed: the handshake was a short one
 };
 
 namespace detail {
 
 class Connection;
 
-// The stream to which Stream adds what only TLS has.
+// The net::Stream part of Stream.
 class EVENT_API StreamBase : public net::Stream {
  public:
   ~StreamBase() override;
@@ -60,9 +60,9 @@ class EVENT_API StreamBase : public net::Stream {
   Base& base() const noexcept override;
   [[noreturn]] void throw_error(net::Io error, const char* what) const override;
 
-  // Set it if the protocol itself says where a message ends. Then a connection that was cut, rather
-  // than ended by the peer, reads as ended. Else that is event::Errc::truncated: anybody in between
-  // can cut a connection.
+  // If true, reading reports a connection that was cut without the peer's close_notify as the
+  // ordinary end of the stream. If false, as event::Errc::truncated. Set it only if the protocol
+  // itself shows where a message ends, since a man in the middle can cut a connection.
   bool lenient_end = false;
 
  protected:
@@ -81,50 +81,55 @@ class EVENT_API StreamBase : public net::Stream {
 
 // A TLS connection: made by connect(), client() and accept(), and used as any other net::Stream.
 //
-// What is written is encrypted at once, at most 64 KiB of it waits for the stream below to take it,
-// and more is sent in the loop. Nothing is delivered that was not verified. A write that is
-// cancelled half-way leaves the stream torn, as with any stream; complete records still go out, and
-// reading and close() work. A read that is cancelled loses nothing.
+// A write encrypts at once. At most 64 KiB of encrypted data wait in memory; the event loop sends
+// them as the stream below takes them, and until then further writes wait. Reading delivers only
+// data whose authenticity was verified. A write that is cancelled half-way leaves the stream torn
+// (event::Errc::torn), as with any stream: complete records are still sent, and reading and close()
+// still work. A read that is cancelled loses nothing.
 //
-// shutdown() tells the peer that nothing more is sent (close_notify); reading goes on. A write that
-// fails does not end reading. Memory: about 15 KiB while idle, nearly all of it OpenSSL's, and 64
-// KiB while the peer does not take what was written. Thread-safety: belongs to the thread that runs
-// its base. Lifetime: may be moved while nobody waits for it. When destroyed it tells the peer, if
-// that needs no wait, and closes the stream below. After fork(2) a child may only destroy it.
+// shutdown() sends close_notify: nothing more will be written. Reading goes on. It also goes on
+// after a failed write.
+//
+// Memory: about 15 KiB while idle, nearly all of it OpenSSL's, and 64 KiB while encrypted data
+// wait. Thread-safety: belongs to the thread that runs its base. Lifetime: owns the stream below.
+// May be moved while no task waits for it. The destructor is close_now(). After fork(2) the child
+// may only destroy it.
 class EVENT_API Stream final : public detail::StreamBase {
  public:
   Stream(Stream&& other) noexcept;
   ~Stream() override;
 
-  // Errors: throws std::bad_alloc.
+  // The result of the handshake, collected at the first call. Errors: throws std::bad_alloc.
   const Peer& peer() const;
-  // Bytes that were decrypted and not read yet.
+  // The number of bytes that were decrypted and not read yet.
   std::size_t pending() const noexcept;
-  // What carries it. Do not read, write or wait there.
+  // The stream that carries the TLS records. Do not read, write or wait on it.
   net::Stream& below() noexcept;
-  // What has ended the connection, in words; empty if nothing has.
+  // A description of the error that has ended the connection; empty if there was none.
   std::string_view why() const noexcept;
 
-  // Ends the connection in order: sends what is unsent and tells the peer, drops what it still
-  // sends until it has ended as well or `limit` has passed, and closes the stream below, whatever
-  // happens. Errors: throws std::errc::operation_canceled, std::bad_alloc; those of the stream are
-  // ignored. Lifetime: the stream outlives the task. To close at once, as through a net::Stream&,
-  // see close_now().
+  // Closes gracefully: sends pending data and close_notify, discards incoming data until the peer
+  // closes or `limit` has passed, and closes the stream below in any case. Errors: throws
+  // std::errc::operation_canceled, std::bad_alloc; errors of the stream are ignored. Lifetime: the
+  // stream outlives the task. Through a net::Stream&, close() is close_now().
   [[nodiscard]] co::Task<> close(Duration limit = std::chrono::seconds(2));
-  // Tells the peer, if that needs no wait, and closes.
+  // Sends close_notify if that is possible without waiting, and closes the stream below. Drops data
+  // that are not sent yet.
   void close_now() noexcept { StreamBase::close(); }
 
-  // Uses new keys from now on, and asks the peer for the same if `both`. OpenSSL does not do so by
-  // itself. Without room they wait for what is written next. Errors: throws
-  // std::errc::operation_not_supported with TLS 1.2, EPIPE after shutdown(), EBADF after close(),
-  // Error.
+  // Encrypts later writes with new keys (KeyUpdate, RFC 8446 section 4.6.3); if `both`, asks the
+  // peer to do the same. OpenSSL does not do so by itself. If the message cannot be sent at once,
+  // it goes out before the next write. Errors: throws Error: std::errc::operation_not_supported
+  // with TLS 1.2, EPIPE after shutdown(), EBADF after close(), the error of a connection that has
+  // failed.
   void update_keys(bool both = false);
-  // `size` bytes that only the two ends of this connection can know: see RFC 5705. Errors: throws
-  // Error.
+  // Derives `size` bytes of key material that both ends of this connection can compute, and nobody
+  // else: see RFC 5705. Errors: throws Error, std::bad_alloc.
   std::string exporter(std::string_view label, std::size_t size, std::string_view context = {});
 
-  // Of a client: what a later connection to the same host may go on with. With TLS 1.3 the server
-  // sends it after the handshake, so read something first.
+  // Of a client: the session, with which client() can resume. Empty at a server, or if there is
+  // none yet: with TLS 1.3 the server sends it after the handshake, so read something first.
+  // Errors: throws std::bad_alloc.
   Session session() const;
 
  private:

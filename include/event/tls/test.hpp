@@ -10,25 +10,27 @@
 
 namespace event_cpp::tls::test {
 
-// An authority of a test's own, which nobody else trusts: a root, and an authority in between that
-// it has signed, which signs all others. Its keys are in memory only. Names may be IP addresses.
-// Errors: its functions throw Error, Errc::internal; std::bad_alloc.
+// A certificate authority for one test: a root, and an intermediate authority that issues the
+// certificates. The keys are in memory only. Names may be IP addresses. Errors: its functions throw
+// Error, Errc::internal; std::bad_alloc.
 struct EVENT_API Authority {
   Authority();
 
-  // A client that trusts this authority and nobody else.
+  // A client's context that trusts this authority alone.
   Context trusting() const;
-  // The root, for ClientOptions::trust and the like.
+  // The root certificate, for ClientOptions::trust and ServerOptions::client_trust.
   std::string root_pem() const;
 
-  // A certificate for these names, for servers and clients, from `starts` after now on. Its common
-  // name is the first one.
+  // Issues a certificate with these names, for servers and clients. It is valid from now + `starts`
+  // (if zero: from a minute ago) until now + `starts` + `lasts`. The first name is also its common
+  // name. The chain contains the intermediate certificate.
   Pem issue(std::vector<std::string> names, Duration starts = {},
             Duration lasts = std::chrono::hours(1)) const;
-  // Without that of the authority in between.
+  // The same without the intermediate certificate: Errc::incomplete_chain.
   Pem without_chain(std::vector<std::string> names) const;
-  // For code that is signed, and neither for servers nor for clients.
+  // The same for code signing alone: Errc::wrong_purpose.
   Pem wrong_purpose(std::vector<std::string> names) const;
+  // A certificate that is signed by its own key: Errc::self_signed.
   static Pem self_signed(std::vector<std::string> names);
 
  private:
