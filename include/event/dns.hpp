@@ -1,4 +1,4 @@
-// Name resolution without threads. Target event::dns.
+// Name resolution (DNS) without threads. CMake target event::dns.
 #pragma once
 
 #include "event/dns/error.hpp"

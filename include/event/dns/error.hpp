@@ -10,14 +10,14 @@ namespace event_cpp::dns {
 enum class Errc {
   none,
   no_such_name,   // the name does not exist: NXDOMAIN
-  no_address,     // the name exists, and has no address of the family that was asked for
-  server_failed,  // the last server answered that it cannot, or will not: SERVFAIL, REFUSED
-  refused,        // the last server is not there: nobody listens, no way to it, or it hung up
-  timed_out,      // no answer within Options::tries, or within Options::limit
-  bad_answer,     // the last server's answer makes no sense, or has names that are none
-  bad_name,       // what was asked for is no host name
+  no_address,     // the name exists, but has no address of the requested family
+  server_failed,  // the last server answered with an error: SERVFAIL, REFUSED
+  refused,        // the last server cannot be reached: connection refused or reset, no route
+  timed_out,      // no answer after Options::tries, or within Options::limit
+  bad_answer,     // the last server's answer is malformed
+  bad_name,       // not a valid host name
   no_servers,     // neither Options nor resolv.conf names a server
-  too_many        // 65,536 queries wait for their turn already
+  too_many        // 65,536 queries are waiting already: see Options::at_once
 };
 
 // The category of these codes, named "dns". Codes compare equal to the std::errc of the same

@@ -1,4 +1,4 @@
-// How a Resolver asks, and what it answers.
+// Options of a Resolver, and the Answer that it returns.
 #pragma once
 
 #include <chrono>
@@ -15,42 +15,43 @@
 namespace event_cpp::dns {
 
 struct Options {
-  // The servers to ask, in this order, each with its port. Empty: those of resolv_conf.
+  // The servers to ask, in this order, each an IP address with a port. Empty: those of resolv_conf.
   std::vector<net::Address> servers;
-  // Domains that are appended to a name with fewer than `ndots` dots. Empty: those of resolv_conf.
-  // What is no domain is left out.
+  // The search list. Empty: that of resolv_conf. Invalid domains are ignored.
   std::vector<std::string> search;
-  // A name with so many dots is asked for as it is first. Nothing: as resolv_conf says, or 1.
+  // A name with at least so many dots is first looked up without the search list, one with fewer
+  // dots last: see resolv.conf(5). No value: that of resolv_conf, or 1.
   std::optional<int> ndots;
 
-  // The time for one server to answer, once.
+  // The limit for one answer of one server. A new attempt over TCP has a limit of its own.
   Duration timeout = std::chrono::seconds(2);
-  // The time for a whole lookup, whatever it consists of. If the addresses of one family are there
-  // by then, they are the answer.
+  // The limit for a whole lookup, with all attempts and names of the search list. If only the
+  // addresses of one family have come by then, they are the answer.
   Duration limit = std::chrono::seconds(10);
-  // How often each server is asked.
+  // How often each server is asked. Below 1 counts as 1.
   int tries = 2;
-  // Each query begins with another server. Also on if resolv_conf says so.
+  // Each query starts with the next server of the list. Also on if resolv_conf has "rotate".
   bool rotate = false;
-  // Looks into hosts_file first.
+  // Looks a name up in hosts_file before asking servers.
   bool hosts = true;
-  // Tells the server that answers over UDP may have so many bytes (RFC 6891). Below 512 counts as
-  // 512, and above 65,535 as that.
+  // With `edns`, queries tell the server that an answer over UDP may have up to `edns_size` bytes
+  // (RFC 6891). The size is clamped to 512 ... 65,535.
   bool edns = true;
   int edns_size = 1232;
 
-  // Names whose answers are kept. 0: none.
+  // The most names in the cache; the least recently used one is evicted. 0: no cache.
   std::size_t cache = 4096;
-  // Queries on their way at once, each with a socket; others wait for their turn. 0 counts as 1.
+  // The most queries under way at once, each with a socket; further ones wait. 0 counts as 1.
   std::size_t at_once = 256;
-  // The longest time for which an answer is kept, and that a name or an address does not exist.
+  // The longest time for which addresses are cached, and for which it is cached that a name or an
+  // address does not exist. A shorter TTL of the server counts.
   Duration ttl_most = std::chrono::hours(1);
   Duration negative_most = std::chrono::seconds(30);
 
-  // The files that are read: see resolv.conf(5), hosts(5). Each is looked at again at most once a
-  // second, when a name is looked up. Empty: none. What is no regular file, or one that this
-  // process may not read, counts as empty. While one cannot be read for another reason, such as
-  // that no descriptor is left, what it said before holds.
+  // The files to read: see resolv.conf(5), hosts(5). An empty path: none. A lookup reads a file
+  // again if it has changed, which is checked at most once a second. A file that is missing, not a
+  // regular one, or not readable for this process counts as empty. If it cannot be read for another
+  // reason, for example since no fd is left, its earlier content stays in use.
   std::filesystem::path resolv_conf = "/etc/resolv.conf";
   std::filesystem::path hosts_file = "/etc/hosts";
 };
@@ -59,9 +60,9 @@ enum class Family : std::uint8_t { any, v4, v6 };
 
 struct Answer {
   std::vector<net::Address> addresses;  // best first: RFC 6724
-  std::string canonical;                // the name that has the addresses, in lower case
-  Duration ttl{};                       // for how long this holds; zero if no server has said so
-  bool cached = false;                  // no server was asked for it
+  std::string canonical;                // the canonical name, after aliases (CNAME), in lower case
+  Duration ttl{};                       // remaining time to live; zero if not from a server
+  bool cached = false;                  // answered without asking a server
 };
 
 }  // namespace event_cpp::dns

@@ -11,13 +11,13 @@
 
 namespace event_cpp::dns::test {
 
-// Answers queries over UDP and TCP on a free port of 127.0.0.1, or of the base's simulated network.
-// It knows the names it was given; others do not exist. Its faults show what a program does when a
-// server, or somebody who pretends to be one, misbehaves. Names compare as DNS does: without case,
-// and without the dot at the end.
+// A name server that answers over UDP and TCP on a free port of 127.0.0.1, or of the base's
+// simulated network. It answers with the names it was given, and with NXDOMAIN for others. fault()
+// makes it misbehave like a broken or forged server. Names are compared without case and without
+// the dot at the end.
 //
-// Thread-safety: belongs to the thread that runs its base. Lifetime: the base outlives it. It keeps
-// dispatch() running.
+// Thread-safety: belongs to the thread that runs its base. Lifetime: the base outlives it. While it
+// exists, dispatch() does not return for lack of events.
 class EVENT_API Server {
  public:
   // Errors: throws std::system_error, std::bad_alloc.
@@ -26,40 +26,40 @@ class EVENT_API Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // For Options::servers.
+  // The address to put into Options::servers.
   net::Address address() const;
 
-  // The addresses of a name; their ports do not count. Replaces what it had. Without an address of
-  // a family, the answer is that there is none.
+  // Sets the addresses of a name, and replaces earlier ones. Their ports are ignored. A query for a
+  // family without an address gets an empty answer (dns::Errc::no_address).
   void answer(std::string name, std::vector<net::Address> addresses,
               Duration ttl = std::chrono::minutes(1));
-  // `name` is an alias (CNAME) of `target`, which has the addresses.
+  // Makes `name` an alias (CNAME) of `target`, which has the addresses.
   void alias(std::string name, std::string target, Duration ttl = std::chrono::minutes(1));
-  // For how long a resolver may keep that something does not exist: one minute by default. Zero:
-  // the answer does not say (it has no SOA).
+  // Sets how long a resolver may cache a negative answer: one minute by default. Zero: such answers
+  // have no SOA record, and so no TTL.
   void negative_ttl(Duration ttl);
 
   enum class Fault : std::uint8_t {
     drop,             // no answer
     delay,            // the answer comes after `time`
-    truncate,         // over UDP: "too long", so that TCP is tried
-    nxdomain,         // no such name
-    servfail,         // "cannot"
-    refused,          // "will not"
-    formerr_on_edns,  // "do not understand", if the query has EDNS
-    badvers_on_edns,  // "do not know this version", if the query has EDNS
+    truncate,         // over UDP the TC bit is set, so that the client tries TCP
+    nxdomain,         // NXDOMAIN: no such name
+    servfail,         // SERVFAIL
+    refused,          // REFUSED
+    formerr_on_edns,  // FORMERR, if the query has EDNS
+    badvers_on_edns,  // BADVERS, if the query has EDNS
     wrong_id,         // an answer with another id
     wrong_question,   // an answer to another question
     wrong_source,     // an answer from another port
-    garbage,          // bytes that are no message
-    half_tcp          // truncate, and over TCP half of the answer; the rest after `time`, or never
+    garbage,          // bytes that are not a DNS message
+    half_tcp  // as truncate; over TCP half of the answer, the rest after `time` (zero: never)
   };
-  // From now on queries for `name`, of this family, meet this; so many of them, or all if `times`
-  // is negative. The fault that was given last comes first.
+  // Applies `fault` to the next `times` queries for `name` and `family`; to all if `times` is
+  // negative. If several faults apply, the one that was added last is used.
   void fault(std::string name, Fault fault, int times = -1, Family family = Family::any,
              Duration time = {});
 
-  // The names that were asked for, in order, in lower case: one for each query.
+  // The names of all queries so far, in order, in lower case.
   std::vector<std::string> seen() const;
   struct Query {
     std::string name;
@@ -69,6 +69,7 @@ class EVENT_API Server {
     std::uint16_t id = 0;
     net::Address from;  // over UDP
   };
+  // All queries so far, in order.
   std::vector<Query> queries() const;
 
  private:
