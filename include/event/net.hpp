@@ -1,4 +1,4 @@
-// Networking: addresses, streams, listeners, datagrams. Target event::net.
+// Networking: addresses, streams, listeners, datagrams, child processes. CMake target event::net.
 #pragma once
 
 #include "event/co.hpp"

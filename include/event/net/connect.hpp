@@ -1,4 +1,4 @@
-// connect() and resolve(): from a name to a connection.
+// connect() and resolve(): look up host names, and connect to them.
 #pragma once
 
 #include <chrono>
@@ -14,35 +14,37 @@ namespace event_cpp::net {
 // The errors of getaddrinfo(3), named "getaddrinfo".
 EVENT_API const std::error_category& name_category() noexcept;
 
-// Connects to an address, on the base of the task that awaits it. The socket does not block and, if
-// it is TCP, does not gather what is written (TCP_NODELAY). Errors: throws std::system_error:
-// ECONNREFUSED, ENETUNREACH, ETIMEDOUT ...; ECONNREFUSED also if the socket connected to itself.
-// See connect(2).
+// Connects to an address, on the base of the task that awaits it. Returns a non-blocking socket,
+// with TCP_NODELAY if it is TCP. Has no limit but the system's (about two minutes): see
+// co::with_timeout(). Errors: throws std::system_error: ECONNREFUSED, ENETUNREACH, ETIMEDOUT ...;
+// ECONNREFUSED also if the socket connected to itself. See connect(2).
 EVENT_API co::Task<Socket> connect(Address address);
 
-// Looks the name up and connects to the first of its addresses that answers, as in RFC 8305: IPv6
-// and IPv4 take turns, a new attempt starts after 250 ms or as soon as one fails, and the sockets
-// of the other attempts are closed. `host` may be a name, or an address as Address::parse() takes
-// it without a port. Errors: also those of resolve(); the error of the last attempt;
-// std::errc::timed_out when `limit` has passed, which includes the time for the name.
+// Looks up the name and connects to the first of its addresses that answers, as in RFC 8305: IPv6
+// and IPv4 addresses alternate, a new attempt starts after 250 ms or as soon as one fails, and the
+// sockets of the other attempts are closed. `host` may be a name, or an address without a port as
+// for Address::parse(). `limit` covers the lookup as well. Errors: throws those of resolve();
+// std::errc::timed_out after `limit`; otherwise the error of the attempt that failed last.
 EVENT_API co::Task<Socket> connect(std::string host, int port,
                                    Duration limit = std::chrono::seconds(10));
 
-// The addresses of a name, best first. A numeric address needs nobody. A name is looked up by
-//   - what set_resolver() has set on this base
+// Returns the addresses of a host, best first, each with `port`. A numeric address is parsed
+// without a lookup. A name is looked up by the first of these that applies:
+//   - the function of set_resolver() on this base
 //   - event::dns, in a program that links it: see dns::Resolver, also for its errors
-//   - getaddrinfo(3), in a thread of the pool: see co::blocking(). Cancelling does not stop it, and
-//     the base's destructor waits for it. Errors: those of name_category(), such as EAI_NONAME.
-// Errors: throws std::system_error; std::errc::invalid_argument for the port.
+//   - getaddrinfo(3), in the thread pool of co::blocking(). Cancelling does not stop it, and the
+//     base's destructor waits for it. Errors: those of name_category(), such as EAI_NONAME.
+// Errors: throws std::system_error; std::errc::invalid_argument if the port is not in 0 ... 65535.
 EVENT_API co::Task<std::vector<Address>> resolve(std::string host, int port);
 
-// Connects to the first of `addresses` that answers: see above. `stagger` is the time between
-// attempts. Errors: throws that of the last attempt; std::errc::invalid_argument without an
-// address.
+// Connects to the first of `addresses` that answers. They are tried in this order, and a new
+// attempt starts after `stagger` or as soon as one fails. Errors: throws the error of the attempt
+// that failed last; std::errc::invalid_argument if `addresses` is empty.
 EVENT_API co::Task<Socket> connect_to_any(std::vector<Address> addresses,
                                           Duration stagger = std::chrono::milliseconds(250));
 
-// Replaces what resolve() does on `base`. An empty function restores the default.
+// Makes resolve() and connect() on `base` call `resolve` for names. An empty function restores the
+// default.
 using Resolve = std::function<co::Task<std::vector<Address>>(std::string host, int port)>;
 EVENT_API void set_resolver(Base& base, Resolve resolve);
 

@@ -1,4 +1,4 @@
-// Process: a child process; run(): one from its start to its end.
+// Process: a child process. run(): starts a program, and waits for its output and its end.
 #pragma once
 
 #include <sys/types.h>
@@ -21,24 +21,24 @@
 
 namespace event_cpp::net {
 
-// Why a child could not be started: code() is the system's, such as ENOENT; step() is what failed,
-// and path() the file, directory or program that it was about; empty if it was about none.
+// Thrown if a child could not be started. code() is the system's error, such as ENOENT; step() is
+// the step that failed; path() is the file, directory or program concerned, or empty.
 class EVENT_API SpawnError : public std::system_error {
  public:
   enum class Step : std::uint8_t {
     base,         // Errc::unsupported: this base is simulated, and has no processes
-    open,         // a file for a standard stream
-    pipe,         // no descriptor for one
-    terminal,     // no pseudo-terminal, or it cannot control the session
-    start,        // the system has no room for another process
-    group,        // process group or session
-    descriptors,  // one that was to be given to the child is not open
-    limits,       // resource limits
-    user,         // groups, gid or uid
-    directory,    // the working directory
-    signals,      // parent_death_signal
-    exec,         // the program
-    watch,        // the base cannot wait for it; it was killed
+    open,         // opening a file for a standard stream
+    pipe,         // making a pipe
+    terminal,     // no pseudo-terminal, or it cannot become the controlling terminal
+    start,        // the system refuses another process: EAGAIN, ENOMEM
+    group,        // setting the process group or session
+    descriptors,  // an fd for the child is not open or not possible
+    limits,       // setting resource limits
+    user,         // setting groups, gid or uid
+    directory,    // changing the working directory
+    signals,      // setting parent_death_signal
+    exec,         // executing the program
+    watch,        // the base cannot wait for the child, which was killed
   };
 
   SpawnError(Step step, std::error_code code, std::string path, const std::string& what)
@@ -54,24 +54,27 @@ class EVENT_API SpawnError : public std::system_error {
 
 // How a process has ended.
 struct EVENT_API Exit {
-  bool known = false;        // false: other code has reaped it, and the kernel does not tell
-  int code = -1;             // of exit(3); -1 if a signal has ended it
-  int signal = 0;            // that has ended it; 0: none
+  bool known = false;        // false: other code has reaped it, so its status is lost
+  int code = -1;             // exit code, see exit(3); -1 if a signal has killed it
+  int signal = 0;            // the signal that has killed it; 0: none
   bool dumped_core = false;  // see core(5)
 
+  // Whether it has exited with code 0.
   bool success() const noexcept { return known && signal == 0 && code == 0; }
-  // As waitpid(2) gives it. -1: not known.
+  // From a status of waitpid(2). -1: not known.
   static Exit of(int status) noexcept;
-  // Such as "exited with 1", "killed by signal 9".
+  // A description, such as "exited with 1", "killed by signal 9".
   std::string text() const;
 };
 
-// A child process, which this starts and owns, while event::Child waits for one that the program
-// has started itself. Destroying it kills the child with SIGKILL, with all of its process group if
-// it has one of its own, and the base reaps it. No zombie is left, nothing waits.
-// Once the child has ended nothing is killed: what is left of its group lives on, see kill_group().
-// See detach(). While the child runs, or one of its pipes is open here, the base does not leave
-// dispatch().
+// A child process, which this object starts and owns. (To wait for a child that the program has
+// started itself, see event::Child.) The destructor kills a running child with SIGKILL, together
+// with its process group if that is its own; it does not wait, and the base reaps the child, so
+// that no zombie is left. If the child has already ended, the destructor kills nothing: other
+// processes of its group live on, see kill_group(). See also detach().
+//
+// While the child runs, or a pipe to it is open here, dispatch() does not return for lack of
+// events.
 //
 //   net::Command sort("sort");
 //   sort.in = sort.out = net::Stdio::pipe();
@@ -82,20 +85,20 @@ struct EVENT_API Exit {
 //   const std::size_t size = co_await process.out().read_some(room);
 //   const net::Exit exit = co_await process.wait();
 //
-// A child that writes more than a pipe holds waits until it is read: read out() and err() at once,
-// or let err be inherited. run() does it. The child may have ended before all it wrote was read.
+// A child that writes more than a pipe holds (64 KiB on Linux) blocks until the pipe is read. So
+// read out() and err() at the same time, or let the child inherit stderr; run() does this for you.
+// After the child has ended, its output may still be unread in the pipe.
 //
 // Thread-safety: belongs to the thread that runs its base; processes of several bases may be
-// started at once. Lifetime: process and base may be destroyed in either order; it may be moved.
-// Memory: some 500 bytes, and 80 for each pipe.
+// started at once. Lifetime: process and base may be destroyed in either order. Movable. Memory:
+// some 500 bytes, and 80 for each pipe.
 class EVENT_API Process {
  public:
-  // Starts it. The program was found and runs when this returns.
-  // Errors: throws SpawnError; std::bad_alloc. Nothing is left then.
-  // Cost: on Linux about that of posix_spawn(3), whatever memory this process has; elsewhere the
-  // same, or that of fork(2) if posix_spawn cannot do what the command asks for. This thread waits
-  // meanwhile. A program that another thread has just written, and not closed (ETXTBSY), is tried
-  // four times, with 7 ms between the first and the last.
+  // Starts the child. When this returns, exec of the program has succeeded.
+  // Errors: throws SpawnError; std::bad_alloc. Then there is no child, and nothing is left open.
+  // Cost: blocks for about as long as posix_spawn(3) takes, however much memory this process has;
+  // outside Linux for as long as fork(2) if posix_spawn() lacks what the command asks for. If the
+  // program is still open for writing (ETXTBSY), it is tried four times, within 7 ms.
   Process(Base& base, const Command& command);
   Process(Process&&) noexcept;
   Process& operator=(Process&&) noexcept;
@@ -104,49 +107,52 @@ class EVENT_API Process {
   pid_t pid() const noexcept;
   Base& base() const noexcept;
 
-  // Our ends of its pipes. in() is only for writing: its shutdown() closes it, and the child reads
-  // the end. out() and err() are only for reading. Requires: the command has Stdio::pipe() there,
-  // and no other descriptor under this number.
+  // Our ends of the child's pipes. in() is for writing only: its shutdown() closes it, and the
+  // child reads end-of-file. out() and err() are for reading only. Requires: the command has
+  // Stdio::pipe() for this stream, and no entry for it in Command::descriptors.
   PipeStream& in() noexcept;
   PipeStream& out() noexcept;
   PipeStream& err() noexcept;
-  // Its terminal: what the child reads is written here, and the other way round. It ends when the
-  // last process that has it open has ended. Closing it hangs up: SIGHUP. Requires:
-  // Command::terminal.
+  // The master side of the child's pseudo-terminal: what is written here the child reads, and what
+  // it writes is read here. Reading ends when the last process that has the terminal open has
+  // ended. Closing it hangs up: the session gets SIGHUP. Requires: Command::terminal.
   PipeStream& terminal() noexcept;
-  // Tells the child as well: SIGWINCH. Errors: throws std::system_error. Requires: as terminal().
+  // Sets the window size; the foreground process group gets SIGWINCH. Errors: throws
+  // std::system_error. Requires: Command::terminal.
   void resize(WindowSize size);
 
-  // Nothing while it runs.
+  // How the child has ended; no value while it runs.
   const std::optional<Exit>& exit() const noexcept;
 
-  // Waits until it has ended. Any number of tasks may wait, also afterwards. Says nothing of its
-  // output: see run(). Cancelling the wait leaves the child alone. With a limit:
-  // co::with_timeout(5s, process.wait()). Errors: throws std::errc::operation_canceled if the task
-  // is cancelled or the Process destroyed.
+  // Waits until the child has ended; its output may still be unread (see run()). Any number of
+  // tasks may wait, also after the end. Cancelling the wait does not affect the child. For a limit,
+  // use co::with_timeout(5s, process.wait()). Errors: throws std::errc::operation_canceled if the
+  // task is cancelled or the Process destroyed.
   co::Task<Exit> wait();
 
-  // Calls f once when it has ended; in the next iteration if it has already. f may destroy this.
-  // Replaces the function before. What it throws leaves dispatch().
+  // Calls f once, when the child has ended; in the next iteration if it has ended already. f may
+  // destroy this Process. Replaces an earlier function; an empty f removes it. An exception of f
+  // leaves dispatch().
   void on_exit(std::function<void(Exit)> f);
 
-  // Sends it a signal. Returns false if it is known to have ended: another process that got its ID
-  // is never hit. Errors: throws std::system_error: EINVAL, EPERM. See pidfd_send_signal(2).
+  // Sends the child a signal. Returns false if the child has ended; another process that reuses its
+  // process ID is never signalled. Errors: throws std::system_error: EINVAL, EPERM. See kill(2),
+  // pidfd_send_signal(2).
   bool kill(int signo);
-  // The same for all of its process group, also when the first of them has ended. Returns false if
-  // none is left; or if the first has ended and the system has no way to signal what is left
-  // without a chance of hitting others (Linux has since 6.9). Requires: Command::group is own or
-  // session, or it has a terminal.
+  // Sends a signal to the child's process group, also after the child itself has ended. Returns
+  // false if the group is empty. After the end of the child it also returns false if the system
+  // cannot signal the group safely, since its ID may be reused; Linux can since 6.9. Errors: as
+  // kill(). Requires: Command::group is own or session, or Command::terminal is set.
   bool kill_group(int signo);
 
-  // Asks it to end: SIGTERM, and SIGCONT for one that was stopped; after `grace`, SIGKILL. Each to
-  // its group if that is its own. What is left of the group when the child has ended is killed at
-  // once. Waits until the child has ended, also if the task is cancelled meanwhile: cancellation is
-  // met afterwards. Errors: as wait().
+  // Ends the child: sends SIGTERM, and SIGCONT in case it is stopped; after `grace`, SIGKILL. If
+  // the child has a group of its own, the signals go to the group, and SIGKILL goes to the rest of
+  // the group as soon as the child has ended. Returns when the child has ended. A cancellation of
+  // the task takes effect only after that. Errors: as wait().
   co::Task<Exit> stop(Duration grace);
 
-  // From now on it lives on when this is destroyed, and when this program ends. The base still
-  // reaps it. Its pipes are closed with this.
+  // From now on the destructor does not kill the child, which may outlive this program. The base
+  // still reaps it. The destructor closes the pipes as before.
   void detach() noexcept;
 
  private:
@@ -156,42 +162,44 @@ class EVENT_API Process {
 };
 
 struct RunOptions {
-  std::string input;  // what it reads from stdin, unless Command::in is set; then it is the end
-  // Bytes kept of stdout and of stderr. What goes beyond is read and dropped.
+  // What the program reads from stdin, and then end-of-file. Without effect if Command::in is set
+  // to anything but a pipe.
+  std::string input;
+  // How many bytes of stdout and of stderr to keep. More are read and dropped.
   std::size_t most_out = std::size_t{16} << 20;
   std::size_t most_err = std::size_t{1} << 20;
-  // When the limit has passed or the task is cancelled: SIGTERM first, and so much time to end. See
-  // Process::stop(). Zero: it is killed at once.
+  // If `limit` has passed or the task is cancelled: the time between SIGTERM and SIGKILL, see
+  // Process::stop(). Zero: SIGKILL at once.
   Duration grace{};
-  // After its end: for so long a process that it has left behind may be silent, and still have what
-  // it writes to the same pipes read.
+  // After the program has ended, other processes may still have its pipes open. Reading ends when
+  // nothing has come from a pipe for so long. Below 1 ns counts as 1 ns.
   Duration linger = std::chrono::milliseconds(100);
-  // It may run for so long. Then it is ended with its group, and what it has written until then is
-  // returned, with Outcome::timed_out. Zero: no limit.
+  // The longest time for which the program may run. Then it is killed with its group, and run()
+  // returns the output so far, with Outcome::timed_out. Zero: no limit.
   Duration limit{};
 };
 
-// How a program has ended that run() ran, and what it has written. (adapters::Outcome: a value, or
-// an error.)
+// The result of run(): how the program has ended, and its output. (adapters::Outcome is another
+// type.)
 struct Outcome {
   Exit exited;
-  std::string out;
-  std::string err;
-  bool truncated = false;  // more was written than is here
-  bool abandoned = false;  // somebody still had a pipe open when `linger` had passed
-  bool timed_out = false;  // it was ended, as RunOptions::limit had passed
+  std::string out;         // stdout; of a terminal all output
+  std::string err;         // stderr
+  bool truncated = false;  // output beyond `most_out` or `most_err` was dropped
+  bool abandoned = false;  // reading ended because of `linger`: a pipe was still open elsewhere
+  bool timed_out = false;  // the program was killed because of RunOptions::limit
 };
 
-// Runs a program from its start to its end, on the base of the task that awaits it, and returns how
-// it has ended and what it has written. stdout and stderr are captured unless the command says
-// otherwise. It does not fail because the program does: see Exit::success().
+// Runs a program on the base of the task that awaits it, until it has ended, and returns how it has
+// ended and what it has written. stdout and stderr are captured, and stdin is `options.input`,
+// unless the command sets them. An exit code other than 0 is not an error: see Exit::success().
 //
-// It has a process group of its own, unless the command says otherwise. If the task is cancelled or
-// destroyed before the end, as by co::with_timeout(), the group is killed; when it is cancelled,
-// after RunOptions::grace. A process that has left the group (setsid(2)) lives on. After the end of
-// the program what it started in the background lives on as well. Errors: throws SpawnError;
-// std::errc::operation_canceled; std::bad_alloc. That the program does not read its input is no
-// error.
+// The program gets a process group of its own, also with Group::inherit, but not with Group::join.
+// If the task is cancelled (after RunOptions::grace) or destroyed before the end, as by
+// co::with_timeout(), the group is killed. Processes that have left the group (setsid(2)) live on.
+// After the program has ended by itself, its background processes live on as well. Errors: throws
+// SpawnError; std::errc::operation_canceled; std::bad_alloc. It is no error if the program does not
+// read its input.
 EVENT_API co::Task<Outcome> run(Command command, RunOptions options);
 EVENT_API co::Task<Outcome> run(Command command);
 

@@ -1,4 +1,4 @@
-// Socket: owns a descriptor.
+// Socket: owns the fd of a socket.
 #pragma once
 
 #include <sys/socket.h>
@@ -13,7 +13,7 @@
 
 namespace event_cpp::net {
 
-// The process at the other end of a Unix socket, as it was when it connected.
+// The process at the other end of a Unix socket, at the time when it connected.
 struct PeerCredentials {
   pid_t pid = -1;  // -1: unknown on this system
   uid_t uid = 0;
@@ -28,7 +28,8 @@ struct PeerCredentials {
 class EVENT_API Socket {
  public:
   Socket() noexcept = default;
-  // Takes over a descriptor. `kernel` is for a simulated one.
+  // Takes ownership of an fd. Changes none of its flags: see adopt(). `kernel` is for a simulated
+  // fd.
   explicit Socket(int fd, Kernel* kernel = nullptr) noexcept : fd_(fd), kernel_(kernel) {}
   Socket(Socket&& other) noexcept : fd_(std::exchange(other.fd_, -1)), kernel_(other.kernel_) {}
   Socket& operator=(Socket&& other) noexcept {
@@ -43,44 +44,45 @@ class EVENT_API Socket {
     if (fd_ != -1) close();
   }
 
-  // Makes a non-blocking socket, by the Kernel of `base` if that has one. `type` is SOCK_STREAM or
-  // SOCK_DGRAM. Its number is above those of the standard streams, which may be closed: what is
-  // printed goes to no peer. See socket(2).
+  // Makes a non-blocking socket, with the Kernel of `base` if set_kernel() was called. `type` is
+  // SOCK_STREAM or SOCK_DGRAM. The fd is never 0, 1 or 2, even if a standard stream is closed, so
+  // that nothing that is printed is sent to a peer. See socket(2).
   static Socket make(Base& base, int family, int type, int protocol = 0);
   // Two Unix stream sockets that are connected to each other. See socketpair(2).
   static std::pair<Socket, Socket> pair();
-  // Takes over a descriptor from elsewhere, such as one that was inherited or received. Makes it
-  // non-blocking and close-on-exec. Errors: also ENOTSOCK. After an error the descriptor is still
-  // the caller's, and open.
+  // Takes ownership of a socket from elsewhere, such as one that was inherited or received. Makes
+  // it non-blocking and close-on-exec. Errors: also ENOTSOCK. After an error the fd is still open,
+  // and the caller's.
   static Socket adopt(int fd);
 
   int fd() const noexcept { return fd_; }
   Kernel* kernel() const noexcept { return kernel_; }
   explicit operator bool() const noexcept { return fd_ != -1; }
-  // Gives the descriptor up without closing it: the caller closes it.
+  // Gives up ownership, and returns the fd: the caller closes it.
   int release() noexcept { return std::exchange(fd_, -1); }
   void close() noexcept;
 
   void bind(const Address& address);
   void listen(int backlog);
-  // Starts to connect. Returns true if it is connected already. If false, wait until the socket is
-  // writable, then error() says whether it worked. Call it once for each socket. A Unix socket
-  // whose peer accepts too slowly throws std::errc::resource_unavailable_try_again.
+  // Starts to connect. Returns true if the connection exists already. If false, wait until the
+  // socket is writable; then error() returns the result. Call it once for each socket. For a Unix
+  // socket it throws std::errc::resource_unavailable_try_again if the peer's backlog is full. See
+  // connect(2).
   bool connect(const Address& address);
   // Returns and clears the pending error: SO_ERROR.
   std::error_code error() const noexcept;
   void shutdown(int how);
 
-  // The addresses of its two ends. Errors: ENOTCONN without a peer.
+  // The local and the remote address. Errors: ENOTCONN without a peer.
   Address address() const;
   Address peer() const;
 
   // Options. See tcp(7), socket(7), ipv6(7).
-  void set_no_delay(bool on);    // send at once, do not gather: TCP_NODELAY
-  void set_keep_alive(bool on);  // probe a peer that is silent: SO_KEEPALIVE
-  // Turns probes on: the first after `idle` of silence, the next ones every `interval`; after
-  // `probes` of them without an answer the connection fails. Times are rounded up to seconds.
-  // TCP_KEEPIDLE, _INTVL, _CNT.
+  void set_no_delay(bool on);    // without Nagle's algorithm: TCP_NODELAY
+  void set_keep_alive(bool on);  // probe a silent peer: SO_KEEPALIVE
+  // Turns keep-alive on: the first probe after `idle` of silence, then one every `interval`; after
+  // `probes` of them without an answer the connection fails (ETIMEDOUT). Times are rounded up to
+  // seconds. TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT.
   void set_keep_alive(AnyDuration idle, AnyDuration interval, int probes);
   void set_reuse_address(bool on);     // SO_REUSEADDR
   void set_reuse_port(bool on);        // SO_REUSEPORT
@@ -90,8 +92,8 @@ class EVENT_API Socket {
   void set_send_buffer(int bytes);     // SO_SNDBUF
   void set_reset_on_close();           // SO_LINGER of zero: close() sends a reset
 
-  // Of the process that connected a Unix socket. Errors: std::errc::not_supported where the system
-  // does not tell. See SO_PEERCRED in unix(7), getpeereid(3).
+  // Of a connected Unix socket. Errors: std::errc::not_supported if the system has no such call.
+  // See SO_PEERCRED in unix(7), getpeereid(3).
   PeerCredentials peer_credentials() const;
 
   // Sets an option that has no function here. See setsockopt(2).
@@ -102,14 +104,13 @@ class EVENT_API Socket {
   Kernel* kernel_ = nullptr;
 };
 
-// Sends a descriptor, or all of `fds`, over a Unix stream socket, with one byte of data. The other
-// process gets descriptors of its own for the same open files.
-// Errors: throws std::system_error; EAGAIN if the socket's buffer is full. See SCM_RIGHTS in
-// unix(7).
+// Sends an fd over a Unix stream socket, with one byte of data. The receiver gets a new fd of its
+// own for the same open file description; `fd` stays the caller's. Never waits. Errors: throws
+// std::system_error; EAGAIN if the socket's buffer is full. See SCM_RIGHTS in unix(7).
 EVENT_API void send_descriptor(const Socket& over, int fd);
-// Receives what send_descriptor() has sent; closed by exec(3). Returns -1 if the peer has closed.
-// Errors: throws std::system_error; EAGAIN if there is nothing; EBADMSG if data came without a
-// descriptor. Descriptors that came in excess are closed.
+// Receives an fd that send_descriptor() has sent, close-on-exec; the caller owns it. Returns -1 if
+// the peer has closed. Never waits. Errors: throws std::system_error; EAGAIN if there is nothing to
+// receive; EBADMSG if data came without an fd. If several fds came, all but the first are closed.
 EVENT_API int receive_descriptor(const Socket& over);
 
 }  // namespace event_cpp::net

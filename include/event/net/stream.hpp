@@ -1,4 +1,4 @@
-// Stream: bytes in both directions, whatever carries them.
+// Stream: the interface of a byte stream in both directions.
 #pragma once
 
 #include <cstddef>
@@ -14,18 +14,18 @@
 
 namespace event_cpp::net {
 
-// A connection: TCP, Unix, TLS, or in memory. Code that is written against this runs over all of
-// them.
+// A connection: TCP, Unix, TLS, a pipe, or in memory. Code that is written for Stream works with
+// all of them.
 //
 // Tasks await the operations; callbacks use on_readable(), on_writable() and the try_ calls. A
-// class that derives from this implements the pure virtual functions; all others are built on them.
+// derived class implements the pure virtual functions; all others are built on them.
 //
-// At most one task or callback waits for each direction. A second one is an error of the program,
-// which debug builds assert. The two directions are independent: after a peer has ended its own, it
-// can still be written to. No call raises SIGPIPE.
+// At most one task or callback may wait for each direction. A second one is a programming error,
+// which debug builds assert. The two directions are independent: after the peer has shut down its
+// direction, it can still be written to. No call raises SIGPIPE.
 //
 // Thread-safety: belongs to the thread that runs its base. Lifetime: may be destroyed at any time,
-// in its own callback too. A task that waits on it then goes on with std::errc::operation_canceled.
+// in its own callback too. Then a task that waits on it resumes with std::errc::operation_canceled.
 class EVENT_API Stream : public detail::StreamOps<Stream> {
  public:
   Stream() = default;
@@ -33,57 +33,59 @@ class EVENT_API Stream : public detail::StreamOps<Stream> {
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
 
-  // Awaitable, so that they wait (see detail::StreamOps for each): read_some, receive,
-  // read_exactly, write, shutdown, readable, writable; and the twins that return a Result instead
-  // of throwing: try_read_some, try_receive, try_read_exactly, try_write_all.
+  // The awaitable operations are inherited from detail::StreamOps, which documents them:
+  //   - read_some, receive, read_exactly, write, shutdown, readable, writable
+  //   - try_read_some, try_receive, try_read_exactly, try_write_all, which return the error in a
+  //     result instead of throwing it
 
-  // These never wait, and are not awaited. They return the number of bytes, and try_read() 0 at the
-  // end of the stream; or an error, which is below zero: kWouldBlock if there is nothing to read,
-  // or no room to write. See to_error() for the others. With an empty `room`, try_read() returns 0
-  // or an error.
+  // The following calls never wait and are not awaited. They return the number of bytes, or an
+  // error below zero: kWouldBlock if there is nothing to read or no room to write; for others see
+  // to_error(). try_read() returns 0 at the end of the stream, or if `room` is empty.
   virtual Io try_read(Room room) noexcept = 0;
+  // May take only a part of the bytes.
   virtual Io try_write(Bytes bytes) noexcept = 0;
-  // The same for several pieces at once, in order.
+  // The same for several pieces at once, in order: see writev(2).
   virtual Io try_write(std::span<const Bytes> pieces) noexcept = 0;
-  // Tells the peer that nothing more is sent. Reading goes on. Returns zero or an error.
+  // Ends this direction: the peer reads end-of-file. Reading goes on. Returns zero or an error.
   virtual Io try_shutdown() noexcept = 0;
 
-  // Registers `waiter`: the loop calls waiter.ready() once, when it makes sense to try again, and
-  // never inside this call. Registering the same waiter twice is allowed.
+  // Registers `waiter`: the loop calls waiter.ready() once, when trying again may succeed, and
+  // never inside this call. Registering the same waiter twice is allowed. Lifetime: the caller owns
+  // the waiter, which must live until it is called or unwait() was called.
   virtual void wait(Want want, Waiter& waiter) noexcept = 0;
-  // Returns the waiter that was registered, or null. It is not called any more.
+  // Removes the registered waiter, which is not called any more. Returns it, or null.
   virtual Waiter* unwait(Want want) noexcept = 0;
-  // Whether it makes sense to try now. Also false after several successes in one iteration, so that
-  // others have their turn: wait() then calls back in the next iteration.
+  // Whether a try may succeed now. Also false after several successes in one iteration, for
+  // fairness: wait() then calls back in the next iteration.
   virtual bool may(Want want) noexcept = 0;
 
-  // Marks the stream as torn: a write has ended half-way, so the peer could not make sense of what
-  // follows. Every later write fails with Errc::torn.
+  // Marks the stream as torn: a write was given up half-way, so the peer could not interpret what
+  // would follow. Every later write fails with Errc::torn.
   virtual void tear() noexcept = 0;
 
-  // Once no byte has moved in either direction for `limit`, every wait and every try fails with
+  // After `limit` without a byte moved in either direction, every wait and every try fails with
   // std::errc::timed_out, until this is called again. Zero, the default, means no limit. The time
-  // counts whether or not anybody waits on the stream. This catches a peer that is silent, not one
-  // that is slow: see co::with_timeout(). Errors: throws std::system_error, ENOMEM.
+  // runs even if nothing waits on the stream. This catches a silent peer, but not a slow one: for
+  // that see co::with_timeout(). Errors: throws std::system_error, ENOMEM.
   virtual void idle_timeout(AnyDuration limit) = 0;
 
-  // Closes at once. A task that waits on the stream goes on in the next iteration, with
-  // std::errc::operation_canceled; later operations fail with EBADF. What was written is still
-  // sent. The exception: if received bytes are left that nobody has read, TCP sends a reset, and
-  // the peer may lose what was sent before it. See drain_and_close().
+  // Closes at once. A task that waits on the stream resumes in the next iteration, with
+  // std::errc::operation_canceled; later operations fail with EBADF. The kernel still sends what
+  // was written. The exception: if received bytes were not read, TCP sends a reset, and the peer
+  // may lose data that was sent before. To avoid that, see drain_and_close().
   virtual void close() noexcept = 0;
-  // Closes, and drops what was written and not sent yet. The peer sees a reset.
+  // Closes, and drops what was written and not sent yet. The peer sees a reset (ECONNRESET).
   virtual void reset() noexcept = 0;
 
   virtual Base& base() const noexcept = 0;
 
-  // Throws what an error of this stream means: std::system_error, or what says more. Requires: an
-  // error that a call of this stream has returned.
+  // Throws the exception for an error that a call of this stream has returned: std::system_error,
+  // or a class derived from it with more details.
   [[noreturn]] virtual void throw_error(Io error, const char* what) const;
 
-  // Calls f() in the loop whenever it makes sense to try to read, or to write, until the stream is
-  // closed. f need not read everything. Replaces the function before; an empty f ends the calls. A
-  // callback may replace itself. Errors: throws std::bad_alloc.
+  // Calls f() in the loop whenever trying to read, or to write, may succeed, until the stream is
+  // closed. f need not read everything: it is called again. Replaces an earlier function; an empty
+  // f ends the calls. f may replace itself. Errors: throws std::bad_alloc.
   void on_readable(std::function<void()> f) { on_ready(Want::read, std::move(f)); }
   void on_writable(std::function<void()> f) { on_ready(Want::write, std::move(f)); }
 
