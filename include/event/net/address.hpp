@@ -1,4 +1,4 @@
-// Address: where a socket is, or whom it talks to.
+// Address: the address of a socket.
 #pragma once
 
 #include <netinet/in.h>
@@ -19,40 +19,42 @@
 namespace event_cpp::net {
 
 // An IPv4 address and port, an IPv6 address with scope and port, the path of a Unix socket, or a
-// name in Linux's abstract namespace of Unix sockets. A value: copied, compared, hashed. Nothing
-// here asks a name server: see resolve(). Thread-safety: as an int. See ip(7), ipv6(7), unix(7).
+// name in Linux's abstract namespace of Unix sockets. A value that can be copied, compared and
+// hashed. For host names see resolve(). Thread-safety: as an int. See ip(7), ipv6(7), unix(7).
 class EVENT_API Address {
  public:
   // No address: family() is AF_UNSPEC.
   Address() noexcept : size_(0) { storage_.any.sa_family = AF_UNSPEC; }
 
-  // All IPv4 and IPv6 addresses of this machine, or only IPv4 where there is no IPv6. Port 0 means
-  // a free one, which the system chooses when the address is bound. Errors: throws
-  // std::system_error, std::errc::invalid_argument, for a port that is not in 0 ... 65535; so do
-  // all calls here that take a port.
+  // All IPv4 and IPv6 addresses of this machine (::), or only IPv4 if there is no IPv6. With port 0
+  // the system chooses a free one when the address is bound. Errors: all calls that take a port
+  // throw std::system_error, std::errc::invalid_argument, unless it is in 0 ... 65535.
   static Address any(int port);
   static Address any_ipv4(int port);
   // This machine only: 127.0.0.1, ::1.
   static Address loopback(int port);
   static Address loopback_ipv6(int port);
 
-  // Errors: throws std::system_error, std::errc::filename_too_long if the path is longer than
-  // max_path() bytes; std::errc::invalid_argument if it is empty or has a zero in it.
+  // A Unix socket at a path. Errors: throws std::system_error: std::errc::filename_too_long if the
+  // path is longer than max_path() bytes; std::errc::invalid_argument if it is empty or has a zero
+  // byte.
   static Address unix_path(std::string_view path);
-  // Errors: filename_too_long; std::errc::not_supported outside Linux.
+  // A Unix socket in the abstract namespace; `name` is without the zero byte in front. Errors:
+  // throws std::system_error: std::errc::filename_too_long; std::errc::not_supported outside Linux.
   static Address unix_abstract(std::string_view name);
   static constexpr std::size_t max_path() noexcept { return sizeof(sockaddr_un::sun_path) - 1; }
 
-  // From text, without asking a name server:
+  // Parses one of these forms:
   //   127.0.0.1    127.0.0.1:80    ::1    [::1]    [::1]:80    fe80::1%eth0    [fe80::1%2]:80
   //   unix:/run/socket    unix:@abstract
-  // `port` is for text that has none. Returns nothing for anything else. See inet_pton(3).
+  // `port` is used if the text has none. Returns std::nullopt for other text, such as a host name.
+  // See inet_pton(3).
   static std::optional<Address> parse(std::string_view text, int port = 0);
 
-  // From what the kernel returns. std::nullopt if the family is another one, or `size` too small.
+  // From a sockaddr of the kernel. std::nullopt for another family, or if `size` is too small.
   static std::optional<Address> from(const sockaddr* address, socklen_t size) noexcept;
 
-  // As text, with the port, in the form that parse() reads. Empty if there is no address.
+  // As text, with the port, in a form that parse() reads. Empty if there is no address.
   std::string text() const;
 
   int family() const noexcept { return storage_.any.sa_family; }
@@ -61,8 +63,10 @@ class EVENT_API Address {
   bool is_loopback() const noexcept;
   // Zero if it is not an IP address.
   int port() const noexcept;
+  // A copy with this port; an unchanged copy if it is not an IP address.
   Address with_port(int port) const;
-  // The path of a Unix socket; the name of an abstract one without its zero; else empty.
+  // The path of a Unix socket, or its abstract name without the zero byte in front; otherwise
+  // empty.
   std::string_view path() const noexcept;
   bool is_abstract() const noexcept;
 

@@ -16,28 +16,27 @@ namespace detail {
 class FlushList;
 }  // namespace detail
 
-// How many bytes a peer can make a Buffered hold. (tls::Limits: how long, and with how many
-// messages, it can keep a TLS connection busy.)
+// How many bytes a Buffered holds at most. (tls::Limits is another type.)
 struct Limits {
-  std::size_t low = std::size_t{16} << 10;   // a write() that waits goes on at this many unsent
+  std::size_t low = std::size_t{16} << 10;   // write() waits until no more than this is unsent
   std::size_t high = std::size_t{64} << 10;  // write() waits if more than this is unsent
   std::size_t line = std::size_t{8}
-                     << 10;  // the longest line, without its end, or text before a delimiter
-  std::size_t read = std::size_t{64} << 10;  // the most that read_exactly() takes
+                     << 10;  // the longest line, or text before a delimiter, without its end
+  std::size_t read = std::size_t{64} << 10;  // the most that read_exactly() accepts
   std::size_t most = std::size_t{16} << 20;  // put() fails if more than this would be unsent
 };
 
 // Splits what is read from a stream into lines and messages, and collects small writes into few
 // system calls. While it exists, read and write the stream only through it: it may hold bytes that
-// were read ahead, or that are not sent yet. It takes no memory while it holds none.
+// were read ahead, or that are not sent yet. It holds no buffers while they are empty.
 //
-// A read that is cancelled loses nothing: the next read returns what has come.
+// A read that is cancelled loses nothing: the next read returns what has arrived.
 // Thread-safety: belongs to the thread that runs its base. Lifetime: the stream outlives it.
 class EVENT_API Buffered : private Waiter {
  public:
   explicit Buffered(Stream& stream, Limits limits = {}) noexcept
       : stream_(stream), limits_(limits), in_list_(*this) {}
-  // Sends what the stream takes without waiting. The rest is lost: call flush() before.
+  // Sends what the stream takes without waiting. The rest is lost: call flush() first.
   ~Buffered();
   Buffered(const Buffered&) = delete;
   Buffered& operator=(const Buffered&) = delete;
@@ -47,56 +46,58 @@ class EVENT_API Buffered : private Waiter {
   class ReadChunk;
   class Drain;
 
-  // All reads are awaited. What they return refers to memory of this object, and is valid until the
-  // next read. Errors: throw std::system_error as Stream::read_some() does; a read that would have
-  // to wait, or does, also the error of a send that failed, since the peer may be waiting for what
-  // was not sent. A read that fails takes nothing: the bytes stay in buffered().
+  // All reads are awaited. A string_view that they return refers to memory of this object, and is
+  // valid until the next read. Errors: throw std::system_error as Stream::read_some() does. If a
+  // read has to wait and an earlier send has failed, it throws the error of the send, since the
+  // peer may be waiting for what was not sent. A read that fails consumes nothing: the bytes stay
+  // in buffered().
 
-  // The next line without its end, which is "\n" or "\r\n". Returns std::nullopt at the end of the
-  // stream. Bytes behind the last line end are a line as well. Errors: also Errc::too_long if it
-  // exceeds Limits::line.
+  // Reads a line, and returns it without its end, which is "\n" or "\r\n". Bytes after the last
+  // line end are a line as well. Returns std::nullopt at the end of the stream. Errors: also
+  // Errc::too_long if the line exceeds Limits::line.
   [[nodiscard]] ReadLine read_line(unsigned line = __builtin_LINE()) noexcept;
 
-  // The bytes before the next `delimiter`, which is skipped. Errors: also Errc::too_long if they
-  // exceed Limits::line; Errc::truncated if the stream ends first; std::errc::invalid_argument for
-  // an empty delimiter.
-  // Lifetime: `delimiter` must stay until the wait is over.
+  // Reads up to the next `delimiter`, and returns the bytes before it; the delimiter is skipped.
+  // Errors: also Errc::too_long if they exceed Limits::line; Errc::truncated if the stream ends
+  // first; std::errc::invalid_argument for an empty delimiter.
+  // Lifetime: `delimiter` must live until the co_await has ended.
   [[nodiscard]] ReadText read_until(std::string_view delimiter,
                                     unsigned line = __builtin_LINE()) noexcept;
 
-  // Exactly `count` bytes. Errors: also Errc::truncated if the stream ends first; Errc::too_long if
-  // `count` exceeds Limits::read.
+  // Reads exactly `count` bytes. Errors: also Errc::truncated if the stream ends first;
+  // Errc::too_long if `count` exceeds Limits::read.
   [[nodiscard]] ReadText read_exactly(std::size_t count, unsigned line = __builtin_LINE()) noexcept;
 
-  // What is buffered, at least one byte, without taking it. Empty at the end of the stream. See
-  // consume().
+  // Returns what is buffered without consuming it; waits until it is at least one byte. Empty at
+  // the end of the stream. See consume().
   [[nodiscard]] ReadText peek(unsigned line = __builtin_LINE()) noexcept;
 
-  // Takes what is buffered or, if that is nothing, what comes next. Returns an empty Chunk, which
-  // is false, at the end of the stream.
+  // Takes what is buffered, or reads from the stream if nothing is. Returns an empty Chunk, which
+  // converts to false, at the end of the stream.
   [[nodiscard]] ReadChunk receive(unsigned line = __builtin_LINE()) noexcept;
 
-  // The bytes that were read from the stream and not taken yet. Never waits.
+  // The bytes that were read from the stream and not consumed yet. Never waits.
   std::string_view buffered() const noexcept;
-  // Takes the first `count` of them. Requires: count <= buffered().size().
+  // Removes the first `count` bytes of buffered(). Requires: count <= buffered().size().
   void consume(std::size_t count) noexcept;
 
-  // Copies `bytes`, to be sent when a task next waits in a read of this object, at the latest at
-  // the end of the iteration. So several answers become one system call. Never waits. Errors:
-  // throws std::system_error: the error of an earlier send that failed; std::errc::no_buffer_space
-  // if more than Limits::most would be unsent. std::bad_alloc. Then nothing was copied.
+  // Copies `bytes`. They are sent when a task next waits in a read of this object, and at the
+  // latest at the end of the iteration, so that several answers become one system call. Never
+  // waits. Errors: throws std::system_error: the error of an earlier send that failed;
+  // std::errc::no_buffer_space if more than Limits::most would be unsent; std::bad_alloc. After an
+  // error nothing was copied.
   void put(Bytes bytes);
 
-  // co_await: put(). Then, if more than Limits::high is unsent, waits until no more than
-  // Limits::low is. A cancelled wait drops nothing: the bytes were copied, and are still sent.
-  // Errors: as put(); also the error of sending. If put() threw, nothing was copied.
+  // co_await: calls put(). Then, if more than Limits::high is unsent, waits until no more than
+  // Limits::low is. If the wait is cancelled, nothing is lost: the bytes were copied, and are still
+  // sent. Errors: as put(), and then nothing was copied; also the error of sending.
   [[nodiscard]] Drain write(Bytes bytes, unsigned line = __builtin_LINE()) noexcept;
 
-  // co_await: sends, and waits until nothing is unsent. A cancelled wait drops nothing.
-  // Errors: throws std::system_error, that of sending.
+  // co_await: sends, and waits until nothing is unsent. If the wait is cancelled, nothing is lost.
+  // Errors: throws std::system_error, the error of sending.
   [[nodiscard]] Drain flush(unsigned line = __builtin_LINE()) noexcept;
 
-  // How many bytes put() and write() have taken that the stream has not.
+  // The number of bytes that put() and write() have copied and the stream has not taken yet.
   std::size_t unsent() const noexcept { return out_.size() - sent_; }
 
   Stream& stream() const noexcept { return stream_; }

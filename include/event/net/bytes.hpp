@@ -1,4 +1,4 @@
-// Bytes and Room: what is written, and where to read to.
+// Bytes and Room: buffers to write from, and to read into.
 #pragma once
 
 #include <concepts>
@@ -8,8 +8,8 @@
 
 namespace event_cpp::net {
 
-// Bytes that are sent: a span of const char that can also be made from text. A string literal is
-// taken without its terminating zero. Owns nothing.
+// Bytes to send: a span of const char that text also converts to. A string literal counts without
+// its terminating zero, and ends at the first zero byte. Owns nothing.
 class Bytes : public std::span<const char> {
  public:
   using std::span<const char>::span;  // NOLINT(modernize-use-equals-default)
@@ -27,7 +27,7 @@ class Bytes : public std::span<const char> {
   constexpr std::string_view text() const noexcept { return {data(), size()}; }
 };
 
-// Where received bytes go. Owns nothing.
+// The buffer to read into. Owns nothing.
 using Room = std::span<char>;
 
 }  // namespace event_cpp::net

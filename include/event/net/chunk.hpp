@@ -1,4 +1,4 @@
-// Chunk: received bytes in a buffer that is lent.
+// Chunk: received bytes in a pooled buffer.
 #pragma once
 
 #include <cstddef>
@@ -74,14 +74,14 @@ EVENT_OF_THIS_THREAD inline void give_back_buffer(char* buffer) noexcept {
 
 }  // namespace detail
 
-// Received bytes, in a buffer of 64 KiB that is reused after the Chunk is destroyed. Converts to
-// false if it is empty, which means the end of the stream. Move-only. Destroy it as soon as its
-// bytes are not needed: each Chunk that exists takes 64 KiB, also while its task waits for a slow
-// peer. Thread-safety: as an int; it may be destroyed in another thread.
+// Received bytes. Owns a buffer of 64 KiB, which is reused after the Chunk is destroyed. Converts
+// to false if it is empty, which means the end of the stream. Move-only. Destroy it as soon as its
+// bytes are no longer needed: each Chunk takes 64 KiB, also while its task waits for a slow peer.
+// Thread-safety: as an int; it may be destroyed in another thread.
 class [[nodiscard]] Chunk {
  public:
   Chunk() noexcept = default;
-  // Takes over a buffer with so many bytes in it.
+  // Takes ownership of a buffer of detail::take_buffer() with `size` bytes in it.
   Chunk(char* buffer, std::size_t size) noexcept
       : buffer_(buffer), size_(static_cast<std::uint32_t>(size)) {}
   Chunk(Chunk&& other) noexcept

@@ -16,43 +16,47 @@ namespace event_cpp::net {
 struct Packet {
   Chunk bytes;
   Address from;
-  bool truncated = false;  // it was longer than 64 KiB, and its end is lost
+  bool truncated = false;  // the message was longer than 64 KiB; the rest is lost
 };
 
-// A UDP or Unix datagram socket. At most one task or callback waits for each direction. A message
-// may be empty.
+// A UDP or Unix datagram socket. At most one task or callback may wait for each direction. A
+// message may be empty.
 //
-// Thread-safety: belongs to the thread that runs its base. Lifetime: the base outlives it; a task
-// that waits on it goes on with std::errc::operation_canceled when it is destroyed. See udp(7),
+// Thread-safety: belongs to the thread that runs its base. Lifetime: the base outlives it. When it
+// is destroyed, a task that waits on it resumes with std::errc::operation_canceled. See udp(7),
 // unix(7).
 class EVENT_API Datagram : private detail::SocketEvent {
  public:
   using Packet = net::Packet;
 
-  // Binds to an address: port 0 is a free one. Errors: throws std::system_error.
+  // Makes a socket and binds it; with port 0 the kernel chooses a free one. Removes a Unix path
+  // when destroyed. Errors: throws std::system_error.
   Datagram(Base& base, const Address& address);
-  // Takes over a socket that is bound or connected.
+  // Takes ownership of a socket that is bound or connected. Errors: throws std::system_error.
   Datagram(Base& base, Socket socket) : SocketEvent(base, std::move(socket)) {}
   ~Datagram();
   Datagram(const Datagram&) = delete;
   Datagram& operator=(const Datagram&) = delete;
 
-  // Awaited: the next message. Errors: throws std::system_error. On a connected socket ECONNREFUSED
-  // means that nobody listens where an earlier message was sent; receiving can go on.
+  // co_await: returns the next message as a Packet. Errors: throws std::system_error. On a
+  // connected socket ECONNREFUSED means that no socket receives at the peer's address; receive()
+  // may be called again.
   [[nodiscard]] auto receive(unsigned line = __builtin_LINE()) noexcept;
-  // Awaited: sends one message whole. Errors: throws std::system_error: EMSGSIZE if it is too long.
-  // `bytes` must stay until the wait is over.
+  // co_await: sends one message to `to`; on a connected socket pass Address(). Returns nothing;
+  // that the message was sent does not mean that it arrives. Errors: throws std::system_error:
+  // EMSGSIZE if it is too long. Lifetime: `bytes` must live until the co_await has ended.
   [[nodiscard]] auto send(Bytes bytes, const Address& to,
                           unsigned line = __builtin_LINE()) noexcept;
 
-  // Never wait. Return zero, or an error: kWouldBlock if there is no message, or no room for one.
+  // The same without waiting. Return zero or an error below zero (see to_error()): kWouldBlock if
+  // there is no message, or no room for one in the socket's buffer.
   Io try_receive(Packet& packet) noexcept;
   Io try_send(Bytes bytes, const Address& to) noexcept;
 
-  // Calls f() when trying to receive makes sense; an empty f: no more.
+  // Calls f() in the loop whenever try_receive() may succeed. An empty f ends the calls.
   void on_readable(std::function<void()> f);
 
-  // Calls f(Socket&) and returns its result: for options. The socket stays this object's.
+  // Calls f(Socket&) and returns its result: for socket options. This object still owns the socket.
   template <class F>
   auto with_socket(F&& f) const {
     Socket socket(fd(), kernel());
@@ -66,7 +70,8 @@ class EVENT_API Datagram : private detail::SocketEvent {
   Address address() const {
     return with_socket([](const Socket& s) { return s.address(); });
   }
-  // Sends to, and receives from, this address alone. Errors: throws std::system_error.
+  // Sets the peer: from now on messages are sent to, and received from, this address alone. Errors:
+  // throws std::system_error.
   void connect(const Address& peer) {
     with_socket([&](Socket& s) { static_cast<void>(s.connect(peer)); });
   }

@@ -13,11 +13,11 @@
 
 namespace event_cpp::net {
 
-// Derive from this to simulate a network in the place of the system's kernel. Its fds are below
-// -4095, so that none is ever taken for a real one, or for an error. Each function does what the
-// system call of that name does, never blocks, and returns -errno instead of setting errno.
+// Derive from this to simulate a network instead of using the system's kernel. Its fds are below
+// -4095, to tell them from real fds and from errors (-errno). Each function does what the system
+// call of that name does, never blocks, and returns -errno instead of setting errno.
 //
-// Readiness is reported by Event::activate(): see watch(). The base itself does not poll these fds.
+// It reports readiness with Event::activate(): see watch(). The base does not poll these fds.
 //
 // Thread-safety: belongs to the thread of the base that uses it. Lifetime: it outlives that base
 // and every Socket that it made; the base outlives streams over such sockets.
@@ -39,16 +39,17 @@ class EVENT_API Kernel {
   virtual int getsockname(int fd, sockaddr* address, socklen_t* size) = 0;
   virtual int getpeername(int fd, sockaddr* address, socklen_t* size) = 0;
 
-  // Activates `event` with Events::read, write or closed whenever one of them has become true, as
-  // edges do, and once for what is true now. At most one event on a descriptor.
+  // Registers `event`, edge-triggered: activates it with Events::read, write or closed whenever the
+  // fd becomes readable, writable or closed, and once for what the fd is now. At most one event for
+  // each fd.
   virtual void watch(int fd, Event& event) = 0;
   virtual void unwatch(int fd, Event& event) noexcept = 0;
 };
 
-// From now on sockets for `base` are made by `kernel`. Null, the default, means the system.
-// Errors: throws std::bad_alloc.
+// Makes Socket::make() and all that is built on it use `kernel` for `base` from now on. Null, the
+// default, means the system. `base` does not own the kernel. Errors: throws std::bad_alloc.
 EVENT_API void set_kernel(Base& base, Kernel* kernel);
-// Returns null if that is the system.
+// The kernel of `base`; null if it is the system's.
 EVENT_API Kernel* kernel_of(Base& base) noexcept;
 
 namespace detail {

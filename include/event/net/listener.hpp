@@ -16,47 +16,49 @@ namespace event_cpp::net {
 
 struct ListenOptions {
   int backlog =
-      4096;  // connections that the kernel keeps until they are accepted; it may keep fewer
+      4096;  // length of the kernel's queue of connections, see listen(2); it may be capped
   bool reuse_port = false;  // several listeners on one port share its connections: SO_REUSEPORT
   // Connections that serve() handles at once; others wait in the kernel's queue.
   std::size_t most = std::numeric_limits<std::size_t>::max();
-  int batch = 16;           // connections that on_accept() gets in an iteration at most
-  bool no_delay = true;     // TCP_NODELAY, for what is accepted
-  bool keep_alive = false;  // SO_KEEPALIVE, likewise
+  int batch = 16;           // the most connections that on_accept() gets in one iteration
+  bool no_delay = true;     // TCP_NODELAY on accepted sockets
+  bool keep_alive = false;  // SO_KEEPALIVE on accepted sockets
 };
 
-// Listens on an address and accepts connections, by tasks or by a callback. Accepts only while a
-// task or a callback waits for a connection; until then they stay in the kernel's queue. If no
-// descriptor or memory is left for a connection, it pauses for 100 ms. A connection that ended
-// while it was in the queue is skipped.
+// Listens on an address and gives accepted connections to tasks or to a callback. Accepts only
+// while a task or a callback waits for a connection; until then connections stay in the kernel's
+// queue. When fds or memory are exhausted, it pauses for 100 ms. A connection that ended while it
+// was in the queue is skipped.
 //
-// Thread-safety: belongs to the thread that runs its base. Lifetime: the base outlives it; tasks
-// that wait for a connection go on with std::errc::operation_canceled when it is destroyed or
-// closed. See listen(2), accept(2).
+// Thread-safety: belongs to the thread that runs its base. Lifetime: the base outlives it. When it
+// is destroyed or closed, tasks that wait for a connection resume with
+// std::errc::operation_canceled. See listen(2), accept(2).
 class EVENT_API Listener {
  public:
   class Accept;
 
-  // Binds and listens. An address with port 0 gets a free one: see address(). A Unix socket that an
-  // earlier process has left at the path is removed if nobody listens there.
+  // Binds and listens, with SO_REUSEADDR for IP addresses. With port 0 the kernel chooses a free
+  // one: see address(). A stale socket file at a Unix path is removed if no process listens on it.
   // Errors: throws std::system_error: EADDRINUSE, EACCES ...; std::bad_alloc.
   Listener(Base& base, const Address& address, ListenOptions options = {});
-  // Takes over a socket that listens already: an inherited one, or the release() of a Listener.
+  // Takes ownership of a socket that listens already: an inherited one, or the result of release().
   Listener(Base& base, Socket socket, ListenOptions options = {});
   ~Listener();
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
 
-  // co_await: the next connection, a non-blocking socket. Several tasks may wait: first come, first
-  // served. Errors: throws std::system_error: std::errc::operation_canceled; an error of accept(2)
-  // that concerns the listening socket, such as EINVAL if it does not listen.
+  // co_await: returns the next connection, a non-blocking socket. Several tasks may wait; they are
+  // served in order. A task that waits when fds or memory are exhausted keeps waiting. Errors:
+  // throws std::system_error: std::errc::operation_canceled; an error of accept(2) that concerns
+  // the listening socket, such as EINVAL if it does not listen.
   [[nodiscard]] Accept accept(unsigned line = __builtin_LINE()) noexcept;
 
-  // Calls f(Socket) for each connection. An empty f ends that. What it throws leaves dispatch().
+  // Calls f(Socket) for each connection, instead of tasks. An empty f ends that. An exception of f
+  // leaves dispatch().
   void on_accept(std::function<void(Socket)> f);
-  // Calls f(error) when accepting has failed: about every 100 ms while descriptors or memory are
-  // exhausted, also if the kernel has no room to watch the listener; once if accepting has failed
-  // for good.
+  // Calls f(error) when accepting has failed: about every 100 ms while fds or memory are exhausted,
+  // or the kernel cannot register the fd; once if accepting has failed permanently. An exception of
+  // f leaves dispatch().
   void on_error(std::function<void(std::error_code)> f);
 
   // The address it listens on, with its port.
@@ -65,11 +67,11 @@ class EVENT_API Listener {
   Base& base() const noexcept { return base_; }
   int fd() const noexcept { return socket_.fd(); }
 
-  // Ends listening. Connections that nobody has accepted are reset by the kernel. Removes the path
-  // of a Unix socket that it has made.
+  // Stops listening. The kernel resets connections that were not accepted yet. Removes the path of
+  // a Unix socket if this Listener has made it.
   void close() noexcept;
-  // Gives the socket up, still listening. A Listener that takes it over accepts what is in the
-  // kernel's queue.
+  // Gives up ownership of the socket, which still listens; its Unix path is kept. A new Listener
+  // accepts what is in the kernel's queue.
   Socket release() noexcept;
 
  private:

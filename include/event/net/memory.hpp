@@ -10,14 +10,14 @@
 namespace event_cpp::net {
 
 // A connection in memory: what is written at one end is read at the other. For tests, and for
-// layers over a stream. With ManualTime all of it is deterministic.
+// protocols on top of a stream. With ManualTime it is deterministic.
 //
 // Thread-safety: belongs to the thread that runs its base. Lifetime: the base outlives it; both
 // ends are destroyed with it.
 class EVENT_API Memory {
  public:
-  // `room` is how many bytes can be written in each direction before the other end has read any.
-  // Then writing would block. Errors: throws std::bad_alloc.
+  // `room` is the size of the buffer in bytes for each direction; writing to a full one would
+  // block. Errors: throws std::bad_alloc.
   explicit Memory(Base& base, std::size_t room = std::size_t{64} << 10);
   ~Memory();
   Memory(const Memory&) = delete;
@@ -26,13 +26,14 @@ class EVENT_API Memory {
   Stream& a() noexcept;
   Stream& b() noexcept;
 
-  // From now on no read and no write moves more than this number of bytes. Zero counts as one.
+  // Limits each later read and write to so many bytes. Zero counts as one.
   void at_most(std::size_t bytes_a_call) noexcept;
-  // From now on what is written, and the end of a direction, arrives `time` later.
+  // Delays what is written later, and a later shutdown, by `time`.
   void delay(AnyDuration time) noexcept;
   // Breaks the connection after `bytes` more bytes were written, both directions together. From
-  // then on writing fails with `error` at both ends. Reading first returns what has arrived, then
-  // fails with `error` as well. Does nothing once it is broken.
+  // then on writing fails with `error` at both ends. Reading returns what has arrived, and then
+  // fails with `error`. `error` must be a system error or an event::Errc. Does nothing if the
+  // connection is broken already.
   void break_after(std::size_t bytes, std::error_code error) noexcept;
 
  private:

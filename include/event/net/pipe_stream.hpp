@@ -9,22 +9,24 @@
 
 namespace event_cpp::net {
 
-// A stream over a descriptor of which one reads and writes as of a file: an end of a pipe, a FIFO,
-// a terminal. An end of a pipe goes in one direction; the other one fails with EBADF. While it is
-// open the base does not leave dispatch(). Memory: 64 bytes and a flag; no buffer.
+// A stream over an fd that is used with read(2) and write(2): an end of a pipe, a FIFO, a terminal.
+// An end of a pipe has one direction; the other one fails with EBADF. While it is open, dispatch()
+// does not return for lack of events. Memory: 64 bytes and a flag; no buffer.
 class EVENT_API PipeStream final : public Stream, private detail::SocketEvent {
  public:
-  // Takes over a descriptor, and makes it non-blocking and close-on-exec. The open file becomes
-  // non-blocking for everybody who shares it. Errors: throws std::system_error as Event::attach()
-  // does; std::errc::bad_file_descriptor. Then it is closed.
+  // Takes ownership of an fd, and makes it non-blocking and close-on-exec. O_NONBLOCK belongs to
+  // the open file description, so it also affects other processes that share it, such as the shell
+  // with a terminal. Errors: throws std::system_error as Event::attach() does, EBADF; then the fd
+  // is closed.
   PipeStream(Base& base, int fd);
   ~PipeStream() override { close(); }
 
   Io try_read(Room room) noexcept override;
   Io try_write(Bytes bytes) noexcept override;
   Io try_write(std::span<const Bytes> pieces) noexcept override;
-  // Of a pipe: closes it. Of a terminal: the end of its input, as Ctrl-D at the start of a line. In
-  // the middle of a line it ends the line; a second one then ends the input.
+  // For a pipe: closes it. For a terminal: writes the VEOF character (Ctrl-D). At the start of a
+  // line this is end-of-file for the reader. In the middle of a line it only flushes the line; call
+  // it again for end-of-file.
   Io try_shutdown() noexcept override;
   void wait(Want want, Waiter& waiter) noexcept override { wait_for(want, waiter); }
   Waiter* unwait(Want want) noexcept override { return forget(want); }

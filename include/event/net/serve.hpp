@@ -1,4 +1,4 @@
-// serve() and Workers: servers.
+// serve() and Workers: servers on one thread, and on several.
 #pragma once
 
 #include <chrono>
@@ -17,17 +17,17 @@
 namespace event_cpp::net {
 
 struct ServeOptions {
-  // Connections at once; others wait in the kernel's queue. 0: ListenOptions::most.
+  // The most connections at once; further ones wait in the kernel's queue. 0: ListenOptions::most.
   std::size_t most = 0;
-  // How long connections may go on after the server was cancelled. Then they are cancelled.
+  // How long connections may continue after the server was cancelled. Then they are cancelled.
   Duration grace = std::chrono::seconds(10);
-  // Called with what a handler throws, such as the error of a connection that the peer has reset.
-  // Only that connection ends. Empty: such exceptions are dropped. What it throws leaves
-  // dispatch().
+  // Called with each exception that a handler throws, such as the error of a connection that the
+  // peer has reset. Such an exception ends only that connection. If this is empty, the exceptions
+  // are dropped. What this function throws itself leaves dispatch().
   std::function<void(std::exception_ptr)> on_error = {};
 };
 
-// What serves a connection: a task for each.
+// A coroutine that is called for each connection, and owns it.
 using Handler = std::function<co::Task<>(Base& base, Socket connection)>;
 
 template <class F>
@@ -51,18 +51,19 @@ Handler to_handler(F handler) {
 
 }  // namespace detail
 
-// Accepts connections and runs handler(base, socket) or handler(socket) for each, beside each
-// other, until the task is cancelled or the listener is closed. Then it accepts no more, gives the
-// connections the grace period, cancels those that are left, and ends with
+// Accepts connections and runs handler(base, socket) or handler(socket) for each, concurrently,
+// until the task is cancelled or the listener is closed. Then it stops accepting, waits for the
+// connections for `options.grace`, cancels those that are left, and throws
 // std::errc::operation_canceled. A second cancellation does not shorten the grace period.
 //
-// It does not close the listener. Until that is done, new connections wait in the kernel's queue.
+// A cancelled serve() does not close the listener: until you close it, new connections wait in the
+// kernel's queue.
 //
 //   co::Task<> echo(event::Base& base, net::Socket socket);
 //   co_await net::serve(listener, echo);
 //
-// The handler lives until the last connection has ended. Errors: throws what Listener::accept()
-// throws.
+// Lifetime: the listener outlives the task. The handler is kept until the last connection has
+// ended. Errors: throws what Listener::accept() throws.
 template <ConnectionHandler F>
 [[nodiscard]] co::Task<> serve(Listener& listener, F handler, ServeOptions options) {
   return detail::serve_connections(listener, detail::to_handler(std::move(handler)),
@@ -74,9 +75,9 @@ template <ConnectionHandler F>
   return serve(listener, std::move(handler), ServeOptions());
 }
 
-// A server on several threads: each has a base and a listener of its own on the same port, and the
-// kernel spreads connections over them (SO_REUSEPORT). A connection stays in its thread. For IP
-// addresses: a Unix path can have only one listener, and so only one thread.
+// A server on several threads. Each thread has its own base and its own listener on the same port;
+// the kernel distributes connections over them (SO_REUSEPORT). A connection stays on its thread. A
+// Unix path can have only one listener, and so only one thread.
 //
 //   net::Workers workers(8, net::Address::any(7), echo);
 //   ...
@@ -84,16 +85,16 @@ template <ConnectionHandler F>
 class EVENT_API Workers {
  public:
   struct Options {
-    event_cpp::Options base = {};  // of each
-    ListenOptions listen = {};     // `reuse_port` is set
-    // `most` counts per thread. `on_error` is called in any of them, also with the errors that
-    // Listener::on_error() tells of.
+    event_cpp::Options base = {};  // of each base
+    ListenOptions listen = {};     // `reuse_port` is always set
+    // `most` counts for each thread. `on_error` is called on any of the threads, also for the
+    // errors that Listener::on_error() reports, and so must be thread-safe.
     ServeOptions serve = {};
   };
 
-  // Starts `threads` threads, at least one, which all listen when this returns. Each has a copy of
-  // the handler. Signals are blocked in them. Errors: throws std::system_error, std::bad_alloc;
-  // then all is stopped again.
+  // Starts `threads` threads, at least one. When this returns all of them listen. Each has a copy
+  // of the handler, and all signals blocked. Errors: throws std::system_error, std::bad_alloc; then
+  // all threads have ended.
   template <ConnectionHandler F>
   Workers(std::size_t threads, const Address& address, F handler)
       : Workers(threads, address, detail::to_handler(std::move(handler)), Options()) {}
@@ -101,18 +102,20 @@ class EVENT_API Workers {
   Workers(std::size_t threads, const Address& address, F handler, Options options)
       : Workers(threads, address, detail::to_handler(std::move(handler)), std::move(options)) {}
   Workers(std::size_t threads, const Address& address, Handler handler, Options options);
-  // stop().
+  // As stop(), but throws nothing.
   ~Workers();
   Workers(const Workers&) = delete;
   Workers& operator=(const Workers&) = delete;
 
-  // Accepts no more, waits at most ServeOptions::grace for the connections, cancels those that are
-  // left, and joins the threads. Blocks meanwhile. May be called again.
-  // Thread-safety: only the thread that made it. Errors: throws what ended a thread early.
+  // Closes the listeners, waits for the connections for at most ServeOptions::grace, cancels those
+  // that are left, and joins the threads. Blocks meanwhile. May be called again.
+  // Thread-safety: only the thread that made it. Errors: throws the exception that ended a thread
+  // early, if there was one.
   void stop();
 
-  // With the port.
+  // The address of all listeners, with the port that the kernel has chosen.
   const Address& address() const noexcept { return address_; }
+  // The number of threads.
   std::size_t size() const noexcept { return workers_.size(); }
 
  private:

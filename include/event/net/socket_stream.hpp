@@ -16,15 +16,16 @@
 namespace event_cpp::net {
 
 // A stream over a connected socket, TCP or Unix, which it owns. Memory: 64 bytes; no buffer. Cost
-// of an operation: its system call and some 100 instructions. A backend with edge-triggered
-// readiness registers it once for its life; on poll its interest changes with who waits. Another
-// event on the same fd must have Events::edge, or this stream becomes level-triggered.
+// of an operation: its system call and some 100 instructions. It is edge-triggered: epoll and
+// kqueue have it registered once, and poll changes its interest when a task starts or stops
+// waiting. If another event on the same fd does not have Events::edge, this stream becomes
+// level-triggered.
 class EVENT_API SocketStream final : public Stream,
                                      public detail::StreamOps<SocketStream>,
                                      private detail::SocketEvent {
  public:
-  // Takes the socket. Errors: throws std::system_error as Event::attach() does, std::bad_alloc;
-  // then the socket is closed.
+  // Takes ownership of the socket. Errors: throws std::system_error as Event::attach() does,
+  // std::bad_alloc; then the socket is closed.
   SocketStream(Base& base, Socket socket) : SocketEvent(base, std::move(socket)) {}
   ~SocketStream() override { close(); }
 
@@ -74,18 +75,19 @@ class EVENT_API SocketStream final : public Stream,
   // Never waits. Returns the number of bytes, 0 at the end of the file, or an error. SIGPIPE is not
   // raised. See sendfile(2).
   Io try_send_file(int file, off_t& from, std::size_t count) noexcept;
-  // Move bytes between this socket and a pipe. Never wait. ENOSYS outside Linux. See splice(2).
+  // Move at most `count` bytes between this socket and a pipe. Never wait. Return the number of
+  // bytes or an error; ENOSYS outside Linux. See splice(2).
   Io try_splice_to(int pipe, std::size_t count) noexcept;
   Io try_splice_from(int pipe, std::size_t count) noexcept;
   bool can_splice() const noexcept;
 
   // -1 after close().
   using SocketEvent::fd;
-  // Gives the socket up, open; what was not read yet stays in it. A task that waits on the stream
-  // goes on with std::errc::operation_canceled.
+  // Gives up ownership, and returns the socket, which is still open and keeps its unread bytes. A
+  // task that waits on the stream resumes with std::errc::operation_canceled.
   using SocketEvent::release;
-  // Calls f(Socket&) and returns its result: for options and addresses. The stream still owns the
-  // socket, whose fd is -1 after close().
+  // Calls f(Socket&) and returns its result: for socket options and addresses. The stream still
+  // owns the socket, whose fd is -1 after close().
   template <class F>
   auto with_socket(F&& f) {
     Socket socket(fd(), kernel());

@@ -1,4 +1,4 @@
-// copy(), send_file(), drain_and_close(): what takes longer than one operation.
+// copy(), send_file(), drain_and_close(): transfers that consist of many operations.
 #pragma once
 
 #include <sys/types.h>
@@ -12,23 +12,24 @@
 
 namespace event_cpp::net {
 
-// Copies until `from` ends, and then shuts `to` down: one half of a proxy. Returns the number of
-// bytes. Errors: throws std::system_error of either stream. Lifetime: both streams outlive the
-// task. Memory: at most 64 KiB. Between two sockets on Linux, once many bytes flow, none instead,
-// but a pipe with up to 1 MiB in the kernel: see splice(2).
+// Copies until `from` ends, and then shuts `to` down: one direction of a proxy. Returns the number
+// of bytes. If it ends early when bytes were read but not written, `to` is torn. Errors: throws
+// std::system_error of either stream. Lifetime: both streams outlive the task. Memory: at most 64
+// KiB. Between two sockets on Linux, when 64 KiB arrive at once, it goes on with splice(2), which
+// takes a pipe of up to 1 MiB in the kernel instead, and two fds.
 EVENT_API co::Task<std::uint64_t> copy(Stream& from, Stream& to);
 
-// Closes the stream without losing the last answer, also if the peer is still sending: shuts it
-// down, drops what it receives until the peer has ended or `limit` has passed, and closes it.
-// Whatever happens, the stream is closed in the end. Errors: throws std::errc::operation_canceled
-// if the task is cancelled, or the stream is closed meanwhile; std::bad_alloc. Errors of the stream
-// are ignored. Lifetime: the stream outlives the task.
+// Closes the stream so that the peer gets all that was sent, even if the peer is still sending (see
+// Stream::close()): shuts it down, discards incoming data until the peer closes or `limit` has
+// passed, and closes it. The stream is closed in any case. Errors: throws
+// std::errc::operation_canceled if the task is cancelled, or the stream is closed meanwhile;
+// std::bad_alloc. Errors of the stream are ignored. Lifetime: the stream outlives the task.
 EVENT_API co::Task<> drain_and_close(Stream& stream, Duration limit);
 
-// Sends `count` bytes of a file, from the offset `from` on; fewer if the file ends. Returns how
-// many. The bytes do not come into this process where the system has a call for it: see
-// sendfile(2). Errors: throws std::system_error. A task that is cancelled half-way leaves the
-// stream torn.
+// Sends `count` bytes of a file, from the offset `from` on; fewer if the file ends. Returns the
+// number of bytes sent. On Linux without copying the bytes to user space: see sendfile(2). Reading
+// from a slow disk blocks the thread. If it fails or is cancelled half-way, the stream is torn.
+// Errors: throws std::system_error. Lifetime: stream and fd outlive the task.
 EVENT_API co::Task<std::uint64_t> send_file(SocketStream& to, int fd, off_t from,
                                             std::uint64_t count);
 

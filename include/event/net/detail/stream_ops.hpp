@@ -1,4 +1,4 @@
-// What tasks await on a stream.
+// The operations on a stream that tasks await.
 #pragma once
 
 #include <cerrno>
@@ -17,19 +17,19 @@
 
 namespace event_cpp::net {
 
-// A number of bytes or, below zero, an error: -errno, or -(kOwnErrors + Errc), or of a category
-// that was registered.
+// The result of a try_ call: a number of bytes or, below zero, an error: -errno, or
+// -(kOwnErrors + Errc), or one of a category of register_errors(). See to_error().
 using Io = long;
 inline constexpr Io kWouldBlock = -EAGAIN;
 inline constexpr Io kOwnErrors = 0x10000;
 inline constexpr Io kOtherErrors = 0x20000;
 constexpr Io to_io(Errc code) noexcept { return -(kOwnErrors + static_cast<Io>(code)); }
-// No error for what is not below zero.
+// The error of a result; an empty std::error_code if it is zero or above.
 EVENT_API std::error_code to_error(Io result) noexcept;
-// For streams with errors of their own: returns the number B with which the Io -(B + value) stands
-// for the error `value` of the category, which lives as long as the program. Values are below
-// 0x10000. At most eight categories; registering one again returns the same number.
-// Thread-safety: any thread. Errors: throws std::length_error.
+// For streams with their own errors: returns a number B, so that the Io -(B + value) means the
+// error `value` of the category. Values are below 0x10000. Lifetime: the category lives as long as
+// the program. At most eight categories; registering one again returns the same number.
+// Thread-safety: any thread. Errors: throws std::length_error for a ninth category.
 EVENT_API Io register_errors(const std::error_category& category);
 
 enum class Want : std::uint8_t { read, write };
@@ -366,17 +366,18 @@ class ShutdownOp final : public StreamOp<S, ShutdownOp<S>, Want::write> {
 };
 
 // All of these are awaited where they are called: `co_await stream.receive()`. Each throws
-// std::system_error: the system's own code, such as ECONNRESET; std::errc::operation_canceled if
-// the task is cancelled or the stream is closed; std::errc::timed_out after an idle_timeout(). The
-// twins that begin with try_ return the error instead.
+// std::system_error: a system error, such as ECONNRESET; std::errc::operation_canceled if the task
+// is cancelled or the stream is closed; std::errc::timed_out after an idle_timeout(). The
+// counterparts that begin with try_ return the error in a co::Result instead.
 //
-// An operation that need not wait ends at once. After eight of these the task goes on in the next
-// iteration, so that others have their turn. What `room`, `bytes` and `pieces` refer to must live
-// until the co_await has returned or thrown; it is not used afterwards.
+// An operation that need not wait ends at once. After eight of these in a row the task resumes in
+// the next iteration, so that others get a turn. The memory that `room`, `bytes` and `pieces` refer
+// to must live until the co_await has returned or thrown; it is not used afterwards.
 template <class S>
 class StreamOps {
  public:
-  // Reads what has come, at least one byte. Returns the number, 0 at the end of the stream.
+  // Reads what has arrived; waits until it is at least one byte. Returns the number of bytes, 0 at
+  // the end of the stream.
   [[nodiscard]] auto read_some(Room room, unsigned line = __builtin_LINE()) noexcept {
     return ReadOp<S, Errors::thrown>(self(), room, line);
   }
@@ -384,9 +385,9 @@ class StreamOps {
     return ReadOp<S, Errors::returned>(self(), room, line);
   }
 
-  // Reads what has come into a buffer of the library, and returns it as a Chunk, which is empty,
-  // and so false, at the end of the stream. Best for connections that are idle: no buffer is held
-  // while the task waits. Errors: also ENOMEM.
+  // Reads what has arrived, up to 64 KiB, into a buffer of the library, and returns it as a Chunk.
+  // At the end of the stream the Chunk is empty and converts to false. Best for connections that
+  // are often idle: no buffer is held while the task waits. Errors: also ENOMEM.
   [[nodiscard]] auto receive(unsigned line = __builtin_LINE()) noexcept {
     return ReceiveOp<S, Errors::thrown>(self(), line);
   }
@@ -394,9 +395,10 @@ class StreamOps {
     return ReceiveOp<S, Errors::returned>(self(), line);
   }
 
-  // Fills `room`. Returns its size. Errors: also Errc::truncated if the stream ends before. After a
-  // failure or a cancellation what was read so far is in `room`, and its size is not known unless
-  // try_read_exactly() was used. Buffered::read_exactly() keeps it for the next read.
+  // Fills `room` completely, and returns its size. Errors: also Errc::truncated if the stream ends
+  // first. After an error or a cancellation the bytes read so far are in `room`; only
+  // try_read_exactly() also returns their number. Buffered::read_exactly() keeps them for the next
+  // read instead.
   [[nodiscard]] auto read_exactly(Room room, unsigned line = __builtin_LINE()) noexcept {
     return ReadExactlyOp<S, Errors::thrown>(self(), room, line);
   }
@@ -404,13 +406,13 @@ class StreamOps {
     return ReadExactlyOp<S, Errors::returned>(self(), room, line);
   }
 
-  // Waits until the stream has taken all of `bytes`. If the task is cancelled or destroyed, or the
-  // write fails, when a part was taken, the stream is torn: every later write fails with
-  // Errc::torn. try_write_all() returns a std::error_code, not a Result.
+  // Writes all of `bytes`; returns when the kernel (or layer below) has taken them. If the task is
+  // cancelled or destroyed, or the write fails, after a part was taken, the stream is torn: every
+  // later write fails with Errc::torn. try_write_all() returns a std::error_code, not a Result.
   [[nodiscard]] auto write(Bytes bytes, unsigned line = __builtin_LINE()) noexcept {
     return WriteOp<S, Errors::thrown>(self(), bytes, line);
   }
-  // So that no copy of the chunk's bounds is kept in the frame of the task.
+  // For a Chunk: keeps no copy of its bounds in the coroutine frame.
   [[nodiscard]] auto write(const Chunk& chunk, unsigned line = __builtin_LINE()) noexcept {
     return write(chunk.bytes(), line);
   }
@@ -426,12 +428,12 @@ class StreamOps {
     return WritePiecesOp<S, Errors::returned>(self(), pieces, line);
   }
 
-  // Tells the peer that nothing more is sent. Reading goes on.
+  // Ends this direction: the peer reads end-of-file. Reading goes on. See shutdown(2).
   [[nodiscard]] auto shutdown(unsigned line = __builtin_LINE()) noexcept {
     return ShutdownOp<S>(self(), line);
   }
 
-  // Wait until it makes sense to try to read, or to write. They read and write nothing.
+  // Wait until trying to read, or to write, may succeed. They transfer nothing.
   [[nodiscard]] auto readable(unsigned line = __builtin_LINE()) noexcept {
     return ReadyOp<S, Want::read>(self(), line);
   }
