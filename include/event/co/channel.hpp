@@ -13,16 +13,15 @@
 
 namespace event_cpp::co {
 
-// Values go from tasks that send to tasks that receive, first in, first out. A channel keeps up to
-// `capacity` values that nobody has received yet. With a capacity of zero, send() waits for a
-// receiver.
+// A FIFO queue from tasks that send to tasks that receive. It holds up to `capacity` values that
+// were not received yet. With a capacity of zero, send() waits for a receiver.
 //
 //   co::Channel<int> numbers(16);
 //   co_await numbers.send(1);
 //   while (std::optional<int> n = co_await numbers.receive()) std::cout << *n;
 //
-// No value is lost: if the task that a value was handed to is destroyed before it goes on, the next
-// task receives the value.
+// No value is lost: if a task that was given a value is destroyed before it resumes, the next task
+// receives the value.
 //
 // Thread-safety: for the tasks of one base. Lifetime: destroying a channel closes it first.
 template <class T>
@@ -42,22 +41,22 @@ class Channel {
   Channel(const Channel&) = delete;
   Channel& operator=(const Channel&) = delete;
 
-  // co_await: hands over a value; waits while the channel is full.
-  // Errors: throws std::errc::broken_pipe if the channel is closed, or is closed while it waits;
-  // std::errc::operation_canceled; std::bad_alloc. In each case nobody receives the value.
+  // co_await: sends a value; waits while the channel is full.
+  // Errors: throws std::errc::broken_pipe if the channel is closed, also while this waits;
+  // std::errc::operation_canceled; std::bad_alloc. After an error the value is not received.
   [[nodiscard]] Send send(T value, unsigned line = __builtin_LINE()) {
     return Send(*this, std::move(value), line);
   }
 
-  // co_await: returns the next value; waits while there is none. Returns nothing if the channel is
-  // closed and empty. Errors: throws std::errc::operation_canceled.
+  // co_await: returns the next value; waits while there is none. Returns std::nullopt if the
+  // channel is closed and empty. Errors: throws std::errc::operation_canceled.
   [[nodiscard]] Receive receive(unsigned line = __builtin_LINE()) noexcept {
     return Receive(*this, line);
   }
 
-  // The same at once, for callbacks too. try_send() returns false, and leaves the value alone, if
-  // the channel is full or closed; try_receive() returns nothing if there is no value.
-  // Errors: try_send() throws std::bad_alloc.
+  // The same without waiting, for callbacks too. If the channel is full or closed, try_send()
+  // returns false and does not move from the value. If there is no value, try_receive() returns
+  // std::nullopt. Errors: try_send() throws std::bad_alloc.
   bool try_send(T&& value) {
     if (closed_) return false;
     if (Receive* const receive = receivers_.take_first()) {
@@ -75,9 +74,9 @@ class Channel {
     return value;
   }
 
-  // Ends sending. The values that the channel keeps can still be received. Tasks that wait in
-  // send() throw std::errc::broken_pipe, and those in receive() get no value. May be called
-  // repeatedly.
+  // Closes the channel for sending. Values that it holds can still be received. Tasks that wait in
+  // send() throw std::errc::broken_pipe; tasks that wait in receive() get std::nullopt. May be
+  // called repeatedly.
   void close() noexcept {
     closed_ = true;
     while (Send* const send = senders_.take_first()) send->fail();

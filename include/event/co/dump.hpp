@@ -1,4 +1,4 @@
-// What the tasks of a base are doing.
+// dump() and for_each_wait(): show what the tasks of a base wait for.
 #pragma once
 
 #include <iosfwd>
@@ -23,10 +23,10 @@ EVENT_API void for_each_wait(const Chain& chain, int depth, Visit visit, void* c
 
 }  // namespace detail
 
-// Calls f(int depth, const Waiting&) for what each task of the group waits for, in the order in
-// which they were spawned. A wait for other tasks, as with_timeout() is, is followed by what those
-// wait for, with a larger depth. A task that is ready to run waits for "its turn", and one that
-// runs, because it has called this, for "nothing, it runs".
+// Calls f(int depth, const Waiting&) for the wait of each task of the group, in the order in which
+// the tasks were spawned. After a wait for other tasks, such as with_timeout(), come the waits of
+// those tasks, with a larger depth. Waiting::what is "its turn" for a task that is ready to run,
+// and "nothing, it runs" for the task that has called this.
 template <class F>
 void for_each_wait(const TaskGroup& group, F&& f) {
   const detail::Visit visit = [](void* context, int depth, const Waiting& waiting) {
@@ -38,7 +38,7 @@ void for_each_wait(const TaskGroup& group, F&& f) {
 }
 
 // Writes a line for each group of the base, and one for each wait of its tasks: the operation, its
-// descriptor, the source line, and the address of the coroutine's code.
+// fd (or signal or process ID), the source line, and the address of the coroutine's code.
 // Must not be called while a task of the base is on another base: see resume_on().
 // Errors: throws what the stream throws, std::bad_alloc.
 EVENT_API void dump(Base& base, std::ostream& out);

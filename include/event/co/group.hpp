@@ -1,4 +1,4 @@
-// TaskGroup: owns tasks that run beside each other.
+// TaskGroup: owns tasks that run concurrently.
 #pragma once
 
 #include <concepts>
@@ -41,31 +41,30 @@ Task<> keep(F f, Args... args) {
 
 }  // namespace detail
 
-// Runs tasks beside each other and owns them. A task that has not ended when the group is destroyed
-// is destroyed with it. There is no task without an owner: outside of a group, a task runs only
-// while another one awaits it, or in run().
+// Runs tasks concurrently on one base, and owns them. Destroying the group destroys tasks that have
+// not ended. Every running task has an owner: a group, a task that awaits it, or run().
 //
 //   co::TaskGroup group(base);
 //   group.spawn(serve(connection));
 //   co_await group.join();
 //
-// What a task throws:
-//   - The first exception cancels the other tasks of the group, and join() throws it. If no task
-//     waits in join() in the next iteration, the exception leaves dispatch(); a later join() throws
-//     it again.
-//   - With `on_failure`, a failure ends only the task that failed: on_failure(exception) is called
-//     in the next iteration, and may spawn a new one, but not destroy the group. What it throws
-//     leaves dispatch().
-//   - std::errc::operation_canceled of a task that was cancelled is no failure.
+// If a task throws an exception:
+//   - Without `on_failure` the first exception cancels the other tasks of the group, and join()
+//     throws it. If no task waits in join() in the next iteration, the exception leaves dispatch();
+//     a later join() throws it again.
+//   - With `on_failure` the other tasks are not affected. on_failure(exception) is called in the
+//     next iteration. It may spawn a new task, but must not destroy the group. An exception that it
+//     throws leaves dispatch().
+//   - std::errc::operation_canceled of a cancelled task is not a failure.
 //
 // Thread-safety: belongs to the thread that runs its base. Lifetime: the group and the base may be
-// destroyed in either order. Either destroys the tasks where they wait, in the order in which they
-// were spawned. A group must not be destroyed by one of its tasks, which debug builds assert, nor
-// while one of them is on another base (see resume_on()), which ends the program.
+// destroyed in either order. The first of them to go destroys the waiting tasks, in the order in
+// which they were spawned. A group must not be destroyed by one of its tasks, which debug builds
+// assert, nor while one of them is on another base (see resume_on()), which ends the program.
 class EVENT_API TaskGroup final : private detail::Owner {
  public:
-  // `on_failure` is called for each task that fails: see above; join() throws no failure then.
-  // `name` is for dump(): a string that outlives the group. Errors: throws std::bad_alloc.
+  // `on_failure` is called for each task that fails: see above. With it join() throws no failure.
+  // `name` is for dump(); the string must outlive the group. Errors: throws std::bad_alloc.
   explicit TaskGroup(Base& base, const char* name = "")
       : TaskGroup(base, std::function<void(std::exception_ptr)>(), name) {}
   TaskGroup(Base& base, std::function<void(std::exception_ptr)> on_failure, const char* name = "");
@@ -73,16 +72,16 @@ class EVENT_API TaskGroup final : private detail::Owner {
   TaskGroup(const TaskGroup&) = delete;
   TaskGroup& operator=(const TaskGroup&) = delete;
 
-  // Starts a task, which runs until its first wait before this returns. If it fails before that,
-  // the failure is reported like any other, and not thrown here. If the group was cancelled, the
-  // task starts cancelled. While the group or its base is being destroyed the task is destroyed
-  // instead. Errors: throws std::bad_alloc, and the task is destroyed; std::system_error,
-  // std::errc::invalid_argument, for a task that was moved from. Cost: two blocks of memory,
-  // reused.
+  // Starts a task, which runs until its first wait before this returns. An exception that it throws
+  // before that is reported like any other, and not thrown here. If the group is cancelled, the
+  // task starts cancelled. While the group or its base is being destroyed, the task is destroyed
+  // instead of started. Errors: throws std::bad_alloc, and the task is destroyed;
+  // std::system_error, std::errc::invalid_argument, for a moved-from task. Cost: two blocks of
+  // memory, which are reused.
   void spawn(Task<> task);
 
-  // The same for the task that f(args...) returns. `f` and `args` live as long as the task: this is
-  // how to spawn a lambda that captures something.
+  // The same for the task that f(args...) returns. The group keeps `f` and `args` as long as the
+  // task exists, so f may be a lambda with captures.
   template <class F, class... Args>
   requires detail::TaskFunction<F, Args...>
   void spawn(F f, Args... args) {
@@ -90,27 +89,27 @@ class EVENT_API TaskGroup final : private detail::Owner {
   }
 
   // Cancels all tasks of the group. Each of their waits fails with std::errc::operation_canceled,
-  // in the next iteration or later, never in this call. The group stays cancelled until join() has
-  // returned: tasks that are spawned meanwhile start cancelled. Does nothing if no task is left.
-  // See "Cancellation" in docs/coroutines.md.
+  // in the next iteration or later, never inside this call. The group stays cancelled until join()
+  // has returned: tasks that are spawned before that start cancelled. Does nothing if the group has
+  // no tasks. See "Cancellation" in docs/coroutines.md.
   void cancel() noexcept;
 
-  // co_await: waits until all tasks have ended. Then throws the first failure, if there is one that
-  // join() has not thrown before. If the task that waits here is cancelled, so are those of the
-  // group; it goes on when they have ended, and throws std::errc::operation_canceled. If the group
-  // is destroyed meanwhile, it goes on in the next iteration, and throws the same.
-  // Errors: std::errc::device_or_resource_busy if another task is in join().
+  // co_await: waits until all tasks have ended. Then throws the first failure, unless join() has
+  // thrown it before. If the awaiting task is cancelled, it cancels the group, waits until all
+  // tasks have ended, and throws std::errc::operation_canceled. If the group is destroyed first,
+  // the awaiting task resumes in the next iteration and throws the same. Errors:
+  // std::errc::device_or_resource_busy if another task is in join().
   class Join;
   [[nodiscard]] Join join(unsigned line = __builtin_LINE()) noexcept;
 
-  // co_await: waits until the group has fewer than `count` tasks, so that one more can be spawned
-  // within a limit of `count`. If the task that waits here is cancelled, those of the group are
-  // not. Errors: std::errc::operation_canceled; std::errc::device_or_resource_busy if another task
-  // waits so; std::errc::invalid_argument for a count of 0.
+  // co_await: waits until the group has fewer than `count` tasks; spawning one more then keeps the
+  // limit of `count`. Cancelling the awaiting task does not cancel the group. Errors:
+  // std::errc::operation_canceled; std::errc::device_or_resource_busy if another task is in room();
+  // std::errc::invalid_argument for a count of 0.
   class Room;
   [[nodiscard]] Room room(std::size_t count, unsigned line = __builtin_LINE()) noexcept;
 
-  // Tasks that have not ended.
+  // The number of tasks that have not ended.
   std::size_t size() const noexcept { return size_; }
 
   const char* name() const noexcept { return name_; }

@@ -1,11 +1,12 @@
-// Result: a value or an error, for calls that do not throw.
+// Result: a value or an error, for operations that do not throw.
 #pragma once
 
 #include <system_error>
 
 namespace event_cpp::co {
 
-// What most calls return whose names begin with try_. `value` is the result if there is no error.
+// The result of most awaited operations whose names begin with try_. `value` is the result if
+// `error` is empty.
 template <class T>
 struct [[nodiscard]] Result {
   T value{};

@@ -1,4 +1,4 @@
-// run(): for main() and tests.
+// run(): runs a task to its end, from main() or a test.
 #pragma once
 
 #include <utility>
@@ -32,11 +32,11 @@ class EVENT_API Root final : private Owner {
 }  // namespace detail
 
 // Starts the task and runs the base until the task has ended. Returns its value or throws its
-// exception. Other events and tasks of the base run meanwhile, and stay when this returns. Must not
-// be called in a callback or a task of the same base: throws Errc::reentered if the task has to
-// wait.
+// exception. Other events and tasks of the base run meanwhile; they stay attached when this
+// returns.
 //
-// The task is destroyed where it waits if this throws something else:
+// If this throws one of the following, the task was destroyed while it waited:
+//   - Errc::reentered: called in a callback or a task of the same base, and the task has to wait
 //   - Errc::deadlock: the task has not ended, and nothing is left that could wake it
 //   - std::errc::operation_canceled: Base::stop() or stop_now() was called
 //   - what Base::dispatch() throws

@@ -1,4 +1,4 @@
-// Semaphore and Notification: tasks that wait for each other.
+// Semaphore and Notification: synchronization between tasks of one base.
 #pragma once
 
 #include <coroutine>
@@ -8,10 +8,10 @@
 
 namespace event_cpp::co {
 
-// Permits that tasks take and give back: limits how many do something at once, such as requests.
+// A counting semaphore: limits how many tasks do something at once, such as requests.
 //
-// Thread-safety: for the tasks of one base. Lifetime: when it is destroyed, the tasks that wait go
-// on with std::errc::operation_canceled.
+// Thread-safety: for the tasks of one base. Lifetime: when it is destroyed, waiting tasks resume
+// with std::errc::operation_canceled.
 class Semaphore {
  public:
   class Acquire;
@@ -21,22 +21,22 @@ class Semaphore {
   Semaphore(const Semaphore&) = delete;
   Semaphore& operator=(const Semaphore&) = delete;
 
-  // co_await: takes a permit; waits while there is none. First come, first served. Give it back
-  // with release(), or let a SemaphoreGuard do it. Errors: throws std::errc::operation_canceled,
-  // and takes no permit.
+  // co_await: takes a permit; waits while there is none. Waiting tasks are served in order. Give
+  // the permit back with release() or a SemaphoreGuard. Errors: throws
+  // std::errc::operation_canceled, and then no permit is taken.
   [[nodiscard]] inline Acquire acquire(unsigned line = __builtin_LINE()) noexcept;
 
-  // The same at once, for callbacks too: false if there is no permit.
+  // Takes a permit without waiting. Returns false if there is none. For callbacks too.
   bool try_acquire() noexcept {
     if (permits_ == 0) return false;
     --permits_;
     return true;
   }
 
-  // Gives a permit back, or adds one. It goes to the task that has waited longest, if one waits.
+  // Gives a permit back, or adds one. If tasks wait, the one that has waited longest gets it.
   inline void release() noexcept;
 
-  // Permits that are free.
+  // The number of free permits.
   std::size_t available() const noexcept { return permits_; }
 
  private:
@@ -113,7 +113,7 @@ inline Semaphore::~Semaphore() {
   while (Acquire* const acquire = waiting_.take_first()) acquire->wake();
 }
 
-// Releases a permit at the end of a block. Does not acquire it: that has to wait.
+// Releases a permit in its destructor. The constructor does not acquire it, as that may wait.
 //
 //   co_await semaphore.acquire();
 //   const co::SemaphoreGuard guard(semaphore);
@@ -128,13 +128,13 @@ class [[nodiscard]] SemaphoreGuard {
   Semaphore& semaphore_;
 };
 
-// Wakes tasks that wait for a change, as a condition variable does. A notification while no task
-// waits has no effect, so test the condition first. No other task runs between the test and wait().
+// Wakes tasks that wait for a change, like a condition variable. A notification while no task waits
+// has no effect, so test the condition first. No other task runs between the test and wait().
 //
 //   while (queue.empty()) co_await changed.wait();
 //
-// Thread-safety: for the tasks of one base. Lifetime: when it is destroyed, the tasks that wait go
-// on with std::errc::operation_canceled.
+// Thread-safety: for the tasks of one base. Lifetime: when it is destroyed, waiting tasks resume
+// with std::errc::operation_canceled.
 class Notification {
  public:
   class Waiter;
@@ -144,14 +144,14 @@ class Notification {
   Notification(const Notification&) = delete;
   Notification& operator=(const Notification&) = delete;
 
-  // co_await: until it is notified. Errors: throws std::errc::operation_canceled.
+  // co_await: waits for a notification. Errors: throws std::errc::operation_canceled.
   [[nodiscard]] inline Waiter wait(unsigned line = __builtin_LINE()) noexcept;
 
-  // Wakes the task that has waited longest. If that one is destroyed before it goes on, the next
+  // Wakes the task that has waited longest. If that task is destroyed before it resumes, the next
   // one is woken instead.
   inline void notify_one() noexcept;
 
-  // Wakes all that wait now.
+  // Wakes all tasks that wait now.
   inline void notify_all() noexcept;
 
  private:

@@ -1,4 +1,4 @@
-// Task: a coroutine that others await.
+// Task: the return type of coroutines.
 #pragma once
 
 #include <cassert>
@@ -140,25 +140,25 @@ class Coroutine {
 
 }  // namespace detail
 
-// A coroutine that returns a T. It does nothing until it is awaited, or given to a TaskGroup or to
-// run(). It is awaited once: `co_await f()`, or `co_await std::move(task)`. Awaiting starts it like
-// a call: it runs at once, and the caller is suspended only if the task has to wait. The co_await
-// returns the value of the task, or throws its exception.
+// A coroutine that returns a T. It is lazy: it starts when it is awaited, or given to a TaskGroup
+// or to run(). It can be awaited once: `co_await f()`, or `co_await std::move(task)`. Awaiting
+// starts it like a function call: it runs at once, and the caller is suspended only if the task has
+// to wait. The co_await returns the value of the task, or throws its exception.
 //
 //   co::Task<int> twice(int n) {
 //     co_await co::sleep(1s);
 //     co_return 2 * n;
 //   }
 //
-// The task keeps its parameters. It does not keep what a reference or a view refers to, nor the
-// captures of a lambda: these must outlive the task. TaskGroup::spawn() can keep a lambda.
+// The coroutine frame holds the parameters. It does not hold what a reference or a view refers to,
+// nor the captures of a lambda: these must outlive the task. TaskGroup::spawn() can keep a lambda.
 //
-// Thread-safety: belongs to one base and its thread, until resume_on(). Destroying a task that
-// waits runs the destructors of its frame, after those of the tasks that it awaits, and withdraws
-// what it waits for. A task must not be destroyed while it runs; debug builds assert it where it is
-// owned by a TaskGroup. Cost: one block of memory, reused; stack for each task that is started
-// inside another, as for a call. Errors: awaiting a task that was moved from throws
-// std::system_error, std::errc::invalid_argument.
+// Thread-safety: belongs to one base and its thread, until resume_on(). Lifetime: destroying a
+// waiting task cancels its wait and destroys its frame, after the frames of the tasks that it
+// awaits. A task must not be destroyed while it runs, which a TaskGroup asserts in debug builds.
+// Cost: one block of memory, which is reused; a nested task uses stack until its first wait, as a
+// call does. Errors: awaiting a moved-from task throws std::system_error,
+// std::errc::invalid_argument.
 template <class T>
 class [[nodiscard]] Task {
  public:

@@ -1,4 +1,4 @@
-// resume_on() and blocking(): tasks and other threads.
+// resume_on() and blocking(): moving a task to another base, and running code in a thread pool.
 #pragma once
 
 #include <concepts>
@@ -134,40 +134,43 @@ static_assert(sizeof(void*) != 8 || sizeof(BlockingWait) <= 48);
 
 }  // namespace detail
 
-// Goes on in an iteration of another base, in the thread that runs it. The task still belongs to
-// its group, which learns of its end or failure in the group's own thread. Does nothing if the task
-// is on that base already.
-//   - A task that is cancelled before it leaves stays, and throws std::errc::operation_canceled.
-//   - If a task is cancelled while it is away, its wait there fails, and so do later ones; but it
-//     can still return to its own base.
+// Resumes the task in an iteration of base `to`, on the thread that runs it. The task still belongs
+// to its group, which is notified of its end or failure on the group's own thread. Does nothing if
+// the task is on that base already. Cancellation:
+//   - A task that was cancelled before does not move, and throws std::errc::operation_canceled.
+//   - If a task is cancelled while it is on another base, its wait there and later ones fail, but
+//   it
+//     can still return to its own base with resume_on().
 //
-// Lifetime: the other base must run until the task has left it, or has ended. While the task is
-// away, its own base does not leave dispatch(). Destroying the other base then ends the program
-// (std::terminate), and so does destroying the group or whatever else owns the task: join() first.
-// Errors: throws std::errc::operation_canceled, std::bad_alloc. Cost: an allocation for a task that
-// leaves its own base, and a post.
+// Lifetime: the other base must run until the task has left it or has ended. Until then dispatch()
+// of the task's own base does not return for lack of events. Dangerous: destroying the other base
+// before that ends the program (std::terminate), and so does destroying the group or another owner
+// of the task: join() first. Errors: throws std::errc::operation_canceled, std::bad_alloc. Cost: an
+// allocation if the task leaves its own base, and one Base::post().
 [[nodiscard]] inline detail::ResumeOn resume_on(Base& to,
                                                 unsigned line = __builtin_LINE()) noexcept {
   return {to, line};
 }
 
-// Calls f() in another thread, and goes on here with its result or its exception. For what blocks:
-// files, name resolution, long computations. Each base has a pool of up to 16 threads, started as
-// they are needed; more calls wait for their turn. The threads block all signals.
+// Calls f() on a thread of a pool, and waits for it. Returns its result or throws its exception.
+// For code that blocks: files, getaddrinfo(3), long computations. Each base has its own pool of up
+// to 16 threads, which are started when they are needed; further calls wait in a queue. The threads
+// block all signals.
 //
-// Cancelling the wait does not stop f(), whose result is then destroyed. The task may be gone while
-// f() runs, so f must own what it uses, and not refer to variables of the task. Destroying the base
-// waits for the calls that run, and drops those that have not begun. On Backend::none f() runs here
-// and at once, so that a simulation has no threads.
-// Errors: throws what f() throws; std::errc::operation_canceled; std::bad_alloc; the system's own
-// if no thread can be started.
+// Cancelling the wait does not stop f(); its result is then destroyed. Since the task may be
+// destroyed while f() runs, f must own what it uses, and not refer to variables of the task. The
+// destructor of the base waits for calls that run, and drops those that have not started. With
+// Backend::none f() runs at once on the calling thread, so that a simulation has no threads.
+// Errors: throws what f() throws; std::errc::operation_canceled; std::bad_alloc; a system error if
+// no thread can be started.
 template <std::invocable F>
 [[nodiscard]] auto blocking(F f, unsigned line = __builtin_LINE()) {
   return detail::Blocking<F>(std::move(f), line);
 }
 
-// The same for f(args...). This is how to give it values: g++ 12 destroys what a lambda captures
-// twice if the lambda is made inside a co_await expression. See docs/coroutines.md.
+// The same for f(args...). Pass values this way instead of capturing them: g++ 12 destroys the
+// captures of a lambda twice if the lambda is made inside a co_await expression. See
+// docs/coroutines.md.
 template <class F, class... Args>
 requires(sizeof...(Args) > 0 && std::invocable<F&, Args...>)
 [[nodiscard]] auto blocking(F f, Args... args) {

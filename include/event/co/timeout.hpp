@@ -1,4 +1,4 @@
-// with_timeout(), try_with_timeout(), shield(): a task with a cancellation of its own.
+// with_timeout(), try_with_timeout(), shield(): tasks that are cancelled separately.
 #pragma once
 
 #include <coroutine>
@@ -122,13 +122,13 @@ static_assert(sizeof(void*) != 8 || sizeof(ScopeWait<int, Scoped::timeout>) <= 4
 
 }  // namespace detail
 
-// Each of these takes a task, or anything else that a task can await.
+// Each of these takes a task or another awaitable.
 
-// Waits for the task, and cancels it when `limit` has passed, counted from now. Goes on only when
-// the task has ended. Returns its value, even if it came after the limit, or throws what it throws.
-// The std::errc::operation_canceled that the limit has caused becomes std::errc::timed_out. If
+// Runs the task, and cancels it when `limit` has passed, counted from now. Returns only when the
+// task has ended. Returns its value, even if it came after the limit, or throws its exception, but
+// std::errc::timed_out instead of the std::errc::operation_canceled that the limit has caused. If
 // `limit` is not positive, the task runs to its first wait. Errors: also ENOMEM, std::bad_alloc.
-// Cost: one more block of memory, reused, and a timer.
+// Cost: one more block of memory, which is reused, and a timer.
 template <detail::Awaitable A>
 [[nodiscard]] auto with_timeout(AnyDuration limit, A&& awaitable,
                                 unsigned line = __builtin_LINE()) {
@@ -137,10 +137,10 @@ template <detail::Awaitable A>
                                                        limit, line);
 }
 
-// The same, which waits as long, but returns nothing (std::nullopt) instead of throwing
-// std::errc::timed_out. For a task without a value the result is a std::optional<std::monostate>.
-// (Of a name with try_, what is awaited waits, and throws less; what is not, such as try_read() of
-// a stream, never waits.)
+// The same, but returns std::nullopt instead of throwing std::errc::timed_out. For a Task<void> the
+// result is a std::optional<std::monostate>. It waits as with_timeout() does. (In this library an
+// awaited operation with a name in try_ waits, but does not throw the error that it returns. A
+// function with a name in try_ that is not awaited, such as Stream::try_read(), never waits.)
 template <detail::Awaitable A>
 [[nodiscard]] auto try_with_timeout(AnyDuration limit, A&& awaitable,
                                     unsigned line = __builtin_LINE()) {
@@ -149,9 +149,9 @@ template <detail::Awaitable A>
       detail::as_task(std::forward<A>(awaitable)), limit, line);
 }
 
-// Waits for a task that is not cancelled when this one is. For clean-up that has to wait, which
-// should have a limit of its own: shield(with_timeout(1s, goodbye())). The cancellation meets this
-// task at its next wait.
+// Runs a task that is not cancelled when the awaiting task is. For clean-up that has to wait; give
+// it a limit of its own: shield(with_timeout(1s, goodbye())). The cancellation takes effect at the
+// next wait of the awaiting task.
 template <detail::Awaitable A>
 [[nodiscard]] auto shield(A&& awaitable, unsigned line = __builtin_LINE()) {
   using T = detail::Awaited<A>;

@@ -1,4 +1,4 @@
-// What a task can wait for on its own: time, descriptors, signals, child processes, its turn.
+// Awaitable operations: time, fds, signals, child processes, yield().
 #pragma once
 
 #include <sys/types.h>
@@ -206,10 +206,10 @@ static_assert(sizeof(void*) != 8 || sizeof(ExitWait) <= 48);
 
 }  // namespace detail
 
-// All of these are awaited in a task, where they are called: `co_await sleep(1s)`; or given to
-// with_timeout(), when_all() and the like. Unless stated otherwise they throw std::bad_alloc, and
-// in a task that is cancelled std::system_error, std::errc::operation_canceled. While a task waits
-// for one of these, the base does not leave dispatch().
+// All of these are awaited in a task, where they are called: `co_await sleep(1s)`; or passed to
+// with_timeout(), when_all() and similar functions. Unless stated otherwise they throw
+// std::bad_alloc, and in a cancelled task std::system_error, std::errc::operation_canceled. While a
+// task waits for one of these, dispatch() does not return for lack of events.
 
 // The base that this task runs on. Never waits.
 inline detail::Question<Base&, &detail::base_of> base() noexcept { return {}; }
@@ -217,53 +217,54 @@ inline detail::Question<Base&, &detail::base_of> base() noexcept { return {}; }
 // Whether this task was cancelled. Never waits, never throws.
 inline detail::Question<bool, &detail::is_cancelled> cancelled() noexcept { return {}; }
 
-// Waits for so long, counted from now by the base's clock; never shorter. A delay that is not
-// positive ends in the next iteration. Duration::max() waits until it is cancelled. Errors: also
+// Waits for `delay`, counted from now by the base's clock, never less. A delay that is not positive
+// ends in the next iteration. Duration::max() waits until the task is cancelled. Errors: also
 // ENOMEM.
 [[nodiscard]] inline detail::Sleep sleep(AnyDuration delay,
                                          unsigned line = __builtin_LINE()) noexcept {
   return {delay, line};
 }
 
-// The same until the base's clock has come to `deadline`. Cost: reads no clock, as sleep() does.
+// Waits until the base's clock has reached `deadline`. Errors: as sleep(). Cost: unlike sleep() it
+// does not read the clock.
 [[nodiscard]] inline detail::SleepUntil sleep_until(AnyDeadline deadline,
                                                     unsigned line = __builtin_LINE()) noexcept {
   return {deadline, line};
 }
 
-// Lets others run: goes on in the next iteration.
+// Lets other tasks and callbacks run: the task resumes in the next iteration.
 [[nodiscard]] inline detail::Yield yield(unsigned line = __builtin_LINE()) noexcept {
   return detail::Yield(line);
 }
 
-// Waits until `fd` is ready for one of `events`, or the timeout has passed; zero is no timeout.
-// Returns what came true, Events::timeout included: both may be set, so look at the data first.
-// The descriptor is not owned, and must not be closed while a task waits for it.
-// Errors: also those of Event::attach(). Cost: a system call or two for each wait.
+// Waits until `fd` is ready for one of `events`, or `timeout` has passed; zero means no timeout.
+// Returns the conditions that are true. Events::timeout and a readiness may both be set, so test
+// readiness first. The fd is not owned, and must not be closed while a task waits for it.
+// Errors: also those of Event::attach(). Cost: one or two system calls for each wait.
 [[nodiscard]] inline detail::Ready ready(int fd, Events events, AnyDuration timeout = {},
                                          unsigned line = __builtin_LINE()) noexcept {
   return {fd, events & ~Events::persist, timeout, line};
 }
 
-// Waits until the signal comes. From the first call on, the base handles this signal until it is
-// destroyed: the signal's default action, such as ending the program, does not happen any more. A
-// signal that comes while no task waits for it ends the next wait at once, so that none is lost in
-// a loop; several of them count as one. All tasks that wait for it go on.
+// Waits until the process receives the signal. From the first call until the base is destroyed, the
+// base handles this signal, so that its default action, such as ending the program, does not happen
+// any more. If the signal arrives while no task waits for it, the next wait ends at once; several
+// such signals count as one. All tasks that wait for the signal resume.
 // Errors: also those of Signal::attach(). See sigaction(2).
 [[nodiscard]] inline detail::SignalWait signal(int signo,
                                                unsigned line = __builtin_LINE()) noexcept {
   return {signo, line};
 }
 
-// Waits until a child process of this process has ended, and reaps it. Returns its status, as
-// waitpid(2) gives it. A wait that is cancelled leaves the child alone.
+// Waits until a child process of this process has ended, and reaps it. Returns its wait status: see
+// waitpid(2); -1 if other code has reaped it. Cancelling the wait does not affect the child.
 // Errors: also those of Child::attach(), such as ECHILD.
 [[nodiscard]] inline detail::ExitWait exited(pid_t pid, unsigned line = __builtin_LINE()) noexcept {
   return {pid, line};
 }
 
-// Whether this is the std::errc::operation_canceled of a task that was cancelled, or of what it
-// waited for. For code that catches everything, and lets this pass.
+// Whether this exception is a std::system_error with std::errc::operation_canceled. Code that
+// catches everything should rethrow such exceptions.
 inline bool is_cancellation(const std::exception_ptr& error) noexcept {
   return detail::is_cancellation(error);
 }

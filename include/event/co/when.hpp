@@ -1,4 +1,4 @@
-// when_all() and when_any(): several tasks at once.
+// when_all() and when_any(): run several tasks concurrently.
 #pragma once
 
 #include <array>
@@ -172,7 +172,8 @@ class WhenAll final : public BranchesWait<Branches::Until::all, T...> {
 
 }  // namespace detail
 
-// What when_any() returns: which task ended first, and the value of every one that had ended well.
+// The result of when_any(): the index of the task that ended first, and the values of all tasks
+// that ended without an exception.
 template <class... T>
 struct Any {
   std::size_t first = 0;
@@ -215,13 +216,12 @@ static_assert(sizeof(void*) != 8 || sizeof(WhenAny<int, int>) <= 48);
 
 }  // namespace detail
 
-// Both start all tasks, in order, and go on when all have ended, also those that were cancelled.
-// They take tasks, or anything else that a task can await. If the task that waits here is
-// cancelled, so are the others. Errors: also std::bad_alloc. Cost: one more block of memory,
-// reused.
+// Both functions take tasks or other awaitables, start all of them in order, and return when all
+// have ended, including those that were cancelled. If the awaiting task is cancelled, so are all of
+// them. Errors: also std::bad_alloc. Cost: one more block of memory, which is reused.
 
-// Returns a tuple of the values, std::monostate for a task without one. If one fails the others are
-// cancelled, and the first failure is thrown. Of no tasks it ends at once.
+// Returns a tuple of the values, std::monostate for a Task<void>. If a task fails, the others are
+// cancelled, and its exception is thrown when all have ended. Without tasks it returns at once.
 template <detail::Awaitable... A>
 requires(sizeof...(A) == 0 || sizeof...(A) > 4)
 [[nodiscard]] auto when_all(A&&... awaitables) {
@@ -248,16 +248,16 @@ template <detail::Awaitable A, detail::Awaitable B, detail::Awaitable C, detail:
                                                  std::forward<C>(c), std::forward<D>(d));
 }
 
-// When one task has ended the others are cancelled. Returns which one was first, and the values of
-// all that ended well, which may be more than one. Throws the exception of the first one if it
-// failed, else that of another one that failed for another reason than being cancelled.
+// When one task has ended, cancels the others. Returns an Any; more than one task may have a value.
+// Throws the exception of the task that ended first, if it failed; otherwise that of another task
+// that failed for a reason other than cancellation.
 template <detail::Awaitable... A>
 requires(sizeof...(A) > 4)
 [[nodiscard]] auto when_any(A&&... awaitables) {
   return detail::await_branches<detail::WhenAny>(0U, std::forward<A>(awaitables)...);
 }
 
-// The same with the line.
+// The same with the line for dump().
 template <detail::Awaitable A>
 [[nodiscard]] auto when_any(A&& a, unsigned line = __builtin_LINE()) {
   return detail::await_branches<detail::WhenAny>(line, std::forward<A>(a));

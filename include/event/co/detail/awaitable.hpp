@@ -12,7 +12,7 @@
 
 namespace event_cpp::co {
 
-// What a task gives where every result needs a value.
+// The type of a task's value in tuples and optionals: T, or std::monostate for void.
 template <class T>
 using Value = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
 

@@ -17,11 +17,11 @@ namespace event_cpp::co {
 
 class TaskGroup;
 
-// What a task waits for: see for_each_wait().
+// What a task waits for: the argument of for_each_wait().
 struct Waiting {
   const char* what = "";           // the operation
   unsigned line = 0;               // where it was called; 0: unknown
-  int fd = -1;                     // the descriptor, signal or process it waits for; -1: none
+  int fd = -1;                     // the fd, signal number or process ID; -1: none
   const void* function = nullptr;  // the code of the coroutine that waits
 };
 
@@ -67,13 +67,13 @@ class Link {
   Link* next_;
 };
 
-// What a stream calls when it is ready. Aligned so that the low bits of its address are free.
+// Called by a stream when it is ready. Aligned so that the low bits of its address are free.
 class alignas(16) [[gnu::visibility("default")]] Waiter {
  public:
-  // Trying makes sense now. May destroy the stream and this. What it throws leaves dispatch(). Not
-  // inline: else g++ compares the target of each call with this one.
+  // Called when trying may succeed. May destroy the stream and this. An exception leaves
+  // dispatch(). Not inline: else g++ compares the target of each call with this one.
   virtual void ready();
-  // The stream is gone, or forgets this: it makes no more calls.
+  // Called when the stream is closed or destroyed. There are no more calls.
   virtual void dropped() noexcept {}
 
  protected:
