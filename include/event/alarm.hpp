@@ -14,9 +14,9 @@ namespace event_cpp {
 // once; if the clock is set back, it waits longer. attach() may be called again, also in the
 // callback.
 //
-// Alarms that are due together fire in the order of their times, after the timers. Where the kernel
-// reports changes of the clock (Linux) they cost nothing while they wait. Elsewhere, and with a
-// TimeSource that cannot move its own time, the base reads the clock once a second.
+// Alarms that are due together fire in the order of their times, after the timers. On Linux, where
+// the kernel reports changes of the clock, a waiting alarm costs nothing. Elsewhere, and with a
+// TimeSource that cannot move its own time, the base wakes up once a second to read the clock.
 //
 // Thread-safety: belongs to the thread that runs its base. Lifetime: as Event's.
 // See timerfd_create(2): TFD_TIMER_CANCEL_ON_SET.
@@ -29,9 +29,9 @@ class EVENT_API Alarm : private Event {
       : Event(base, -1, Events::timeout, std::forward<F>(callback), priority,
               kOps<std::decay_t<F>>) {}
 
-  // Fires at `when`, by TimeSource::wall() if the base has a TimeSource. A time that has passed is
-  // due in the next iteration. `when` may be of any resolution; a time that is too late for a
-  // WallTime, such as the year 9999, means never.
+  // Fires at `when`, measured by TimeSource::wall() if the base has a TimeSource. If `when` has
+  // passed, it fires in the next iteration. `when` may have any resolution; a time that is too late
+  // for a WallTime, such as the year 9999, means never.
   // Errors: throws std::system_error and changes nothing: Errc::already_attached; EMFILE, ENFILE or
   // ENOMEM. Cost: O(log n) in the alarms; two system calls for the first one of a base.
   void attach(AnyTimePoint<std::chrono::system_clock> when) &;
@@ -42,7 +42,7 @@ class EVENT_API Alarm : private Event {
   // Stops waiting. Returns false if it was not attached. Cost: O(log n) in the alarms.
   bool detach() noexcept;
 
-  // When it will fire; nothing if it is not attached, or is due already and about to run.
+  // When it will fire. No value if it is not attached, or is due and about to run.
   std::optional<WallTime> deadline() const noexcept;
 
   using Event::attached;

@@ -16,30 +16,30 @@ class AttachedChildren;
 
 }  // namespace detail
 
-// Waits for a child process that the program has started itself, and does not own it, as
-// net::Process does which starts one. Runs a callback once, with the status of waitpid(2), when the
-// child has ended, and reaps it: no zombie is left. The child may have ended before attach(). The
-// status is -1, which is neither WIFEXITED nor WIFSIGNALED, if it is lost: other code has reaped
-// the child, or the kernel has because SIGCHLD is ignored or has SA_NOCLDWAIT. While a debugger
-// traces the child, the status comes when the debugger has seen the end.
+// Waits for a child process that the program has started itself. (net::Process starts a child and
+// owns it.) When the child has ended, reaps it, so that no zombie is left, and runs a callback once
+// with its wait status: see waitpid(2). The child may have ended before attach(). The status is -1,
+// which is neither WIFEXITED nor WIFSIGNALED, if it is lost: other code has reaped the child, or
+// the kernel has since SIGCHLD is ignored or has SA_NOCLDWAIT. If a debugger traces the child, the
+// callback runs after the debugger has waited for the end.
 //
-// On Linux it uses a pidfd, on the kqueue backend EVFILT_PROC, and does not touch SIGCHLD. In these
-// cases it watches SIGCHLD, as Signal does, while it is attached:
+// On Linux it uses a pidfd, on the kqueue backend EVFILT_PROC, and does not change the disposition
+// of SIGCHLD. In these cases it handles SIGCHLD, as Signal does, while it is attached; an ignored
+// SIGCHLD is then no longer ignored:
 //   - with Report::stops
-//   - where the kernel has neither, or a container forbids it
-//   - on systems that do not watch a process that has ended already
+//   - if the kernel has neither, or a container forbids it
+//   - on systems that cannot watch a process that has ended already
 //   - on backends other than epoll, when the child has ended and is still traced
-// An ignored SIGCHLD is not ignored then.
 //
 // Between fork(2) and exec(3) the child should call reset_signals().
 //
-// Thread-safety: belongs to the thread that runs its base. Lifetime: as Event's; destroying it
-// leaves the process, and its zombie, alone.
+// Thread-safety: belongs to the thread that runs its base. Lifetime: as Event's. Destroying it does
+// not affect the process, and does not reap it.
 class EVENT_API Child : private Event {
  public:
   enum class Report : std::uint8_t {
-    end,   // how the child ended
-    stops  // also that it was stopped (WIFSTOPPED) or has gone on (WIFCONTINUED), each time
+    end,   // the end of the child
+    stops  // also each time it is stopped (WIFSTOPPED) or continued (WIFCONTINUED)
   };
 
   // `callback` is f(Child&, int status), f(Child&, Events), f(int status), f(Child&), f(Events) or
@@ -52,15 +52,16 @@ class EVENT_API Child : private Event {
   ~Child() { detach(); }
 
   // Starts waiting for the child. With Report::stops the callback also runs when the child is
-  // stopped or goes on, and the Child stays attached until the child has ended. Changes that come
-  // faster than the callback runs become one.
+  // stopped or continued, and the Child stays attached until the child has ended. Several changes
+  // before the callback runs may be reported as one.
   // Errors: throws std::system_error and changes nothing:
   //   Errc::already_attached   it is attached
-  //   EINVAL                   the number is not positive
+  //   EINVAL                   the process ID is not positive
   //   EBUSY                    another Child, on any base, is attached to this process
-  //   ECHILD                   this process has no such child, or has reaped it. If SIGCHLD is
-  //                            ignored, an unused ID is taken for a child that the kernel reaped
-  //   the system's own         EMFILE, ENFILE, ENOMEM ...
+  //   ECHILD                   the calling process has no such child, or has reaped it. But if
+  //                            SIGCHLD is ignored, an unused ID counts as a child that the kernel
+  //                            has reaped, and the callback gets -1
+  //   a system error           EMFILE, ENFILE, ENOMEM ...
   // Cost: three system calls, and four more when the child has ended.
   // See pidfd_open(2), waitid(2).
   void attach(Report report = Report::end) &;
@@ -68,21 +69,21 @@ class EVENT_API Child : private Event {
   // The same, with the error returned.
   [[nodiscard]] std::error_code try_attach(Report report = Report::end) & noexcept;
 
-  // The same with a descriptor of the child, as CLONE_PIDFD of clone(2) gives one, instead of one
-  // of its own: a system call. The descriptor is not owned, and stays open while this is attached.
-  // The child may have been reaped. Linux.
+  // The same with a pidfd of the caller, for example from CLONE_PIDFD of clone(2), instead of
+  // opening one. The pidfd is not owned, and must stay open while this is attached. The child may
+  // have been reaped already. Linux only. Cost: one system call.
   [[nodiscard]] std::error_code try_attach_pidfd(int pidfd) & noexcept;
 
-  // Stops waiting; the child lives on, and must be reaped by somebody else. Returns false if it was
-  // not attached, so also after the callback has run.
+  // Stops waiting. The child keeps running, and other code must reap it. Returns false if it was
+  // not attached, for example since the callback has run.
   bool detach() noexcept;
 
-  // Sends the child a signal; 0 only tests whether it exists. Another process that got the same ID
-  // later is never hit: on Linux because of the pidfd, elsewhere as long as no other code reaps
-  // this child. A child that has ended and whose callback has not run takes any signal, without
-  // effect.
-  // Errors: throws std::system_error: ESRCH if it is not attached, so also after it has ended, or
-  // if somebody else has reaped it; EINVAL, EPERM as by kill(2).
+  // Sends the child a signal; 0 only tests whether the child exists. Another process that reuses
+  // the process ID is never signalled: on Linux because of the pidfd, elsewhere as long as no other
+  // code reaps this child. For a child that has ended and whose callback has not run, the call
+  // succeeds without effect.
+  // Errors: throws std::system_error: ESRCH if this is not attached (so also after the callback
+  // has run), or if other code has reaped the child; EINVAL, EPERM as for kill(2).
   // Cost: a system call. See pidfd_send_signal(2), kill(2).
   void kill(int signo);
 
@@ -129,10 +130,10 @@ class EVENT_API Child : private Event {
   Child* next_ = nullptr;  // in a list of those attached
 };
 
-// For the child of a fork(2) or vfork(2), before exec(3): gives every signal its default
-// disposition and blocks none. A new program inherits which signals are ignored and which are
-// blocked, and few expect any. Leaves errno and the parent alone.
-// Thread-safety: async-signal-safe. Cost: a system call for each signal there is.
+// Call it in the child of a fork(2) or vfork(2), before exec(3): gives every signal its default
+// disposition and blocks none. A new program inherits ignored and blocked signals, and few programs
+// expect any. Does not change errno, nor the parent's signals.
+// Thread-safety: async-signal-safe. Cost: one system call for each signal.
 // See sigaction(2), execve(2), POSIX_SPAWN_SETSIGDEF of posix_spawn(3).
 EVENT_API void reset_signals() noexcept;
 

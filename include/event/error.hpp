@@ -1,4 +1,4 @@
-// The errors of the library itself: rules that the caller broke. All others are the system's.
+// Error codes of the library itself. All other errors are the system's.
 #pragma once
 
 #include <system_error>
@@ -10,15 +10,14 @@ namespace event_cpp {
 
 enum class Errc {
   already_attached = 1,  // the event is attached: detach it first
-  nothing_to_wait_for,   // neither a condition nor a time
-  descriptor_missing,    // a condition of a descriptor, and the descriptor is negative
-  reentered,             // dispatch() or loop() called from a callback of the same base
-  unsupported,           // the backend lacks an option that was asked for, or the options exclude
-                         // each other
+  nothing_to_wait_for,   // the event has neither a condition nor a timeout
+  descriptor_missing,    // the event has a condition of a descriptor, but its fd is negative
+  reentered,             // dispatch() or loop() was called from a callback of the same base
+  unsupported,           // the backend lacks a requested option, or the options exclude each other
   deadlock,   // co::run(): the task has not ended, and nothing is left that could wake it
-  truncated,  // the stream ended before all was there
+  truncated,  // the stream ended in the middle of a message
   torn,       // an earlier write was given up half-way: nothing can be sent any more
-  too_long    // a line, or what comes before a delimiter, is longer than the limit
+  too_long    // a line, or the text before a delimiter, is longer than the limit
 };
 
 // The category of these codes, named "event".

@@ -1,4 +1,4 @@
-// Event: one watch on a descriptor, a time, or both, and the callback to run.
+// Event: waits for a descriptor, a timeout, or both, and runs a callback.
 #pragma once
 
 #include <cstddef>
@@ -40,9 +40,9 @@ EVENT_API Loop* loop_of(Base& base) noexcept;
 // one is allocated once, by the constructor.
 class EVENT_API Event {
  public:
-  // Prepares to wait for the conditions in `events` on `fd`; a negative fd is for an event without
-  // a descriptor. With Events::signal `fd` is the number of a signal: see Signal. Bits of `events`
-  // that have no name are ignored. Nothing happens before attach().
+  // Makes an event that waits for the conditions in `events` on `fd`, once attach() is called. A
+  // negative fd is for an event without a descriptor. With Events::signal `fd` is the number of a
+  // signal: see Signal. Unknown bits of `events` are ignored.
   //
   // `callback` is f(Event&, Events fired), f(Event&), f(Events fired) or f(). One that accepts
   // several of these, such as a generic lambda, is called in the first of them. `fired` holds only
@@ -63,23 +63,24 @@ class EVENT_API Event {
   // Events::timeout is in the mask. Three values are special:
   //   zero             no timeout; but with Events::timeout in the mask it expires in the next
   //                    iteration
-  //   below zero       has passed: it expires in the next iteration
+  //   negative         expires in the next iteration
   //   Duration::max()  never expires, as does any duration that is too long for a Duration
-  // A persistent event's timeout starts anew each time it fires, counted from that iteration's
-  // time. A persistent event without a descriptor is a ticker, which keeps its schedule instead.
+  // The timeout of a persistent event restarts each time the event fires, counted from that
+  // iteration's time. A persistent event without a descriptor is a ticker: it keeps its schedule
+  // instead, see Ticker.
   //
   // Attaching a one-shot that fired again costs no system call: attach() assumes that the fd still
   // refers to the same open file. If it may not, call assign() first, or attach(fd, events).
   //
   // Errors: throws std::system_error and changes nothing:
   //   Errc::already_attached     it is attached
-  //   Errc::nothing_to_wait_for  neither a condition nor a time
-  //   Errc::descriptor_missing   a condition of a descriptor, and the fd is negative
+  //   Errc::nothing_to_wait_for  the event has neither a condition nor a timeout
+  //   Errc::descriptor_missing   the event has a condition of a descriptor, but its fd is negative
   //   Errc::unsupported          an option or a condition that this backend lacks; exclusive with
   //                              closed or urgent; a signal with a condition of a descriptor
-  //   the system's own           EBADF for a descriptor that is not open, ENOSPC, ENOMEM ...
-  // Cost: at most one system call for a descriptor (two more if its number was closed while it was
-  // watched); none for a timer; O(log n) in the timers; reads the clock if there is a timeout.
+  //   a system error             EBADF for a descriptor that is not open, ENOSPC, ENOMEM ...
+  // Cost: at most one system call for a descriptor (three if the fd was closed while it was
+  // registered); none for a timer; O(log n) in the timers; reads the clock if there is a timeout.
   // See epoll_ctl(2), poll(2).
   void attach(AnyDuration timeout = {}) &;
 
@@ -87,15 +88,15 @@ class EVENT_API Event {
   [[nodiscard]] std::error_code try_attach(AnyDuration timeout = {}) & noexcept;
 
   // assign(fd, events) and attach(timeout) in one call. Errors: as attach(); then fd() and events()
-  // are what they were.
+  // are unchanged.
   void attach(int fd, Events events, AnyDuration timeout = {}) &;
   [[nodiscard]] std::error_code try_attach(int fd, Events events,
                                            AnyDuration timeout = {}) & noexcept;
 
   // Starts watching, with a timeout that expires at `deadline` of the base's clock. A deadline in
-  // the past expires in the next iteration. Reads no clock, which is half of the cost of attach()
-  // for a timer. With base.now() + delay in a callback, the delay counts from the iteration's time,
-  // and many events share one reading of the clock.
+  // the past expires in the next iteration. Does not read the clock, which is half of the cost of
+  // attach() for a timer. In a callback attach_at(base.now() + delay) counts from the iteration's
+  // time, so that many events share one reading of the clock.
   //
   // The deadline expires once. A persistent event with a descriptor or a signal then stays attached
   // without a timeout; firing earlier does not move the deadline. A persistent event without either
@@ -104,41 +105,44 @@ class EVENT_API Event {
   void attach_at(AnyDeadline deadline) &;
   [[nodiscard]] std::error_code try_attach_at(AnyDeadline deadline) & noexcept;
 
-  // Stops watching; if the callback was due to run, it does not run any more. Returns false if the
-  // event was not attached. The kernel is updated before the next wait, so re-attaching before that
-  // is free.
-  // Cost: O(1); with a timeout O(log n) in the timers.
+  // Stops watching. If the callback was about to run, it does not run any more. Returns false if
+  // the event was not attached. The kernel is updated before the next wait, so re-attaching before
+  // that costs no system call. Cost: O(1); with a timeout O(log n) in the timers.
   bool detach() noexcept;
 
-  // Sets the timeout, counted from now, and attaches the event if it is not attached. `timeout`
-  // means what it means for attach(). In the callback of a one-shot it attaches it again.
+  // Sets the timeout, counted from now, and attaches the event if it is not attached; so in the
+  // callback of a one-shot event it attaches it again. The special values of `timeout` are those of
+  // attach().
   // Errors: as attach(), except already_attached. Cost: a store to move a deadline later; O(log n)
   // to move it earlier; as attach() if it was not attached.
   void rearm(AnyDuration timeout) &;
   [[nodiscard]] std::error_code try_rearm(AnyDuration timeout) & noexcept;
 
-  // The same with a deadline, as for attach_at(). Reads no clock. A persistent event without a
-  // descriptor keeps its period.
+  // The same with a deadline, as for attach_at(). Does not read the clock. A persistent event
+  // without a descriptor keeps its period.
   void rearm_at(AnyDeadline deadline) &;
   [[nodiscard]] std::error_code try_rearm_at(AnyDeadline deadline) & noexcept;
 
-  // From the next attach() on, watches another descriptor, or another file with the same number. If
-  // the callback was due to run, it does not run any more. Bits of `events` that have no name are
-  // ignored.
+  // Sets the descriptor and conditions for the next attach(). Also needed if the same fd now refers
+  // to another open file. If the callback was about to run, it does not run any more. Unknown bits
+  // of `events` are ignored.
   // Errors: throws std::system_error, Errc::already_attached, and changes nothing.
   void assign(int fd, Events events);
   [[nodiscard]] std::error_code try_assign(int fd, Events events) noexcept;
 
-  // Changes what the event waits for, attached or not: conditions and options, Events::persist
-  // included. Its deadline, if there is one, stays; Events::timeout counts from the next attach()
-  // on. An attached event without a condition stays attached and waits only for its timeout: this
-  // is how a proxy pauses reading. A condition that was reported but is no longer asked for does
-  // not fire. An event that had no condition fires after the others on its descriptor, as if it was
-  // attached now. A signal event stays a signal event.
+  // Changes the conditions and options of the event, including Events::persist, whether it is
+  // attached or not:
+  //   - its deadline, if there is one, stays; Events::timeout has effect from the next attach() on
+  //   - an attached event without a condition stays attached and waits only for its timeout; for
+  //     example a proxy pauses reading like this
+  //   - a condition that was reported already but is no longer in `events` does not fire
+  //   - an event that had no condition fires after the others on its descriptor, as if it was
+  //     attached now
+  //   - a signal event stays a signal event
   //
   // The kernel is updated before the next wait: several changes cost one system call, and none if
-  // the interest is back to what it was. Errors: throws std::system_error and changes nothing: as
-  // attach(). If the kernel refuses the change before the next wait, the error leaves dispatch().
+  // the interest is the same again by then. Errors: as attach(): throws std::system_error and
+  // changes nothing. If the kernel refuses the change before the next wait, dispatch() throws.
   // Cost: O(1); for an event that had no condition, O(n) in the events on its descriptor.
   // See epoll_ctl(2): EPOLL_CTL_MOD.
   void modify(Events events) &;
@@ -149,35 +153,35 @@ class EVENT_API Event {
   // Ends the program (std::terminate) if memory is needed and there is none: more than 64 events
   // were activated before the next iteration.
   //
-  // Makes the callback run with `fired` added to its events, in its priority's turn of the next
-  // iteration, whether the event is attached or not. Conditions that the event did not ask for are
-  // passed on as well: the caller may give them a meaning of its own. Does nothing if `fired` holds
-  // no condition. Cost: O(1), no system call.
+  // Makes the callback run in the next iteration, in the order of its priority, with `fired` added
+  // to its conditions, whether the event is attached or not. Conditions that are not in events()
+  // are passed as well: the caller may give them a meaning of its own. Does nothing if `fired`
+  // contains no condition. Not for other threads: see Base::post(). Cost: O(1), no system call.
   void activate(Events fired) & noexcept;
 
-  // False: dispatch() may return while this event is attached. True from the start.
+  // If false, dispatch() may return while this event is attached. The default is true.
   void keep_alive(bool on) noexcept;
 
   // The base given to the constructor. Requires: it is still alive.
   Base& base() const noexcept;
   int fd() const noexcept { return node_.fd(); }
   Events events() const noexcept { return node_.events; }
-  // The last timeout given to attach() or rearm(). Zero if there was none, if it was negative, and
-  // after attach_at() or rearm_at() of an event that is not a ticker.
+  // The last timeout that was given to attach() or rearm(). Zero if there was none, if it was
+  // negative, and after attach_at() or rearm_at() of an event that is not a ticker.
   Duration timeout() const noexcept {
     return node_.timeout != detail::Node::kAbsolute ? node_.timeout : Duration::zero();
   }
   bool attached() const noexcept { return node_.attached; }
-  // When the timeout expires; nothing if the event is not attached, waits without a timeout, or is
-  // due already and about to run.
+  // When the timeout expires. No value if the event is not attached, waits without a timeout, or is
+  // due and about to run.
   std::optional<TimePoint> deadline() const noexcept;
   Priority priority() const noexcept { return node_.priority; }
   // May be called at any time; takes effect the next time the event becomes active.
   void set_priority(Priority priority) noexcept;
 
  protected:
-  // For a class that is an event: `kFunction` is called instead of a callback, and none is stored.
-  // It gets the event, to be cast to the class that it is.
+  // For a class derived from Event: `kFunction` is called instead of a stored callback. It gets the
+  // event, and casts it to the derived class.
   //
   //   class Stream : public Event {
   //    public:
@@ -186,9 +190,9 @@ class EVENT_API Event {
   //     static void ready(Event& event, Events fired) { static_cast<Stream&>(event).read(fired); }
   //   };
   //
-  // Such an event may be activate()d without ever being attached, and destroyed by its function.
-  // Its destructor closes a descriptor after detach(). Cost: no allocation, and one indirect call
-  // each time it fires.
+  // Such an event may be activate()d without ever being attached, and its function may destroy it.
+  // A derived class that owns its descriptor must call detach() before it closes it. Cost: no
+  // allocation, and one indirect call each time it fires.
   template <void (*kFunction)(Event& event, Events fired)>
   struct Calls {};
 
@@ -197,8 +201,8 @@ class EVENT_API Event {
         Priority priority = Priority::middle) noexcept
       : node_(&kFunctionOps<kFunction>, detail::loop_of(base), fd, events, priority) {}
 
-  // The bytes that a callback would be stored in, for an event that was made with Calls: kRoom of
-  // them, aligned for a pointer. Nothing is in it, and nothing of it is destroyed.
+  // For an event that was made with Calls: kRoom bytes, aligned for a pointer, where otherwise the
+  // callback is stored. The library neither initializes nor destroys them.
   static constexpr std::size_t kRoom = sizeof(detail::Storage);
   void* room() noexcept { return node_.callable.bytes; }
 

@@ -17,9 +17,9 @@ class Hooks;
 }  // namespace detail
 
 // Calls a function in every iteration of a base, from construction until destruction. It may be
-// destroyed in its own callback or another's. Hooks of a kind run in the order in which they were
-// made. A hook that is made by a hook of its kind runs from the next iteration on. An exception
-// leaves dispatch().
+// destroyed in any callback, its own too. Hooks of one kind run in the order in which they were
+// made. A hook that is made in a hook of the same kind runs from the next iteration on. An
+// exception of the function leaves dispatch().
 //
 // Thread-safety: belongs to the thread that runs its base. Lifetime: base and hook may be destroyed
 // in either order. Cost: one pointer test per iteration if there are no hooks.
@@ -27,12 +27,11 @@ class EVENT_API Hook {
  public:
   // Any other value counts as before_wait.
   enum class When : std::uint8_t {
-    before_wait,  // before the kernel is polled, which covers what is attached or posted here
-    after_wait,   // after the poll, when all that is due is active, before the first callback
-    // In every iteration that has nothing else to run. While such a hook exists the base
-    // busy-loops: it does not sleep, and dispatch() does not return even if no event is attached.
-    // Each call counts as a callback of low priority, for RunMode::once and in the result of
-    // dispatch().
+    before_wait,  // before the kernel is polled; events attached or posted here are included
+    after_wait,   // after the poll, when ready events are active, before the first callback
+    // In every iteration that has nothing else to run. Dangerous: while such a hook exists the base
+    // busy-loops, and dispatch() does not return even if no event is attached. Each call counts as
+    // a callback of low priority, for RunMode::once and in the result of dispatch().
     idle
   };
 

@@ -1,4 +1,4 @@
-// A clock that only a program moves: timers are tested without sleeping.
+// ManualTime: a clock that the program moves, to test timers without sleeping.
 #pragma once
 
 #include <atomic>
@@ -9,12 +9,12 @@
 
 namespace event_cpp {
 
-// A base on manual time never sleeps for a deadline. What it does instead is the mode:
+// Use it as Options::time. A base with it never sleeps until a deadline. There are two modes:
 //   skip          when nothing is ready, the base moves the time to the next deadline: a year of
 //                 hourly tickers runs in milliseconds. If only descriptors are attached and none is
 //                 ready, it waits for them without a limit.
-//   advance_only  only advance() moves the time, and the base waits for descriptors meanwhile: for
-//                 tests with real sockets, whose answers may take longer than a timeout.
+//   advance_only  only advance() moves the time; the base waits for descriptors until it is woken.
+//                 For tests with real sockets, whose answers may take longer than a timeout.
 // loop(RunMode::nonblock) moves the time in neither mode.
 //
 // In advance_only, a callback may call advance(): the next iteration runs what has become due.
@@ -27,7 +27,7 @@ class EVENT_API ManualTime : public TimeSource {
  public:
   enum class Mode : std::uint8_t { skip, advance_only };
 
-  // Starts at an arbitrary point, not zero: a program must not rely on it.
+  // Starts at an arbitrary time that is not zero; do not rely on its value.
   explicit ManualTime(Mode mode = Mode::skip) noexcept : mode_(mode) {}
   ManualTime(const ManualTime&) = delete;
   ManualTime& operator=(const ManualTime&) = delete;

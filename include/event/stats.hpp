@@ -1,4 +1,4 @@
-// Stats: what a base has done so far.
+// Stats: counters of a base.
 #pragma once
 
 #include <array>
@@ -11,42 +11,43 @@
 
 namespace event_cpp {
 
-// A callback that was measured: how long it took, and what identifies its event.
+// A measured callback: how long it took, and which event it belongs to.
 struct CallbackTime {
   Duration took{};
   TimePoint began{};
-  // Compare it and nothing else: the event may have been destroyed. Null for a posted function.
+  // The address of the event. Only compare it: the event may have been destroyed. Null for a posted
+  // function.
   const void* event = nullptr;
-  int fd = -1;  // the number of a signal; -1 without a descriptor
+  int fd = -1;  // or the signal number; -1 without a descriptor
   Events events = Events::none;
   Events fired = Events::none;
   Priority priority = Priority::middle;
 };
 
-// Counted from the construction of the base; what Base::stats() returns.
+// The result of Base::stats(): counters from the construction of the base on.
 struct Stats {
   std::uint64_t iterations = 0;              // iterations, including polls between slices
   std::uint64_t waits = 0;                   // system calls that polled the kernel
-  std::array<std::uint64_t, 3> callbacks{};  // that ran, by priority: high, middle, low
+  std::array<std::uint64_t, 3> callbacks{};  // callbacks run, by priority: high, middle, low
   std::uint64_t timers = 0;                  // timeouts that expired, of every kind of event
   std::uint64_t signals = 0;                 // signal events that became active
   std::uint64_t posts = 0;                   // posted functions that became active
-  std::uint64_t wakeups = 0;                 // waits that another thread or a handler ended
-  std::uint64_t registrations = 0;           // changes of what is watched: system calls, on epoll
-  std::size_t attached = 0;                  // events, now
+  std::uint64_t wakeups = 0;                 // waits that another thread or a signal handler ended
+  std::uint64_t registrations = 0;           // changes of interest; on epoll each a system call
+  std::size_t attached = 0;                  // attached events, now
   std::size_t active = 0;                    // events and posted functions that wait to run, now
 
-  // The longest callback since timing began: see Options::timing and Base::on_slow(). All zero
-  // while there is none.
+  // The longest callback since timing was turned on: see Options::timing and Base::on_slow(). All
+  // zero if there is none.
   CallbackTime longest;
 
   // A histogram of how late timeouts were, from the deadline until the event became active. lag[0]
-  // counts delays below 1024 ns. The limit of each next index is four times the one before. The
+  // counts delays below 1024 ns. The limit of each next index is four times the previous one. The
   // last index has no limit.
   static constexpr std::size_t kLags = 12;
   std::array<std::uint64_t, kLags> lag{};
 
-  // The limit of index `i`, which counts shorter delays; Duration::max() for the last.
+  // The limit of index `i`, which counts delays below it; Duration::max() for the last index.
   static constexpr Duration lag_limit(std::size_t i) noexcept {
     return i + 1 < kLags ? Duration(Duration::rep{1024} << (2 * i)) : Duration::max();
   }

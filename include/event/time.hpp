@@ -1,4 +1,4 @@
-// Durations, points in time, and where a base reads the time.
+// Durations, points in time, and TimeSource: the clock of a base.
 #pragma once
 
 #include <chrono>
@@ -52,9 +52,9 @@ constexpr Duration to_duration(std::chrono::duration<Rep, Period> time) noexcept
 
 // Both classes below exist to convert implicitly. NOLINTBEGIN(google-explicit-constructor)
 
-// How the calls of this library take a duration: any std::chrono::duration converts to it. One that
-// is too long for a Duration, as std::chrono::hours::max() is, becomes Duration::max(), which means
-// "never"; one that is too far below zero becomes Duration::min(), a time that has passed.
+// The parameter type for durations: any std::chrono::duration converts to it. A duration that is
+// too long for Duration, such as std::chrono::hours::max(), becomes Duration::max(), which means
+// "never"; one that is too far below zero becomes Duration::min(), which means "has passed".
 // Fractions of a nanosecond are rounded away from zero.
 class AnyDuration {
  public:
@@ -87,11 +87,11 @@ class AnyTimePoint {
 
 // NOLINTEND(google-explicit-constructor)
 
-// How the calls of this library take a deadline of the base's clock.
+// The parameter type for deadlines of the base's clock.
 using AnyDeadline = AnyTimePoint<std::chrono::steady_clock>;
 
-// A clock for a base, instead of the monotonic clock: for simulations, for tests, for other clocks.
-// With one, loop(RunMode::nonblock) never sleeps, and Base::next_timeout() is exact.
+// A clock for a base, instead of the monotonic clock: for simulations, tests and other clocks; see
+// Options::time. With one, loop(RunMode::nonblock) never sleeps, and Base::next_timeout() is exact.
 //
 // Thread-safety: a base calls it from its own thread only.
 // Lifetime: it outlives every base that uses it.
@@ -102,7 +102,7 @@ class EVENT_API TimeSource {
   // The time now. It never goes back.
   virtual TimePoint now() const noexcept = 0;
 
-  // The time of day, for alarms. It may be changed, and go back.
+  // The time of day, for alarms. It may jump, and go back.
   virtual WallTime wall() const noexcept {
     return std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now());
   }

@@ -8,9 +8,9 @@
 
 namespace event_cpp {
 
-// Fires once, when the time given to attach() has passed: never early. attach() may be called
-// again, also in the callback. rearm() sets a new time whether it is attached or not. attach()
-// without a time fires in the next iteration.
+// Fires once, when the time given to attach() has passed, never early. attach() without a time
+// fires in the next iteration. attach() may be called again after it has fired, also in the
+// callback. rearm() sets a new time whether the timer is attached or not.
 class EVENT_API Timer : public Event {
  public:
   // `callback` is f(Timer&, Events), f(Timer&), f(Events) or f(). One that accepts several of these
@@ -21,13 +21,13 @@ class EVENT_API Timer : public Event {
               kOps<Timer, std::decay_t<F>>) {}
 };
 
-// Fires again and again. The n-th fire is due at start + n periods, however late the earlier ones
-// ran; periods that have passed completely are skipped and counted. A period of zero or less fires
-// in each iteration.
+// Fires periodically. The n-th time is due at start + n periods, however late the callback ran
+// before, so the schedule does not drift. Periods that have passed completely are skipped and
+// counted: see missed(). With a period of zero or less it fires in each iteration.
 //
-// rearm(period) sets another period; the next fire is one period from now. rearm_at(deadline) keeps
-// the period: the next fire is at `deadline`, and the schedule goes on from there. Both attach it
-// if it is not attached; the period is then the one that was given last.
+// rearm(period) sets another period; it next fires one period from now. rearm_at(deadline) keeps
+// the last period; it next fires at `deadline`, and then periodically from there. Both attach the
+// ticker if it is not attached.
 class EVENT_API Ticker : public Event {
  public:
   // `callback` is f(Ticker&, Events), f(Ticker&), f(Events) or f(). One that accepts several of
@@ -37,23 +37,23 @@ class EVENT_API Ticker : public Event {
       : Event(base, -1, Events::timeout | Events::persist, std::forward<F>(callback), priority,
               kOps<std::decay_t<F>>) {}
 
-  // Fires each `period`, the first time one period from now. Errors: as Event::attach().
+  // Fires every `period`, the first time one period from now. Errors: as Event::attach().
   void attach(AnyDuration period) & { Event::attach(period); }
   [[nodiscard]] std::error_code try_attach(AnyDuration period) & noexcept {
     return Event::try_attach(period);
   }
 
-  // Fires `first` from now, and then each `period`. Errors: as Event::attach().
+  // Fires after `first`, counted from now, and then every `period`. Errors: as Event::attach().
   void attach(AnyDuration first, AnyDuration period) &;
   [[nodiscard]] std::error_code try_attach(AnyDuration first, AnyDuration period) & noexcept;
 
-  // Fires at `first`, and then each `period` from there. Reads no clock. Errors: as
+  // Fires at `first`, and then every `period` from there. Does not read the clock. Errors: as
   // Event::attach_at().
   void attach_at(AnyDeadline first, AnyDuration period) &;
   [[nodiscard]] std::error_code try_attach_at(AnyDeadline first, AnyDuration period) & noexcept;
 
-  // In the callback: how many whole periods were skipped just before this fire; zero if it fires
-  // only because of activate().
+  // In the callback: how many whole periods were skipped just before this call; zero if the ticker
+  // fires only because of activate().
   std::uint64_t missed() const noexcept { return missed_; }
 
  private:
