@@ -1,4 +1,4 @@
-// Download and get(): bodies, in parts or as a whole.
+// Download and get(): receive a body in parts, or as a whole.
 #pragma once
 
 #include <curl/curl.h>
@@ -68,8 +68,8 @@ class Lookup {
 
 }  // namespace detail
 
-// A transfer whose body is read in parts, at the speed of the reader: when 64 KB wait here it
-// pauses.
+// A transfer whose body is read in parts, at the speed of the reader: when 64 KB are buffered, the
+// transfer pauses.
 //
 //   curl::Download download(multi);
 //   co_await download.start("http://localhost/big");
@@ -82,7 +82,7 @@ class Download {
   static constexpr std::size_t kMost = std::size_t{64} << 10U;
 
   explicit Download(Multi& multi) : multi_(multi), group_(multi.base(), "curl::Download") {}
-  // In a callback of libcurl the transfer ends after it.
+  // If this is destroyed in a callback of libcurl, the transfer ends after the callback.
   ~Download() {
     CURL* const easy = easy_.get();
     ::curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, &Download::refuse);
@@ -92,13 +92,14 @@ class Download {
   Download(const Download&) = delete;
   Download& operator=(const Download&) = delete;
 
-  // For options, before start(). These are its own: CURLOPT_URL, CURLOPT_RESOLVE, and those with
-  // WRITEFUNCTION, HEADERFUNCTION and their data. A proxy is set by Easy::set(), or the name of the
-  // URL is looked up in vain.
+  // To set options before start(), except those that Download sets itself: CURLOPT_URL,
+  // CURLOPT_RESOLVE, CURLOPT_WRITEFUNCTION, CURLOPT_HEADERFUNCTION and their data. Set a proxy with
+  // Easy::set(), not with curl_easy_setopt(): otherwise the name of the URL is looked up
+  // needlessly.
   Easy& easy() noexcept { return easy_; }
 
-  // co_await: begins the transfer, and waits until the body begins, or all has ended. Once only.
-  // Errors: as Multi::perform(); those of net::resolve().
+  // co_await: starts the transfer, and waits until the body begins or the transfer has ended. May
+  // be called once. Errors: as Multi::perform(); those of net::resolve().
   co::Task<> start(std::string url) {
     co_await lookup_.resolve(easy_, url);
     easy_.set(CURLOPT_URL, url);
@@ -111,10 +112,10 @@ class Download {
     if (failure_ != nullptr && !has_body_) std::rethrow_exception(failure_);
   }
 
-  // Of HTTP.
+  // The status code of HTTP.
   long status() const noexcept { return easy_.status(); }
-  // Of the last response, if there were redirects. Empty if there is no such header; the first one
-  // if there are several.
+  // The value of a header of the last response, after redirects. The case of `name` does not
+  // matter. Empty if there is no such header; the first one if there are several.
   std::string_view header(std::string_view name) const noexcept {
     for (const auto& [known, value] : headers_) {
       if (known.size() == name.size() &&
@@ -125,7 +126,8 @@ class Download {
     return {};
   }
 
-  // co_await: the next part of the body; nothing at its end. Errors: as Multi::perform().
+  // co_await: returns the next part of the body, std::nullopt at its end. Errors: as
+  // Multi::perform().
   co::Task<std::optional<std::string>> read() {
     while (body_.empty() && !ended_) co_await changed_.wait();
     if (!body_.empty()) {
@@ -137,7 +139,7 @@ class Download {
     co_return std::nullopt;
   }
 
-  // Bytes that wait here.
+  // The number of buffered bytes.
   std::size_t waiting() const noexcept { return body_.size(); }
 
  private:
@@ -209,14 +211,15 @@ class Download {
   co::TaskGroup group_;  // last: its task uses the rest
 };
 
-// What get() returns.
+// The result of get().
 struct Response {
   long status = 0;
   std::string body;
 };
 
-// co_await: a body as a whole, after 30 redirects at most. Errors: as Multi::perform();
-// CURLE_TOO_MANY_REDIRECTS; CURLE_FILESIZE_EXCEEDED if it is longer than `most` bytes.
+// co_await: downloads a whole body, following at most 30 redirects. Any HTTP status is a result,
+// not an error. Errors: as Multi::perform(); CURLE_TOO_MANY_REDIRECTS; CURLE_FILESIZE_EXCEEDED if
+// the body is longer than `most` bytes. Lifetime: the Multi outlives the task.
 inline co::Task<Response> get(Multi& multi, std::string url,
                               std::size_t most = std::size_t{64} << 20U) {
   Download download(multi);

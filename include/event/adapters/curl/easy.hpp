@@ -18,7 +18,7 @@
 
 namespace event_cpp::curl {
 
-// Owns an easy handle. Copies share it.
+// An easy handle of libcurl. Copies share the handle.
 class Easy {
  public:
   // Errors: throws std::bad_alloc.
@@ -29,9 +29,9 @@ class Easy {
   }
   explicit Easy(const std::string& url) : Easy() { set(CURLOPT_URL, url); }
 
-  // Sets an option: see curl_easy_setopt(3). A number has any type; a std::string is for an option
-  // that copies its text. These belong to Multi: CURLOPT_PRIVATE, CURLOPT_CLOSESOCKETFUNCTION,
-  // CURLOPT_NOSIGNAL, CURLOPT_ERRORBUFFER.
+  // Sets an option: see curl_easy_setopt(3). A number may have any integer type; a std::string is
+  // for an option whose text libcurl copies. Do not set these, which Multi uses: CURLOPT_PRIVATE,
+  // CURLOPT_CLOSESOCKETFUNCTION, CURLOPT_NOSIGNAL, CURLOPT_ERRORBUFFER.
   // Errors: throws std::system_error of category().
   template <class T>
   Easy& set(CURLoption option, const T& value) {
@@ -51,7 +51,7 @@ class Easy {
     return *this;
   }
 
-  // A number that curl_easy_getinfo(3) knows: long or curl_off_t.
+  // A number of curl_easy_getinfo(3): T is long or curl_off_t.
   template <class T>
   T info(CURLINFO what) const noexcept {
     T value{};
@@ -59,11 +59,11 @@ class Easy {
     return value;
   }
   long status() const noexcept { return info<long>(CURLINFO_RESPONSE_CODE); }
-  // What libcurl said of the last error.
+  // libcurl's message for the last error.
   std::string_view message() const noexcept { return state_->message.data(); }
 
-  // Whether libcurl connects to the host of the URL, and looks its name up as others are, for all
-  // that is known from set() and the environment: a proxy, for one, may be all that is reached.
+  // Whether libcurl will itself look up and connect to the host of the URL, as far as set() and the
+  // environment show. It does not, for example, with a proxy.
   bool connects_to_host_of(std::string scheme) const {
     if (state_->elsewhere) return false;
     if (state_->proxy.has_value()) return !*state_->proxy;
@@ -74,7 +74,7 @@ class Easy {
     return !is_in_environment("all_proxy") && !is_in_environment("ALL_PROXY");
   }
 
-  // libcurl's own.
+  // The handle of libcurl.
   CURL* get() const noexcept { return state_->handle.get(); }
 
  private:

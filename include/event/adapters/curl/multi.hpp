@@ -1,4 +1,4 @@
-// Multi: transfers of libcurl on a base.
+// Multi: runs transfers of libcurl on a base.
 #pragma once
 
 #include <curl/curl.h>
@@ -48,7 +48,7 @@ class Transfer final : public adapters::detail::Request<Transfer, std::monostate
 
 }  // namespace detail
 
-// Runs any number of transfers beside each other, with a multi handle of libcurl and its "socket"
+// Runs any number of transfers concurrently, with a multi handle of libcurl and its socket
 // interface. See curl_multi_socket_action(3).
 //
 //   curl::Multi multi(base);
@@ -59,22 +59,22 @@ class Transfer final : public adapters::detail::Request<Transfer, std::monostate
 //
 // For a body as a string or in parts see get() and Download, in <event/adapters/curl.hpp>.
 //
-//   - A cancelled transfer loses its connection, with HTTP/1. The other ones go on.
-//   - libcurl looks names up in a thread of its own, and to cancel a transfer meanwhile waits for
-//     that thread. get() and Download have net::resolve() look up the first name instead, but
-//     not for a transfer by a proxy.
-//   - Idle connections are kept for reuse, and closed when nothing has run for Options::idle.
+//   - Cancelling a transfer closes its connection if that is HTTP/1. Other transfers go on.
+//   - libcurl looks up names in a thread of its own. Cancelling a transfer during the lookup blocks
+//     until that thread has ended. get() and Download look up the name of the URL with
+//     net::resolve() instead, unless the transfer uses a proxy.
+//   - Idle connections are kept for reuse, and closed when no transfer has run for Options::idle.
 //
 // Thread-safety: belongs to the thread that runs its base. Lifetime: it may be destroyed while
-// transfers run, but not in a callback of libcurl: tasks that wait go on with
-// CURLE_ABORTED_BY_CALLBACK, and functions are not called. The base does not leave dispatch() while
-// a transfer runs.
+// transfers run, but not in a callback of libcurl: waiting tasks resume with
+// CURLE_ABORTED_BY_CALLBACK, and callbacks are not called. While a transfer runs dispatch() does
+// not return for lack of events.
 class Multi {
  public:
   struct Options {
     std::chrono::milliseconds idle{30'000};
-    // A descriptor of libcurl that is always ready, without any progress, is not watched for a
-    // second. Called then, for a log.
+    // Called when an fd of libcurl is ready all the time without any progress of the transfers.
+    // Such an fd is then not watched for a second. For logging.
     std::function<void(int fd)> on_stuck;
   };
 
@@ -110,34 +110,35 @@ class Multi {
 
   Base& base() const noexcept { return inbox_.base(); }
 
-  // co_await: runs a transfer to its end. `easy` is shared meanwhile, and must not be in another
-  // transfer. Errors: throws std::system_error of category(), as CURLE_COULDNT_CONNECT; that of
-  // HTTP is a status() like others, unless CURLOPT_FAILONERROR is set; CURLE_FAILED_INIT if `easy`
-  // is in another transfer, and in a callback of libcurl;
+  // co_await: runs a transfer to its end. Shares the handle of `easy`, which must not be in another
+  // transfer. An HTTP error is not an exception but a status(), unless CURLOPT_FAILONERROR is set.
+  // Errors: throws std::system_error of category(), such as CURLE_COULDNT_CONNECT;
+  // CURLE_FAILED_INIT if `easy` is in another transfer, or this is called in a callback of libcurl;
   // std::errc::operation_canceled; std::bad_alloc.
   [[nodiscard]] auto perform(const Easy& easy, unsigned line = __builtin_LINE()) {
     return adapters::detail::Ask<detail::Transfer>(std::make_unique<detail::Transfer>(*this, easy),
                                                    line);
   }
-  // The same for callbacks: f(adapters::Outcome<std::monostate>). What f throws leaves dispatch().
+  // The same for callbacks: calls f(adapters::Outcome<std::monostate>). An exception of f leaves
+  // dispatch().
   template <std::invocable<adapters::Outcome<std::monostate>> F>
   void perform(const Easy& easy, F f) {
     detail::Transfer::begin_with(std::make_unique<detail::Transfer>(*this, easy),
                                  detail::Transfer::Function(std::move(f)));
   }
 
-  // Goes on with a transfer that has paused: CURLPAUSE_CONT of curl_easy_pause(3), from the loop.
-  // Nothing happens if it has ended meanwhile. Errors: throws std::bad_alloc.
+  // Resumes a paused transfer in the next iteration, with CURLPAUSE_CONT of curl_easy_pause(3).
+  // Does nothing if it has ended. Errors: throws std::bad_alloc.
   void unpause(const Easy& easy) {
     paused_.push_back(easy);
     kick_.activate(Events::timeout);
   }
 
-  // Transfers that run.
+  // The number of running transfers.
   std::size_t size() const noexcept { return size_; }
-  // Sockets that libcurl has watched.
+  // The number of sockets that are watched for libcurl.
   std::size_t sockets() const noexcept { return sockets_.size(); }
-  // libcurl's own. It is another one after Options::idle.
+  // The handle of libcurl. It is replaced by another one after Options::idle.
   CURLM* get() const noexcept { return multi_.get(); }
 
  private:

@@ -1,4 +1,4 @@
-// Outcome: what a callback of an adapter gets.
+// Outcome: the argument of an adapter's callbacks.
 #pragma once
 
 #include <exception>
@@ -7,8 +7,8 @@
 
 namespace event_cpp::adapters {
 
-// A value, or what a task would have thrown instead. (net::Outcome: how a program has ended.) For a
-// request without a value V is std::monostate.
+// A value, or the exception that a task would have got instead. V is std::monostate for a request
+// without a value. (net::Outcome is another type.)
 template <class V>
 struct [[nodiscard]] Outcome {
   V value{};

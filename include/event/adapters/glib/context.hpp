@@ -1,4 +1,4 @@
-// Context: a GLib main context inside a base.
+// Context: runs a GLib main context inside a base.
 #pragma once
 
 #include <glib.h>
@@ -17,25 +17,27 @@
 
 namespace event_cpp::glib {
 
-// Runs a GMainContext as a part of a base, for servers that use a library which needs GLib. While
-// it lives, sources of the context are dispatched by whatever runs the base; GLib's callbacks run
-// as callbacks of the base. Sources may be added and removed at any time, by other threads, too.
+// Runs a GMainContext inside a base, for servers that use a library which needs GLib. While it
+// exists, running the base dispatches the sources of the context; GLib's callbacks run as callbacks
+// of the base. Sources may be added and removed at any time, also by other threads.
 //
 //   event::Base base;
 //   event::glib::Context context(base);     // the default context
 //   g_timeout_add(100, on_timeout, nullptr);
 //   base.dispatch();
 //
-// A main loop that is run in a callback of GLib iterates the context, and not the base.
+// A GMainLoop that is run in a callback of GLib iterates the context, but not the base.
 // No exception may leave a callback of GLib.
 //
-// Thread-safety: belongs to the thread that runs the base, which owns the context meanwhile: see
-// g_main_context_acquire(). Lifetime: base and Context may be destroyed in either order; it may be
-// destroyed in a callback of the base or of GLib. Cost: in each iteration what GLib does in one of
-// its own, and a system call for each of the context's descriptors.
+// Thread-safety: belongs to the thread that runs the base. That thread owns the GMainContext until
+// this is destroyed: see g_main_context_acquire(). Lifetime: base and Context may be destroyed in
+// either order; a Context may be destroyed in a callback of the base or of GLib. Cost: each
+// iteration of the base includes an iteration of GLib, and a system call for each of the context's
+// fds.
 class Context {
  public:
-  // Errors: throws std::errc::device_or_resource_busy if another thread owns the context;
+  // `context` is not owned, but referenced; null means the default one. Errors: throws
+  // std::system_error, std::errc::device_or_resource_busy, if another thread owns the context;
   // std::bad_alloc.
   explicit Context(Base& base, GMainContext* context = nullptr)
       : base_(base),
@@ -60,8 +62,8 @@ class Context {
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
 
-  // False: dispatch() may return though the context has sources. True from the start: there is
-  // always one that other threads wake.
+  // If false, dispatch() may return although the context has sources. If true, the default,
+  // dispatch() does not return for lack of events, since another thread may always add a source.
   void keep_alive(bool on) {
     keeps_alive_ = on;
     timer_.keep_alive(on);

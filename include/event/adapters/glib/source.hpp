@@ -1,4 +1,4 @@
-// Source: a base inside a GLib main context.
+// Source: runs a base inside a GLib main context.
 #pragma once
 
 #include <glib.h>
@@ -17,25 +17,26 @@
 
 namespace event_cpp::glib {
 
-// Runs a base as a part of a GMainContext, for programs whose main loop is GLib's, as those with a
-// GTK window. While it lives, whatever iterates the context runs what is due on the base as well.
+// Runs a base inside a GMainContext, for programs whose main loop is GLib's, such as those with a
+// GTK window. While it exists, iterating the context also runs the ready callbacks of the base.
 //
 //   event::Base base;
 //   event::glib::Source source(base);       // of the default context
 //   gtk_main();
 //
-// A main loop that is run inside a callback of the base does not run the base: it would run inside
-// itself.
+// A GMainLoop that is run inside a callback of the base does not run the base, which cannot be
+// re-entered.
 //
-// Thread-safety: belongs to the thread that iterates the context, which runs the base. Lifetime: it
-// may be destroyed in a callback of the base or of GLib; the base outlives it. It keeps no main
-// loop running: see run().
+// Thread-safety: belongs to the thread that iterates the context, and so runs the base. Lifetime:
+// it may be destroyed in a callback of the base or of GLib; the base outlives it. It does not keep
+// a GMainLoop running: see run().
 class Source {
  public:
-  // `on_exception` gets what a callback of the base throws, as no exception may pass through GLib.
-  // Without one the program ends (std::terminate).
-  // Errors: throws Errc::unsupported if the base has no descriptor that GLib can wait for: see
-  // Base::fd(). It needs epoll or kqueue.
+  // `on_exception` is called with an exception of a callback of the base, since none may pass
+  // through GLib. Without it, and outside run(), such an exception ends the program
+  // (std::terminate). Null `context` means the default one.
+  // Errors: throws std::system_error, Errc::unsupported, if the base has no descriptor that GLib
+  // can wait for: see Base::fd(). It needs epoll or kqueue.
   explicit Source(Base& base, GMainContext* context = nullptr,
                   std::function<void(std::exception_ptr)> on_exception = nullptr)
       : base_(base), context_(context), on_exception_(std::move(on_exception)) {
@@ -58,9 +59,9 @@ class Source {
   Source(const Source&) = delete;
   Source& operator=(const Source&) = delete;
 
-  // Runs a main loop until the base has nothing left to do, or g_main_loop_quit() of loop() is
-  // called, or this is destroyed. Errors: throws what a callback of the base throws, unless there
-  // is an on_exception.
+  // Runs a GMainLoop until nothing that keeps the base alive is left, or g_main_loop_quit(loop())
+  // is called, or this is destroyed. Errors: throws what a callback of the base throws, unless
+  // there is an `on_exception`.
   void run() {
     Run run{::g_main_loop_new(context_, FALSE), running_};
     running_ = &run;
@@ -69,10 +70,10 @@ class Source {
     ::g_main_loop_unref(run.loop);
     if (run.thrown != nullptr) std::rethrow_exception(run.thrown);
   }
-  // In run(); else null.
+  // The main loop of run(); null outside run().
   GMainLoop* loop() const noexcept { return running_ != nullptr ? running_->loop : nullptr; }
 
-  // GLib's own, for g_source_set_priority() and the like.
+  // The GSource, for g_source_set_priority() and similar calls. Not to be freed.
   GSource* get() const noexcept { return source_; }
 
  private:

@@ -110,30 +110,30 @@ class Command final : public adapters::detail::Request<Command, Reply> {
 
 }  // namespace detail
 
-// A connection to a Redis server, over hiredis. Many tasks may use one: their commands are sent in
-// one write at the end of an iteration, and the replies come in the same order.
+// A connection to a Redis server, with hiredis. Many tasks may share it: their commands are sent in
+// one write at the end of an iteration, and the replies come in the same order (pipelining).
 //
 //   redis::Connection redis(base);
 //   co_await redis.connect("127.0.0.1", 6379);
 //   const redis::Reply name = co_await redis.command("GET %s", key.c_str());
 //
-//   - A command that the server refuses has a reply that is_error(). What is thrown is about the
-//     connection.
-//   - A task that is cancelled abandons its command: if it was sent its reply is dropped, and the
-//     connection stays. Set a limit with co::with_timeout().
-//   - If the connection is lost each command fails with Errc::not_sent or Errc::unknown_outcome.
-//     Nothing is sent again, and nobody connects again: call connect() for what comes then.
-//   - A command that blocks, as BLPOP, holds up all that come after it, and WATCH, MULTI and EXEC
-//     of several tasks mix: give them a connection of their own. For SUBSCRIBE there is Subscriber.
+//   - If the server refuses a command, nothing is thrown: its reply is_error(). Exceptions concern
+//     the connection.
+//   - Cancelling a task abandons its command: if it was sent, its reply is dropped, and the
+//     connection stays. For a limit use co::with_timeout().
+//   - If the connection is lost, each command fails with Errc::not_sent or Errc::unknown_outcome.
+//     Commands are not sent again, and there is no automatic reconnect: call connect() again.
+//   - A command that blocks, such as BLPOP, delays all later ones; and WATCH, MULTI and EXEC of
+//     several tasks get mixed up. Use separate connections for these. For SUBSCRIBE see Subscriber.
 //
 // Thread-safety: belongs to the thread that runs its base. Lifetime: it may be destroyed while
-// commands are under way, also by a task that it has resumed: their tasks go on with an error as
-// above, and their functions are not called. It must outlive connect(host, port) and close(). The
-// base does not leave dispatch() while a command is under way.
+// commands are under way, also by a task that it has resumed. Their tasks then resume with an error
+// as above, and callbacks are not called. It must outlive connect(host, port) and close(). While a
+// command is under way dispatch() does not return for lack of events.
 class Connection : public detail::Session {
  public:
   struct Options {
-    std::size_t most_in_flight = 1000;  // sent, and not answered; more wait for their turn
+    std::size_t most_in_flight = 1000;  // commands sent and not answered; further ones wait
   };
 
   explicit Connection(Base& base) noexcept : Connection(base, Options()) {}
@@ -141,31 +141,31 @@ class Connection : public detail::Session {
   virtual ~Connection() { shut(); }
 
   // connect(address) and connect(host, port) are awaited; connect(address, f) calls
-  // f(adapters::Outcome<std::monostate>). A name is looked up as net::resolve() does, and its
-  // addresses are tried one after the other.
-  // Errors: throws std::system_error: std::errc::already_connected, ECONNREFUSED ..., those of
-  // net::resolve().
+  // f(adapters::Outcome<std::monostate>). A host is looked up with net::resolve(), and its
+  // addresses are tried in order. There is no limit: use co::with_timeout(). Errors: throws
+  // std::system_error: std::errc::already_connected, ECONNREFUSED ..., those of net::resolve().
   using Session::connect;
 
-  // co_await: sends a command and returns its Reply. `format` is that of redisCommand(): %s takes
-  // a const char*, %b a pointer and a size_t. Nothing is sent before it is awaited.
-  // Errors: throws std::system_error: Errc::not_sent, Errc::unknown_outcome,
-  // std::errc::operation_canceled; std::errc::invalid_argument for a format that is wrong, and for
-  // a command that turns the connection into a subscriber; std::bad_alloc.
-  // Cost: an allocation from a pool, and what hiredis allocates.
+  // co_await: sends a command and returns its Reply. `format` is as for redisCommand() of hiredis:
+  // %s takes a const char*, %b a pointer and a size_t. The arguments are copied at once; the
+  // command is sent when it is awaited. Errors: throws std::system_error: Errc::not_sent,
+  // Errc::unknown_outcome, std::errc::operation_canceled; std::errc::invalid_argument for an
+  // invalid format, and for SUBSCRIBE and similar commands; std::bad_alloc. Cost: an allocation
+  // from a pool, and what hiredis allocates.
   template <class... Args>
   [[nodiscard]] auto command(const char* format, Args... args) {
     return adapters::detail::Ask<detail::Command>(make(detail::format(format, args...)), 0U);
   }
-  // The same from words: call("SET", key, value). Each is what a std::string_view is made from, and
-  // may hold any bytes.
+  // The same from separate words: call("SET", key, value). Each word converts to std::string_view,
+  // and may contain any bytes.
   template <class... Args>
   [[nodiscard]] auto call(const Args&... words) {
     return adapters::detail::Ask<detail::Command>(make(detail::join(words...)), 0U);
   }
 
-  // The same for callbacks: f(adapters::Outcome<Reply>). What f throws leaves dispatch(). Errors:
-  // throws what can be said at once: Errc::not_sent, std::errc::invalid_argument, std::bad_alloc.
+  // The same for callbacks: calls f(adapters::Outcome<Reply>). An exception of f leaves dispatch().
+  // Errors: throws errors that are known at once: Errc::not_sent, std::errc::invalid_argument,
+  // std::bad_alloc.
   template <class F, class... Args>
   requires std::invocable<F&, adapters::Outcome<Reply>>
   void command(F f, const char* format, Args... args) {
@@ -179,14 +179,15 @@ class Connection : public detail::Session {
                                 detail::Command::Function(std::move(f)));
   }
 
-  // co_await: lets the commands that were given end, for `limit` at most, and closes. New commands
-  // fail meanwhile. If the task is cancelled or destroyed before, the connection stays.
+  // co_await: waits until all commands are answered, at most for `limit`, and closes the
+  // connection. New commands fail from the start (Errc::not_sent). If the task is cancelled or
+  // destroyed while it waits, the connection stays open.
   co::Task<> close(AnyDuration limit) {
     const Closing closing(*this);
     static_cast<void>(co_await co::try_with_timeout(limit, drained()));
     close_now();
   }
-  // The same at once: what is under way fails.
+  // Closes at once; commands that are under way fail.
   void close_now() noexcept {
     const Closing closing(*this);
     Session::close();
@@ -196,7 +197,8 @@ class Connection : public detail::Session {
   using Session::connected;
   using Session::context;
 
-  // Commands that were sent and not answered, abandoned ones included; and those that wait to be.
+  // The number of commands that were sent and not answered, including abandoned ones; and of
+  // commands that wait to be sent.
   std::size_t in_flight() const noexcept { return in_flight_; }
   std::size_t waiting() const noexcept { return waiting_; }
 

@@ -1,4 +1,4 @@
-// What becomes of a command whose connection is lost, and of a subscription that is refused.
+// Errc: whether a command was executed when its connection was lost; refused subscriptions.
 #pragma once
 
 #include <exception>
@@ -8,9 +8,9 @@
 namespace event_cpp::redis {
 
 enum class Errc {
-  not_sent = 1,     // the server has not seen the command, or not all of it: it may be sent again
-  unknown_outcome,  // it was sent, and no reply came: the server may have executed it, or not
-  refused           // the server will not have a subscription, or the end of one: see what()
+  not_sent = 1,     // the server has not received the whole command: it is safe to send it again
+  unknown_outcome,  // it was sent, but no reply came: the server may have executed it, or not
+  refused           // the server refused to start or end a subscription: see what()
 };
 
 // The category of these codes, named "redis".

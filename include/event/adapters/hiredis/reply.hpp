@@ -1,4 +1,4 @@
-// Reply: what the server answers.
+// Reply: a reply of the server.
 #pragma once
 
 #include <hiredis/hiredis.h>
@@ -10,45 +10,46 @@
 
 namespace event_cpp::redis {
 
-// A reply, or an element of one, that something else owns. Nothing in it is copied.
+// A view of a reply, or of an element of one. Owns nothing: the Reply must outlive it.
 class ReplyView {
  public:
   explicit ReplyView(const redisReply* reply = nullptr) noexcept : reply_(reply) {}
 
-  // REDIS_REPLY_STRING ...; 0 if there is no reply.
+  // The type, such as REDIS_REPLY_STRING; 0 if there is no reply.
   int type() const noexcept { return reply_ != nullptr ? reply_->type : 0; }
   bool is_nil() const noexcept { return type() == REDIS_REPLY_NIL; }
-  // The server refused the command: text() says why, as "WRONGTYPE Operation against ...".
+  // Whether the server refused the command; text() is its message: "WRONGTYPE Operation against
+  // ...".
   bool is_error() const noexcept { return type() == REDIS_REPLY_ERROR; }
 
-  // Of a string, a status or an error; else empty.
+  // The text of a string, a status or an error; otherwise empty.
   std::string_view text() const noexcept {
     return reply_ != nullptr && reply_->str != nullptr ? std::string_view(reply_->str, reply_->len)
                                                        : std::string_view();
   }
-  // Of an integer; else zero.
+  // The value of an integer; otherwise zero.
   long long integer() const noexcept { return type() == REDIS_REPLY_INTEGER ? reply_->integer : 0; }
-  // Elements of an array; else zero.
+  // The number of elements of an array; otherwise zero.
   std::size_t size() const noexcept {
     return reply_ != nullptr && reply_->element != nullptr ? reply_->elements : 0;
   }
-  // No reply if there is no such element.
+  // An element of an array; a view of no reply if there is no such element.
   ReplyView operator[](std::size_t i) const noexcept {
     return ReplyView(i < size() ? reply_->element[i] : nullptr);
   }
 
-  // hiredis' own.
+  // The structure of hiredis.
   const redisReply* get() const noexcept { return reply_; }
 
  private:
   const redisReply* reply_;
 };
 
-// A reply that owns what it shows. It moves.
+// A reply that owns its memory. Move-only.
 class Reply : public ReplyView {
  public:
   Reply() noexcept = default;
-  // Owns it from now on: see freeReplyObject() of hiredis.
+  // Takes ownership, and frees it with freeReplyObject() of hiredis.
   explicit Reply(redisReply* reply) noexcept : ReplyView(reply), owned_(reply) {}
   Reply(Reply&& other) noexcept : ReplyView(other), owned_(std::move(other.owned_)) {
     other.forget();

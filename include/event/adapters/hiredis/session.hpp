@@ -1,4 +1,4 @@
-// A redisAsyncContext on a base: what connections and subscribers are made of.
+// Session: a redisAsyncContext on a base; the base class of Connection and Subscriber.
 #pragma once
 
 #include <hiredis/async.h>
@@ -77,7 +77,7 @@ class Session {
   bool connected() const noexcept {
     return context_ != nullptr && (context_->c.flags & REDIS_CONNECTED) != 0;
   }
-  // hiredis' own; null: not connected.
+  // The structure of hiredis; null if not connected.
   redisAsyncContext* context() const noexcept { return context_; }
 
   // See Connection.

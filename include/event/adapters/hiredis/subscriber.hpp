@@ -1,4 +1,4 @@
-// Subscriber: messages of channels.
+// Subscriber: receives the messages of Redis channels.
 #pragma once
 
 #include <algorithm>
@@ -18,16 +18,16 @@ namespace event_cpp::redis {
 
 class Subscriber;
 
-// What was published.
+// A published message.
 class Message {
  public:
   Message() = default;
-  // An array: message, channel, text; or pmessage, pattern, channel, text.
+  // From a reply that is an array: "message", channel, text; or "pmessage", pattern, channel, text.
   explicit Message(Reply reply) noexcept : reply_(std::move(reply)) {}
 
   std::string_view channel() const noexcept { return reply_[reply_.size() - 2].text(); }
   std::string_view text() const noexcept { return reply_[reply_.size() - 1].text(); }
-  // That matched the channel; empty if it came by the channel's own name.
+  // The pattern that matched the channel; empty for a subscription by name.
   std::string_view pattern() const noexcept {
     return reply_.size() == 4 ? reply_[1].text() : std::string_view();
   }
@@ -71,7 +71,7 @@ class NextRequest final : public adapters::detail::Request<NextRequest, Message>
 
 }  // namespace detail
 
-// A connection of its own for SUBSCRIBE and PSUBSCRIBE.
+// A separate connection for SUBSCRIBE and PSUBSCRIBE.
 //
 //   redis::Subscriber news(base);
 //   co_await news.connect("127.0.0.1", 6379);
@@ -81,15 +81,16 @@ class NextRequest final : public adapters::detail::Request<NextRequest, Message>
 //     ...
 //   }
 //
-// Messages that nobody has taken wait here, `most_waiting` of them and what one read of 16 KB
-// brings; then nothing is read any more until half of them are taken. A server whose output buffer
-// for this client is full closes the connection: see client-output-buffer-limit in redis.conf.
+// Messages are queued here until next() takes them: up to Options::most_waiting, and those of one
+// more read of 16 KB. Then reading pauses until the queue is half empty. If that takes long, the
+// server's output buffer for this client gets full, and the server closes the connection: see
+// client-output-buffer-limit in redis.conf.
 //
-// If the connection is lost, what waits here is still handed out, and then next() fails. Connect
-// and subscribe again: what was published meanwhile is lost, as Redis has it.
+// If the connection is lost, next() still returns the queued messages, and then fails. Connect and
+// subscribe again. Messages that were published in between are lost, as always with Redis.
 //
-// Thread-safety, lifetime: as Connection. It must outlive a task in next(). The base does not leave
-// dispatch() while a task waits here.
+// Thread-safety, lifetime: as Connection. It must outlive a task in next(). While a task waits here
+// dispatch() does not return for lack of events.
 class Subscriber final : private Connection {
  public:
   using Changed = adapters::detail::Ask<detail::ChangeRequest>;
@@ -107,8 +108,8 @@ class Subscriber final : private Connection {
   using Connection::connect;
   using Connection::connected;
 
-  // co_await: a command before the first subscription, as AUTH is. Errors: as Connection::call();
-  // std::errc::invalid_argument if there is a subscription.
+  // co_await: sends a command before the first subscription, such as AUTH, and returns its Reply.
+  // Errors: as Connection::call(); std::errc::invalid_argument after the first subscription.
   template <class... Args>
   [[nodiscard]] auto call(const Args&... words) {
     if (!names_.empty() || changes_.linked() || refused_end_) {
@@ -118,11 +119,11 @@ class Subscriber final : private Connection {
     return Connection::call(words...);
   }
 
-  // co_await: until the server has said that it is done. A subscription stays if the task that
-  // waits is cancelled. Errors: throws std::system_error: Errc::not_sent, Errc::unknown_outcome;
-  // Errc::refused, with the words of the server in what(), as for a channel that the user has no
-  // right to. Then the connection and the other subscriptions go on. If the end of a subscription
-  // is refused its messages are dropped.
+  // co_await: changes a subscription, and waits until the server has confirmed it. Cancelling the
+  // task does not undo the change. Errors: throws std::system_error: Errc::not_sent,
+  // Errc::unknown_outcome; Errc::refused, with the server's message in what(), for example for a
+  // channel that the user may not read. After Errc::refused the connection and other subscriptions
+  // still work. If an unsubscription is refused, its messages are dropped.
   [[nodiscard]] Changed subscribe(std::string_view channel) {
     return change(detail::Change::subscribe, channel);
   }
@@ -136,21 +137,21 @@ class Subscriber final : private Connection {
     return change(detail::Change::punsubscribe, pattern);
   }
 
-  // co_await: the next message. Errors: throws std::system_error: ECONNRESET if the connection is
-  // lost and all that came before is taken.
+  // co_await: returns the next message. Errors: throws std::system_error: ECONNRESET if the
+  // connection is lost and no message is queued.
   co::Task<Message> next() {
     std::optional<Message> waiting = try_next();
     if (waiting.has_value()) co_return std::move(*waiting);
     co_return co_await adapters::detail::Ask<detail::NextRequest>(
         std::make_unique<detail::NextRequest>(*this), 0U);
   }
-  // The same for callbacks: f(adapters::Outcome<Message>), once.
+  // The same for callbacks: calls f(adapters::Outcome<Message>) once.
   template <std::invocable<adapters::Outcome<Message>> F>
   void next(F f) {
     detail::NextRequest::begin_with(std::make_unique<detail::NextRequest>(*this),
                                     detail::NextRequest::Function(std::move(f)));
   }
-  // The same at once; nothing if no message waits.
+  // The same without waiting: std::nullopt if no message is queued.
   std::optional<Message> try_next() {
     if (messages_.empty()) return std::nullopt;
     std::optional<Message> first(std::move(messages_.front()));
@@ -159,7 +160,7 @@ class Subscriber final : private Connection {
     return first;
   }
 
-  // Messages that nobody has taken.
+  // The number of queued messages.
   std::size_t waiting() const noexcept { return messages_.size(); }
 
  private:

@@ -1,4 +1,4 @@
-// Connection: queries, one after the other, COPY and NOTIFY.
+// Connection: queries one after the other, COPY and NOTIFY.
 #pragma once
 
 #include <chrono>
@@ -24,7 +24,7 @@ class Connection;
 class CopyIn;
 class CopyOut;
 
-// What NOTIFY has sent.
+// A notification that was sent by NOTIFY.
 struct Notification {
   std::string channel;
   std::string payload;
@@ -48,33 +48,33 @@ class NextNotification final
 
 }  // namespace detail
 
-// A connection to a PostgreSQL server, over libpq.
+// A connection to a PostgreSQL server, with libpq.
 //
 //   pg::Connection pg(base);
 //   co_await pg.connect("host=db1,db2 dbname=shop connect_timeout=5");
 //   const pg::Result found = co_await pg.query("select name from goods where id = $1", id);
 //   for (int row = 0; row < found.rows(); ++row) std::cout << found.text(row, 0) << "\n";
 //
-//   - One query runs at a time; those of other tasks wait for their turn. A transaction of one task
-//     would take in what others send: give each its own connection, from a Pool. For many small
-//     queries at once there is Pipeline.
-//   - A task that is cancelled in a query has the server cancel it, and the connection is free for
-//     the next query as soon as the server says so. If that takes more than Options::cancel_limit
-//     the connection is closed.
-//   - Nothing is sent again and nobody connects again: see ConnectionLost.
+//   - One query runs at a time; queries of other tasks wait. A transaction of one task would
+//   include
+//     the queries of other tasks: use a connection of its own for each, from a Pool. For many small
+//     queries at once see Pipeline.
+//   - Cancelling a task makes the server cancel its query; the next query is sent when the server
+//     has confirmed that. If that takes more than Options::cancel_limit, the connection is closed.
+//   - Queries are not sent again, and there is no automatic reconnect: see ConnectionLost.
 //   - A result is held in memory as a whole. For many rows use COPY, or a cursor.
 //
 // Thread-safety: belongs to the thread that runs its base. Lifetime: it may be destroyed while a
-// query runs, also by a task that it has resumed: tasks that wait go on with ConnectionLost, and
-// functions are not called. The server then notices when it next writes; to have it cancel a query,
-// cancel the task and await settled() first. It must outlive a task in connect(), notification(),
-// cancel() and settled(), and what copy_in() and copy_out() return. The base does not leave
-// dispatch() while anything is under way.
+// query runs, also by a task that it has resumed: waiting tasks resume with ConnectionLost, and
+// callbacks are not called. The server then notices only when it next writes. So that it cancels
+// the query, cancel the task and await settled() before destroying. The connection must outlive a
+// task in connect(), notification(), cancel() and settled(), and the CopyIn or CopyOut that it has
+// returned. While anything is under way dispatch() does not return for lack of events.
 class Connection final : public detail::Session {
  public:
   struct Options {
     std::chrono::milliseconds cancel_limit{2000};
-    std::size_t most_notifications = 1000;  // that nobody has taken; then the oldest are dropped
+    std::size_t most_notifications = 1000;  // queued ones; beyond that the oldest are dropped
   };
 
   explicit Connection(Base& base) : Connection(base, Options()) {}
@@ -85,48 +85,51 @@ class Connection final : public detail::Session {
   ~Connection() { shut(); }
 
   // connect(text) is awaited. `text` is a connection string or URI: see "Connection Strings" in
-  // libpq's manual. Its servers are tried one after the other, each for connect_timeout. Names are
-  // looked up as net::resolve() does. connect(text, f) calls f(adapters::Outcome<std::monostate>);
-  // there libpq looks names up, and waits for that.
-  // Errors: throws ConnectionLost, Error for the text; those of net::resolve().
+  // libpq's manual. Its servers are tried in order, each for connect_timeout (default: no limit).
+  // Names are looked up with net::resolve(). connect(text, f) calls
+  // f(adapters::Outcome<std::monostate>); it blocks the thread while libpq looks up names.
+  // Errors: throws ConnectionLost; Error for an invalid `text`; those of net::resolve().
   using Session::connect;
   using Session::connected;
   using Session::get;
 
   // co_await: executes one statement, with values for $1, $2 ...: numbers, bool, text, bytes, null
-  // and optionals of these. Returns its Result. Nothing is sent before it is awaited.
-  // Errors: throws Error, with what the server says, and for a COPY from or to the client;
+  // and optionals of these. Returns its Result. The values are copied at once; the query is sent
+  // when it is awaited.
+  // Errors: throws Error if the server refuses the statement, and for a COPY from or to the client;
   // ConnectionLost; CommitUnknown, RolledBack; std::errc::operation_canceled;
-  // std::errc::invalid_argument for a zero in text; std::bad_alloc.
+  // std::errc::invalid_argument for a zero byte in text; std::bad_alloc.
   template <class... T>
   [[nodiscard]] auto query(std::string text, const T&... values) {
     return ask(detail::Query::Kind::one, std::move(text), detail::Parameters(values...));
   }
-  // co_await: executes statements that ";" parts. Returns the last Result.
+  // co_await: executes several statements, separated by ";". Returns the last Result. Errors: as
+  // query().
   [[nodiscard]] auto script(std::string text) {
     return ask(detail::Query::Kind::script, std::move(text));
   }
-  // The same as query() for callbacks: f(adapters::Outcome<Result>). What f throws leaves
-  // dispatch(). Errors: throws what can be said at once: ConnectionLost, std::bad_alloc ...
+  // query() for callbacks: calls f(adapters::Outcome<Result>). An exception of f leaves dispatch().
+  // Errors: throws errors that are known at once: ConnectionLost, std::bad_alloc ...
   template <class F, class... T>
   requires std::invocable<F&, adapters::Outcome<Result>>
   void query(F f, std::string text, const T&... values) {
     ask(std::move(f), detail::Query::Kind::one, std::move(text), detail::Parameters(values...));
   }
 
-  // co_await: begins COPY ... FROM STDIN or TO STDOUT. Errors: as query(); Error if it is not one.
+  // co_await: starts a COPY ... FROM STDIN, or a COPY ... TO STDOUT. Errors: as query(); Error if
+  // `text` is not such a statement.
   inline co::Task<CopyIn> copy_in(std::string text);
   inline co::Task<CopyOut> copy_out(std::string text);
 
-  // co_await: the next notification of a channel that was listened to: query("listen news").
-  // They come without a query, too. Errors: throws ConnectionLost.
+  // co_await: returns the next notification of a channel that the server was told to listen to:
+  // query("listen news"). It arrives also while no query runs. Errors: throws ConnectionLost.
   co::Task<Notification> notification() {
     std::optional<Notification> waiting = try_notification();
     if (waiting.has_value()) co_return std::move(*waiting);
     co_return co_await adapters::detail::Ask<detail::NextNotification>(
         std::make_unique<detail::NextNotification>(*this), 0U);
   }
-  // The same for callbacks: f(adapters::Outcome<Notification>), once.
+  // The same for callbacks: calls f(adapters::Outcome<Notification>) once.
   template <std::invocable<adapters::Outcome<Notification>> F>
   void notification(F f) {
     detail::NextNotification::begin_with(std::make_unique<detail::NextNotification>(*this),
@@ -138,27 +141,28 @@ class Connection final : public detail::Session {
     notifications_.pop_front();
     return first;
   }
-  // Notifications that were dropped.
+  // The number of notifications that were dropped because of Options::most_notifications.
   std::uint64_t dropped() const noexcept { return dropped_; }
 
-  // co_await: asks the server to cancel what runs, whose task then gets an Error, 57014. Returns
-  // whether the server was asked. PQcancel() runs in a thread of the pool: see co::blocking(). If
-  // it takes longer than the limit the connection is closed: it could meet the next query.
-  // A server that has not begun the query forgets the request: ask again while it runs.
+  // co_await: asks the server to cancel the running query, whose task then gets an Error with
+  // sqlstate() 57014. Returns whether the server was asked. PQcancel() runs in the thread pool of
+  // co::blocking(). If it takes longer than Options::cancel_limit, the connection is closed, since
+  // the request could otherwise hit the next query. A server that has not started the query yet
+  // ignores the request: if the query still runs, call it again.
   co::Task<bool> cancel() {
     begin_asking();
     while (asking_) co_await changed_.wait();
     co_return asked_;
   }
 
-  // co_await: until no cancellation is under way: what was cancelled has ended in the server, or
-  // the connection is closed.
+  // co_await: waits until no cancellation is under way: the server has ended the cancelled query,
+  // or the connection is closed.
   co::Task<> settled() {
     while (asking_) co_await changed_.wait();
   }
   bool is_settled() const noexcept { return !asking_; }
 
-  // Nothing runs or waits, and no transaction is open.
+  // Whether it is connected, no query runs or waits, and no transaction is open.
   bool idle() const noexcept {
     return connected() && in_flight_ + waiting_ == 0 && copy_ == Copy::none && !asking_ &&
            ::PQtransactionStatus(conn_) == PQTRANS_IDLE;

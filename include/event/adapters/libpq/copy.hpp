@@ -17,8 +17,8 @@
 
 namespace event_cpp::pg {
 
-// COPY ... FROM STDIN, begun by Connection::copy_in(). Other queries wait until it has ended. If it
-// is destroyed before finish(), nothing is copied.
+// A COPY ... FROM STDIN, started by Connection::copy_in(). Other queries wait until it has ended.
+// If it is destroyed before finish(), the COPY fails, and nothing is copied.
 class CopyIn {
  public:
   CopyIn(CopyIn&& other) noexcept
@@ -33,9 +33,9 @@ class CopyIn {
     static_cast<void>(connection_->drain());
   }
 
-  // co_await: gives data, in parts of any size. Waits while the server does not take what was
-  // given: about 64 KB wait here. What is wrong with the data is known in finish().
-  // Errors: throws ConnectionLost.
+  // co_await: sends data, in parts of any size. Buffers about 64 KB, and then waits until the
+  // server has taken them. Errors in the data are reported by finish(). Errors: throws
+  // ConnectionLost. Lifetime: `data` must live until the co_await has ended.
   co::Task<> put(std::string_view data) {
     while (!data.empty()) {
       const std::string_view part = data.substr(0, kMost);
@@ -49,8 +49,8 @@ class CopyIn {
     }
   }
 
-  // co_await: ends the data. Returns the Result: see Result::affected(). Errors: as
-  // Connection::query().
+  // co_await: ends the data, and waits for the server. Returns the Result: see Result::affected().
+  // Errors: as Connection::query().
   co::Task<Result> finish() {
     co_await flush();
     require_open();
@@ -91,7 +91,7 @@ class CopyIn {
   std::size_t unsent_ = 0;
 };
 
-// A row of COPY ... TO STDOUT, with its line end: in the format that the statement asks for.
+// A row of COPY ... TO STDOUT, with its line end, in the format that the statement specifies.
 class Row {
  public:
   std::string_view text() const noexcept { return {text_.get(), size_}; }
@@ -107,9 +107,9 @@ class Row {
   std::size_t size_;
 };
 
-// COPY ... TO STDOUT, begun by Connection::copy_out(). Other queries wait until it has ended. If it
-// is destroyed before, the server is asked to cancel it. Nothing is read while nobody waits for a
-// row.
+// A COPY ... TO STDOUT, started by Connection::copy_out(). Other queries wait until it has ended.
+// If it is destroyed before its end, the server is asked to cancel it. It reads only while a task
+// waits in next().
 class CopyOut {
  public:
   CopyOut(CopyOut&& other) noexcept
@@ -123,8 +123,8 @@ class CopyOut {
     if (connection.connected()) static_cast<void>(connection.drain());
   }
 
-  // co_await: the next row; nothing at the end. Errors: as Connection::query(); ConnectionLost also
-  // after an error, so that what was cut never looks like the end.
+  // co_await: returns the next row, std::nullopt at the end. Errors: as Connection::query(). After
+  // an error it throws ConnectionLost, so that truncated output never looks complete.
   co::Task<std::optional<Row>> next() {
     if (connection_ == nullptr) co_return std::nullopt;
     for (;;) {

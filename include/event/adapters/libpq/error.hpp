@@ -1,4 +1,4 @@
-// What the calls of event::pg throw.
+// The exceptions of event::pg.
 #pragma once
 
 #include <exception>
@@ -8,41 +8,42 @@
 
 namespace event_cpp::pg {
 
-// The server refused something, or it could not be asked.
+// The server refused a statement, or could not be asked. what() is its message.
 class Error : public std::runtime_error {
  public:
   explicit Error(const std::string& message, std::string sqlstate = "")
       : std::runtime_error(message), sqlstate_(std::move(sqlstate)) {}
 
-  // The five characters of the SQL standard, as "23505"; empty if the server did not say anything.
-  // See "PostgreSQL Error Codes" in its manual.
+  // The SQLSTATE code, such as "23505"; empty if the server has not sent one. See "PostgreSQL Error
+  // Codes" in its manual.
   const std::string& sqlstate() const noexcept { return sqlstate_; }
 
  private:
   std::string sqlstate_;
 };
 
-// The connection is lost, or there was none.
+// The connection is lost, or was not open.
 class ConnectionLost : public Error {
  public:
   ConnectionLost(const std::string& message, std::string sqlstate, bool sent)
       : Error(message, std::move(sqlstate)), sent_(sent) {}
 
-  // Whether the query was sent: then the server may have executed it, or not.
+  // Whether the query was sent. If so, the server may have executed it, or not. If not, it is safe
+  // to send it again.
   bool sent() const noexcept { return sent_; }
 
  private:
   bool sent_;
 };
 
-// The connection was lost in COMMIT: the transaction may be committed, or not. Look before it is
-// done again.
+// The connection was lost during COMMIT: the transaction may be committed, or not. Check before
+// repeating it.
 class CommitUnknown : public ConnectionLost {
  public:
   using ConnectionLost::ConnectionLost;
 };
 
-// COMMIT was answered with ROLLBACK: a query of the transaction had failed before.
+// The server answered COMMIT with ROLLBACK, since a query of the transaction had failed before.
 class RolledBack : public Error {
  public:
   using Error::Error;

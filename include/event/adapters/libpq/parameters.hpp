@@ -15,11 +15,11 @@
 
 namespace event_cpp::pg::detail {
 
-// They are sent as text, std::span<const std::byte> as it is, for a bytea.
+// Values are sent as text; a std::span<const std::byte> is sent in binary, for a bytea.
 class Parameters {
  public:
-  // Errors: throws std::system_error, std::errc::invalid_argument, for text with a zero in it,
-  // which PostgreSQL has not; std::bad_alloc.
+  // Copies the values. Errors: throws std::system_error, std::errc::invalid_argument, for text with
+  // a zero byte, which PostgreSQL does not support; std::bad_alloc.
   template <class... T>
   explicit Parameters(const T&... values) {
     values_.reserve(sizeof...(values));

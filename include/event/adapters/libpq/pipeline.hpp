@@ -12,26 +12,26 @@
 
 namespace event_cpp::pg {
 
-// Sends the queries of many tasks without waiting for the answers of those before. See "Pipeline
-// Mode" in libpq's manual.
+// A connection that sends the queries of many tasks without waiting for earlier answers. See
+// "Pipeline Mode" in libpq's manual.
 //
 //   pg::Pipeline pg(base);
 //   co_await pg.connect("dbname=shop");
 //   const pg::Result one = co_await pg.query("select $1::int", 1);   // and so do other tasks
 //
-//   - Each query is a transaction of its own: one that fails does not affect others. BEGIN would
-//     take in what other tasks send.
-//   - A query whose task is cancelled goes on in the server if it was sent, and its result is
-//     dropped: asking the server to cancel would meet the query of another task.
-//   - COPY from or to the client fails, and the connection is closed: see Connection::copy_in().
+//   - Each query is a transaction of its own: if it fails, others are not affected. Do not use
+//     BEGIN: the transaction would include the queries of other tasks.
+//   - If a task is cancelled, its query still runs in the server if it was sent, and its result is
+//     dropped. The server is not asked to cancel, since that could hit the query of another task.
+//   - COPY from or to the client fails and closes the connection: see Connection::copy_in().
 //
 // Connecting, errors, thread-safety and lifetime: as Connection.
 class Pipeline final : public detail::Session {
  public:
   struct Options {
     std::size_t most_in_flight = 1000;
-    // One transaction, and one Sync, for all queries that are sent in the same iteration. Faster,
-    // but if one fails, all of these are rolled back, and the later ones are not executed.
+    // If true, all queries that are sent in the same iteration are one transaction with one Sync.
+    // Faster, but if one fails, all of these are rolled back, and the later ones are not executed.
     bool one_transaction_an_iteration = false;
   };
 
@@ -43,12 +43,12 @@ class Pipeline final : public detail::Session {
   using Session::connected;
   using Session::get;
 
-  // co_await: see Connection::query().
+  // co_await: executes one statement: see Connection::query().
   template <class... T>
   [[nodiscard]] auto query(std::string text, const T&... values) {
     return ask(detail::Query::Kind::one, std::move(text), detail::Parameters(values...));
   }
-  // The same for callbacks: f(adapters::Outcome<Result>).
+  // The same for callbacks: calls f(adapters::Outcome<Result>).
   template <class F, class... T>
   requires std::invocable<F&, adapters::Outcome<Result>>
   void query(F f, std::string text, const T&... values) {

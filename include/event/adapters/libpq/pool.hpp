@@ -1,4 +1,4 @@
-// Pool: connections that tasks take and give back.
+// Pool: a pool of connections.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +15,7 @@
 
 namespace event_cpp::pg {
 
-// At most so many connections to a server, made when they are needed.
+// A pool of at most `most` connections to a server, which are opened when they are needed.
 //
 //   pg::Pool pool(base, "dbname=shop", 10);
 //   {
@@ -24,12 +24,12 @@ namespace event_cpp::pg {
 //     ...
 //   }                                     // given back
 //
-// Only a connection that is idle() is kept; one that is lost or in a transaction is closed. One
-// whose query was cancelled counts as taken until the server has ended it. Settings that a session
-// has changed stay: see DISCARD.
+// A connection that is given back stays open if it is idle(); if it is lost or in a transaction, it
+// is closed. After a cancelled query it counts as taken until the server has ended the query.
+// Session settings that a task has changed are not reset: see DISCARD in PostgreSQL's manual.
 //
-// Thread-safety: belongs to the thread that runs its base. Lifetime: leases may outlive it, not the
-// base; it must outlive a task in get() and close().
+// Thread-safety: belongs to the thread that runs its base. Lifetime: leases may outlive the pool,
+// but not the base. The pool must outlive a task in get() and close().
 class Pool {
   struct State {
     State(Base& its_base, std::string text, std::size_t most)
@@ -59,7 +59,7 @@ class Pool {
   };
 
  public:
-  // A connection until it is destroyed.
+  // Owns a connection of the pool; the destructor gives it back.
   class Lease {
    public:
     Lease(Lease&&) noexcept = default;
@@ -91,8 +91,8 @@ class Pool {
   Pool(Base& base, std::string connection_string, std::size_t most)
       : state_(std::make_shared<State>(base, std::move(connection_string), most)) {}
 
-  // co_await: a connection that nobody else has; waits while all are taken. First come, first
-  // served. Errors: as Connection::connect().
+  // co_await: returns a lease of a connection that no other task has; connects if none is open, and
+  // waits while all are taken. Waiting tasks are served in order. Errors: as Connection::connect().
   co::Task<Lease> get() {
     const std::shared_ptr<State> state = state_;
     co_await state->permits.acquire();
@@ -107,13 +107,13 @@ class Pool {
     co_return std::move(lease);
   }
 
-  // co_await: until the server has ended what was cancelled. Then closes what is idle.
+  // co_await: waits until the server has ended cancelled queries. Then closes the idle connections.
   co::Task<> close() {
     co_await state_->settling.join();
     state_->idle.clear();
   }
 
-  // Connections that wait to be taken.
+  // The number of open connections that are not taken.
   std::size_t idle() const noexcept { return state_->idle.size(); }
 
  private:

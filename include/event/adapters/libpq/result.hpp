@@ -9,7 +9,7 @@
 
 namespace event_cpp::pg {
 
-// Owns a PGresult. It moves. Rows and columns count from zero; there is no value beyond them.
+// Owns a PGresult. Move-only. Rows and columns count from zero; a value beyond them is null.
 class Result {
  public:
   Result() noexcept = default;
@@ -23,24 +23,24 @@ class Result {
   bool is_null(int row, int column) const noexcept {
     return !has(row, column) || ::PQgetisnull(get(), row, column) != 0;
   }
-  // The value as PostgreSQL writes it; empty if it is null. Valid as long as the result.
+  // The value in PostgreSQL's text format; empty if it is null. Valid as long as the result.
   std::string_view text(int row, int column) const noexcept {
     if (is_null(row, column)) return {};
     return {::PQgetvalue(get(), row, column),
             static_cast<std::size_t>(::PQgetlength(get(), row, column))};
   }
-  // The value as an integer; zero if it is none.
+  // The value as an integer; zero if it is not one, or null.
   long long integer(int row, int column) const noexcept {
     return is_null(row, column) ? 0 : std::strtoll(::PQgetvalue(get(), row, column), nullptr, 10);
   }
 
-  // What was done, as "INSERT 0 5"; and to how many rows.
+  // The command tag, such as "INSERT 0 5"; and the number of affected rows.
   std::string_view tag() const noexcept { return result_ ? ::PQcmdStatus(result_.get()) : ""; }
   long long affected() const noexcept {
     return result_ ? std::strtoll(::PQcmdTuples(result_.get()), nullptr, 10) : 0;
   }
 
-  // libpq's own.
+  // The structure of libpq.
   PGresult* get() const noexcept { return result_.get(); }
   ExecStatusType status() const noexcept { return ::PQresultStatus(get()); }
 

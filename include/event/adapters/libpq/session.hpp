@@ -1,4 +1,4 @@
-// A PGconn on a base: what connections and pipelines are made of.
+// Session: a PGconn on a base; the base class of Connection and Pipeline.
 #pragma once
 
 #include <libpq-fe.h>
@@ -138,7 +138,7 @@ class Session {
 
   Base& base() const noexcept { return inbox_.base(); }
   bool connected() const noexcept { return conn_ != nullptr && connecting_ == nullptr; }
-  // libpq's own; null: not connected.
+  // The structure of libpq; null if not connected.
   PGconn* get() const noexcept { return conn_; }
 
   // See Connection.
