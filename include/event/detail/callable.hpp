@@ -18,11 +18,11 @@ inline constexpr std::size_t kInlineSize = 2 * sizeof(void*);
 template <class F>
 concept Postable = std::invocable<std::decay_t<F>&>;
 
-// Anything but a Self, so that a constructor from anything does not stand in for copy and move.
+// Any type but Self, so that a templated constructor does not replace the copy or move constructor.
 template <class F, class Self>
 concept OtherThan = !std::same_as<std::remove_cvref_t<F>, Self>;
 
-// Untyped room for a callable that fits, or for a pointer to one that does not.
+// Untyped storage for a callable that fits, or for a pointer to one that does not.
 struct Storage {
   alignas(void*) std::byte bytes[kInlineSize];
 };
@@ -104,11 +104,11 @@ class Callable {
 
   void operator()(Args... args) { ops_->call(storage_, static_cast<Args&&>(args)...); }
 
-  // Whether moving it calls nothing of the user's.
+  // Whether moving it calls no code of the user.
   bool moves_as_bytes() const noexcept { return ops_ == nullptr || ops_->relocate == nullptr; }
 
-  // The same as moving to this, which does nothing yet; this still does nothing while the callable
-  // is being moved. Requires: !other.moves_as_bytes().
+  // Moves `other` here. Until the move has ended, calling this does nothing. Requires: this is the
+  // default one that does nothing; !other.moves_as_bytes().
   void take_over(Callable& other) noexcept {
     const Ops* const ops = std::exchange(other.ops_, nullptr);
     ops->relocate(other.storage_, storage_);

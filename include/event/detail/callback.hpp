@@ -1,4 +1,5 @@
-// Which callbacks are accepted, and how each is called: every class of the library asks here.
+// Which signatures of callbacks are accepted, and how each is called, for all classes of the
+// library.
 #pragma once
 
 #include <type_traits>
@@ -7,7 +8,7 @@
 
 namespace event_cpp::detail {
 
-// The shapes, each by what the callback takes. Self is the class whose callback it is.
+// One concept for each signature of a callback. Self is the class that the callback belongs to.
 template <class F, class Self>
 concept TakesSelfAndEvents = std::is_invocable_v<F&, Self&, Events>;
 template <class F, class Self>
@@ -21,8 +22,8 @@ concept TakesSelfAndNumber = std::is_invocable_v<F&, Self&, int>;
 template <class F>
 concept TakesNumber = std::is_invocable_v<F&, int>;
 
-// A callback is one of these. One that can be called in several ways, such as a generic lambda, is
-// called in the first of them, by this order:
+// The accepted callbacks. One that can be called in several ways, such as a generic lambda, is
+// called in the first of them, in this order:
 //   f(Self&, Events fired)   f(Self&)   f(Events fired)   f()
 template <class F, class Self>
 concept CallbackOf =
@@ -31,7 +32,7 @@ concept CallbackOf =
 
 // A callback of a class that also reports a number: a signal's, or a child's status. The order is
 //   f(Self&, int)   f(Self&, Events fired)   f(int)   f(Self&)   f(Events fired)   f()
-// The number is asked for first: the body of a generic lambda may compile with nothing else.
+// The number has precedence: the body of a generic lambda may compile only with it.
 template <class F, class Self>
 concept NumberCallbackOf = TakesSelfAndNumber<std::decay_t<F>, Self> ||
                            TakesNumber<std::decay_t<F>> || CallbackOf<F, Self>;

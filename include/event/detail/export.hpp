@@ -1,4 +1,4 @@
-// Marks what the shared library shows to its users; all else in it is hidden.
+// EVENT_API marks symbols that the shared library exports; all others are hidden.
 #pragma once
 
 #define EVENT_API __attribute__((visibility("default")))

@@ -1,4 +1,4 @@
-// A place on each base for every floor of the library above the core.
+// Floors: one pointer on each base for each layer ("floor") of the library above the core.
 #pragma once
 
 #include <array>
@@ -10,12 +10,12 @@
 
 namespace event_cpp::detail {
 
-// From the lowest to the highest: each may use those before it.
+// From the lowest layer to the highest: each may use those before it.
 enum class Floor : std::uint8_t { co, net, tls, dns, sim, inspect };
 inline constexpr std::size_t kFloors = static_cast<std::size_t>(Floor::inspect) + 1;
 
-// What the upper floors keep for one base: a pointer each, null until a program uses that floor.
-// See floors_of(). Not thread-safe, as the base is not.
+// The state that the upper layers keep for one base: a pointer each, null until a program uses that
+// layer. See floors_of(). Not thread-safe, as the base is not.
 class Floors {
  public:
   Floors() = default;
@@ -38,8 +38,9 @@ class Floors {
     return kept;
   }
 
-  // For the base's destructor: destroys all of them, the highest first, and those that come
-  // meanwhile. get() is null from the start of each destructor on. Returns whether there were any.
+  // For the base's destructor: destroys all states, the highest first, including those that are set
+  // during this call. get() is null from the start of each destructor on. Returns whether there
+  // were any.
   bool drop() noexcept {
     bool dropped = false;
     for (std::size_t above = slots_.size(); above > 0;) {

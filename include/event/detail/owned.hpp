@@ -11,7 +11,7 @@ namespace event_cpp::detail {
 
 class OwnedEvents;
 
-// One of them. It frees itself when it has fired, also if its callback throws.
+// Such an event. It frees itself when it has fired, also if its callback throws.
 class EVENT_API OwnedEvent : public Event {
  public:
   template <CallbackOf<Event> F>
@@ -31,7 +31,7 @@ class EVENT_API OwnedEvent : public Event {
   template <class F>
   static constexpr NodeOps kOps = ops_for<F>(&call<F>);
 
-  // Takes this event out of the base's list; whoever holds the result frees it.
+  // Removes this event from the base's list, and passes its ownership to the caller.
   std::unique_ptr<OwnedEvent> take() noexcept;
 
   OwnedEvents& owner_;
@@ -39,7 +39,7 @@ class EVENT_API OwnedEvent : public Event {
   OwnedEvent* next_ = nullptr;
 };
 
-// The list of them.
+// The list of a base's owned events.
 class EVENT_API OwnedEvents {
  public:
   OwnedEvents() = default;
@@ -49,7 +49,8 @@ class EVENT_API OwnedEvents {
   // Attaches the event and keeps it. Errors: as Event::attach(); then the event is freed.
   void attach(std::unique_ptr<OwnedEvent> owned, Duration timeout, bool keeps_alive = true);
 
-  // Frees all of them, and those that come meanwhile. Returns whether there were any.
+  // Frees all events, including those that are added during this call. Returns whether there were
+  // any.
   bool drop() noexcept;
 
  private:
@@ -57,8 +58,8 @@ class EVENT_API OwnedEvents {
   OwnedEvent* first_ = nullptr;
 };
 
-// One-shot whatever was asked for; and zero, which would mean "at once" with Events::timeout in the
-// mask of a descriptor, means no timeout here.
+// The mask of once(): always one-shot. With a descriptor, a timeout of zero means no timeout, also
+// if Events::timeout is in the mask.
 constexpr Events once_mask(int fd, Events events, Duration timeout) noexcept {
   const Events mask = events & ~Events::persist;
   return fd >= 0 && timeout == Duration::zero() ? mask & ~Events::timeout : mask;

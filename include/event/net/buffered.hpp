@@ -120,22 +120,23 @@ class EVENT_API Buffered : private Waiter {
   Stream& stream_;
   const Limits limits_;
 
-  // What was read and not taken: `spill_` from `taken_` on or, if that is empty, `chunk_`.
+  // Bytes that were read and not consumed: `spill_` from `taken_` on or, if `spill_` is empty,
+  // `chunk_`.
   Chunk chunk_;
   std::string spill_;
   std::size_t taken_ = 0;
-  std::size_t searched_ = 0;  // of it: there is no delimiter in these
+  std::size_t searched_ = 0;  // the first bytes of these, which contain no delimiter
 
   std::string out_;
   std::size_t sent_ = 0;  // of out_
   Io failed_ = 0;         // the error of a send
   Drain* drain_ = nullptr;
-  Read* reader_ = nullptr;  // the last one that had to wait: it may be gone
+  Read* reader_ = nullptr;  // the last read that had to wait; it may be destroyed
   struct InList : co::detail::Link {
     explicit InList(Buffered& its_owner) noexcept : owner(its_owner) {}
     Buffered& owner;
-  } in_list_;           // of those with output for the end of the iteration
-  bool waits_ = false;  // for the stream to take more
+  } in_list_;           // in the list of objects to flush at the end of the iteration
+  bool waits_ = false;  // whether this waits for the stream to be writable
 };
 
 // A read that is not complete.
@@ -217,7 +218,7 @@ class Buffered::ReadChunk final : public Read {
       : Read(buffered, Kind::chunk, {}, 0, line) {}
 };
 
-// Waits until little enough is unsent.
+// Waits until few enough bytes are unsent.
 class EVENT_API Buffered::Drain final : public co::detail::Wait {
  public:
   Drain(Drain&&) noexcept = default;

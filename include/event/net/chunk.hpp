@@ -16,15 +16,16 @@ namespace detail {
 
 // Buffers of this size are kept for reuse by each thread, a few of them.
 inline constexpr std::size_t kBufferSize = std::size_t{64} << 10;
-// What one has room for: also for 64 KiB of text in four records of TLS, and some messages of it.
+// The allocated size of a buffer: room for 64 KiB of data in four TLS records, and a few messages.
 inline constexpr std::size_t kBufferCapacity = kBufferSize + 1024;
 
 struct FreeBuffer {
   FreeBuffer* next;
 };
 
-// `room` is for so many more. There is none before the thread has given back its first buffer, so
-// that one test finds both that it is full and that the thread has yet to begin.
+// The buffers that a thread keeps for reuse, a list. `room` is how many more it may keep. It is
+// zero until the thread has given back its first buffer, so that one test detects both a full list
+// and a new thread.
 struct FreeBuffers {
   FreeBuffer* first;
   std::size_t room;
@@ -35,13 +36,14 @@ struct FreeBuffers {
   }
 };
 
-// Of each thread, without a constructor and a destructor: see co::detail::free_lists.
+// One for each thread, without a constructor and a destructor: see co::detail::free_lists.
 EVENT_API extern constinit thread_local FreeBuffers free_buffers;
 
-// When there is no room.
+// For give_back_buffer() when `room` is zero.
 EVENT_API void keep_or_free_buffer(char* buffer) noexcept;
 
-// Not inline where clang confuses threads: see co::detail::kInlinePool.
+// Not inline with clang before 17, which caches thread-local addresses: see
+// co::detail::kInlinePool.
 #if defined(__clang__) && __clang_major__ < 17
 #define EVENT_OF_THIS_THREAD [[gnu::noinline]]
 #else

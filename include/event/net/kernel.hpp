@@ -54,9 +54,9 @@ EVENT_API Kernel* kernel_of(Base& base) noexcept;
 
 namespace detail {
 
-// Every system call on a socket goes through here: inline for a real descriptor, to the kernel
-// for a simulated one. Each returns -errno.
-inline constexpr int kSystem = -1;  // numbers from here on are the system's
+// Every system call on a socket goes through these functions: to the system for a real fd, to the
+// Kernel for a simulated one. Each returns -errno on failure.
+inline constexpr int kSystem = -1;  // fds below this are simulated
 inline constexpr int kLowestError = -4095;
 
 template <class T>
@@ -64,7 +64,7 @@ inline T result(T value) noexcept {
   return value < 0 ? -errno : value;
 }
 
-// Calls f() again as long as a signal interrupts it.
+// Repeats f() while it returns -EINTR.
 template <class F>
 [[gnu::always_inline]] inline auto uninterrupted(F f) noexcept {
   auto io = f();
@@ -73,7 +73,7 @@ template <class F>
   return io;
 }
 
-// The kernel of a simulated descriptor of this base.
+// The Kernel of the simulated fds of this base.
 EVENT_API Kernel& simulated(Base& base) noexcept;
 
 [[gnu::cold]] EVENT_API ssize_t simulated_recv(Base& base, int fd, void* to, std::size_t size,

@@ -77,7 +77,7 @@ class EVENT_API Listener {
  private:
   class Readable;
 
-  // Returns an error, or none; an invalid socket and no error: there is no connection now.
+  // Accepts a connection. Neither an error nor a valid socket: there is no connection now.
   std::error_code take(Socket& connection) noexcept;
   void wait_for_more() noexcept;
   void stop_if_idle() noexcept;
@@ -90,17 +90,17 @@ class EVENT_API Listener {
   Base& base_;
   const ListenOptions options_;
   Socket socket_;
-  const bool no_delay_;  // for what is accepted: as the options say, if it is TCP
+  const bool no_delay_;  // for accepted sockets: ListenOptions::no_delay, if it is TCP
   std::unique_ptr<Readable> readable_;
   co::detail::WaitList<Accept> waiting_;
-  std::shared_ptr<std::function<void(Socket)>> on_accept_;  // shared with a call that is under way
+  std::shared_ptr<std::function<void(Socket)>> on_accept_;  // also owned by a running call of it
   std::unique_ptr<std::function<void(std::error_code)>> on_error_;  // null while it runs
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   bool on_error_replaced_ = false;  // while it ran
-  bool is_broken_ = false;          // accepting has failed for good
+  bool is_broken_ = false;          // accepting has failed permanently
   detail::BoundPath path_;
   bool short_of_resources_ = false;
-  bool queue_is_empty_ = false;  // as accept(2) has said last
+  bool queue_is_empty_ = false;  // the last accept(2) returned EAGAIN
 };
 
 class EVENT_API Listener::Accept final : public co::detail::Wait {

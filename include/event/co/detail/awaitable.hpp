@@ -1,4 +1,4 @@
-// What can be awaited, and how it is made a task.
+// Concepts for awaitables, and their conversion to tasks.
 #pragma once
 
 #include <concepts>
@@ -29,7 +29,7 @@ template <class A>
 concept HasAwaiter = requires(A&& awaitable) {
   { std::forward<A>(awaitable).operator co_await() } -> Awaiter;
 };
-// Given away, as in co_await f().
+// An awaitable that is passed as an rvalue, as in co_await f().
 template <class A>
 concept Awaitable = !std::is_lvalue_reference_v<A> && (Awaiter<A> || HasAwaiter<A>);
 
@@ -41,7 +41,7 @@ template <HasAwaiter A>
 struct ResultOf<A> {
   using Type = decltype(std::declval<A>().operator co_await().await_resume());
 };
-// What co_await gives for it.
+// The type of a co_await expression for it.
 template <class A>
 using Awaited = typename ResultOf<A>::Type;
 

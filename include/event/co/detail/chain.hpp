@@ -1,4 +1,4 @@
-// What runs tasks: chains of tasks, the operations they wait for, and the scheduler of a base.
+// Chain, Operation and Scheduler: how tasks run and wait.
 #pragma once
 
 #include <cassert>
@@ -30,8 +30,8 @@ namespace detail {
 class Chain;
 class Scheduler;
 
-// A place in a list of chains. A chain is in one list at most: that of what is ready to run, or
-// that of those who wait for the same thing.
+// A node of a doubly linked list of chains. A chain is in at most one list: that of chains that are
+// ready to run, or a list of chains that wait for the same thing.
 class Link {
  public:
   Link() noexcept : previous_(this), next_(this) {}
@@ -45,7 +45,7 @@ class Link {
     next_->previous_ = previous_;
     previous_ = next_ = this;
   }
-  // Of the head of a list: appends, and moves all of another list to the front.
+  // For the head of a list: append a node; move all nodes of another list to the front.
   void push_back(Link& link) noexcept {
     link.previous_ = previous_;
     link.next_ = this;
@@ -80,7 +80,7 @@ class alignas(16) [[gnu::visibility("default")]] Waiter {
   ~Waiter() = default;
 };
 
-// Waits on behalf of a chain. It is part of the innermost frame, or owned by it.
+// What a chain waits for. It is part of the innermost frame, or owned by it.
 class EVENT_API Operation : public Waiter {
  public:
   // Withdraws the operation. The wait fails with std::errc::operation_canceled in the next
@@ -100,36 +100,37 @@ class EVENT_API Operation : public Waiter {
   ~Operation() = default;
 };
 
-// Who started a chain, and goes on when it has ended.
+// Starts a chain, and is notified when it has ended.
 class EVENT_API Owner {
  public:
   // The first task of the chain has ended. Returns the frame that runs next, or null.
   virtual void* ended(Chain& chain) noexcept = 0;
 
-  // In the turn that was asked for by Turn::report. Returns what is to leave dispatch(), or null.
+  // Called for a chain that was queued with Turn::report. Returns the exception that leaves
+  // dispatch(), or null.
   virtual std::exception_ptr report(Chain& chain) noexcept;
 
  protected:
   ~Owner() = default;
 };
 
-// What is done with a chain that is in the list of what is ready.
+// What happens to a chain in the ready list when its turn comes.
 enum class Turn : std::uint8_t {
-  resume,  // its innermost task goes on
-  report,  // its first task failed: the owner is told
-  depart,  // it goes on on another base
+  resume,  // its innermost task is resumed
+  report,  // its first task has failed: Owner::report() is called
+  depart,  // it moves to another base
 };
 
-// A task that was started by itself, and the tasks that it awaits, one inside the other. The
-// innermost one runs or waits. Everything about it belongs to the thread of its scheduler.
+// A stack of tasks: one that an Owner has started, the task that it awaits, and so on. The
+// innermost one runs or waits. Thread-safety: belongs to the thread of its scheduler.
 class Chain : public Link {
  public:
-  // So many operations may complete at once before others get their turn.
+  // How many operations may complete without waiting before other chains run.
   static constexpr std::uint8_t kBudget = 8;
 
   Chain(Owner& its_owner, Scheduler& runs_on) noexcept : owner(&its_owner), scheduler(&runs_on) {}
 
-  // Cancels what it waits for, now or later. Does nothing if it was cancelled before.
+  // Cancels the current wait and all later ones. Does nothing if it was cancelled before.
   void cancel() noexcept;
   // The same in the thread of its scheduler.
   void cancel_here() noexcept {
@@ -138,14 +139,15 @@ class Chain : public Link {
     if (pending != nullptr) pending->cancel();
   }
 
-  // An operation can complete without a wait. Returns false if others are to run first.
+  // Called for an operation that can complete without a wait. Returns false if the budget is used
+  // up: then it must resume in the next iteration.
   bool spend() noexcept {
     if (budget == 0) return false;
     --budget;
     return true;
   }
 
-  // Whether a task of it runs at this moment. Requires: it was started, and has not ended.
+  // Whether one of its tasks is running now. Requires: it was started, and has not ended.
   bool running() const noexcept { return pending == nullptr && !linked(); }
 
   Owner* owner;
@@ -153,11 +155,11 @@ class Chain : public Link {
   Operation* pending = nullptr;  // what the innermost task waits for; null: it runs, or is ready to
   void* innermost = nullptr;     // the frame to resume
   bool cancelled = false;
-  // It is on a base that is not its owner's: only this and `owner`, which is an Away, may be looked
-  // at in the owner's thread.
+  // True on a base that is not its owner's. Then the owner's thread may read only this member and
+  // `owner`, which is an Away.
   bool away = false;
   Turn turn = Turn::resume;
-  std::uint8_t budget = kBudget;  // what it starts at once shares it
+  std::uint8_t budget = kBudget;  // shared with chains that it starts and that run at once
 };
 
 class Away;
@@ -181,7 +183,7 @@ class EVENT_API Scheduler {
 
   Base& base() const noexcept { return base_; }
 
-  // The chain has its turn in the next iteration.
+  // Queues the chain for the next iteration.
   void queue(Chain& chain, Turn turn = Turn::resume) noexcept {
     assert(!chain.linked());
     chain.turn = turn;
@@ -189,30 +191,31 @@ class EVENT_API Scheduler {
     ready_.push_back(chain);
   }
 
-  // Runs the chain until it waits again, and what goes on when it has ended. Requires: called from
-  // a callback of the base, not from a task.
+  // Runs the chain until it waits again; if it ends, also the frame that its owner returns.
+  // Requires: called from a callback of the base, not from a task.
   void resume(Chain& chain) noexcept {
     chain.budget = Chain::kBudget;
     go_on(chain.innermost);
   }
 
-  // The task that runs has ended; `next` is the frame that awaits it, or end_of() its chain.
+  // Called when the running task has ended. `next` is the frame that awaits it, or end_of() its
+  // chain.
   void ended(std::uintptr_t next) noexcept { ended_ = next; }
   static std::uintptr_t end_of(Chain& chain) noexcept {
     return reinterpret_cast<std::uintptr_t>(&chain) | 1;
   }
 
-  // Keeps the base from leaving dispatch(): something outside of it will wake a task.
+  // hold() keeps dispatch() running, since another thread will wake a task.
   // Errors: hold() throws std::system_error, ENOMEM, or std::bad_alloc.
   void hold();
   void let_go() noexcept;
 
-  // Takes over the chain of a Child that failed and whose group goes: Child::error leaves
+  // Takes over the chain of a failed Child whose group is being destroyed: Child::error will leave
   // dispatch().
   void adopt(Chain& chain) noexcept;
 
-  // Each is made when it is first asked for. Errors: throws std::bad_alloc; std::system_error if
-  // the signal cannot be watched.
+  // Made at the first call. Errors: throw std::bad_alloc; std::system_error if the signal cannot be
+  // watched.
   BlockingPool& pool();
   SignalWatch& watch_signal(int signo);
 
@@ -236,9 +239,9 @@ class EVENT_API Scheduler {
 
   static Scheduler& make(Base& base);
 
-  // Resumes a frame, then the one that awaits it if it has ended, and so on outwards. A loop: each
-  // frame returns here before the next one runs, so no depth of tasks needs more stack. Requires:
-  // not null.
+  // Resumes a frame. If it ends, resumes the frame that awaits it, and so on outwards. This is a
+  // loop and not a recursion, so the stack does not grow with the depth of tasks. Requires: not
+  // null.
   void go_on(void* frame) noexcept {
     do {
       std::coroutine_handle<>::from_address(frame).resume();
@@ -279,21 +282,21 @@ inline void Chain::cancel() noexcept {
   cancel_here();
 }
 
-// What a wait that was cancelled throws. One object for all, so that most cancellations are
-// recognized without throwing them again. Made with the first scheduler.
+// The exception of a cancelled wait. One object for all, so that most cancellations are recognized
+// without rethrowing them. Made with the first scheduler.
 // Errors: throws std::bad_alloc until then.
 EVENT_API const std::exception_ptr& cancellation();
-// Always inline: each frame between a throw and its handler is unwound twice.
+// Always inline, to save a stack frame: each frame between throw and handler is unwound twice.
 [[noreturn, gnu::always_inline]] inline void throw_cancelled() {
   std::rethrow_exception(cancellation());
 }
-// Whether it is std::errc::operation_canceled, whoever threw it.
+// See co::is_cancellation().
 EVENT_API bool is_cancellation(const std::exception_ptr& error) noexcept;
 
-// What an awaiter that may wait is made of.
+// The base class of awaiters.
 class EVENT_API Wait : public Operation {
  public:
-  // Before it is awaited it may be moved, so that it can be given to with_timeout() and others.
+  // May be moved before it is awaited, so that it can be passed to with_timeout() and others.
   Wait(Wait&& other) noexcept : line_(other.line_) { assert(other.chain_ == nullptr); }
   Wait(const Wait&) = delete;
   Wait& operator=(const Wait&) = delete;
@@ -305,7 +308,7 @@ class EVENT_API Wait : public Operation {
     wake();
   }
 
-  // The wait is over. Returns the frame that is to be resumed now.
+  // Ends the wait. Returns the frame, which the caller resumes.
   void* finish() noexcept {
     chain_->pending = nullptr;
     return chain_->innermost;
@@ -313,27 +316,27 @@ class EVENT_API Wait : public Operation {
 
  protected:
   explicit Wait(unsigned line) noexcept : line_(line) {}
-  // Destroyed while it waits, with its task: leaves the list of those who wait, so that what is
-  // destroyed after it in the same task finds only others there.
+  // If it is destroyed while it waits, it leaves its list of waiters, so that objects of the same
+  // task which are destroyed later do not find it there.
   ~Wait() {
     if (!waits()) return;
     chain_->pending = nullptr;
     chain_->unlink();
   }
 
-  // From now on the chain waits for this.
+  // Makes the chain wait for this operation.
   void begin(Chain& chain, void* frame) noexcept {
     chain_ = &chain;
     chain.pending = this;
     chain.innermost = frame;
   }
-  // Instead of begin() for a chain that was cancelled: fails in the next iteration.
+  // Instead of begin() for a cancelled chain: the wait fails in the next iteration.
   void begin_cancelled(Chain& chain, void* frame) noexcept {
     cancelled_ = true;
     begin_done(chain, frame);
   }
-  // The same for what has succeeded: goes on in the next iteration. There is nothing to withdraw,
-  // so the chain has no pending operation.
+  // Instead of begin() for an operation that has succeeded: resumes in the next iteration. There is
+  // nothing to withdraw, so the chain has no pending operation.
   void begin_done(Chain& chain, void* frame) noexcept {
     chain_ = &chain;
     chain.innermost = frame;
@@ -341,7 +344,8 @@ class EVENT_API Wait : public Operation {
   }
   bool waits() const noexcept { return chain_ != nullptr && chain_->pending == this; }
 
-  // The wait is over: the task goes on in the next iteration; or now, in a callback of the base.
+  // End the wait: wake() resumes the task in the next iteration; resume() now, in a callback of the
+  // base.
   void wake() noexcept {
     chain_->pending = nullptr;
     chain_->unlink();
@@ -363,7 +367,7 @@ class EVENT_API Wait : public Operation {
   bool cancelled() const noexcept { return cancelled_; }
 
  private:
-  // Nothing of the operation happens any more.
+  // Withdraws the operation: it must have no effect after this.
   virtual void withdraw() noexcept = 0;
 
   Chain* chain_ = nullptr;  // null: not begun

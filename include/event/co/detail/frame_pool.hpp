@@ -9,7 +9,7 @@
 
 namespace event_cpp::co::detail {
 
-// The address sanitizer is to see each use of a freed frame.
+// With the address sanitizer frames are not pooled, so that it detects each use of a freed frame.
 #if defined(__SANITIZE_ADDRESS__)
 constexpr bool kReuse = false;
 #elif defined(__has_feature)
@@ -22,8 +22,9 @@ constexpr bool kReuse = true;
 constexpr bool kReuse = true;
 #endif
 
-// Before version 17 clang takes a thread-local variable to be in the same place before and after a
-// co_await, also where resume_on() has changed the thread. There the pool is behind a call.
+// Before version 17 clang assumes that a thread-local variable has the same address before and
+// after a co_await, although resume_on() may have changed the thread. With it the pool is not
+// inlined.
 #if defined(__clang__) && __clang_major__ < 17
 constexpr bool kInlinePool = false;
 #else
@@ -41,8 +42,8 @@ struct Block {
   Block* next;
 };
 
-// Blocks of one size. `room` is for so many more. There is none before the thread has freed its
-// first block, so that one test finds both a list that is full and a thread that has yet to begin.
+// Free blocks of one size. `room` is how many more it may keep. It is zero until the thread has
+// freed its first block, so that one test detects both a full list and a new thread.
 struct FreeList {
   Block* first;
   std::size_t room;
@@ -53,17 +54,18 @@ struct FreeList {
   }
 };
 
-// Of each thread. Without a constructor and a destructor, so that using them costs no test.
+// One array for each thread. Without a constructor and a destructor, so that an access needs no
+// check for initialization.
 EVENT_API extern constinit thread_local std::array<FreeList, kBlockClasses> free_lists;
 
-// When the list has no room.
+// For freeing when `room` is zero.
 EVENT_API void keep_or_free(FreeList& list, void* block) noexcept;
 
 // Allocates and frees blocks. Each thread keeps freed blocks of up to 1,016 bytes for reuse, at
 // most 64 KiB of each size. A block may be freed by another thread than the one that allocated it.
-// Always inline, but for kInlinePool: the size of a frame is known where it is made, and most of
-// this goes away. Errors: throws std::bad_alloc. Cost: a few instructions if a block of that size
-// was kept.
+// Always inline unless kInlinePool is false: the size of a frame is known at compile time, so most
+// of the code is optimized away. Errors: throws std::bad_alloc. Cost: a few instructions if a block
+// of that size is kept.
 EVENT_API void* allocate_by_call(std::size_t size);
 EVENT_API void deallocate_by_call(void* block, std::size_t size) noexcept;
 [[gnu::always_inline]] inline void* allocate_inline(std::size_t size) {
@@ -97,7 +99,7 @@ EVENT_API void deallocate_by_call(void* block, std::size_t size) noexcept;
   return deallocate_inline(block, size);
 }
 
-// A base class: objects come from the pool.
+// A base class for objects that are allocated from the pool.
 struct Pooled {
   [[gnu::always_inline]] static void* operator new(std::size_t size) { return allocate(size); }
   [[gnu::always_inline]] static void operator delete(void* block, std::size_t size) noexcept {

@@ -1,4 +1,4 @@
-// The chains that wait for the same thing, in the order in which they came.
+// WaitList: chains that wait for the same thing, first in, first out.
 #pragma once
 
 #include <utility>
@@ -9,8 +9,8 @@ namespace event_cpp::co::detail {
 
 [[noreturn]] EVENT_API void throw_broken_pipe();
 
-// `Waiter` is the operation that each of them waits for. A chain leaves the list by itself when it
-// is cancelled or destroyed.
+// `Waiter` is the type of the operation of each chain. A chain leaves the list when it is cancelled
+// or destroyed.
 template <class Waiter>
 class WaitList {
  public:
@@ -26,7 +26,7 @@ class WaitList {
   Waiter* first() const noexcept {
     return empty() ? nullptr : static_cast<Waiter*>(static_cast<Chain*>(head_.next())->pending);
   }
-  // Takes it out; null if there is none.
+  // Removes and returns the first waiter; null if there is none.
   Waiter* take_first() noexcept {
     Waiter* const waiter = first();
     if (waiter != nullptr) head_.next()->unlink();
@@ -37,8 +37,8 @@ class WaitList {
   Link head_;
 };
 
-// The operations that were given what they waited for and have not gone on with it, in the order in
-// which they will. A Waiter has a member `Waiter* next_served_`.
+// The operations that have succeeded but whose tasks have not resumed yet, in the order in which
+// they will. A Waiter has a member `Waiter* next_served_`.
 template <class Waiter>
 class ServedList {
  public:
@@ -51,7 +51,8 @@ class ServedList {
     *end_ = &waiter;
     end_ = &waiter.next_served_;
   }
-  // Does nothing if it was never in the list. Cost: O(1) then, and for the first.
+  // Does nothing if it was never in the list. Cost: O(1) in that case and for the first waiter,
+  // otherwise O(n).
   void remove(const Waiter& waiter) noexcept {
     if (waiter.next_served_ == nullptr && end_ != &waiter.next_served_) return;
     for (Waiter** place = &first_; *place != nullptr; place = &(*place)->next_served_) {

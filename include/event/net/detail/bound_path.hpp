@@ -1,4 +1,4 @@
-// The path of a Unix socket, which stays in the file system when the socket is closed.
+// BoundPath: the path of a Unix socket, which remains in the file system when the socket is closed.
 #pragma once
 
 #include <sys/types.h>
@@ -10,11 +10,12 @@
 
 namespace event_cpp::net::detail {
 
-// Removes the path of a socket, if it is still this one's: another process may have taken it.
+// Removes the path of a bound socket, if it still is the same file: another process may have
+// replaced it.
 class EVENT_API BoundPath {
  public:
   BoundPath() noexcept = default;
-  // A socket was bound to this address. No path: nothing is removed.
+  // Call it after a socket was bound to `address`. For an address without a path it does nothing.
   explicit BoundPath(const Address& address);
 
   void remove() noexcept;

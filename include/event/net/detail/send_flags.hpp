@@ -1,4 +1,4 @@
-// How bytes are sent: never blocking, and without SIGPIPE.
+// kSendFlags: the flags of send(2), to send without blocking and without SIGPIPE.
 #pragma once
 
 #include <sys/socket.h>

@@ -1,4 +1,4 @@
-// The event of a socket: who waits for it to be readable or writable.
+// SocketEvent: the event of a socket, with one waiter for each direction.
 #pragma once
 
 #include <cassert>
@@ -12,16 +12,17 @@
 
 namespace event_cpp::net::detail {
 
-// Registered once for its life where the backend has edges; on poll its interest follows who waits.
-// A simulated socket is told by its kernel. Keeps two waiters, and what is known of the socket, in
-// the room that an event has for a callback.
+// On an edge-triggered backend it is registered once for its life; on poll its interest follows the
+// waiters. A simulated socket gets its readiness from its Kernel. The two waiters, and flags with
+// the known state of the socket, are stored in Event::room().
 class EVENT_API SocketEvent : protected Event {
  protected:
-  // Takes the socket. Errors: throws std::system_error as Event::attach() does; then it is closed.
+  // Takes ownership of the socket. Errors: throws std::system_error as Event::attach() does; then
+  // the socket is closed.
   SocketEvent(Base& base, Socket socket);
   ~SocketEvent() { static_cast<void>(release()); }
 
-  // Of Stream.
+  // Implement Stream::wait(), unwait() and may().
   void wait_for(Want want, Waiter& new_waiter) noexcept {
     std::uintptr_t& place = slot_of(want);
     assert((waiter(place) == nullptr || waiter(place) == &new_waiter) &&
@@ -49,16 +50,16 @@ class EVENT_API SocketEvent : protected Event {
   }
   Socket release() noexcept;
 
-  // A stream's event without a descriptor is not attached: so this is never a timer's number.
+  // The event of a closed stream is not attached, so `descriptor` is never the sequence number of a
+  // timer: see Node.
   int fd() const noexcept { return node().descriptor; }
   bool is_simulated() const noexcept { return fd() < kSystem; }
   Kernel* kernel() const noexcept { return is_simulated() ? kernel_of(Event::base()) : nullptr; }
 
-  // What a system call has shown, of a socket that has not failed: of reading or writing so many
-  // bytes of those wanted.
+  // Note the result of a successful system call: `size` of `wanted` bytes were read or written.
   void note_read(std::size_t size, std::size_t wanted) noexcept {
-    // A read that does not fill its room has taken all there was, unless the end comes after it:
-    // that shows only by reading again.
+    // A short read has emptied the socket's buffer. But if the peer has ended, the end of the
+    // stream is seen only by reading again.
     std::uintptr_t& flags = slots().read;
     if (size < wanted && (flags & kEnded) == 0) [[likely]]
       flags &= ~kMayRead;
@@ -68,7 +69,7 @@ class EVENT_API SocketEvent : protected Event {
     if (size < wanted) slots().read |= kBlocked;
     if (size > 0) moved();
   }
-  // It would block.
+  // Note that a system call returned EAGAIN.
   void note_blocked(Want want) noexcept {
     if (want == Want::read) {
       slots().read &= ~kMayRead;
@@ -76,10 +77,10 @@ class EVENT_API SocketEvent : protected Event {
       slots().read |= kBlocked;
     }
   }
-  // The kernel reports the error of a connection once, to whichever direction asks first.
+  // Notes an error for both directions: the kernel reports the error of a connection only once.
   [[gnu::cold]] void note_error(Io io) noexcept;
 
-  // The same of any result, which they return.
+  // Note any result, and return it.
   Io noted_read(Io io, std::size_t wanted) noexcept;
   Io noted_write(Io io, std::size_t wanted) noexcept;
 
@@ -90,7 +91,7 @@ class EVENT_API SocketEvent : protected Event {
   // Requires: refuses_write().
   Io refuse_write() const noexcept;
   bool has_failed() const noexcept { return (slots().write & kFailed) != 0; }
-  // Requires: has_failed(). Of both directions.
+  // The error of both directions. Requires: has_failed().
   Io failure() const noexcept { return kFailures[slots().write & kBudget]; }
   bool timed_out() const noexcept { return (slots().write & kFlags) == kFailed; }
   void set_idle_timeout(Duration limit);
@@ -101,14 +102,16 @@ class EVENT_API SocketEvent : protected Event {
     std::uintptr_t read;
     std::uintptr_t write;
   };
-  // Of read. Reading may succeed, or fail: so it stays once the connection has failed or is closed.
+  // Flags in `read`. kMayRead: reading will not block. Stays set once the connection has failed or
+  // is closed; kBlocked stays clear then.
   static constexpr std::uintptr_t kMayRead = 1;
-  static constexpr std::uintptr_t kEnded = 2;    // the peer has ended its direction, or hung up
-  static constexpr std::uintptr_t kBlocked = 4;  // writing would block: never then
+  static constexpr std::uintptr_t kEnded = 2;    // the peer has shut down its direction, or hung up
+  static constexpr std::uintptr_t kBlocked = 4;  // writing would block
   static constexpr std::uintptr_t kTorn = 8;
-  static constexpr std::uintptr_t kBudget = 7;  // of write: successes before others have a turn
-  // The connection has failed. In the place of the budget is then the index of the error in
-  // kFailures. The first one is the idle timeout's.
+  // In `write`: the successes that are left before other callbacks run.
+  static constexpr std::uintptr_t kBudget = 7;
+  // In `write`: the connection has failed. The bits of kBudget are then the index of the error in
+  // kFailures, whose first entry is the idle timeout.
   static constexpr std::uintptr_t kFailed = 8;
   static constexpr std::uintptr_t kFlags = 15;
   static constexpr Io kFailures[] = {-ETIMEDOUT, -ECONNRESET, -ETIMEDOUT, -EHOSTUNREACH,
@@ -134,16 +137,16 @@ class EVENT_API SocketEvent : protected Event {
   void on_more(Events fired);
   void call_waiters();
   void call_both(Waiter& reader);
-  // Where there are no edges: asks for what somebody waits for and does not have.
+  // On a level-triggered backend: sets the interest to the conditions that waiters need.
   void ask_kernel() noexcept {
     if (!any(events() & Events::edge)) modify_interest();
   }
   void modify_interest() noexcept;
   void fail(std::uintptr_t index) noexcept;
   void drop_waiters() noexcept;
-  // From now on, as nothing has to be waited for any more.
+  // Makes both directions ready, since no wait would end any more.
   void let_all_try() noexcept { slots().read = (slots().read | kMayRead) & ~kBlocked; }
-  // The idle timeout counts from here.
+  // Restarts the idle timeout.
   void moved() noexcept {
     if (node().timeout > Duration::zero()) [[unlikely]]
       static_cast<void>(try_rearm(Event::timeout()));

@@ -39,15 +39,15 @@ namespace detail {
 
 [[noreturn]] EVENT_API void throw_io(Io result, const char* what);
 
-// An operation of a task on a stream of type S: SocketStream, whose calls are direct, or Stream,
-// whose are virtual. Self::step() tries, and returns whether it is done. Self::fail() ends it with
-// an error, also when the task is cancelled.
+// An operation of a task on a stream of type S: SocketStream, with direct calls, or Stream, with
+// virtual ones. Self::step() tries, and returns whether the operation is complete. Self::fail()
+// ends it with an error, also when the task is cancelled.
 template <class S, class Self, Want kWant>
 class StreamOp : public co::detail::Wait {
  public:
   explicit StreamOp(S& stream, unsigned line) noexcept : Wait(line), stream_(&stream) {}
   StreamOp(StreamOp&&) noexcept = default;
-  // Destroyed where it waits, maybe half-way.
+  // May be destroyed while it waits, also half-way.
   ~StreamOp() {
     if (waits()) [[unlikely]]
       give_up();
@@ -74,7 +74,7 @@ class StreamOp : public co::detail::Wait {
     wake();
   }
 
-  // What step() has got from the stream, which is still there.
+  // Throws an error that step() has got. The stream still exists.
   [[noreturn, gnu::cold]] void raise(Io io, const char* what) const {
     if constexpr (requires { stream_->throw_error(io, what); }) {
       if (io <= -kOtherErrors) stream_->throw_error(io, what);
@@ -85,14 +85,14 @@ class StreamOp : public co::detail::Wait {
  protected:
   S& stream() const noexcept { return *stream_; }
 
-  // Of a write that ends without having sent everything: nothing can follow what it has sent.
+  // For a write that ends without having sent everything.
   void tear_if_begun() noexcept {
-    if constexpr (requires { stream_->tear(); }) {  // a packet is sent whole
+    if constexpr (requires { stream_->tear(); }) {  // not for datagrams
       if (begun_) stream_->tear();
     }
   }
 
-  // Of a write: bytes of it were sent. In what is left of Wait's last eight bytes.
+  // For a write: a part was sent. Placed in the padding of Wait.
   bool begun_ = false;
 
  private:
@@ -166,7 +166,7 @@ class ReceiveOp final : public StreamOp<S, ReceiveOp<S, kErrors>, Want::read> {
   ~ReceiveOp() {
     if (buffer_ != nullptr) give_back_buffer(buffer_);
   }
-  // A buffer is held only once there is something for it.
+  // Takes a buffer only when there is data.
   bool step() noexcept {
     char* const buffer = try_take_buffer();
     if (buffer == nullptr) [[unlikely]] {
@@ -326,7 +326,7 @@ class WritePiecesOp final : public StreamOp<S, WritePiecesOp<S, kErrors>, Want::
   Io io_ = 0;
 };
 
-// Until trying makes sense; tries nothing.
+// Waits until trying may succeed; transfers nothing.
 template <class S, Want kWant>
 class ReadyOp final : public StreamOp<S, ReadyOp<S, kWant>, kWant> {
  public:
