@@ -175,8 +175,9 @@ class EVENT_API Base {
   //   - a watched descriptor is ready, or a signal has arrived
   //   - another thread has called post() or stop()
   //   - loop() has returned with callbacks still to run
-  // It does not cover timeouts, files that are always ready, and events that are activated outside
-  // loop(): for these see next_timeout(). The base owns it: only wait for readability, and do
+  // It does not cover timeouts (on Linux it may become readable for an alarm or a Clock::boottime
+  // timer), files that are always ready, and events that are activated outside loop(): for these
+  // see next_timeout(). The base owns it: only wait for readability, and do
   // nothing else with it. Returns -1 on poll and none, which have no such descriptor, and if no fd
   // is left. On epoll a base may be embedded in a base that is embedded in another loop, but not
   // deeper. Cost: system calls the first time.

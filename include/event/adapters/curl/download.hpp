@@ -26,9 +26,9 @@ namespace event_cpp::curl {
 
 namespace detail {
 
-// Has net::resolve() look up the name of the URL, so that libcurl need not. Nothing is done for an
-// address, for what is no URL: libcurl says so, and where libcurl connects to something else, as a
-// proxy, which may know names that are unknown here. The list must live as long as the transfer.
+// Looks up the name of the URL with net::resolve(), and passes the addresses to libcurl. It does
+// nothing for an address; for an invalid URL, which libcurl reports; and if libcurl connects to
+// another host, such as a proxy, which may resolve other names. Must live as long as the transfer.
 class Lookup {
  public:
   co::Task<> resolve(Easy& easy, std::string url) {
@@ -202,7 +202,7 @@ class Download {
   detail::Lookup lookup_;
   Easy easy_;
   std::vector<std::pair<std::string, std::string>> headers_;
-  std::string body_;  // that nobody has read
+  std::string body_;  // received and not read yet
   bool paused_ = false;
   bool has_body_ = false;
   bool ended_ = false;

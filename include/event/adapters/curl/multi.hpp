@@ -157,7 +157,8 @@ class Multi {
     }
   }
 
-  // A new handle: libcurl closes idle connections only with the handle, or when it needs another.
+  // Replaces the handle: libcurl closes idle connections only together with it, or when it needs
+  // another connection.
   void make() {
     multi_.reset();
     multi_.reset(::curl_multi_init());
@@ -193,7 +194,7 @@ class Multi {
     return multi.timer_.try_rearm(std::chrono::milliseconds(milliseconds)) ? -1 : 0;
   }
 
-  // Calls libcurl, in a callback of the base, and takes what has ended.
+  // Calls libcurl, in a callback of the base, and then handles transfers that have ended.
   template <class F>
   void call(F f) {
     inbox_.enter();
@@ -262,7 +263,8 @@ class Multi {
     if (--size_ == 0 && !closing_) static_cast<void>(idle_.try_rearm(options_.idle));
     ++events_;
   }
-  // Its task is gone, or cancelled. In a callback of libcurl it cannot be removed.
+  // Called when the task of the transfer was destroyed or cancelled. In a callback of libcurl the
+  // transfer cannot be removed at once.
   void abandon(detail::Transfer& transfer) noexcept {
     if (inside_) {
       removed_.push_back(transfer);
@@ -272,7 +274,7 @@ class Multi {
     }
   }
 
-  // Changes when anything happens.
+  // A number that changes with any progress of the transfers.
   std::uint64_t progress() const noexcept {
     std::uint64_t sum = events_;
     for (const detail::Transfer* transfer = first_; transfer != nullptr;

@@ -1,4 +1,4 @@
-// The sockets that libcurl wants to be watched: an event for each.
+// Sockets: the sockets that libcurl asks to watch, with an event for each.
 #pragma once
 
 #include <curl/curl.h>
@@ -15,13 +15,13 @@
 
 namespace event_cpp::curl::detail {
 
-// libcurl says what to watch in a callback, and is called when a socket is ready. It may forget to
-// say that it does so no more, and has left descriptors that are always ready: a socket that is
-// ready very often without any progress is not watched for a while.
+// libcurl requests interests in a callback, and is called when a socket is ready. It sometimes
+// fails to withdraw an interest in a socket that is always ready. So a socket that is ready very
+// often without any progress is not watched for a while.
 class Sockets {
  public:
-  // `ready(fd, CURL_CSELECT_* bits)` is called for a socket; `progress()` returns a number that
-  // changes whenever anything happens; `stuck(fd)` is called when a socket is put aside.
+  // `ready(fd, CURL_CSELECT_* bits)` is called for a ready socket; `progress()` returns a number
+  // that changes with any progress; `stuck(fd)` is called when a socket is not watched for a while.
   struct Calls {
     std::function<void(curl_socket_t, int)> ready;
     std::function<std::uint64_t()> progress;
@@ -50,7 +50,7 @@ class Sockets {
       return false;
     }
   }
-  // It is, or will be, closed. It may be closed already, and its number be another file's.
+  // Call it before or after the socket is closed; the fd may have been reused already.
   void forget(curl_socket_t fd) noexcept { sockets_.erase(fd); }
   void clear() noexcept { sockets_.clear(); }
 

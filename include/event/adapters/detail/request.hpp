@@ -1,9 +1,9 @@
-// Requests to a C library, and how their answers come back to tasks and functions.
+// Requests to a C library, and how their answers are passed to tasks and functions.
 //
-// A C library answers in a callback, below which are its own frames. Nothing of the user's may run
-// there: it could free what the library still uses, and an exception must not pass. So a callback
-// only stores the answer and puts the request into the adapter's inbox. When the library has
-// returned, the inbox resumes the tasks and calls the functions.
+// A C library reports an answer in a callback, called from its own code. No code of the user may
+// run there: it could free objects that the library still uses, and an exception must not pass
+// through C code. So the callback only stores the answer and puts the request into the adapter's
+// inbox. When the library has returned, the inbox resumes the tasks and calls the functions.
 #pragma once
 
 #include <coroutine>
@@ -17,12 +17,13 @@
 
 namespace event_cpp::adapters::detail {
 
-// A request that was answered, in an inbox. It is deleted by what it goes on to.
+// A request that was answered, in an inbox. go_on() or give_up() deletes it.
 class Answered : public co::detail::Link {
  public:
   // Resumes the task or calls the function.
   virtual void go_on() = 0;
-  // The adapter is being destroyed: the task goes on in the next iteration, a function is dropped.
+  // Called if the adapter is destroyed: the task resumes in the next iteration; a function is not
+  // called.
   virtual void give_up() noexcept = 0;
 
  protected:
@@ -30,8 +31,8 @@ class Answered : public co::detail::Link {
   ~Answered() = default;
 };
 
-// What was answered while the C library ran. An adapter has one, and declares it before the
-// library's object, which may answer while it is destroyed.
+// Collects requests that were answered while the C library ran. An adapter has one, and declares it
+// before the library's object, which may still answer while it is being destroyed.
 class Inbox final : private Event {
  public:
   explicit Inbox(Base& base) noexcept : Event(base, -1, Events::timeout, Calls<&Inbox::fire>()) {}
@@ -45,14 +46,16 @@ class Inbox final : private Event {
 
   using Event::base;
 
-  // The request goes on when the library has returned: in leave(), or else in the next iteration.
+  // Adds a request. It is continued when the library has returned: in leave(), or outside enter()
+  // and leave() in the next iteration.
   void add(Answered& answered) noexcept {
     if (!inside_ && !list_.linked()) activate(Events::timeout);
     list_.push_back(answered);
   }
 
-  // Around calls of the library in a callback of the base. leave() may destroy the adapter, so it
-  // comes last. Errors: leave() throws what a function throws; all others have been called.
+  // To be called before and after calls of the library in a callback of the base. leave() may
+  // destroy the adapter, so it must be the last call. Errors: leave() throws what a function
+  // throws, after all of them were called.
   void enter() noexcept { inside_ = true; }
   void leave() {
     inside_ = false;
@@ -119,10 +122,10 @@ class Request : public Answered, public co::detail::Pooled {
   using Value = V;
   using Function = event_cpp::detail::Callable<Outcome<V>>;
 
-  // Nobody wants the answer any more. Requires: begun.
+  // Whether the answer is not needed any more. Requires: begun.
   bool is_abandoned() const noexcept { return task_ == nullptr && !has_function_; }
 
-  // Requires: nothing is touched afterwards.
+  // Stores the answer. The request may be deleted at once: do not use it afterwards.
   void answer(Inbox& inbox, Outcome<V>&& outcome) noexcept {
     outcome_ = std::move(outcome);
     answered_ = true;
@@ -135,7 +138,7 @@ class Request : public Answered, public co::detail::Pooled {
     answer(inbox, Outcome<V>{V{}, std::move(error)});
   }
 
-  // Begins it with a function for the answer. Errors: throws what begin() throws.
+  // Begins the request with a function for the answer. Errors: throws what begin() throws.
   static void begin_with(std::unique_ptr<R> request, Function function) {
     request->function_ = std::move(function);
     request->has_function_ = true;

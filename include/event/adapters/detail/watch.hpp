@@ -1,4 +1,4 @@
-// The event of a C library's descriptor.
+// Watch: the event of a C library's descriptor.
 #pragma once
 
 #include <new>
@@ -7,7 +7,7 @@
 
 namespace event_cpp::adapters::detail {
 
-// Calls owner.ready(fired). The owner may be gone then.
+// Calls owner.ready(fired), which may destroy the owner.
 template <class Owner>
 class Watch final : public Event {
  public:

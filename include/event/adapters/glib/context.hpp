@@ -73,8 +73,8 @@ class Context {
   GMainContext* get() const noexcept { return context_; }
 
  private:
-  // Before the base waits. The descriptors are asked for last, as late as may be: from then on
-  // GLib's own wake-up descriptor, which is one of them, says what another thread adds.
+  // Called before the base waits. The fds are queried last: from then on GLib's wake-up fd, which
+  // is one of them, reports sources that another thread adds.
   void prepare() {
     if (prepared_ && !turn()) return;
     gint priority = 0;
@@ -101,9 +101,9 @@ class Context {
     }
   }
 
-  // Each is attached anew: a source may have closed its descriptor and opened another one with the
-  // same number, and nothing says so. Returns false if one cannot be watched: as for poll(2) it is
-  // always ready then, as a file is, or poll() says to its source that it is not open.
+  // Attaches all fds again each time: a source may have closed its fd and reused it for another
+  // file, which GLib does not report. Returns false if one cannot be watched. As with poll(2) it is
+  // then always ready, as a regular file, or g_poll() reports to its source that it is not open.
   bool watch() {
     while (watches_.size() < count_) {
       watches_.push_back(std::make_unique<Event>(base_, -1, Events::none, [this] { turn(); }));
@@ -126,7 +126,7 @@ class Context {
     return wanted;
   }
 
-  // Something is ready, or due. Returns false if this is gone.
+  // Called when an fd or a timeout is ready. Returns false if this was destroyed.
   bool turn() {
     if (!prepared_) return true;  // another event of this iteration was first
     if (!check()) return true;
@@ -140,7 +140,7 @@ class Context {
     gone_ = outer;
     return true;
   }
-  // poll(2) says exactly what came true, in GLib's own terms.
+  // g_poll() returns the exact conditions, in GLib's format.
   bool check() noexcept {
     prepared_ = false;
     const auto count = static_cast<guint>(count_);

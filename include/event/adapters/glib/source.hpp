@@ -94,7 +94,8 @@ class Source {
   };
   static Source& of(GSource* source) noexcept { return *reinterpret_cast<Part*>(source)->self; }
 
-  // Before GLib sleeps: how long it may, rounded up, or it would come back too early.
+  // Called before GLib sleeps. Sets how long it may sleep, rounded up, so that it does not wake too
+  // early.
   static gboolean prepare(GSource* source, gint* milliseconds) noexcept {
     const Base& base = of(source).base_;
     *milliseconds = -1;
@@ -107,7 +108,7 @@ class Source {
     }
     return *milliseconds == 0 ? TRUE : FALSE;
   }
-  // After it has slept. That the descriptor is ready GLib sees by itself.
+  // Called after GLib has slept. GLib tests the fd itself.
   static gboolean check(GSource* source) noexcept {
     const Base& base = of(source).base_;
     return !base.running() && base.next_timeout() == Duration::zero() ? TRUE : FALSE;

@@ -1,4 +1,4 @@
-// Connection: commands and their replies.
+// Connection: sends commands to Redis, and returns their replies.
 #pragma once
 
 #include <strings.h>
@@ -23,19 +23,19 @@ class Connection;
 
 namespace detail {
 
-// A command in the protocol's form, as hiredis makes it.
+// A command in the wire format of Redis, made by hiredis.
 class Text {
  public:
-  // Errors: throws std::system_error, std::errc::invalid_argument, if hiredis made none: it does
-  // not say why.
+  // Errors: throws std::system_error, std::errc::invalid_argument, if hiredis failed to make it,
+  // for which it gives no reason.
   Text(char* text, long long size) : text_(text), size_(check(size)) {}
 
   const char* data() const noexcept { return text_.get(); }
   std::size_t size() const noexcept { return size_; }
   void free() noexcept { text_.reset(); }
 
-  // Whether it turns a connection into a subscriber. By the letter that most commands differ in,
-  // so that it costs little for these.
+  // Whether the command turns the connection into a subscriber. First tests one letter, which is
+  // enough for most commands.
   bool subscribes() const noexcept {
     std::string_view rest(text_.get(), size_);  // *2\r\n$3\r\nGET\r\n ...
     for (int line = 0; line < 2; ++line) rest.remove_prefix(rest.find('\n') + 1);
@@ -105,7 +105,7 @@ class Command final : public adapters::detail::Request<Command, Reply> {
   friend class redis::Connection;
   Connection& connection_;
   Text text_;              // until it is sent
-  std::uint64_t end_ = 0;  // bytes sent on the connection when it was; 0: it waits for room
+  std::uint64_t end_ = 0;  // its end in the bytes of the connection; 0: not sent yet
 };
 
 }  // namespace detail
@@ -259,7 +259,7 @@ class Connection : public detail::Session {
     return true;
   }
 
-  // Its task is gone, or cancelled.
+  // Called when the task of the command was destroyed or cancelled.
   void abandoned(detail::Command& command) noexcept {
     if (command.end_ != 0) return;  // the reply will come
     command.unlink();

@@ -30,9 +30,9 @@ namespace event_cpp::redis::detail {
 
 using adapters::Outcome;
 
-// hiredis frees a reply right after its callback. One that is kept is marked in its type, and the
-// reader's function to free it, which is ours, takes the mark off and does not free it. What keep()
-// returns must outlive the callback.
+// hiredis frees a reply right after its callback. keep() marks a reply in its type; our function
+// for freeing replies then only removes the mark. The Reply that keep() returns must outlive the
+// callback.
 inline constexpr int kKept = 1 << 16;
 inline Reply keep(void* reply) noexcept {
   auto* const kept = static_cast<redisReply*>(reply);
@@ -65,8 +65,8 @@ class ConnectRequest final : public adapters::detail::Request<ConnectRequest, st
   net::Address address_;
 };
 
-// hiredis asks for events through hooks, and may free its context in any of its calls, but for the
-// time of one. It tells so by the last hook: from then on context_ is null.
+// hiredis requests events through hooks. It may free its context in any of its calls, except during
+// a call that it makes itself; it reports that with the last hook, which sets context_ to null.
 class Session {
  public:
   explicit Session(Base& base) noexcept : inbox_(base), event_(base, *this) {}
@@ -108,9 +108,9 @@ class Session {
  protected:
   ~Session() = default;
 
-  // The connection is lost, and every callback of hiredis has been called.
+  // Called when the connection is lost and hiredis has called all its callbacks.
   virtual void lost() noexcept = 0;
-  // hiredis has returned.
+  // Called when a call of hiredis has returned.
   virtual void returned() noexcept {}
 
   // For the destructor of a derived class. The base may be gone: nothing is activated.
@@ -119,10 +119,11 @@ class Session {
     close();
   }
 
-  // An error has come. hiredis closes the connection if it is not the reply to a command, as it
-  // has none for SUBSCRIBE. Returns what hiredis takes for the reply instead; null: the error.
+  // Called for an error reply. hiredis closes the connection for an error that is not the reply to
+  // a command, and for hiredis SUBSCRIBE is none. Returns a reply to pass to hiredis instead; null:
+  // pass the error.
   virtual redisReply* refused(std::string_view /*why*/) noexcept { return nullptr; }
-  // A reply of three parts, as those to SUBSCRIBE are. Null without memory.
+  // Makes a reply of three parts, like those to SUBSCRIBE. Null without memory.
   redisReply* make_reply(std::string_view kind, std::string_view name, long long count) noexcept {
     redisReadTask whole{};
     whole.type = REDIS_REPLY_ARRAY;
@@ -152,7 +153,7 @@ class Session {
     if (context_ != nullptr) ::redisAsyncFree(context_);
   }
 
-  // Keeps the base from leaving dispatch().
+  // Sets whether dispatch() keeps running.
   void keep_alive(bool on) noexcept { event_.keep_alive(on); }
 
   void pause_reading(bool on) noexcept {
@@ -250,8 +251,8 @@ class Session {
     reads_ = on;
     update();
   }
-  // What is sent in an iteration is sent at its end, with one system call. The descriptor is
-  // watched for room only while the connection is made, and when it has no room.
+  // Commands of an iteration are sent at its end, with one system call. The fd is watched for
+  // writing only while connecting, and when the socket's buffer is full.
   void want_write() noexcept {
     if (connected() && !writing_ && !writes_) {
       if (!flush_) {
@@ -290,7 +291,8 @@ class Session {
     }
     if (failed) watch_error_ = failed;
   }
-  // The kernel refused to watch the descriptor: nothing would come any more.
+  // Closes the connection if the kernel refused to watch the fd, since no event would come any
+  // more.
   void check_watch() {
     const std::error_code failed = std::exchange(watch_error_, {});
     if (!failed || context_ == nullptr) return;

@@ -53,8 +53,8 @@ class ChangeRequest final : public adapters::detail::Request<ChangeRequest, std:
   Subscriber& subscriber_;
   Change change_;
   std::string name_;
-  bool is_new_ = false;  // a subscription to what there was none to
-  std::string refusal_;  // the words of the server
+  bool is_new_ = false;  // there was no subscription of this name
+  std::string refusal_;  // the server's message
 };
 
 class NextRequest final : public adapters::detail::Request<NextRequest, Message> {
@@ -230,7 +230,7 @@ class Subscriber final : private Connection {
     returned();
   }
 
-  // Called by hiredis for all that comes for a subscription; without a reply at the end of each.
+  // Called by hiredis for all replies of a subscription, and with a null reply at its end.
   static void received(redisAsyncContext* /*context*/, void* reply, void* self) noexcept {
     if (reply != nullptr) static_cast<Subscriber*>(self)->take(static_cast<redisReply*>(reply));
   }
@@ -256,7 +256,8 @@ class Subscriber final : private Connection {
   void fail_refused(detail::ChangeRequest& request) noexcept {
     request.fail(inbox_, detail::error(make_error_code(Errc::refused), request.refusal_.c_str()));
   }
-  // Of Session. Replies come in order: it is about the first change, if no command is under way.
+  // See Session. Replies come in order, so the error is for the first change, if no command is
+  // under way.
   redisReply* refused(std::string_view why) noexcept override {
     if (in_flight() > 0 || !changes_.linked()) return nullptr;
     try {
@@ -271,8 +272,8 @@ class Subscriber final : private Connection {
     return make_reply(kNames[static_cast<std::size_t>(request.change_)], request.name_,
                       static_cast<long long>(left));
   }
-  // A subscription that is refused is one to hiredis until it has been ended; then the request is
-  // answered. Returns false if there is nothing to be done.
+  // hiredis treats a refused subscription as active until it is ended: ends it, and then answers
+  // the request. Returns false if there is nothing to do.
   bool has_hiredis_forget(detail::ChangeRequest& request) noexcept {
     const bool pattern = is_pattern(request.change_);
     if (!request.is_new_ || names_.erase({pattern, request.name_}) == 0) return false;

@@ -1,4 +1,4 @@
-// The servers that a connection string names, one by one.
+// Splits a connection string with several servers into one attempt for each.
 #pragma once
 
 #include <libpq-fe.h>
@@ -18,10 +18,10 @@
 
 namespace event_cpp::pg::detail {
 
-// A connection string by keywords. See "Connection Strings" in libpq's manual.
+// A parsed connection string. See "Connection Strings" in libpq's manual.
 using Keywords = std::map<std::string, std::string>;
 
-// Takes a connection string or URI apart. Errors: throws Error.
+// Parses a connection string or URI. Errors: throws Error.
 inline Keywords parse_keywords(const std::string& text) {
   char* why = nullptr;
   const std::unique_ptr<PQconninfoOption, decltype(&::PQconninfoFree)> options(
@@ -47,8 +47,8 @@ inline std::vector<std::string> split(std::string_view list) {
   }
 }
 
-// What to try, in order. libpq tries several servers by itself, but looks names up while the caller
-// waits, and has no time limit when it does not block: so it gets one server at a time.
+// The attempts, in order. libpq can try several servers by itself. But it blocks for name lookups,
+// and has no time limit in non-blocking mode; so it gets one server at a time.
 inline std::vector<Keywords> attempts_of(Keywords all) {
   for (const auto& [keyword, variable] :
        {std::pair("host", "PGHOST"), {"hostaddr", "PGHOSTADDR"}, {"port", "PGPORT"}}) {
@@ -73,7 +73,7 @@ inline std::vector<Keywords> attempts_of(Keywords all) {
       attempt[keyword] = value;
     }
   };
-  // This one is about all of the servers: first those that are standbys, then any.
+  // target_session_attrs=prefer-standby concerns all servers: first the standbys, then any.
   std::vector<std::string> kinds{""};
   if (all["target_session_attrs"] == "prefer-standby") kinds = {"standby", "any"};
   std::vector<Keywords> attempts;
@@ -91,7 +91,7 @@ inline std::vector<Keywords> attempts_of(Keywords all) {
   return attempts;
 }
 
-// Whether a name is to be looked up.
+// Whether the attempt has a name to look up.
 inline bool has_name(const Keywords& attempt) {
   const auto host = attempt.find("host");
   return !attempt.contains("hostaddr") && host != attempt.end() && host->second.front() != '/' &&

@@ -182,9 +182,9 @@ class Connection final : public detail::Session {
     char why[256];
     return ::PQcancel(cancel.get(), why, sizeof why);
   }
-  // Has the server cancel what runs. No query is sent meanwhile. If what runs is nobody's any more,
-  // it has to end within the limit. The server forgets a request that comes before the query, so
-  // then it is asked again.
+  // Asks the server to cancel the running query. No query is sent until this has ended. If the
+  // query was abandoned, it must end within the limit. The server ignores a request that arrives
+  // before the query, so it is asked again until the query has ended.
   co::Task<> ask_to_cancel() {
     const TimePoint until = base().now() + options_.cancel_limit;
     do {
@@ -220,7 +220,7 @@ class Connection final : public detail::Session {
     Session::close("pg: the server could not be asked to cancel");
     changed_.notify_all();
   }
-  // The query that runs is nobody's any more.
+  // Called when the running query was abandoned.
   void begin_recovery() noexcept {
     recovering_ = true;
     begin_asking();
@@ -255,7 +255,7 @@ class Connection final : public detail::Session {
     finish(first);
     return true;
   }
-  // A query that nobody would give data to, or take any from.
+  // Ends a COPY that was started by query() or script(), and so has no CopyIn or CopyOut.
   bool refuse_copy(detail::Query& query, ExecStatusType status) noexcept {
     fail(query, "pg: COPY FROM STDIN and TO STDOUT are begun by copy_in() and copy_out()");
     if (status == PGRES_COPY_IN) static_cast<void>(drop_copy(status));
@@ -263,7 +263,7 @@ class Connection final : public detail::Session {
     if (in_flight_ > 0) begin_recovery();
     return true;
   }
-  // Takes what the server still says, for nobody. Returns false if the connection was closed.
+  // Reads and drops the remaining results. Returns false if the connection was closed.
   bool drain() noexcept {
     try {
       detail::Query::begin(std::make_unique<detail::Query>(*this, detail::Query::Kind::drain,
@@ -273,7 +273,7 @@ class Connection final : public detail::Session {
     }
     return conn_ != nullptr;
   }
-  // Nobody will send or take the data. Until it has ended libpq returns the same result again.
+  // Ends a COPY without its data. Until it has ended, libpq returns the same result again.
   bool drop_copy(ExecStatusType status) noexcept {
     if (status == PGRES_COPY_IN) return ::PQputCopyEnd(conn_, "cancelled") == 1;
     char* row = nullptr;
@@ -336,13 +336,13 @@ class Connection final : public detail::Session {
 
   Options options_;
   Copy copy_ = Copy::none;
-  std::uint64_t copies_ = 0;  // that have begun
-  bool asking_ = false;       // the server is being asked to cancel what runs
-  bool asked_ = false;        // it was
-  bool recovering_ = false;   // what runs is nobody's
+  std::uint64_t copies_ = 0;  // number of COPYs started
+  bool asking_ = false;       // the server is being asked to cancel the running query
+  bool asked_ = false;        // the last request to cancel was sent
+  bool recovering_ = false;   // the running query was abandoned
   std::uint64_t dropped_ = 0;
   std::deque<Notification> notifications_;
-  co::detail::Link next_;  // who waits for a notification
+  co::detail::Link next_;  // requests that wait for a notification
   co::Notification changed_;
   co::TaskGroup group_;  // last: what it runs uses the rest
 };

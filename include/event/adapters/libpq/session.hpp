@@ -57,9 +57,9 @@ class Query final : public adapters::detail::Request<Query, Result> {
   enum class Kind : std::uint8_t {
     one,       // one statement, with parameters
     script,    // statements without parameters
-    copy,      // what begins a COPY
-    copy_end,  // what comes after the last data of COPY FROM STDIN: was sent already
-    drain      // the same after data that nobody wants
+    copy,      // the statement of a COPY
+    copy_end,  // the results after the data of a COPY; nothing is sent
+    drain      // the same, and the results are dropped
   };
 
   // Errors: throws std::system_error, std::errc::invalid_argument, for a zero in the text, where
@@ -114,10 +114,10 @@ class Query final : public adapters::detail::Request<Query, Result> {
   Kind kind_;
   bool is_commit_;
   bool sent_ = false;
-  bool ended_ = false;  // in a pipeline: all its results are there, but not its Sync
+  bool ended_ = false;  // in a pipeline: all its results have come, but not its Sync
 };
 
-// Waits until the connection has read, or has room.
+// Waits until the connection has read data, or can be written.
 class Progress final : public adapters::detail::Request<Progress, std::monostate> {
  public:
   static constexpr const char* kWhat = "pg copy";
@@ -166,7 +166,7 @@ class Session {
  protected:
   ~Session() = default;
 
-  // What the classes that are made of this differ in.
+  // The differences of the derived classes.
   virtual void opened() noexcept {}
   virtual bool may_send() const noexcept = 0;
   virtual bool send(Query& query) noexcept = 0;
@@ -246,7 +246,7 @@ class Session {
     first.fail(inbox_, error<Error>(why));
   }
 
-  // Sends what waits, as far as that may be.
+  // Sends waiting queries, as far as may_send() allows.
   void send_queued() noexcept {
     while (conn_ != nullptr && queue_.linked() && may_send()) {
       Query& query = first_of(queue_);
@@ -256,7 +256,8 @@ class Session {
     }
   }
 
-  // Writes what libpq has gathered, and sets what is waited for. After each call of libpq.
+  // Flushes libpq's buffer, and sets the interest of the event. To be called after each call of
+  // libpq.
   void update() noexcept {
     if (conn_ == nullptr || connecting_ != nullptr) return;
     unsent_ = ::PQflush(conn_) > 0;  // if it fails, reading says why
@@ -292,7 +293,8 @@ class Session {
            (status == PGRES_FATAL_ERROR || status == PGRES_BAD_RESPONSE ||
             status == PGRES_NONFATAL_ERROR || status == PGRES_PIPELINE_ABORTED);
   }
-  // An error of the server that it does not go on after, or of libpq, which has no severity.
+  // Whether the result is an error after which the server closes the connection, or an error of
+  // libpq, which has no severity.
   static bool ends_connection(const Result& result) noexcept {
     if (!is_error(result) || result.status() == PGRES_PIPELINE_ABORTED) return false;
     const char* const severity = ::PQresultErrorField(result.get(), PG_DIAG_SEVERITY_NONLOCALIZED);
@@ -304,7 +306,7 @@ class Session {
         is_error(result) ? ::PQresultErrorField(result.get(), PG_DIAG_SQLSTATE) : nullptr;
     return state != nullptr ? state : "";
   }
-  // What libpq says, or else `why`.
+  // libpq's error message, or `why` if there is none.
   const char* message_of(const char* why) const noexcept {
     const char* const said = conn_ != nullptr ? ::PQerrorMessage(conn_) : "";
     return *said != '\0' ? said : why;
@@ -411,8 +413,8 @@ class Session {
     }
     inbox_.leave();  // last: this may be gone then
   }
-  // Reads whatever made it ready: a server that does not get rid of its answers does not read
-  // either. What came before the connection was lost is taken first.
+  // Reads, also if the event fired for writing: a server that cannot send its answers does not
+  // read. Results that arrived before the connection was lost are taken first.
   void read() noexcept {
     const bool alive = ::PQconsumeInput(conn_) == 1;
     parse();
@@ -457,7 +459,7 @@ class Session {
     ++in_flight_;
   }
 
-  // Its task is gone, or cancelled.
+  // Called when the task of the query was destroyed or cancelled.
   void abandon(Query& query) noexcept {
     if (query.sent_) {
       cancelled(query);
@@ -506,7 +508,7 @@ class Session {
     }
     (&list == &sent_ ? in_flight_ : waiting_) = 0;
   }
-  // The first error says more than what libpq says of the connection.
+  // The first error of the query is more precise than libpq's message about the connection.
   static std::exception_ptr lost_error(const Query& query, const char* message) noexcept {
     try {
       const char* const why =
