@@ -14,6 +14,7 @@ BlockingPool::~BlockingPool() {
     dropped.swap(jobs_);
   }
   changed_.notify_all();
+  dropped.clear();
   for (std::thread& thread : threads_) thread.join();
 }
 

@@ -198,12 +198,16 @@ TEST_P(BlockingTest, ForgetsAFunctionThatEndsBetweenACancelAndItsTurn) {
   }
 }
 
+// Those that were dropped are destroyed before the others are waited for.
 TEST_P(BlockingTest, WaitsForItsFunctionsIfTheBaseGoesAndDropsTheOthers) {
+  constexpr int kThreads = 16;
   std::atomic<int> ran = 0;
   std::promise<void> gate;
   std::shared_future<void> opens = gate.get_future().share();
-  const auto waits = [](std::shared_future<void> until, std::atomic<int>& count) -> Task<> {
-    auto f = [until, &count] {
+  const auto token = std::make_shared<int>();
+  const auto waits = [](std::shared_future<void> until, std::shared_ptr<int> held,
+                        std::atomic<int>& count) -> Task<> {
+    auto f = [until, owned = std::move(held), &count] {
       until.wait();
       ++count;
     };
@@ -211,14 +215,18 @@ TEST_P(BlockingTest, WaitsForItsFunctionsIfTheBaseGoesAndDropsTheOthers) {
   };
   std::optional<Base> base(std::in_place, real_time());
   TaskGroup group(*base);
-  for (int i = 0; i < 40; ++i) group.spawn(waits(opens, ran));
-  std::thread later([&gate] {
-    std::this_thread::sleep_for(5ms);
+  for (int i = 0; i < 40; ++i) group.spawn(waits(opens, token, ran));
+  std::thread later([&] {
+    const auto end = std::chrono::steady_clock::now() + 30s;
+    while (token.use_count() > 1 + kThreads && std::chrono::steady_clock::now() < end) {
+      std::this_thread::sleep_for(1ms);
+    }
+    EXPECT_LE(token.use_count(), 1 + kThreads);
     gate.set_value();
   });
   base.reset();
   later.join();
-  EXPECT_LE(ran, 16 + 16) << "those that had not begun are dropped";
+  EXPECT_LE(ran, kThreads) << "those that had not begun are dropped";
   EXPECT_EQ(group.size(), 0U);
 }
 
