@@ -208,7 +208,10 @@ co::Task<std::vector<Address>> resolve(std::string host, int port) {
   const Resolve resolver = detail::state_of(base).resolve;
   std::vector<Address> addresses;
   if (resolver != nullptr) {
-    addresses = co_await resolver(std::move(host), port);
+    addresses = co_await resolver(host, port);
+    if (addresses.empty()) {
+      throw std::system_error(EAI_NONAME, name_category(), "event::net::resolve: " + host);
+    }
   } else if (auto* const linked = linked_resolver.load(std::memory_order_acquire)) {
     addresses = co_await linked(base, std::move(host), port);
   } else {

@@ -283,6 +283,16 @@ TEST_F(HappyEyeballsTest, ReportsWhatTheResolverThrows) {
   EXPECT_EQ(outcome.error, std::error_code(EAI_NONAME, net::name_category()));
 }
 
+TEST_F(HappyEyeballsTest, TakesNoAddressForAnUnknownName) {
+  net::set_resolver(base,
+                    [](std::string, int) -> Task<std::vector<net::Address>> { co_return {}; });
+  Attempt outcome;
+  co::TaskGroup tasks(base);
+  tasks.spawn([&] { return connect_by_name("a.name", 80, 10s, outcome); });
+  settle();
+  EXPECT_EQ(outcome.error, std::error_code(EAI_NONAME, net::name_category()));
+}
+
 // Over the system alone.
 
 class ConnectSystemTest : public EveryBackendCo {};

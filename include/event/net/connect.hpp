@@ -43,8 +43,8 @@ EVENT_API co::Task<std::vector<Address>> resolve(std::string host, int port);
 EVENT_API co::Task<Socket> connect_to_any(std::vector<Address> addresses,
                                           Duration stagger = std::chrono::milliseconds(250));
 
-// Makes resolve() and connect() on `base` call `resolve` for names. An empty function restores the
-// default.
+// Makes resolve() and connect() on `base` call `resolve` for names. If it returns no address, they
+// throw EAI_NONAME of name_category(). An empty function restores the default.
 using Resolve = std::function<co::Task<std::vector<Address>>(std::string host, int port)>;
 EVENT_API void set_resolver(Base& base, Resolve resolve);
 
