@@ -60,7 +60,7 @@ struct Service {
   std::shared_ptr<detail::ServerState> server;
   Handler& handler;
   co::Semaphore room;
-  Limits limits{};
+  const Limits limits;
 };
 
 co::Task<Stream> accept_in_turn(Base& base, net::Socket socket, Service& service) {
@@ -103,8 +103,13 @@ co::Task<> serve(net::Listener& listener, Server& server, Handler handler,
 
 co::Task<> serve(net::Listener& listener, Server& server, Handler handler,
                  std::size_t most_handshakes, net::ServeOptions options) {
+  return serve(listener, server, std::move(handler), most_handshakes, std::move(options), Limits());
+}
+
+co::Task<> serve(net::Listener& listener, Server& server, Handler handler,
+                 std::size_t most_handshakes, net::ServeOptions options, Limits limits) {
   Service service{detail::ServerState::of(server), handler,
-                  co::Semaphore(most_handshakes != 0 ? most_handshakes : kMostHandshakes)};
+                  co::Semaphore(most_handshakes != 0 ? most_handshakes : kMostHandshakes), limits};
   net::Handler each = [&service](Base& base, net::Socket socket) {
     return serve_one(accept_in_time(base, std::move(socket), service), service);
   };

@@ -408,6 +408,29 @@ TEST_P(TlsServeTest, TakesOptionsWithoutANumberAndZeroForTheUsualOne) {
   }
 }
 
+TEST_P(TlsServeTest, EndsAHandshakeAtTheLimitThatItIsGiven) {
+  Base base(real_time());
+  const Bounded bounded(base);
+  net::Listener listener(base, net::Address::loopback(0));
+  Server server(Context::server(server_options()));
+  std::error_code failure;
+  net::ServeOptions serve_options;
+  serve_options.on_error = [&](std::exception_ptr thrown) {
+    try {
+      std::rethrow_exception(thrown);
+    } catch (const std::system_error& error) {
+      failure = error.code();
+    }
+  };
+  tls::Limits limits;
+  limits.handshake = 20ms;
+  co::TaskGroup serving(base);
+  serving.spawn(tls::serve(listener, server, &echo_tls, 0, serve_options, limits));
+  const net::Socket silent = co::run(base, net::connect("127.0.0.1", listener.address().port()));
+  while (!failure) base.loop(RunMode::once);
+  EXPECT_EQ(failure, std::errc::timed_out);
+}
+
 TEST_P(TlsServeTest, ShakesHandsWithNoMoreThanItIsToldAtOnce) {
   Base base(real_time());
   const Bounded bounded(base);

@@ -45,14 +45,16 @@ using Handler = std::function<co::Task<>(Base& base, Stream& stream)>;
 
 // Accepts connections, does the handshake of each, and runs handler(base, stream) for it. At most
 // `most_handshakes` handshakes run at once (0: 256); further connections wait, and the wait counts
-// towards Limits::handshake. Limits are the default ones. When the handler returns, Stream::close()
-// is called; when it throws, Stream::close_now(). The rest is as in net::serve();
-// `options.on_error` also gets the errors of handshakes. Lifetime: the listener and the server
-// outlive the task.
+// towards Limits::handshake. When the handler returns, Stream::close(limits.close) is called; when
+// it throws, Stream::close_now(). The rest is as in net::serve(); `options.on_error` also gets the
+// errors of handshakes. Without `limits` the default ones apply. Lifetime: the listener and the
+// server outlive the task.
 EVENT_API co::Task<> serve(net::Listener& listener, Server& server, Handler handler,
                            std::size_t most_handshakes = 256);
 EVENT_API co::Task<> serve(net::Listener& listener, Server& server, Handler handler,
                            std::size_t most_handshakes, net::ServeOptions options);
+EVENT_API co::Task<> serve(net::Listener& listener, Server& server, Handler handler,
+                           std::size_t most_handshakes, net::ServeOptions options, Limits limits);
 EVENT_API co::Task<> serve(net::Listener& listener, Server& server, Handler handler,
                            net::ServeOptions options);
 
