@@ -80,14 +80,7 @@ Task<> run_end(Base& base, net::Socket socket, FirstError& errors,
 // serve(), Buffered, connect() by address, drain_and_close().
 
 Task<> answer_lines(net::SocketStream& stream) {
-  net::Buffered io(stream);
-  for (;;) {
-    const auto line = co_await io.read_line();
-    if (!line) break;
-    io.put(*line);
-    io.put("\n");
-  }
-  co_await io.flush();
+  co_await echo_lines(stream);
   co_await net::drain_and_close(stream, 10s);
 }
 

@@ -71,6 +71,17 @@ co::Task<> ListenerErrors::await_end() {
   check(error_);
 }
 
+co::Task<> echo_lines(net::Stream& stream) {
+  net::Buffered io(stream);
+  for (;;) {
+    const auto line = co_await io.read_line();
+    if (!line) break;
+    io.put(*line);
+    io.put("\n");
+  }
+  co_await io.flush();
+}
+
 co::Task<> note_end(FirstError& errors, co::Task<> serving) {
   try {
     co_await std::move(serving);

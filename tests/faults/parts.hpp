@@ -61,6 +61,9 @@ class ListenerErrors {
   co::Notification twice_;
 };
 
+// Sends each line back until the other end has ended its direction.
+co::Task<> echo_lines(net::Stream& stream);
+
 // A server that has failed for good lets its connections end, and throws then.
 co::Task<> note_end(FirstError& errors, co::Task<> serving);
 

@@ -66,9 +66,17 @@ tls::Context make_client_context() {
   return tls::Context::client(std::move(options));
 }
 
-std::unique_ptr<net::Stream> stream_over(Base& base, net::Socket socket) {
-  return std::make_unique<net::SocketStream>(base, std::move(socket));
-}
+// The two ends that TLS is spoken over.
+struct Ends {
+  explicit Ends(Base& base) {
+    std::pair<net::Socket, net::Socket> sockets = net::Socket::pair();
+    client = std::make_unique<net::SocketStream>(base, std::move(sockets.first));
+    server = std::make_unique<net::SocketStream>(base, std::move(sockets.second));
+  }
+
+  std::unique_ptr<net::Stream> client;
+  std::unique_ptr<net::Stream> server;
+};
 
 // Notes what is being caught. What one end has refused the other end is only told.
 void note_caught(FirstError& errors) noexcept {
@@ -85,14 +93,7 @@ void note_caught(FirstError& errors) noexcept {
 // Both note what they are told before the connection is closed.
 
 Task<> answer_lines(tls::Stream& stream) {
-  net::Buffered io(stream);
-  for (;;) {
-    const auto line = co_await io.read_line();
-    if (!line) break;
-    io.put(*line);
-    io.put("\n");
-  }
-  co_await io.flush();
+  co_await echo_lines(stream);
   co_await stream.shutdown();
 }
 
@@ -145,13 +146,11 @@ Task<> use_handshakes(World& world) {
   const tls::Server server = make_server();
   const tls::Context client = make_client_context();
   for (int i = 0; i < 2; ++i) {
-    std::pair<net::Socket, net::Socket> sockets = net::Socket::pair();
-    auto ours = stream_over(world.base, std::move(sockets.first));
-    auto theirs = stream_over(world.base, std::move(sockets.second));
+    Ends ends(world.base);
     FirstError errors;
     bool resumed = false;
-    co_await co::when_all(run_server(std::move(theirs), server, errors),
-                          run_client(std::move(ours), client, resumed, errors));
+    co_await co::when_all(run_server(std::move(ends.server), server, errors),
+                          run_client(std::move(ends.client), client, resumed, errors));
     errors.rethrow();
     if (resumed != (i == 1) && nothing_fails()) throw Cut{"a session that is resumed"};
   }
@@ -184,13 +183,11 @@ Task<> be_refused(std::unique_ptr<net::Stream> below, const tls::Server& server,
 Task<> use_refusal(World& world) {
   const tls::Server server = make_server();
   const tls::Context client = make_client_context();
-  std::pair<net::Socket, net::Socket> sockets = net::Socket::pair();
-  auto ours = stream_over(world.base, std::move(sockets.first));
-  auto theirs = stream_over(world.base, std::move(sockets.second));
+  Ends ends(world.base);
   FirstError errors;
   bool refused = false;
-  co_await co::when_all(be_refused(std::move(theirs), server, errors),
-                        refuse(std::move(ours), client, refused, errors));
+  co_await co::when_all(be_refused(std::move(ends.server), server, errors),
+                        refuse(std::move(ends.client), client, refused, errors));
   if (refused) {
     errors.rethrow_cause();
   } else {
@@ -253,10 +250,8 @@ Task<> use_serve(World& world) {
 Task<> wait_for_no_server(Journal& journal) {
   Base& base = co_await co::base();
   const tls::Context client = make_client_context();
-  std::pair<net::Socket, net::Socket> sockets = net::Socket::pair();
-  auto ours = stream_over(base, std::move(sockets.first));
-  const auto theirs = stream_over(base, std::move(sockets.second));
-  const tls::Stream stream = co_await tls::client(std::move(ours), client, "server.test");
+  Ends ends(base);
+  const tls::Stream stream = co_await tls::client(std::move(ends.client), client, "server.test");
   journal.miss("what waits to be dropped");
 }
 
