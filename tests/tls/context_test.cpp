@@ -18,7 +18,7 @@ using tls::Context;
 using tls::Errc;
 
 template <class F>
-tls::Error error_of(F f) {
+tls::Error error_thrown_by(F f) {
   try {
     f();
   } catch (const tls::Error& error) {
@@ -30,7 +30,7 @@ tls::Error error_of(F f) {
 TEST(TlsContextTest, RefusesAKeyOfAnotherCertificate) {
   tls::ServerOptions options = server_options();
   options.names[0].identity.key = authority().issue({"other"}).key;
-  const tls::Error error = error_of([&] { Context::server(options); });
+  const tls::Error error = error_thrown_by([&] { Context::server(options); });
   EXPECT_EQ(error.code(), Errc::key_mismatch);
   EXPECT_TRUE(std::string_view(error.what()).starts_with("ServerOptions::names[0]: private key"))
       << error.what();
@@ -40,11 +40,11 @@ TEST(TlsContextTest, RefusesWhatIsNoCertificate) {
   for (const char* const text : {"", "nonsense", "-----BEGIN CERTIFICATE-----\nAAAA\n"}) {
     tls::ServerOptions options = server_options();
     options.names[0].identity.certificates = text;
-    EXPECT_EQ(error_of([&] { Context::server(options); }).code(), Errc::bad_file) << text;
+    EXPECT_EQ(error_thrown_by([&] { Context::server(options); }).code(), Errc::bad_file) << text;
     tls::ClientOptions client;
     client.trust = text;
     client.system_trust = false;
-    const std::error_code code = error_of([&] { Context::client(client); }).code();
+    const std::error_code code = error_thrown_by([&] { Context::client(client); }).code();
     EXPECT_TRUE(code == Errc::bad_file || code == std::errc::invalid_argument) << text;
   }
 }
@@ -53,7 +53,7 @@ TEST(TlsContextTest, RefusesATrailingPieceOfACertificate) {
   tls::ServerOptions options = server_options();
   std::string& text = options.names[0].identity.certificates;
   text.resize(text.size() - 100);
-  EXPECT_EQ(error_of([&] { Context::server(options); }).code(), Errc::bad_file);
+  EXPECT_EQ(error_thrown_by([&] { Context::server(options); }).code(), Errc::bad_file);
 }
 
 TEST(TlsContextTest, RefusesAnEncryptedKeyAndAsksNobodyForItsPassword) {
@@ -63,7 +63,7 @@ TEST(TlsContextTest, RefusesAnEncryptedKeyAndAsksNobodyForItsPassword) {
       "MIHsMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAgPEjr0Kkk0xAICCAAw\n"
       "DAYIKoZIhvcNAgkFADAdBglghkgBZQMEASoEEHuQoSTVA6UJx1FvP4uAVJcEgZCL\n"
       "-----END ENCRYPTED PRIVATE KEY-----\n";
-  EXPECT_EQ(error_of([&] { Context::server(options); }).code(), Errc::bad_file);
+  EXPECT_EQ(error_thrown_by([&] { Context::server(options); }).code(), Errc::bad_file);
 }
 
 TEST(TlsContextTest, ReadsFilesAndNamesTheOneThatIsMissing) {
@@ -71,26 +71,26 @@ TEST(TlsContextTest, ReadsFilesAndNamesTheOneThatIsMissing) {
   const tls::Pem pem = authority().issue({"localhost"});
   std::ofstream(path) << pem.certificates;
   EXPECT_EQ(tls::Pem::files(path, path).certificates, pem.certificates);
-  const tls::Error error = error_of([&] { tls::Pem::files(path, path + ".missing"); });
+  const tls::Error error = error_thrown_by([&] { tls::Pem::files(path, path + ".missing"); });
   EXPECT_EQ(error.code(), Errc::bad_file);
   EXPECT_NE(std::string_view(error.what()).find(".missing"), std::string_view::npos);
   std::remove(path.c_str());
 }
 
 TEST(TlsContextTest, RefusesAServerWithoutACertificate) {
-  EXPECT_EQ(error_of([] { Context::server({}); }).code(), std::errc::invalid_argument);
+  EXPECT_EQ(error_thrown_by([] { Context::server({}); }).code(), std::errc::invalid_argument);
 }
 
 TEST(TlsContextTest, RefusesAClientThatTrustsNobody) {
   tls::ClientOptions options;
   options.system_trust = false;
-  EXPECT_EQ(error_of([&] { Context::client(options); }).code(), std::errc::invalid_argument);
+  EXPECT_EQ(error_thrown_by([&] { Context::client(options); }).code(), std::errc::invalid_argument);
 }
 
 TEST(TlsContextTest, SaysThatTheSystemTrustsNobody) {
   ::setenv("SSL_CERT_FILE", "/nonexistent/file", 1);
   ::setenv("SSL_CERT_DIR", "/nonexistent", 1);
-  const tls::Error error = error_of([] { Context::client(); });
+  const tls::Error error = error_thrown_by([] { Context::client(); });
   ::unsetenv("SSL_CERT_FILE");
   ::unsetenv("SSL_CERT_DIR");
   EXPECT_EQ(error.code(), Errc::bad_file);
@@ -101,27 +101,27 @@ TEST(TlsContextTest, SaysThatTheSystemTrustsNobody) {
 TEST(TlsContextTest, RefusesCiphersAndProtocolsThatDoNotExist) {
   tls::ClientOptions options = client_options();
   options.ciphers = "NOTHING";
-  EXPECT_EQ(error_of([&] { Context::client(options); }).code(), std::errc::invalid_argument);
+  EXPECT_EQ(error_thrown_by([&] { Context::client(options); }).code(), std::errc::invalid_argument);
   options = client_options();
   options.alpn = {""};
-  EXPECT_EQ(error_of([&] { Context::client(options); }).code(), std::errc::invalid_argument);
+  EXPECT_EQ(error_thrown_by([&] { Context::client(options); }).code(), std::errc::invalid_argument);
   options.alpn = {std::string(256, 'x')};
-  EXPECT_EQ(error_of([&] { Context::client(options); }).code(), std::errc::invalid_argument);
+  EXPECT_EQ(error_thrown_by([&] { Context::client(options); }).code(), std::errc::invalid_argument);
   // All of them together have room in a ClientHello.
   options.alpn.assign(128, std::string(255, 'x'));
-  EXPECT_EQ(error_of([&] { Context::client(options); }).code(), std::error_code());
+  EXPECT_EQ(error_thrown_by([&] { Context::client(options); }).code(), std::error_code());
   options.alpn.assign(129, std::string(255, 'x'));
-  EXPECT_EQ(error_of([&] { Context::client(options); }).code(), std::errc::invalid_argument);
+  EXPECT_EQ(error_thrown_by([&] { Context::client(options); }).code(), std::errc::invalid_argument);
   options = client_options();
   options.least = tls::Version::tls13;
   options.most = tls::Version::tls12;
-  EXPECT_EQ(error_of([&] { Context::client(options); }).code(), std::errc::invalid_argument);
+  EXPECT_EQ(error_thrown_by([&] { Context::client(options); }).code(), std::errc::invalid_argument);
 }
 
 TEST(TlsContextTest, RefusesToAskClientsWithoutTrustingAnybody) {
   tls::ServerOptions options = server_options();
   options.client = tls::Ask::required;
-  EXPECT_EQ(error_of([&] { Context::server(options); }).code(), std::errc::invalid_argument);
+  EXPECT_EQ(error_thrown_by([&] { Context::server(options); }).code(), std::errc::invalid_argument);
 }
 
 #ifdef __linux__
@@ -131,7 +131,7 @@ TEST(TlsContextTest, SaysThatThereAreNoRandomNumbers) {
   const tls::ServerOptions options = server_options();
   EXPECT_TRUE(succeeds_in_child([&] {
     if (!refuse_calls({SYS_getrandom}, EIO)) return;
-    const tls::Error error = error_of([&] { Context::server(options); });
+    const tls::Error error = error_thrown_by([&] { Context::server(options); });
     EXPECT_EQ(error.code(), Errc::internal);
     EXPECT_TRUE(std::string_view(error.what()).ends_with("(error retrieving entropy)"))
         << error.what();

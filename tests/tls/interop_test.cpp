@@ -41,9 +41,7 @@ class TlsInteropTest : public testing::Test {
     Server server(Context::server(options));
     net::ServeOptions serve_options;
     serve_options.grace = 0s;
-    serve_options.on_error = [&](std::exception_ptr error) {
-      failure = TlsFixtureText::text_of(error);
-    };
+    serve_options.on_error = [&](std::exception_ptr error) { failure = text_of(error); };
     co::TaskGroup tasks(base);
     tasks.spawn(tls::serve(listener, server, std::move(handler), serve_options));
     std::optional<std::string> said;
@@ -70,15 +68,6 @@ class TlsInteropTest : public testing::Test {
     }
     return line;
   }
-  struct TlsFixtureText {
-    static std::string text_of(const std::exception_ptr& error) {
-      try {
-        std::rethrow_exception(error);
-      } catch (const std::exception& what) {
-        return what.what();
-      }
-    }
-  };
 
   static Task<> echo(Base&, tls::Stream& stream) {
     for (;;) {

@@ -247,6 +247,15 @@ Task<std::string> subject_at(Base& base, const Context& context, std::string hos
   co_return subject;
 }
 
+// Keeps what serve() tells of.
+net::ServeOptions keeping(std::vector<std::exception_ptr>& failures) {
+  net::ServeOptions serve_options;
+  serve_options.on_error = [&failures](std::exception_ptr failure) {
+    failures.push_back(std::move(failure));
+  };
+  return serve_options;
+}
+
 TEST_P(TlsServeTest, AnswersClientsBesideEachOther) {
   Base base(real_time());
   const Bounded bounded(base);
@@ -300,17 +309,9 @@ TEST_P(TlsServeTest, TellsOfHandshakesThatFailAndGoesOn) {
   const Bounded bounded(base);
   net::Listener listener(base, net::Address::loopback(0));
   Server server(Context::server(server_options()));
-  std::vector<std::string> failures;
-  net::ServeOptions serve_options;
-  serve_options.on_error = [&](std::exception_ptr failure) {
-    try {
-      std::rethrow_exception(failure);
-    } catch (const std::exception& error) {
-      failures.emplace_back(error.what());
-    }
-  };
+  std::vector<std::exception_ptr> failures;
   co::TaskGroup serving(base);
-  serving.spawn(tls::serve(listener, server, &echo_tls, 1, serve_options));
+  serving.spawn(tls::serve(listener, server, &echo_tls, 1, keeping(failures)));
   const int port = listener.address().port();
   std::string client;
   const auto talk = [&]() -> Task<> {
@@ -328,7 +329,7 @@ TEST_P(TlsServeTest, TellsOfHandshakesThatFailAndGoesOn) {
   clients.spawn(talk);
   while (clients.size() > 0) base.loop(RunMode::once);
   ASSERT_EQ(failures.size(), 1U);
-  EXPECT_EQ(failures[0], client + ": the client speaks HTTP without TLS");
+  EXPECT_EQ(text_of(failures[0]), client + ": the client speaks HTTP without TLS");
 }
 
 TEST_P(TlsServeTest, NamesAClientThatResetsWhileItShakesHands) {
@@ -363,17 +364,9 @@ TEST_P(TlsServeTest, NamesAClientWhoseBytesAreBadAfterTheHandshake) {
   const Bounded bounded(base);
   net::Listener listener(base, net::Address::loopback(0));
   Server server(Context::server(server_options()));
-  std::string failure;
-  net::ServeOptions serve_options;
-  serve_options.on_error = [&](std::exception_ptr thrown) {
-    try {
-      std::rethrow_exception(thrown);
-    } catch (const std::exception& error) {
-      failure = error.what();
-    }
-  };
+  std::vector<std::exception_ptr> failures;
   co::TaskGroup serving(base);
-  serving.spawn(tls::serve(listener, server, &echo_tls, serve_options));
+  serving.spawn(tls::serve(listener, server, &echo_tls, keeping(failures)));
   std::string name;
   const auto talk = [&]() -> Task<> {
     net::Socket socket = co_await net::connect("127.0.0.1", listener.address().port());
@@ -387,7 +380,8 @@ TEST_P(TlsServeTest, NamesAClientWhoseBytesAreBadAfterTheHandshake) {
   };
   co::TaskGroup clients(base);
   clients.spawn(talk);
-  while (clients.size() > 0 || failure.empty()) base.loop(RunMode::once);
+  while (clients.size() > 0 || failures.empty()) base.loop(RunMode::once);
+  const std::string failure = text_of(failures.back());
   EXPECT_EQ(failure.substr(0, name.size() + 2), name + ": ") << failure;
 }
 
@@ -410,25 +404,17 @@ TEST_P(TlsServeTest, TakesOptionsWithoutANumberAndZeroForTheUsualOne) {
 
 TEST_P(TlsServeTest, EndsAHandshakeAtTheLimitThatItIsGiven) {
   Base base(real_time());
-  const Bounded bounded(base);
+  const Bounded bounded(base, 9s);  // the limit is 10 s by default
   net::Listener listener(base, net::Address::loopback(0));
   Server server(Context::server(server_options()));
-  std::error_code failure;
-  net::ServeOptions serve_options;
-  serve_options.on_error = [&](std::exception_ptr thrown) {
-    try {
-      std::rethrow_exception(thrown);
-    } catch (const std::system_error& error) {
-      failure = error.code();
-    }
-  };
+  std::vector<std::exception_ptr> failures;
   tls::Limits limits;
   limits.handshake = 20ms;
   co::TaskGroup serving(base);
-  serving.spawn(tls::serve(listener, server, &echo_tls, 0, serve_options, limits));
+  serving.spawn(tls::serve(listener, server, &echo_tls, 0, keeping(failures), limits));
   const net::Socket silent = co::run(base, net::connect("127.0.0.1", listener.address().port()));
-  while (!failure) base.loop(RunMode::once);
-  EXPECT_EQ(failure, std::errc::timed_out);
+  while (failures.empty()) base.loop(RunMode::once);
+  EXPECT_EQ(error_of(failures.back()).code(), std::errc::timed_out);
 }
 
 TEST_P(TlsServeTest, ShakesHandsWithNoMoreThanItIsToldAtOnce) {

@@ -78,6 +78,26 @@ inline std::unique_ptr<net::Stream> borrow(net::Stream& stream,
   return std::make_unique<Borrowed>(stream, std::move(owner));
 }
 
+inline std::string text_of(const std::exception_ptr& failure) {
+  if (failure == nullptr) return "(no failure)";
+  try {
+    std::rethrow_exception(failure);
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+}
+
+inline tls::Error error_of(const std::exception_ptr& failure) {
+  if (failure == nullptr) return tls::Error(std::error_code());
+  try {
+    std::rethrow_exception(failure);
+  } catch (const tls::Error& error) {
+    return error;
+  } catch (const std::system_error& error) {
+    return tls::Error(error.code());
+  }
+}
+
 // The two ends of a connection in memory, on a base without a kernel side, in a time that only the
 // test moves.
 class TlsFixture : public testing::Test {
@@ -161,24 +181,6 @@ class TlsFixture : public testing::Test {
     memory = std::make_shared<net::Memory>(base, room);
   }
 
-  static std::string text_of(const std::exception_ptr& failure) {
-    if (failure == nullptr) return "(no failure)";
-    try {
-      std::rethrow_exception(failure);
-    } catch (const std::exception& error) {
-      return error.what();
-    }
-  }
-  static tls::Error error_of(const std::exception_ptr& failure) {
-    if (failure == nullptr) return tls::Error(std::error_code());
-    try {
-      std::rethrow_exception(failure);
-    } catch (const tls::Error& error) {
-      return error;
-    } catch (const std::system_error& error) {
-      return tls::Error(error.code());
-    }
-  }
   // What the first read fails with.
   tls::Error read_error(tls::Stream& stream) {
     std::exception_ptr failure;
