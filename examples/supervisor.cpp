@@ -81,7 +81,7 @@ std::error_code spawn(const std::vector<std::string>& command, pid_t& pid) {
 std::string describe(int status) {
   if (WIFEXITED(status)) return "exited with status " + std::to_string(WEXITSTATUS(status));
   if (WIFSIGNALED(status)) return "killed by signal " + std::to_string(WTERMSIG(status));
-  return "ended, nobody knows how";
+  return "ended in an unknown way";
 }
 
 // One of the commands: it is running, or waits to be started again, or is done.

@@ -15,7 +15,7 @@ void for_each_wait(const Chain& chain, int depth, Visit visit, void* context) {
   } else if (!chain.linked()) {
     waiting.what = "nothing, it runs";
   } else if (chain.turn == Turn::report) {
-    waiting.what = "its failure to be told";
+    waiting.what = "its failure to be reported";
   } else {
     waiting.what = "its turn";
     waiting.function = *static_cast<const void* const*>(chain.innermost);

@@ -149,7 +149,7 @@ bool TaskGroup::Join::wait(Chain& chain, void* frame) {
   }
   if (group_->join_ != nullptr) {
     throw std::system_error(std::make_error_code(std::errc::device_or_resource_busy),
-                            "event::co::TaskGroup::join: another task is in join()");
+                            "event::co::TaskGroup::join: another task waits in join() already");
   }
   group_->join_ = this;
   begin(chain, frame);
@@ -160,11 +160,11 @@ bool TaskGroup::Join::wait(Chain& chain, void* frame) {
 bool TaskGroup::Room::wait(Chain& chain, void* frame) {
   if (count_ == 0) {
     throw std::system_error(std::make_error_code(std::errc::invalid_argument),
-                            "event::co::TaskGroup::room: no task can be spawned in a room for 0");
+                            "event::co::TaskGroup::room: the number of tasks must be 1 or more");
   }
   if (group_->room_ != nullptr) {
     throw std::system_error(std::make_error_code(std::errc::device_or_resource_busy),
-                            "event::co::TaskGroup::room: another task waits in it");
+                            "event::co::TaskGroup::room: another task waits in room() already");
   }
   if (chain.cancelled) {
     begin_cancelled(chain, frame);

@@ -31,7 +31,7 @@ bool is_cancellation(const std::exception_ptr& error) noexcept {
 
 void throw_no_task() {
   throw std::system_error(std::make_error_code(std::errc::invalid_argument),
-                          "event::co: a task is awaited that was moved from");
+                          "event::co: the awaited task was moved from");
 }
 
 void throw_broken_pipe() {

@@ -26,7 +26,7 @@ class Category final : public std::error_category {
       case Errc::bad_answer:
         return "the answer of the name server makes no sense";
       case Errc::bad_name:
-        return "this is no host name";
+        return "not a valid host name";
       case Errc::no_servers:
         return "no name server is configured";
       case Errc::too_many:

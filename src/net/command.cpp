@@ -43,7 +43,7 @@ Exit Exit::of(int status) noexcept {
 }
 
 std::string Exit::text() const {
-  if (!known) return "ended, nobody knows how";
+  if (!known) return "ended in an unknown way";
   if (signal == 0) return "exited with " + std::to_string(code);
   return "killed by signal " + std::to_string(signal) + (dumped_core ? ", core dumped" : "");
 }

@@ -75,12 +75,14 @@ const char* describe(Step step) noexcept {
 
 void check_text(const std::string& text, const std::string& program) {
   if (text.find('\0') != std::string::npos) {
-    throw_error(Step::exec, EINVAL, program, "an argument or a variable has a zero byte");
+    throw_error(Step::exec, EINVAL, program,
+                "an argument or an environment variable contains a zero byte");
   }
 }
 
 void check_path(const std::string& path, Step step) {
-  if (path.find('\0') != std::string::npos) throw_error(step, EINVAL, path, "it has a zero byte");
+  if (path.find('\0') != std::string::npos)
+    throw_error(step, EINVAL, path, "it contains a zero byte");
 }
 
 std::string_view name_of_variable(const char* variable) noexcept {
@@ -179,7 +181,8 @@ void Launch::set_environment() {
   for (const auto& [name, value] : command_.environment) {
     check_text(name, command_.program);
     if (name.empty() || name.find('=') != std::string::npos) {
-      throw_error(Step::exec, EINVAL, command_.program, "a variable has no name, or one with a =");
+      throw_error(Step::exec, EINVAL, command_.program,
+                  "the name of an environment variable is empty or contains a =");
     }
     if (!value) continue;
     check_text(*value, command_.program);
@@ -338,7 +341,7 @@ std::string Launch::from_directory(const std::string& path) const {
 
 // What the error number does not say. Sets the path to that of the file, if there is one.
 std::string Launch::why_exec_failed(int error, std::string& path) const {
-  if (error == ENOEXEC) return "it is no program of this system, and does not begin with #!";
+  if (error == ENOEXEC) return "it is not a program for this system, and does not begin with #!";
   if (error == ETXTBSY) return "it is open for writing";
   if (error != ENOENT) return {};
   const auto file = std::find_if(candidates_.begin(), candidates_.end(), [&](const auto& each) {

@@ -19,7 +19,7 @@ using detail::KeyPtr;
 using detail::or_bad_alloc;
 
 void must(bool done) {
-  if (!done) detail::throw_openssl(Errc::internal, "a certificate for tests");
+  if (!done) detail::throw_openssl(Errc::internal, "cannot make a certificate for tests");
 }
 
 KeyPtr make_key() {

@@ -23,7 +23,7 @@ co::Task<Stream> client_handshake(std::unique_ptr<net::Stream> below, Context co
   const auto& state = detail::ContextState::of(context);
   if (state->is_server()) {
     detail::throw_openssl(std::make_error_code(std::errc::invalid_argument),
-                          "a server's context for a client");
+                          "the context of a server cannot connect: make one from ClientOptions");
   }
   auto connection = std::make_unique<Connection>(std::move(below), state, limits);
   const std::string key = host.empty() ? std::string() : host.text() + port;

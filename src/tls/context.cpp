@@ -24,7 +24,7 @@ constexpr std::size_t kMostProtocols = std::size_t{32} << 10;  // bytes, each wi
 
 ContextPtr make_context(const SSL_METHOD* method) {
   ContextPtr context(SSL_CTX_new(method));
-  if (context == nullptr) throw_openssl(Errc::internal, "a TLS context");
+  if (context == nullptr) throw_openssl(Errc::internal, "cannot make a TLS context");
   SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                          SSL_OP_CIPHER_SERVER_PREFERENCE);
   // Tickets are off if OpenSSL found no random numbers for keys of its own, which nobody uses here.
@@ -67,7 +67,7 @@ ContextState::ContextState(const ClientOptions& options, bool verifies)
   if (verifies && options.system_trust) trust_system();
   if (!options.trust.empty()) trust(options.trust, "ClientOptions::trust");
   if (verifies && !options.system_trust && options.trust.empty()) {
-    refuse("ClientOptions: nobody is trusted");
+    refuse("ClientOptions: set trust or system_trust, as no certificate is trusted");
   }
   if (!options.identity.certificates.empty() || !options.identity.key.empty()) {
     identities_.push_back(parse_identity(options.identity, "ClientOptions::identity"));
@@ -83,7 +83,7 @@ ContextState::ContextState(ServerOptions options)
       ticket_rotation_(options.ticket_rotation),
       sessions_(0),
       context_(make_context(TLS_server_method())) {
-  if (options.names.empty()) refuse("ServerOptions: no certificate");
+  if (options.names.empty()) refuse("ServerOptions::names is empty: a server needs a certificate");
   set_versions(options.least, options.most);
   set_ciphers(options.ciphers);
   set_protocols(options.alpn);
@@ -108,10 +108,10 @@ void ContextState::set_versions(Version least, Version most) {
   const auto number = [](Version version) {
     return version == Version::tls12 ? TLS1_2_VERSION : TLS1_3_VERSION;
   };
-  if (least > most) refuse("the least version is above the highest");
+  if (least > most) refuse("the lowest version of TLS is above the highest");
   if (SSL_CTX_set_min_proto_version(context_.get(), number(least)) != 1 ||
       SSL_CTX_set_max_proto_version(context_.get(), number(most)) != 1)
-    throw_openssl(Errc::internal, "versions of TLS");
+    throw_openssl(Errc::internal, "cannot limit the versions of TLS");
 }
 
 void ContextState::set_ciphers(const std::string& ciphers) {
@@ -132,12 +132,14 @@ void ContextState::set_ciphers(const std::string& ciphers) {
 
 void ContextState::set_protocols(const std::vector<std::string>& protocols) {
   for (const std::string& protocol : protocols) {
-    if (protocol.empty() || protocol.size() > 255) refuse("ALPN: a protocol has 1 to 255 bytes");
+    if (protocol.empty() || protocol.size() > 255)
+      refuse("ALPN: the name of a protocol must have 1 to 255 bytes");
     protocols_ += static_cast<char>(protocol.size());
     protocols_ += protocol;
   }
   // With all else that is in a ClientHello it has to fit into 65,535 bytes.
-  if (protocols_.size() > kMostProtocols) refuse("ALPN: all protocols have 32 KiB at most");
+  if (protocols_.size() > kMostProtocols)
+    refuse("ALPN: the names of all protocols must not exceed 32 KiB");
   if (protocols_.empty()) return;
   if (is_server_) {
     SSL_CTX_set_alpn_select_cb(context_.get(), &choose_protocol, this);

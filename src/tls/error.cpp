@@ -23,7 +23,8 @@ const char* text_of(Errc code) noexcept {
     case Errc::unknown_issuer:
       return "issuer of the certificate is not trusted";
     case Errc::incomplete_chain:
-      return "nobody who is trusted has signed the certificate, and no other one came with it";
+      return "no trusted authority has signed the certificate, and the peer sent no other "
+             "certificate with it";
     case Errc::wrong_purpose:
       return "certificate is for another purpose";
     case Errc::revoked:

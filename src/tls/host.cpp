@@ -24,7 +24,7 @@ bool is_address(const std::string& text) noexcept {
   const std::error_code code = std::make_error_code(std::errc::invalid_argument);
   auto details = std::make_shared<ErrorDetails>();
   details->host = host;
-  details->what = "\"" + std::string(host) + "\" is no host: " + why;
+  details->what = "\"" + std::string(host) + "\" is not a host: " + why;
   throw Error(code, std::move(details));
 }
 
@@ -51,14 +51,16 @@ Host::Host(std::string_view text) : text_(text) {
   is_address_ = detail::is_address(text_);
   if (text_.empty()) refuse(text, "it is empty");
   for (const char c : text_) {
-    if (static_cast<unsigned char>(c) >= 0x80) refuse(text, "give its encoded form, \"xn--...\"");
-    if (c <= ' ' || c == 0x7f || c == '/' || c == '*') refuse(text, "a character is not allowed");
+    if (static_cast<unsigned char>(c) >= 0x80)
+      refuse(text, "write it in its ASCII form, \"xn--...\"");
+    if (c <= ' ' || c == 0x7f || c == '/' || c == '*')
+      refuse(text, "it contains a character that no host may have");
   }
   if (!is_address_ && text_.find(':') != std::string::npos)
     refuse(text, "give the port separately");
   if (!is_address_ && text_.size() > 253) refuse(text, "it is too long");
   if (!is_address_ && !has_good_labels(text_))
-    refuse(text, "a part between dots has 1 to 63 characters");
+    refuse(text, "each part between dots must have 1 to 63 characters");
   std::transform(text_.begin(), text_.end(), text_.begin(), to_lower);
 }
 

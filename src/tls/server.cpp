@@ -14,7 +14,7 @@ namespace event_cpp::tls {
 Server::Server(Context context) {
   if (!detail::ContextState::of(context)->is_server()) {
     detail::throw_openssl(std::make_error_code(std::errc::invalid_argument),
-                          "a client's context for a server");
+                          "the context of a client cannot serve: make one from ServerOptions");
   }
   state_ = std::make_shared<detail::ServerState>(std::move(context));
 }

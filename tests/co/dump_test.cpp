@@ -69,7 +69,7 @@ TEST_P(TaskDumpTest, MayBeCalledByATaskAndBesideFailedOnes) {
   group.spawn(fails());
   group.spawn(dumps(text));
   run(base);
-  EXPECT_NE(text.find("its failure to be told\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("its failure to be reported\n"), std::string::npos) << text;
   EXPECT_NE(text.find("nothing, it runs\n"), std::string::npos) << text;
 }
 

@@ -83,8 +83,8 @@ TEST_F(TlsHandshakeTest, RefusesASelfSignedCertificate) {
 
 TEST_F(TlsHandshakeTest, RefusesACertificateWithoutThatOfItsIssuer) {
   expect_refusal(authority().without_chain({"localhost"}), Errc::incomplete_chain,
-                 "localhost: nobody who is trusted has signed the certificate, and no other one "
-                 "came with it (CN=localhost, depth 0)");
+                 "localhost: no trusted authority has signed the certificate, and the peer sent no "
+                 "other certificate with it (CN=localhost, depth 0)");
 }
 
 TEST_F(TlsHandshakeTest, RefusesACertificateOfAnAuthorityThatIsNotTrusted) {

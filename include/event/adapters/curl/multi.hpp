@@ -242,7 +242,8 @@ class Multi {
     void* known = nullptr;
     ::curl_easy_getinfo(easy, CURLINFO_PRIVATE, &known);
     if (known != nullptr) {
-      throw std::system_error(CURLE_FAILED_INIT, category(), "curl: it is in another transfer");
+      throw std::system_error(CURLE_FAILED_INIT, category(),
+                              "curl: the handle is in another transfer already");
     }
     ::curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, &Multi::on_close);
     ::curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, this);

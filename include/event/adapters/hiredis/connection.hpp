@@ -62,7 +62,8 @@ class Text {
   }
   static std::size_t check(long long size) {
     if (size < 0) {
-      throw std::system_error(std::make_error_code(std::errc::invalid_argument), "redis: format");
+      throw std::system_error(std::make_error_code(std::errc::invalid_argument),
+                              "redis: the format string is not valid");
     }
     return static_cast<std::size_t>(size);
   }

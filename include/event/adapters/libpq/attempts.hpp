@@ -64,7 +64,7 @@ inline std::vector<Keywords> attempts_of(Keywords all) {
   const auto set = [count](Keywords& attempt, const char* keyword,
                            const std::vector<std::string>& values, std::size_t i) {
     if (values.size() != 1 && values.size() != count) {
-      throw Error(std::string("pg: the number of values of ") + keyword + " is another one");
+      throw Error(std::string("pg: ") + keyword + " must have one value, or one for each host");
     }
     const std::string& value = values[values.size() == 1 ? 0 : i];
     if (value.empty()) {

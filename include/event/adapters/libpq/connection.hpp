@@ -257,7 +257,7 @@ class Connection final : public detail::Session {
   }
   // Ends a COPY that was started by query() or script(), and so has no CopyIn or CopyOut.
   bool refuse_copy(detail::Query& query, ExecStatusType status) noexcept {
-    fail(query, "pg: COPY FROM STDIN and TO STDOUT are begun by copy_in() and copy_out()");
+    fail(query, "pg: use copy_in() for COPY FROM STDIN, and copy_out() for COPY TO STDOUT");
     if (status == PGRES_COPY_IN) static_cast<void>(drop_copy(status));
     if (!drain()) return false;
     if (in_flight_ > 0) begin_recovery();

@@ -158,12 +158,12 @@ class CopyOut {
 
 inline co::Task<CopyIn> Connection::copy_in(std::string text) {
   const Result begun = co_await ask(detail::Query::Kind::copy, std::move(text));
-  if (copy_ != Copy::in) throw Error("pg: this is no COPY FROM STDIN");
+  if (copy_ != Copy::in) throw Error("pg: the statement is not a COPY FROM STDIN");
   co_return CopyIn(*this);
 }
 inline co::Task<CopyOut> Connection::copy_out(std::string text) {
   const Result begun = co_await ask(detail::Query::Kind::copy, std::move(text));
-  if (copy_ != Copy::out) throw Error("pg: this is no COPY TO STDOUT");
+  if (copy_ != Copy::out) throw Error("pg: the statement is not a COPY TO STDOUT");
   co_return CopyOut(*this);
 }
 

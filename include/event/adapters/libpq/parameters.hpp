@@ -69,7 +69,7 @@ class Parameters {
       const std::string_view text(value);
       if (text.find('\0') != std::string_view::npos) {
         throw std::system_error(std::make_error_code(std::errc::invalid_argument),
-                                "pg: a zero in a parameter");
+                                "pg: a parameter contains a zero byte");
       }
       values_.push_back({std::string(text), false});
     }

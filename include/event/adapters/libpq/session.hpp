@@ -72,7 +72,7 @@ class Query final : public adapters::detail::Request<Query, Result> {
         is_commit_(begins_with(text_, "commit") || begins_with(text_, "end")) {
     if (text_.find('\0') != std::string::npos) {
       throw std::system_error(std::make_error_code(std::errc::invalid_argument),
-                              "pg: a zero in a statement");
+                              "pg: the statement contains a zero byte");
     }
   }
 
