@@ -109,8 +109,8 @@ def fault_of(snippet, number, compiler, libraries, work):
         return fault_with_library(snippet, compiler)
     program = work / f"snippet{number}"
     compiled = subprocess.run(
-        [compiler, *FLAGS, f"-I{ROOT / 'include'}", "-include", str(work / "first.hpp"), "-x", "c++", "-",
-         "-x", "none", *libraries, "-pthread", "-o", str(program)],
+        [compiler, *FLAGS, f"-I{ROOT / 'include'}", "-include", precompiled_for(snippet, work), "-x", "c++",
+         "-", "-x", "none", *libraries, "-pthread", "-o", str(program)],
         input=snippet.program, text=True, capture_output=True, check=False)
     if compiled.returncode:
         return f"does not compile:\n{compiled.stderr}"
@@ -128,6 +128,25 @@ def fault_of(snippet, number, compiler, libraries, work):
     return None
 
 
+# Parsing the library's headers is most of the work, so these are parsed once. A snippet is compiled with
+# the first of them that it includes.
+PRECOMPILED = ["net", "event"]
+
+
+def precompiled_for(snippet, work):
+    header = next((each for each in PRECOMPILED if f"#include <event/{each}.hpp>" in snippet.program),
+                  PRECOMPILED[-1])
+    return str(work / f"{header}.hpp")
+
+
+def precompile(header, compiler, work):
+    source = work / f"{header}.hpp"
+    source.write_text(f"#include <event/{header}.hpp>\n", encoding="ascii")
+    suffix = "pch" if "clang" in pathlib.Path(compiler).name else "gch"
+    subprocess.run([compiler, *FLAGS, "-pthread", f"-I{ROOT / 'include'}", "-x", "c++-header", str(source),
+                    "-o", f"{source}.{suffix}"], check=True)
+
+
 def can_be_linked(snippet, libraries):
     return all(any(f"libevent-cpp-{name}." in library for library in libraries)
                for name in OPTIONAL_LIBRARIES if f"#include <event/{name}.hpp>" in snippet.program)
@@ -142,12 +161,8 @@ def check_snippets(compiler, *files):
     wrong = 0
     with tempfile.TemporaryDirectory() as directory:
         work = pathlib.Path(directory)
-        # Parsing the library's header is most of the work, so it is done once.
-        (work / "first.hpp").write_text("#include <event/event.hpp>\n", encoding="ascii")
-        precompiled = "first.hpp." + ("pch" if "clang" in pathlib.Path(compiler).name else "gch")
-        subprocess.run([compiler, *FLAGS, "-pthread", f"-I{ROOT / 'include'}", "-x", "c++-header",
-                        str(work / "first.hpp"), "-o", str(work / precompiled)], check=True)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(lambda header: precompile(header, compiler, work), PRECOMPILED))
             faults = pool.map(
                 lambda each: fault_of(each[1], each[0], compiler, libraries, work),
                 enumerate(snippets))

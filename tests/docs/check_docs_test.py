@@ -26,7 +26,7 @@ class Snippets(unittest.TestCase):
         (snippet,) = check_docs.snippets_of("page.md", text)
         with tempfile.TemporaryDirectory() as work:
             path = pathlib.Path(work)
-            (path / "first.hpp").write_text("")
+            (path / "event.hpp").write_text("")
             return check_docs.fault_of(snippet, 0, COMPILER, [], path)
 
     def test_that_print_what_is_shown_pass(self):
