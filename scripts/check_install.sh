@@ -15,6 +15,19 @@ fail() {
   exit 1
 }
 
+# beside COMMAND...: without waiting for it, as it keeps one processor busy. wait_for_all does.
+declare -A jobs
+beside() {
+  "$@" &
+  jobs[$!]=$*
+}
+
+wait_for_all() {
+  local job
+  for job in "${!jobs[@]}"; do wait "$job" || fail "${jobs[$job]}"; done
+  jobs=()
+}
+
 # The commands of the README build these two as well, and are tried on these folders later; the first
 # is also that of check_costs.sh.
 install_and_move() {
@@ -38,11 +51,11 @@ compile_header() {
     -fsyntax-only -I"$prefix/include" -include "$3" "$work/empty.cpp"
 }
 
-# Each alone with the oldest standard, by the compiler that is faster; all in one by the other, in both
-# orders; what includes the core also with a newer standard. With the short name of the namespace, and
-# without.
+# Each that a user includes alone with the oldest standard, by the compiler that is faster; all in one by
+# the other, in both orders; what includes the core also with a newer standard. With the short name of
+# the namespace, and without.
 headers_compile_alone() {
-  local headers
+  local headers public
   export -f compile_header
   export prefix work
   # The headers of adapters include those of the libraries that they are for.
@@ -50,8 +63,9 @@ headers_compile_alone() {
   export adapted
   : >"$work/empty.cpp"
   headers=$(cd "$prefix/include" && find event -name '*.hpp' | sort)
+  public=$(grep -v /detail/ <<<"$headers")
   xargs -P "$(nproc)" -I{} bash -c 'compile_header "$@"' _ clang++ c++20 {} -UEVENT_CPP_NO_ALIAS \
-    <<<"$headers" || fail "the public headers do not compile alone with clang++"
+    <<<"$public" || fail "the public headers do not compile alone with clang++"
   sed 's/.*/#include <&>/' <<<"$headers" >"$work/all.hpp"
   tac "$work/all.hpp" >"$work/all_backwards.hpp"
   local order
@@ -102,9 +116,10 @@ has_assertions() {
 each_configuration_gets_its_library() {
   local type
   for type in Debug Release RelWithDebInfo None; do
-    consumer_with_cmake "package_$type" tls -DUSE=package -DCMAKE_PREFIX_PATH="$prefix" \
+    beside consumer_with_cmake "package_$type" tls -DUSE=package -DCMAKE_PREFIX_PATH="$prefix" \
       -DBUILD_SHARED_LIBS=ON -DCMAKE_BUILD_TYPE="${type/None/}"
   done
+  wait_for_all
   has_assertions package_Debug || fail "the library for Debug has no assertions"
   for type in Release RelWithDebInfo None; do
     ! has_assertions "package_$type" || fail "the library for $type has assertions"
@@ -164,24 +179,24 @@ shared_object_is_tidy libevent-cpp "event_cpp::Base::dispatch()"
 shared_object_is_tidy libevent-cpp-co "event_cpp::co::TaskGroup::cancel()"
 shared_object_is_tidy libevent-cpp-dns "event_cpp::dns::Resolver::close()"
 shared_object_is_tidy libevent-cpp-tls "event_cpp::tls::Server::current() const"
-echo "find_package, static"
-consumer_with_cmake package_static "co dns tls" -DUSE=package -DCMAKE_PREFIX_PATH="$prefix"
-echo "find_package, shared"
-consumer_with_cmake package_shared "co dns tls" -DUSE=package -DCMAKE_PREFIX_PATH="$prefix" \
+echo "find_package, static and shared"
+beside consumer_with_cmake package_static "co dns tls" -DUSE=package -DCMAKE_PREFIX_PATH="$prefix"
+beside consumer_with_cmake package_shared "co dns tls" -DUSE=package -DCMAKE_PREFIX_PATH="$prefix" \
   -DBUILD_SHARED_LIBS=ON
+wait_for_all
 echo "find_package, each configuration"
 each_configuration_gets_its_library
-echo "pkg-config, shared"
-consumer_with_pkg_config consumer pkg_config_shared event-cpp
-consumer_with_pkg_config consumer_co pkg_config_co event-cpp-co
-consumer_with_pkg_config consumer_dns pkg_config_dns event-cpp-dns
-consumer_with_pkg_config consumer_tls pkg_config_tls event-cpp-tls
-consumer_with_pkg_config consumer pkg_config_debug event-cpp-debug
-echo "pkg-config, static"
-consumer_with_pkg_config consumer pkg_config_static event-cpp --static -static
-consumer_with_pkg_config consumer_co pkg_config_co_static event-cpp-co --static -static
-consumer_with_pkg_config consumer_dns pkg_config_dns_static event-cpp-dns --static -static
-consumer_with_pkg_config consumer_tls pkg_config_tls_static event-cpp-tls --static -static
+echo "pkg-config, shared and static"
+beside consumer_with_pkg_config consumer pkg_config_shared event-cpp
+beside consumer_with_pkg_config consumer_co pkg_config_co event-cpp-co
+beside consumer_with_pkg_config consumer_dns pkg_config_dns event-cpp-dns
+beside consumer_with_pkg_config consumer_tls pkg_config_tls event-cpp-tls
+beside consumer_with_pkg_config consumer pkg_config_debug event-cpp-debug
+beside consumer_with_pkg_config consumer pkg_config_static event-cpp --static -static
+beside consumer_with_pkg_config consumer_co pkg_config_co_static event-cpp-co --static -static
+beside consumer_with_pkg_config consumer_dns pkg_config_dns_static event-cpp-dns --static -static
+beside consumer_with_pkg_config consumer_tls pkg_config_tls_static event-cpp-tls --static -static
+wait_for_all
 echo "The commands of the README, in /usr/local"
 commands_of_readme
 echo "add_subdirectory"
