@@ -17,9 +17,10 @@ case ${1:-} in
   *) echo "check_tidy.sh: $1?" >&2 && exit 2 ;;
 esac
 
-# configure FOLDER [cmake option]...: nothing is built there
+# configure FOLDER [cmake option]...: nothing is built there, precompiled headers neither
 configure() {
-  cmake --preset dev-clang -B "$@" -DEVENT_BUILD_{TESTS,EXAMPLES,BENCH}=OFF >/dev/null
+  cmake --preset dev-clang -B "$@" -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON \
+    -DEVENT_BUILD_{TESTS,EXAMPLES,BENCH}=OFF >/dev/null
 }
 configure build/tidy -DCMAKE_UNITY_BUILD=$joined -DCMAKE_UNITY_BUILD_BATCH_SIZE=1000
 configure build/tidy-kqueue -DEVENT_PLATFORM=kqueue-model
