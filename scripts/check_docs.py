@@ -199,7 +199,7 @@ def tests_of_other_builds():
     for file in sorted((ROOT / "tests").rglob("*_test.cpp")):
         text = file.read_text(encoding="utf-8")
         if re.search(r"^#if EVENT_HAVE_\w+$", text, re.M) and text.rstrip().endswith("#endif"):
-            for suite, name in re.findall(r"^TEST(?:_F|_P)?\((\w+),\s*(\w+)\)", text, re.M):
+            for suite, name in re.findall(r"^(?:BACKEND_)?TEST(?:_F|_P)?\((\w+),\s*(\w+)\)", text, re.M):
                 yield f"{suite}.{name}"
 
 

@@ -102,7 +102,6 @@ class HttpServer {
 };
 
 class CurlTest : public EveryBackendCo {};
-ON_EVERY_BACKEND(CurlTest);
 
 std::size_t append(const char* data, std::size_t one, std::size_t count, void* to) noexcept {
   static_cast<std::string*>(to)->append(data, one * count);
@@ -133,7 +132,7 @@ co::Task<> sixty(curl::Multi& multi, HttpServer& server, int& right) {
   co_await group.join();
 }
 
-TEST_P(CurlTest, RunsSixtyTransfersAtOnceAndFollowsRedirects) {
+BACKEND_TEST(CurlTest, RunsSixtyTransfersAtOnceAndFollowsRedirects) {
   Base base(real_time());
   HttpServer server(base);
   curl::Multi multi(base);
@@ -143,7 +142,7 @@ TEST_P(CurlTest, RunsSixtyTransfersAtOnceAndFollowsRedirects) {
   EXPECT_EQ(multi.size(), 0U);
 }
 
-TEST_P(CurlTest, CallsFunctionsAndDoesNotKeepTheBaseWhenIdle) {
+BACKEND_TEST(CurlTest, CallsFunctionsAndDoesNotKeepTheBaseWhenIdle) {
   Base base(real_time());
   Base other(real_time());
   std::optional<HttpServer> server(std::in_place, base);
@@ -190,7 +189,7 @@ co::Task<> time_out(curl::Multi& multi, HttpServer& server) {
   EXPECT_EQ(body, "hello");
 }
 
-TEST_P(CurlTest, EndsATransferAfterItsTimeoutOrWhenItsTaskIsCancelled) {
+BACKEND_TEST(CurlTest, EndsATransferAfterItsTimeoutOrWhenItsTaskIsCancelled) {
   Base base(real_time());
   HttpServer server(base);
   curl::Multi multi(base);
@@ -223,7 +222,7 @@ co::Task<> errors(curl::Multi& multi, HttpServer& server) {
   EXPECT_EQ(multi.size(), 0U);
 }
 
-TEST_P(CurlTest, GetsBodiesAndSaysWhatIsWrong) {
+BACKEND_TEST(CurlTest, GetsBodiesAndSaysWhatIsWrong) {
   Base base(real_time());
   HttpServer server(base);
   curl::Multi multi(base);
@@ -253,7 +252,7 @@ co::Task<> slow_reader(curl::Multi& multi, HttpServer& server) {
   EXPECT_EQ(size, kSize);
 }
 
-TEST_P(CurlTest, PausesABodyThatNobodyReads) {
+BACKEND_TEST(CurlTest, PausesABodyThatNobodyReads) {
   Base base(real_time());
   HttpServer server(base);
   curl::Multi multi(base);
@@ -272,7 +271,7 @@ co::Task<> given_up(curl::Multi& multi, HttpServer& server) {
   EXPECT_EQ(after.body, "hello");
 }
 
-TEST_P(CurlTest, EndsADownloadThatIsDestroyed) {
+BACKEND_TEST(CurlTest, EndsADownloadThatIsDestroyed) {
   Base base(real_time());
   HttpServer server(base);
   curl::Multi multi(base);
@@ -311,7 +310,7 @@ co::Task<> destroy_inside(curl::Multi& multi, HttpServer& server) {
   EXPECT_EQ(after.body, "hello");
 }
 
-TEST_P(CurlTest, PutsOffTheRemovalOfATransferInACallbackOfLibcurl) {
+BACKEND_TEST(CurlTest, PutsOffTheRemovalOfATransferInACallbackOfLibcurl) {
   Base base(real_time());
   HttpServer server(base);
   curl::Multi multi(base);
@@ -350,7 +349,7 @@ co::Task<> download_ended_inside(curl::Multi& multi, HttpServer& server, curl_in
   EXPECT_EQ(after.body, "hello");
 }
 
-TEST_P(CurlTest, ADownloadMayBeDestroyedInACallbackOfLibcurl) {
+BACKEND_TEST(CurlTest, ADownloadMayBeDestroyedInACallbackOfLibcurl) {
   Base base(real_time());
   HttpServer server(base);
   for (const curl_infotype when : {CURLINFO_HEADER_IN, CURLINFO_DATA_IN}) {
@@ -378,7 +377,7 @@ co::Task<> one_twice(curl::Multi& multi, HttpServer& server) {
   EXPECT_EQ(multi.size(), 0U);
 }
 
-TEST_P(CurlTest, RefusesATransferThatRunsAlready) {
+BACKEND_TEST(CurlTest, RefusesATransferThatRunsAlready) {
   Base base(real_time());
   HttpServer server(base);
   curl::Multi multi(base);
@@ -438,19 +437,18 @@ class CurlNameTest : public EveryBackendCo {
   const std::string direct = "http://near.test:" + std::to_string(server.port()) + "/hello";
   const std::vector<std::string> near{"near.test"};
 };
-ON_EVERY_BACKEND(CurlNameTest);
 
-TEST_P(CurlNameTest, IsLookedUpOnceForTheHostOfTheUrl) {
+BACKEND_TEST(CurlNameTest, IsLookedUpOnceForTheHostOfTheUrl) {
   EXPECT_EQ(status_with(CURLOPT_URL, 0, direct), 200);
   EXPECT_EQ(names, near);
 }
 
-TEST_P(CurlNameTest, IsLeftToAProxy) {
+BACKEND_TEST(CurlNameTest, IsLeftToAProxy) {
   EXPECT_EQ(status_with(CURLOPT_PROXY, server.url(""), by_proxy), 200);
   EXPECT_EQ(names, std::vector<std::string>());
 }
 
-TEST_P(CurlNameTest, IsLeftToAProxyOfTheEnvironmentUnlessThatIsLifted) {
+BACKEND_TEST(CurlNameTest, IsLeftToAProxyOfTheEnvironmentUnlessThatIsLifted) {
   for (const char* const name : {"http_proxy", "all_proxy", "ALL_PROXY"}) {
     ::setenv(name, server.url("").c_str(), 1);
     EXPECT_EQ(status_with(CURLOPT_URL, 0, by_proxy), 200) << name;
@@ -463,7 +461,7 @@ TEST_P(CurlNameTest, IsLeftToAProxyOfTheEnvironmentUnlessThatIsLifted) {
   }
 }
 
-TEST_P(CurlNameTest, IsLookedUpIfAVariableIsForNobodyOrForOthers) {
+BACKEND_TEST(CurlNameTest, IsLookedUpIfAVariableIsForNobodyOrForOthers) {
   ::setenv("http_proxy", "", 1);
   ::setenv("HTTP_PROXY", "http://127.0.0.1:1", 1);
   ::setenv("https_proxy", "http://127.0.0.1:1", 1);
@@ -471,7 +469,7 @@ TEST_P(CurlNameTest, IsLookedUpIfAVariableIsForNobodyOrForOthers) {
   EXPECT_EQ(names, near);
 }
 
-TEST_P(CurlNameTest, IsNotLookedUpIfTheConnectionGoesElsewhere) {
+BACKEND_TEST(CurlNameTest, IsNotLookedUpIfTheConnectionGoesElsewhere) {
   const std::string entry = "far.test:80:127.0.0.1:" + std::to_string(server.port());
   const std::unique_ptr<curl_slist, decltype(&::curl_slist_free_all)> list(
       ::curl_slist_append(nullptr, entry.c_str()), &::curl_slist_free_all);
@@ -479,7 +477,7 @@ TEST_P(CurlNameTest, IsNotLookedUpIfTheConnectionGoesElsewhere) {
   EXPECT_EQ(names, std::vector<std::string>());
 }
 
-TEST_P(CurlTest, GivesUpOnRedirectsWithoutAnEnd) {
+BACKEND_TEST(CurlTest, GivesUpOnRedirectsWithoutAnEnd) {
   Base base(real_time());
   HttpServer server(base);
   curl::Multi multi(base);
@@ -500,7 +498,7 @@ co::Task<> reuse(curl::Multi& multi, HttpServer& server) {
   EXPECT_EQ(server.connections(), 2);
 }
 
-TEST_P(CurlTest, ReusesConnections) {
+BACKEND_TEST(CurlTest, ReusesConnections) {
   Base base(real_time());
   HttpServer server(base);
   curl::Multi multi(base);
@@ -516,14 +514,14 @@ co::Task<> idle_descriptors(curl::Multi& multi, HttpServer& server) {
   EXPECT_EQ(again.body, "hello");
 }
 
-TEST_P(CurlTest, ClosesIdleConnectionsAfterAWhile) {
+BACKEND_TEST(CurlTest, ClosesIdleConnectionsAfterAWhile) {
   Base base(real_time());
   HttpServer server(base);
   curl::Multi multi(base, {.idle = 50ms, .on_stuck = nullptr});
   run_task(base, idle_descriptors(multi, server));
 }
 
-TEST_P(CurlTest, MayBeDestroyedWhileTransfersRun) {
+BACKEND_TEST(CurlTest, MayBeDestroyedWhileTransfersRun) {
   Base base(real_time());
   HttpServer server(base);
   std::optional<curl::Multi> multi(std::in_place, base);
@@ -547,7 +545,7 @@ TEST_P(CurlTest, MayBeDestroyedWhileTransfersRun) {
   EXPECT_EQ(code, CURLE_ABORTED_BY_CALLBACK);
 }
 
-TEST_P(CurlTest, MayOutliveItsBaseAndItsTasks) {
+BACKEND_TEST(CurlTest, MayOutliveItsBaseAndItsTasks) {
   std::optional<Base> base(std::in_place, real_time());
   std::optional<HttpServer> server(std::in_place, *base);
   curl::Multi multi(*base);
@@ -563,7 +561,7 @@ TEST_P(CurlTest, MayOutliveItsBaseAndItsTasks) {
   EXPECT_EQ(multi.size(), 0U);
 }
 
-TEST_P(CurlTest, DoesNotSpinOnADescriptorThatIsReadyWithoutProgress) {
+BACKEND_TEST(CurlTest, DoesNotSpinOnADescriptorThatIsReadyWithoutProgress) {
   Base base(real_time());
   const detail::UniqueFd fd(::eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC));  // and nobody reads it
   int turns = 0;
@@ -585,7 +583,7 @@ TEST_P(CurlTest, DoesNotSpinOnADescriptorThatIsReadyWithoutProgress) {
   EXPECT_LE(turns, 3 * static_cast<int>(curl::detail::Sockets::kMostTurns));
 }
 
-TEST_P(CurlTest, ForgetsASocketThatWasClosedBeforeLibcurlSaysSo) {
+BACKEND_TEST(CurlTest, ForgetsASocketThatWasClosedBeforeLibcurlSaysSo) {
   Base base(real_time());
   curl::detail::Sockets sockets(
       base, {[](curl_socket_t, int) {}, [] { return std::uint64_t{0}; }, [](curl_socket_t) {}});
@@ -601,7 +599,7 @@ TEST_P(CurlTest, ForgetsASocketThatWasClosedBeforeLibcurlSaysSo) {
   EXPECT_EQ(base.size(), 0U);
 }
 
-TEST_P(CurlTest, SetsNoHandlerOfSignals) {
+BACKEND_TEST(CurlTest, SetsNoHandlerOfSignals) {
   struct sigaction before {};
   ::sigaction(SIGALRM, nullptr, &before);
   Base base(real_time());

@@ -35,14 +35,13 @@ class GlibTest : public EveryBackendCo {
     return source;
   }
 };
-ON_EVERY_BACKEND(GlibTest);
 
 // ------------------------------------------------------------------- Source: ours inside of GLib
 
 #define NEEDS_A_DESCRIPTOR(base) \
   if ((base).fd() < 0) GTEST_SKIP() << "this backend has no descriptor"
 
-TEST_P(GlibTest, RunsABaseInsideAMainContextUntilNothingIsLeft) {
+BACKEND_TEST(GlibTest, RunsABaseInsideAMainContextUntilNothingIsLeft) {
   Base base(real_time());
   NEEDS_A_DESCRIPTOR(base);
   Pipe pipe = make_pipe();
@@ -72,7 +71,7 @@ TEST_P(GlibTest, RunsABaseInsideAMainContextUntilNothingIsLeft) {
   source.run();  // returns at once
 }
 
-TEST_P(GlibTest, SeesWhatAnotherThreadPostsToABaseInsideAMainContext) {
+BACKEND_TEST(GlibTest, SeesWhatAnotherThreadPostsToABaseInsideAMainContext) {
   Base base(real_time());
   NEEDS_A_DESCRIPTOR(base);
   Timer keeper(base, [] {});
@@ -83,7 +82,7 @@ TEST_P(GlibTest, SeesWhatAnotherThreadPostsToABaseInsideAMainContext) {
   other.join();
 }
 
-TEST_P(GlibTest, RethrowsOrReportsWhatACallbackThrows) {
+BACKEND_TEST(GlibTest, RethrowsOrReportsWhatACallbackThrows) {
   Base base(real_time());
   NEEDS_A_DESCRIPTOR(base);
   {
@@ -101,7 +100,7 @@ TEST_P(GlibTest, RethrowsOrReportsWhatACallbackThrows) {
   EXPECT_EQ(reports, 1);
 }
 
-TEST_P(GlibTest, DoesNotRunABaseInsideItselfInANestedMainLoop) {
+BACKEND_TEST(GlibTest, DoesNotRunABaseInsideItselfInANestedMainLoop) {
   Base base(real_time());
   NEEDS_A_DESCRIPTOR(base);
   bool inner_ran = false;
@@ -118,7 +117,7 @@ TEST_P(GlibTest, DoesNotRunABaseInsideItselfInANestedMainLoop) {
   EXPECT_TRUE(inner_ran);
 }
 
-TEST_P(GlibTest, ASourceMayBeDestroyedInACallbackOfItsBase) {
+BACKEND_TEST(GlibTest, ASourceMayBeDestroyedInACallbackOfItsBase) {
   Base base(real_time());
   NEEDS_A_DESCRIPTOR(base);
   std::optional<glib::Source> source(std::in_place, base, context.get());
@@ -126,7 +125,7 @@ TEST_P(GlibTest, ASourceMayBeDestroyedInACallbackOfItsBase) {
   while (source.has_value()) ::g_main_context_iteration(context.get(), TRUE);
 }
 
-TEST_P(GlibTest, ASourceMayBeDestroyedWhileItRunsAMainLoop) {
+BACKEND_TEST(GlibTest, ASourceMayBeDestroyedWhileItRunsAMainLoop) {
   for (const bool by_glib : {false, true}) {
     Base base(real_time());
     NEEDS_A_DESCRIPTOR(base);
@@ -150,7 +149,7 @@ TEST_P(GlibTest, ASourceMayBeDestroyedWhileItRunsAMainLoop) {
 
 // ------------------------------------------------------------------- Context: GLib inside of ours
 
-TEST_P(GlibTest, RunsAMainContextInsideABase) {
+BACKEND_TEST(GlibTest, RunsAMainContextInsideABase) {
   Base base(real_time());
   Pipe pipe = make_pipe();
   glib::Context inside(base, context.get());
@@ -190,7 +189,7 @@ TEST_P(GlibTest, RunsAMainContextInsideABase) {
   EXPECT_GE(bytes, 3);
 }
 
-TEST_P(GlibTest, SeesSourcesThatAnotherThreadAddsToAContextInsideABase) {
+BACKEND_TEST(GlibTest, SeesSourcesThatAnotherThreadAddsToAContextInsideABase) {
   Base base(real_time());
   glib::Context inside(base, context.get());
   std::atomic<int> calls{0};
@@ -215,7 +214,7 @@ struct Balanced {
   int* open;
 };
 
-TEST_P(GlibTest, ChecksASourceAsOftenAsItPreparesIt) {
+BACKEND_TEST(GlibTest, ChecksASourceAsOftenAsItPreparesIt) {
   static GSourceFuncs functions{[](GSource* source, gint* timeout) -> gboolean {
                                   ++*reinterpret_cast<Balanced*>(source)->open;
                                   *timeout = -1;
@@ -252,7 +251,7 @@ TEST_P(GlibTest, ChecksASourceAsOftenAsItPreparesIt) {
   ::g_source_unref(source);
 }
 
-TEST_P(GlibTest, WatchesAnotherFileWithTheSameNumber) {
+BACKEND_TEST(GlibTest, WatchesAnotherFileWithTheSameNumber) {
   Base base(real_time());
   glib::Context inside(base, context.get());
   static GSourceFuncs functions{
@@ -285,7 +284,7 @@ TEST_P(GlibTest, WatchesAnotherFileWithTheSameNumber) {
   ::close(second);
 }
 
-TEST_P(GlibTest, TellsASourceThatItsDescriptorIsNotOpen) {
+BACKEND_TEST(GlibTest, TellsASourceThatItsDescriptorIsNotOpen) {
   Base base(real_time());
   glib::Context inside(base, context.get());
   static GSourceFuncs functions{
@@ -305,7 +304,7 @@ TEST_P(GlibTest, TellsASourceThatItsDescriptorIsNotOpen) {
   ::g_source_unref(source);
 }
 
-TEST_P(GlibTest, RunsNestedMainLoopsOfAContextInsideABase) {
+BACKEND_TEST(GlibTest, RunsNestedMainLoopsOfAContextInsideABase) {
   Base base(real_time());
   glib::Context inside(base, context.get());
   int nested = 0;
@@ -321,7 +320,7 @@ TEST_P(GlibTest, RunsNestedMainLoopsOfAContextInsideABase) {
   EXPECT_EQ(nested, 3);
 }
 
-TEST_P(GlibTest, BothReapTheirOwnChildrenOnly) {
+BACKEND_TEST(GlibTest, BothReapTheirOwnChildrenOnly) {
   Base base(real_time());
   glib::Context inside(base, context.get());
   const auto start = [](int status) {
@@ -359,7 +358,7 @@ TEST_P(GlibTest, BothReapTheirOwnChildrenOnly) {
   EXPECT_EQ(WEXITSTATUS(status), 4);
 }
 
-TEST_P(GlibTest, AContextMayBeDestroyedInACallbackOfGlibOrOutliveItsBase) {
+BACKEND_TEST(GlibTest, AContextMayBeDestroyedInACallbackOfGlibOrOutliveItsBase) {
   std::optional<Base> base(std::in_place, real_time());
   std::optional<glib::Context> inside(std::in_place, *base, context.get());
   auto destroy = [&] {
@@ -376,7 +375,7 @@ TEST_P(GlibTest, AContextMayBeDestroyedInACallbackOfGlibOrOutliveItsBase) {
   inside.reset();
 }
 
-TEST_P(GlibTest, SaysThatAnotherThreadOwnsTheContext) {
+BACKEND_TEST(GlibTest, SaysThatAnotherThreadOwnsTheContext) {
   Base base(real_time());
   std::thread([&] { EXPECT_TRUE(::g_main_context_acquire(context.get())); }).join();
   EXPECT_THROW(glib::Context(base, context.get()), std::system_error);

@@ -27,7 +27,6 @@ class PgTest : public EveryBackendCo {
  private:
   static inline std::unique_ptr<Postgres> server_;
 };
-ON_EVERY_BACKEND(PgTest);
 
 // What a query fails with; empty if it does not.
 co::Task<std::string> sqlstate_of(Connection& pg, std::string query) {
@@ -67,13 +66,13 @@ co::Task<> queries(Connection& pg, std::string text) {
   EXPECT_THROW(static_cast<void>(pg.query("select $1", std::string(1, '\0'))), std::system_error);
 }
 
-TEST_P(PgTest, ExecutesQueriesWithParameters) {
+BACKEND_TEST(PgTest, ExecutesQueriesWithParameters) {
   Base base(real_time());
   Connection pg(base);
   run_task(base, queries(pg, text()));
 }
 
-TEST_P(PgTest, CallsFunctionsWithResultsAndDoesNotKeepTheBaseWhenIdle) {
+BACKEND_TEST(PgTest, CallsFunctionsWithResultsAndDoesNotKeepTheBaseWhenIdle) {
   Base base(real_time());
   Connection pg(base);
   std::vector<long long> values;
@@ -109,7 +108,7 @@ co::Task<> connect_to_several(Connection& pg, int dead, int silent, int alive) {
   EXPECT_EQ(one.integer(0, 0), 1);
 }
 
-TEST_P(PgTest, TriesSeveralServersAlsoBehindOneThatDoesNotAnswer) {
+BACKEND_TEST(PgTest, TriesSeveralServersAlsoBehindOneThatDoesNotAnswer) {
   Base base(real_time());
   Connection pg(base);
   const examples_test::BoundPort silent(SOCK_STREAM);
@@ -139,7 +138,7 @@ co::Task<> fail_to_connect(Connection& pg, std::string text) {
   EXPECT_NE(why.find("nonsense"), std::string::npos) << why;
 }
 
-TEST_P(PgTest, SaysWhyItCannotConnect) {
+BACKEND_TEST(PgTest, SaysWhyItCannotConnect) {
   Base base(real_time());
   Connection pg(base);
   run_task(base, fail_to_connect(pg, text()));
@@ -153,7 +152,7 @@ co::Task<> cancelled_connects(Connection& pg, std::string text, int silent) {
   co_await pg.connect(text);
 }
 
-TEST_P(PgTest, CancelsAConnectionThatIsBeingMade) {
+BACKEND_TEST(PgTest, CancelsAConnectionThatIsBeingMade) {
   Base base(real_time());
   Connection pg(base);
   const examples_test::BoundPort silent(SOCK_STREAM);
@@ -170,7 +169,7 @@ co::Task<> cancel_query(Connection& pg, std::string text) {
   EXPECT_EQ(next.integer(0, 1), 7);
 }
 
-TEST_P(PgTest, HasTheServerCancelAQueryWhoseTaskIsCancelled) {
+BACKEND_TEST(PgTest, HasTheServerCancelAQueryWhoseTaskIsCancelled) {
   Base base(real_time());
   Connection pg(base);
   run_task(base, cancel_query(pg, text()));
@@ -193,7 +192,7 @@ co::Task<> cancel_by_hand(Connection& pg, std::string text) {
   EXPECT_EQ(state, "57014");
 }
 
-TEST_P(PgTest, CancelsTheQueryThatRuns) {
+BACKEND_TEST(PgTest, CancelsTheQueryThatRuns) {
   Base base(real_time());
   Connection pg(base);
   run_task(base, cancel_by_hand(pg, text()));
@@ -213,7 +212,7 @@ co::Task<> cancel_stopped(Connection& pg, Connection& other, std::string text) {
   ::kill(process, SIGCONT);
 }
 
-TEST_P(PgTest, ClosesAConnectionWhoseCancelledQueryDoesNotEnd) {
+BACKEND_TEST(PgTest, ClosesAConnectionWhoseCancelledQueryDoesNotEnd) {
   Base base(real_time());
   Connection pg(base, {.cancel_limit = 100ms});
   Connection other(base);
@@ -248,7 +247,7 @@ co::Task<> copy_both_ways(Connection& pg, std::string text) {
   EXPECT_TRUE(pg.idle());
 }
 
-TEST_P(PgTest, Copies100000RowsInAndOut) {
+BACKEND_TEST(PgTest, Copies100000RowsInAndOut) {
   Base base(real_time());
   Connection pg(base);
   run_task(base, copy_both_ways(pg, text()));
@@ -299,7 +298,7 @@ co::Task<> broken_copies(Connection& pg, std::string text) {
   EXPECT_EQ(last.integer(0, 0), 6);
 }
 
-TEST_P(PgTest, EndsACopyThatIsGivenUpOrFails) {
+BACKEND_TEST(PgTest, EndsACopyThatIsGivenUpOrFails) {
   Base base(real_time());
   Connection pg(base);
   run_task(base, broken_copies(pg, text()));
@@ -350,7 +349,7 @@ co::Task<> lost_copies(Connection& pg, Connection& other, std::string text) {
   EXPECT_FALSE(beyond.has_value());
 }
 
-TEST_P(PgTest, TellsALostConnectionFromTheEndOfACopy) {
+BACKEND_TEST(PgTest, TellsALostConnectionFromTheEndOfACopy) {
   Base base(real_time());
   Connection pg(base);
   Connection other(base);
@@ -384,13 +383,13 @@ co::Task<> two_copies(Connection& pg, std::string text) {
   EXPECT_EQ(done.affected(), 2);
 }
 
-TEST_P(PgTest, KeepsACopyOfALostConnectionOutOfALaterOne) {
+BACKEND_TEST(PgTest, KeepsACopyOfALostConnectionOutOfALaterOne) {
   Base base(real_time());
   Connection pg(base);
   run_task(base, two_copies(pg, text()));
 }
 
-TEST_P(PgTest, RefusesAZeroInAStatement) {
+BACKEND_TEST(PgTest, RefusesAZeroInAStatement) {
   Base base(real_time());
   Connection pg(base);
   pg::Pipeline pipeline(base);
@@ -419,7 +418,7 @@ co::Task<> copies_as_queries(Connection& pg, std::string text) {
   }
 }
 
-TEST_P(PgTest, RefusesACopyAsAQueryAndGoesOn) {
+BACKEND_TEST(PgTest, RefusesACopyAsAQueryAndGoesOn) {
   Base base(real_time());
   Connection pg(base);
   run_task(base, copies_as_queries(pg, text()));
@@ -444,7 +443,7 @@ co::Task<> notifications(Connection& listener, Connection& pg, std::string text)
   EXPECT_EQ(sixth.payload, "6");
 }
 
-TEST_P(PgTest, ReceivesNotificationsOnAnIdleConnectionAndKeepsSoMany) {
+BACKEND_TEST(PgTest, ReceivesNotificationsOnAnIdleConnectionAndKeepsSoMany) {
   Base base(real_time());
   Connection listener(base, {.most_notifications = 10});
   Connection pg(base);
@@ -476,7 +475,7 @@ co::Task<> terminate(Connection& pg, std::string text, std::string query,
   co_await group.join();
 }
 
-TEST_P(PgTest, TellsThatItDoesNotKnowWhetherACommitHasHappened) {
+BACKEND_TEST(PgTest, TellsThatItDoesNotKnowWhetherACommitHasHappened) {
   Base base(real_time());
   Connection pg(base);
   std::exception_ptr thrown;
@@ -513,7 +512,7 @@ co::Task<> failed_commit(Connection& pg, std::string text) {
   }
 }
 
-TEST_P(PgTest, TellsThatACommitHasRolledBack) {
+BACKEND_TEST(PgTest, TellsThatACommitHasRolledBack) {
   Base base(real_time());
   Connection pg(base);
   run_task(base, failed_commit(pg, text()));
@@ -546,7 +545,7 @@ co::Task<> server_dies(Connection& pg, pg::Pipeline& pipeline, Postgres& server)
   co_await pg.query("select 1");
 }
 
-TEST_P(PgTest, TellsAllWhoWaitWhenTheServerDiesAndConnectsAgain) {
+BACKEND_TEST(PgTest, TellsAllWhoWaitWhenTheServerDiesAndConnectsAgain) {
   Base base(real_time());
   Connection pg(base);
   pg::Pipeline pipeline(base, {.most_in_flight = 5});
@@ -560,7 +559,7 @@ co::Task<> big_both_ways(Connection& pg, std::string text) {
   EXPECT_TRUE(same.text(0, 0) == big);
 }
 
-TEST_P(PgTest, ReadsWhileItWrites) {
+BACKEND_TEST(PgTest, ReadsWhileItWrites) {
   Base base(real_time());
   Connection pg(base);
   run_task(base, big_both_ways(pg, text()));
@@ -596,7 +595,7 @@ co::Task<> pipelined(pg::Pipeline& pg, std::string text) {
   EXPECT_EQ(next.integer(0, 0), 8);
 }
 
-TEST_P(PgTest, PipelinesQueriesOfWhichOneThatFailsHarmsNoOther) {
+BACKEND_TEST(PgTest, PipelinesQueriesOfWhichOneThatFailsHarmsNoOther) {
   Base base(real_time());
   pg::Pipeline pg(base, {.most_in_flight = 100});
   run_task(base, pipelined(pg, text()));
@@ -655,13 +654,13 @@ co::Task<> copies_in_a_pipeline(Base& base, pg::Pipeline& pg, std::string text) 
   }
 }
 
-TEST_P(PgTest, APipelineRefusesACopyAndSaysSo) {
+BACKEND_TEST(PgTest, APipelineRefusesACopyAndSaysSo) {
   Base base(real_time());
   pg::Pipeline pg(base);
   run_task(base, copies_in_a_pipeline(base, pg, text()));
 }
 
-TEST_P(PgTest, MayPipelineTheQueriesOfAnIterationInOneTransaction) {
+BACKEND_TEST(PgTest, MayPipelineTheQueriesOfAnIterationInOneTransaction) {
   Base base(real_time());
   pg::Pipeline pg(base, {.one_transaction_an_iteration = true});
   run_task(base, in_one_transaction(pg, text()));
@@ -705,7 +704,7 @@ co::Task<> pool_use(pg::Pool& pool) {
   EXPECT_EQ(pool.idle(), 0U);
 }
 
-TEST_P(PgTest, APoolTakesBackOnlyConnectionsThatAreIdle) {
+BACKEND_TEST(PgTest, APoolTakesBackOnlyConnectionsThatAreIdle) {
   Base base(real_time());
   pg::Pool pool(base, text(), 1);
   run_task(base, pool_use(pool));
@@ -726,7 +725,7 @@ co::Task<> pool_crowd(pg::Pool& pool, int& served) {
   co_await group.join();
 }
 
-TEST_P(PgTest, APoolServesMoreTasksThanItHasConnections) {
+BACKEND_TEST(PgTest, APoolServesMoreTasksThanItHasConnections) {
   Base base(real_time());
   pg::Pool pool(base, text(), 4);
   int served = 0;
@@ -753,7 +752,7 @@ co::Task<> destroyer(std::optional<Connection>& pg, std::string text, int& lost)
   co_await group.join();
 }
 
-TEST_P(PgTest, MayBeDestroyedByATaskThatItResumes) {
+BACKEND_TEST(PgTest, MayBeDestroyedByATaskThatItResumes) {
   Base base(real_time());
   std::optional<Connection> pg(std::in_place, base);
   int lost = 0;
@@ -761,7 +760,7 @@ TEST_P(PgTest, MayBeDestroyedByATaskThatItResumes) {
   EXPECT_EQ(lost, 1);
 }
 
-TEST_P(PgTest, MayOutliveItsBaseAndItsTasks) {
+BACKEND_TEST(PgTest, MayOutliveItsBaseAndItsTasks) {
   std::optional<Base> base(std::in_place, real_time());
   Connection pg(*base);
   co::TaskGroup group(*base);

@@ -18,7 +18,6 @@ class RedisTest : public EveryBackendCo {
  protected:
   RedisServer server;
 };
-ON_EVERY_BACKEND(RedisTest);
 
 co::Task<std::string> get(Connection& redis, std::string key) {
   const Reply reply = co_await redis.command("GET %s", key.c_str());
@@ -49,7 +48,7 @@ co::Task<> set_and_get(Connection& redis, int port) {
   EXPECT_EQ(refused.text().substr(0, 9), "WRONGTYPE");
 }
 
-TEST_P(RedisTest, SendsCommandsAndReturnsReplies) {
+BACKEND_TEST(RedisTest, SendsCommandsAndReturnsReplies) {
   Base base(real_time());
   Connection redis(base);
   run_task(base, set_and_get(redis, server.port()));
@@ -61,13 +60,13 @@ co::Task<> over_unix(Connection& redis, std::string path) {
   EXPECT_EQ(pong.text(), "PONG");
 }
 
-TEST_P(RedisTest, ConnectsOverAUnixSocket) {
+BACKEND_TEST(RedisTest, ConnectsOverAUnixSocket) {
   Base base(real_time());
   Connection redis(base);
   run_task(base, over_unix(redis, server.unix_socket()));
 }
 
-TEST_P(RedisTest, CallsFunctionsWithRepliesInOrder) {
+BACKEND_TEST(RedisTest, CallsFunctionsWithRepliesInOrder) {
   Base base(real_time());
   Connection redis(base);
   std::vector<std::string> replies;
@@ -84,7 +83,7 @@ TEST_P(RedisTest, CallsFunctionsWithRepliesInOrder) {
   EXPECT_EQ(replies, (std::vector<std::string>{"OK", "1", "x y"}));
 }
 
-TEST_P(RedisTest, LetsTheExceptionOfAFunctionLeaveDispatchAndLosesNoReply) {
+BACKEND_TEST(RedisTest, LetsTheExceptionOfAFunctionLeaveDispatchAndLosesNoReply) {
   Base base(real_time());
   Connection redis(base);
   int replies = 0;
@@ -119,7 +118,7 @@ co::Task<> many(Connection& redis, int port, int& calls) {
   co_await group.join();
 }
 
-TEST_P(RedisTest, KeepsToMostInFlightAndServesAllInOrder) {
+BACKEND_TEST(RedisTest, KeepsToMostInFlightAndServesAllInOrder) {
   Base base(real_time());
   Connection redis(base, {.most_in_flight = 100});
   int calls = 0;
@@ -151,7 +150,7 @@ co::Task<> pipelined(Connection& redis, int port) {
   EXPECT_EQ(after - before, 2);  // the last one is for the question
 }
 
-TEST_P(RedisTest, SendsTheCommandsOfAnIterationInOneWriteAndRegistersNothing) {
+BACKEND_TEST(RedisTest, SendsTheCommandsOfAnIterationInOneWriteAndRegistersNothing) {
   Base base(real_time());
   Connection redis(base);
   run_task(base, pipelined(redis, server.port()));
@@ -169,7 +168,7 @@ co::Task<> cancel_one(Connection& redis, int port) {
   EXPECT_EQ(redis.in_flight(), 0U);
 }
 
-TEST_P(RedisTest, DropsTheReplyOfACancelledCommandAndKeepsTheConnection) {
+BACKEND_TEST(RedisTest, DropsTheReplyOfACancelledCommandAndKeepsTheConnection) {
   Base base(real_time());
   Connection redis(base);
   run_task(base, cancel_one(redis, server.port()));
@@ -189,7 +188,7 @@ co::Task<> cancel_unsent(Connection& redis, int port) {
   EXPECT_TRUE(missing.is_nil());
 }
 
-TEST_P(RedisTest, SendsNothingOfACommandThatIsCancelledWhileItWaitsForRoom) {
+BACKEND_TEST(RedisTest, SendsNothingOfACommandThatIsCancelledWhileItWaitsForRoom) {
   Base base(real_time());
   Connection redis(base, {.most_in_flight = 1});
   run_task(base, cancel_unsent(redis, server.port()));
@@ -228,7 +227,7 @@ co::Task<> lose(Connection& redis, RedisServer& server) {
   EXPECT_EQ(pong.text(), "PONG");
 }
 
-TEST_P(RedisTest, SaysWhatBecameOfCommandsWhenTheServerDiesAndConnectsAgain) {
+BACKEND_TEST(RedisTest, SaysWhatBecameOfCommandsWhenTheServerDiesAndConnectsAgain) {
   Base base(real_time());
   Connection redis(base, {.most_in_flight = 1});
   run_task(base, lose(redis, server));
@@ -252,7 +251,7 @@ co::Task<> big_write(Connection& redis, RedisServer& server, std::error_code& co
   co_await group.join();
 }
 
-TEST_P(RedisTest, KnowsThatACommandOfWhichPartWasWrittenIsNotExecuted) {
+BACKEND_TEST(RedisTest, KnowsThatACommandOfWhichPartWasWrittenIsNotExecuted) {
   Base base(real_time());
   Connection redis(base);
   std::error_code code;
@@ -268,7 +267,7 @@ co::Task<> big_values(Connection& redis, int port) {
   EXPECT_TRUE(back.text() == value);
 }
 
-TEST_P(RedisTest, WritesWhatIsMoreThanTheKernelTakesAtOnce) {
+BACKEND_TEST(RedisTest, WritesWhatIsMoreThanTheKernelTakesAtOnce) {
   Base base(real_time());
   Connection redis(base);
   run_task(base, big_values(redis, server.port()));
@@ -289,13 +288,13 @@ co::Task<> destroyer(std::optional<Connection>& redis, int port) {
   EXPECT_EQ(other, Errc::unknown_outcome);
 }
 
-TEST_P(RedisTest, MayBeDestroyedByATaskThatItResumes) {
+BACKEND_TEST(RedisTest, MayBeDestroyedByATaskThatItResumes) {
   Base base(real_time());
   std::optional<Connection> redis(std::in_place, base);
   run_task(base, destroyer(redis, server.port()));
 }
 
-TEST_P(RedisTest, MayOutliveItsBaseAndItsTasks) {
+BACKEND_TEST(RedisTest, MayOutliveItsBaseAndItsTasks) {
   std::optional<Base> base(std::in_place, real_time());
   Connection redis(*base);
   co::TaskGroup group(*base);
@@ -327,7 +326,7 @@ co::Task<> graceful(Connection& redis, int port) {
   EXPECT_EQ(code, Errc::unknown_outcome);
 }
 
-TEST_P(RedisTest, ClosesWhenWhatIsUnderWayHasEndedOrTheLimitHasPassed) {
+BACKEND_TEST(RedisTest, ClosesWhenWhatIsUnderWayHasEndedOrTheLimitHasPassed) {
   Base base(real_time());
   Connection redis(base);
   run_task(base, graceful(redis, server.port()));
@@ -355,13 +354,13 @@ co::Task<> given_up_close(Connection& redis, int port) {
   }
 }
 
-TEST_P(RedisTest, TakesCommandsAgainIfTheTaskThatClosesItIsGone) {
+BACKEND_TEST(RedisTest, TakesCommandsAgainIfTheTaskThatClosesItIsGone) {
   Base base(real_time());
   Connection redis(base);
   run_task(base, given_up_close(redis, server.port()));
 }
 
-TEST_P(RedisTest, RefusesCommandsThatTurnTheConnectionIntoASubscriber) {
+BACKEND_TEST(RedisTest, RefusesCommandsThatTurnTheConnectionIntoASubscriber) {
   Base base(real_time());
   Connection redis(base);
   EXPECT_THROW(static_cast<void>(redis.command("SUBSCRIBE x")), std::system_error);
@@ -373,7 +372,7 @@ TEST_P(RedisTest, RefusesCommandsThatTurnTheConnectionIntoASubscriber) {
   EXPECT_THROW(static_cast<void>(redis.command("GET %y", 1)), std::system_error);
 }
 
-TEST_P(RedisTest, CancelsAConnectionThatIsBeingMade) {
+BACKEND_TEST(RedisTest, CancelsAConnectionThatIsBeingMade) {
   Base base(real_time());
   Connection redis(base);
   // A listener whose queue is full answers nothing.
@@ -422,7 +421,7 @@ co::Task<> subscribe(Base& base, int port) {
   EXPECT_EQ(third.text(), "2");
 }
 
-TEST_P(RedisTest, ReceivesWhatIsPublished) {
+BACKEND_TEST(RedisTest, ReceivesWhatIsPublished) {
   Base base(real_time());
   run_task(base, subscribe(base, server.port()));
 }
@@ -591,21 +590,26 @@ class RedisRightsTest : public RedisTest {
   Connection redis{base};
   redis::Subscriber subscriber{base};
 };
-ON_EVERY_BACKEND(RedisRightsTest);
 
-TEST_P(RedisRightsTest, RefuseASubscriptionAndKeepTheConnection) { run_task(base, refuse_one()); }
+BACKEND_TEST(RedisRightsTest, RefuseASubscriptionAndKeepTheConnection) {
+  run_task(base, refuse_one());
+}
 
-TEST_P(RedisRightsTest, RefuseEverySubscriptionAndItsEnd) { run_task(base, refuse_all()); }
+BACKEND_TEST(RedisRightsTest, RefuseEverySubscriptionAndItsEnd) { run_task(base, refuse_all()); }
 
-TEST_P(RedisRightsTest, RefuseTheEndOfASubscriptionThatGoesOn) { run_task(base, refuse_an_end()); }
+BACKEND_TEST(RedisRightsTest, RefuseTheEndOfASubscriptionThatGoesOn) {
+  run_task(base, refuse_an_end());
+}
 
-TEST_P(RedisRightsTest, RefuseSomeOfManyChangesUnderWay) { run_task(base, refuse_some_of_many()); }
+BACKEND_TEST(RedisRightsTest, RefuseSomeOfManyChangesUnderWay) {
+  run_task(base, refuse_some_of_many());
+}
 
-TEST_P(RedisRightsTest, RefuseASubscriptionThatNobodyWaitsForAnyMore) {
+BACKEND_TEST(RedisRightsTest, RefuseASubscriptionThatNobodyWaitsForAnyMore) {
   run_task(base, refuse_whom_nobody_waits_for());
 }
 
-TEST_P(RedisTest, StopsReadingMessagesThatNobodyTakesAndLosesNone) {
+BACKEND_TEST(RedisTest, StopsReadingMessagesThatNobodyTakesAndLosesNone) {
   Base base(real_time());
   run_task(base, flood(base, server));
 }

@@ -11,9 +11,8 @@ namespace event_cpp::test {
 namespace {
 
 class AbsoluteDeadlineTest : public EveryBackend {};
-ON_EVERY_BACKEND(AbsoluteDeadlineTest);
 
-TEST_P(AbsoluteDeadlineTest, FiresATimerAtTheTimeThatItWasGivenAndNotBefore) {
+BACKEND_TEST(AbsoluteDeadlineTest, FiresATimerAtTheTimeThatItWasGivenAndNotBefore) {
   Base base(options());
   Timer timer(base, recorder.note_fired());
   const TimePoint deadline = base.now() + 1s;
@@ -31,7 +30,7 @@ TEST_P(AbsoluteDeadlineTest, FiresATimerAtTheTimeThatItWasGivenAndNotBefore) {
   EXPECT_FALSE(timer.attached());
 }
 
-TEST_P(AbsoluteDeadlineTest, FiresATimerWhoseTimeHasPassedInTheNextIteration) {
+BACKEND_TEST(AbsoluteDeadlineTest, FiresATimerWhoseTimeHasPassedInTheNextIteration) {
   Base base(options());
   time.advance(1h);
   int left = 3;
@@ -47,7 +46,7 @@ TEST_P(AbsoluteDeadlineTest, FiresATimerWhoseTimeHasPassedInTheNextIteration) {
   }
 }
 
-TEST_P(AbsoluteDeadlineTest, WaitsForEverForATimerAtTheEndOfTime) {
+BACKEND_TEST(AbsoluteDeadlineTest, WaitsForEverForATimerAtTheEndOfTime) {
   Base base(options());
   Timer timer(base, Never());
   timer.attach_at(TimePoint::max());
@@ -56,7 +55,7 @@ TEST_P(AbsoluteDeadlineTest, WaitsForEverForATimerAtTheEndOfTime) {
   EXPECT_TRUE(timer.detach());
 }
 
-TEST_P(AbsoluteDeadlineTest, MovesATimerToAnotherTimeEarlierAndLater) {
+BACKEND_TEST(AbsoluteDeadlineTest, MovesATimerToAnotherTimeEarlierAndLater) {
   Base base(options());
   const TimePoint start = base.now();
   Timer first(base, recorder.note(1));
@@ -74,7 +73,7 @@ TEST_P(AbsoluteDeadlineTest, MovesATimerToAnotherTimeEarlierAndLater) {
   EXPECT_EQ(time.now(), start + 30s);
 }
 
-TEST_P(AbsoluteDeadlineTest, CallsOffATimerThatIsDueWhenItIsMovedToALaterTime) {
+BACKEND_TEST(AbsoluteDeadlineTest, CallsOffATimerThatIsDueWhenItIsMovedToALaterTime) {
   Base base(options());
   Timer second(base, recorder.note(2));
   Timer first(base, [&] {
@@ -93,7 +92,7 @@ TEST_P(AbsoluteDeadlineTest, CallsOffATimerThatIsDueWhenItIsMovedToALaterTime) {
   EXPECT_EQ(recorder.order, (Order{1, 2}));
 }
 
-TEST_P(AbsoluteDeadlineTest, FiresTimersOfBothKindsInTheOrderOfTheirDeadlines) {
+BACKEND_TEST(AbsoluteDeadlineTest, FiresTimersOfBothKindsInTheOrderOfTheirDeadlines) {
   Base base(options());
   const TimePoint start = base.now();
   std::deque<Timer> timers;
@@ -110,7 +109,7 @@ TEST_P(AbsoluteDeadlineTest, FiresTimersOfBothKindsInTheOrderOfTheirDeadlines) {
   EXPECT_EQ(recorder.order, (Order{4, 5, 1, 3, 0, 2}));
 }
 
-TEST_P(AbsoluteDeadlineTest, RefusesAnAbsoluteTimeForATimerThatIsAttached) {
+BACKEND_TEST(AbsoluteDeadlineTest, RefusesAnAbsoluteTimeForATimerThatIsAttached) {
   Base base(options());
   Timer timer(base, Never());
   const TimePoint deadline = base.now() + 1s;
@@ -121,7 +120,7 @@ TEST_P(AbsoluteDeadlineTest, RefusesAnAbsoluteTimeForATimerThatIsAttached) {
   EXPECT_EQ(base.size(), 1U);
 }
 
-TEST_P(AbsoluteDeadlineTest, ChangesNothingIfThereIsNoMemoryForATimerAtATime) {
+BACKEND_TEST(AbsoluteDeadlineTest, ChangesNothingIfThereIsNoMemoryForATimerAtATime) {
   if (!FailingNew::works()) GTEST_SKIP() << "operator new cannot be made to fail here";
   Base base(options());
   Timer timer(base, recorder.note(1));
@@ -137,7 +136,7 @@ TEST_P(AbsoluteDeadlineTest, ChangesNothingIfThereIsNoMemoryForATimerAtATime) {
   EXPECT_EQ(run(base), 1U);
 }
 
-TEST_P(AbsoluteDeadlineTest, WaitsByTheMonotonicClockForATimerAtATime) {
+BACKEND_TEST(AbsoluteDeadlineTest, WaitsByTheMonotonicClockForATimerAtATime) {
   Base base(real_time());
   TimePoint fired;
   Timer timer(base, [&] { fired = base.now(); });

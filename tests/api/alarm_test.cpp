@@ -14,9 +14,8 @@ namespace event_cpp::test {
 namespace {
 
 class AlarmTest : public EveryBackend {};
-ON_EVERY_BACKEND(AlarmTest);
 
-TEST_P(AlarmTest, FiresAnAlarmAtItsTimeOfDayAndNotBefore) {
+BACKEND_TEST(AlarmTest, FiresAnAlarmAtItsTimeOfDayAndNotBefore) {
   Base base(options());
   const WallTime when = time.wall() + 1h;
   Alarm alarm(base, [&] { EXPECT_EQ(time.wall(), when); });
@@ -32,7 +31,7 @@ TEST_P(AlarmTest, FiresAnAlarmAtItsTimeOfDayAndNotBefore) {
   EXPECT_EQ(alarm.deadline(), std::nullopt);
 }
 
-TEST_P(AlarmTest, FiresAnAlarmAtOnceWhenTheClockIsSetForwardPastIt) {
+BACKEND_TEST(AlarmTest, FiresAnAlarmAtOnceWhenTheClockIsSetForwardPastIt) {
   Base base(options());
   const TimePoint start = time.now();
   Alarm alarm(base, [&] { EXPECT_EQ(time.now() - start, 1min); });
@@ -44,7 +43,7 @@ TEST_P(AlarmTest, FiresAnAlarmAtOnceWhenTheClockIsSetForwardPastIt) {
   EXPECT_EQ(run(base), 2U);
 }
 
-TEST_P(AlarmTest, DelaysAnAlarmWhenTheClockIsSetBack) {
+BACKEND_TEST(AlarmTest, DelaysAnAlarmWhenTheClockIsSetBack) {
   Base base(options());
   const TimePoint start = time.now();
   Alarm alarm(base, [&] { EXPECT_EQ(time.now() - start, 3h); });
@@ -56,7 +55,7 @@ TEST_P(AlarmTest, DelaysAnAlarmWhenTheClockIsSetBack) {
   EXPECT_EQ(run(base), 2U);
 }
 
-TEST_P(AlarmTest, MovesNoTimerWhenTheClockIsSet) {
+BACKEND_TEST(AlarmTest, MovesNoTimerWhenTheClockIsSet) {
   Base base(options());
   const TimePoint start = time.now();
   std::vector<Duration> fired;
@@ -77,7 +76,7 @@ TEST_P(AlarmTest, MovesNoTimerWhenTheClockIsSet) {
   EXPECT_EQ(fired, (std::vector<Duration>{10ms, 20ms, 25ms, 30ms, 40ms}));
 }
 
-TEST_P(AlarmTest, FiresAlarmsInTheOrderOfTheirTimesAndThenOfAttaching) {
+BACKEND_TEST(AlarmTest, FiresAlarmsInTheOrderOfTheirTimesAndThenOfAttaching) {
   Base base(options());
   const WallTime noon = time.wall() + 12h;
   std::deque<Alarm> alarms;
@@ -92,7 +91,7 @@ TEST_P(AlarmTest, FiresAlarmsInTheOrderOfTheirTimesAndThenOfAttaching) {
   EXPECT_EQ(recorder.order, (Order{5, 2, 4, 1, 3, 0}));
 }
 
-TEST_P(AlarmTest, FiresAnAlarmWhoseTimeHasPassedInTheNextIteration) {
+BACKEND_TEST(AlarmTest, FiresAnAlarmWhoseTimeHasPassedInTheNextIteration) {
   Base base(options());
   int fired = 0;
   Alarm alarm(base, [&](Alarm& self) {
@@ -108,7 +107,7 @@ TEST_P(AlarmTest, FiresAnAlarmWhoseTimeHasPassedInTheNextIteration) {
   EXPECT_EQ(base.size(), 0U);
 }
 
-TEST_P(AlarmTest, FiresAnAlarmOfTheRealClockNeverEarly) {
+BACKEND_TEST(AlarmTest, FiresAnAlarmOfTheRealClockNeverEarly) {
   Base base(real_time());
   const auto when = std::chrono::system_clock::now() + 20ms;
   std::chrono::system_clock::time_point fired;
@@ -120,7 +119,7 @@ TEST_P(AlarmTest, FiresAnAlarmOfTheRealClockNeverEarly) {
   EXPECT_GE(fired, when);
 }
 
-TEST_P(AlarmTest, FiresAnAlarmThatIsAttachedAfterOthersAndForAnEarlierTime) {
+BACKEND_TEST(AlarmTest, FiresAnAlarmThatIsAttachedAfterOthersAndForAnEarlierTime) {
   Base base(real_time());
   const auto now = std::chrono::system_clock::now();
   Alarm late(base, [] { ADD_FAILURE(); });
@@ -133,7 +132,7 @@ TEST_P(AlarmTest, FiresAnAlarmThatIsAttachedAfterOthersAndForAnEarlierTime) {
   EXPECT_EQ(run(base), 2U);
 }
 
-TEST_P(AlarmTest, SleepsWhileAnAlarmOfTheRealClockIsFarAway) {
+BACKEND_TEST(AlarmTest, SleepsWhileAnAlarmOfTheRealClockIsFarAway) {
   Base base(real_time());
   Alarm alarm(base, [] { ADD_FAILURE(); });
   alarm.attach(std::chrono::system_clock::now() + 24h);
@@ -146,7 +145,7 @@ TEST_P(AlarmTest, SleepsWhileAnAlarmOfTheRealClockIsFarAway) {
   EXPECT_LE(base.stats().waits, 5U);
 }
 
-TEST_P(AlarmTest, TakesTheEndOfTimeForNever) {
+BACKEND_TEST(AlarmTest, TakesTheEndOfTimeForNever) {
   Base base(options());
   Alarm alarm(base, [] { ADD_FAILURE(); });
   alarm.attach(WallTime::max());
@@ -160,7 +159,7 @@ TEST_P(AlarmTest, TakesTheEndOfTimeForNever) {
   EXPECT_TRUE(alarm.attached());
 }
 
-TEST_P(AlarmTest, CountsAnAlarmsTimeAlsoBefore1970) {
+BACKEND_TEST(AlarmTest, CountsAnAlarmsTimeAlsoBefore1970) {
   Base base(options());
   time.set_wall(WallTime(-1h));
   const TimePoint start = time.now();
@@ -171,7 +170,7 @@ TEST_P(AlarmTest, CountsAnAlarmsTimeAlsoBefore1970) {
   EXPECT_EQ(run(base), 1U);
 }
 
-TEST_P(AlarmTest, LooksAtTheClockOfASourceThatCannotBeMovedByItself) {
+BACKEND_TEST(AlarmTest, LooksAtTheClockOfASourceThatCannotBeMovedByItself) {
   FrozenTime frozen;
   Base base(on(frozen));
   std::atomic<bool> sleeping = false;
@@ -189,7 +188,7 @@ TEST_P(AlarmTest, LooksAtTheClockOfASourceThatCannotBeMovedByItself) {
   EXPECT_EQ(recorder.order, Order{1});
 }
 
-TEST_P(AlarmTest, FiresAlarmsWhereTheKernelHasNoTimerForThem) {
+BACKEND_TEST(AlarmTest, FiresAlarmsWhereTheKernelHasNoTimerForThem) {
   Base base(real_time());
   const auto when = std::chrono::system_clock::now() + 20ms;
   Alarm alarm(base, [&] { EXPECT_GE(std::chrono::system_clock::now(), when); });
@@ -201,7 +200,7 @@ TEST_P(AlarmTest, FiresAlarmsWhereTheKernelHasNoTimerForThem) {
   EXPECT_EQ(run(base), 1U);
 }
 
-TEST_P(AlarmTest, ReportsThatNoDescriptorIsLeftForAnAlarmAndChangesNothing) {
+BACKEND_TEST(AlarmTest, ReportsThatNoDescriptorIsLeftForAnAlarmAndChangesNothing) {
   Base base(real_time());
   Alarm alarm(base, recorder.note(1));
   const auto when = std::chrono::system_clock::now();
@@ -218,7 +217,7 @@ TEST_P(AlarmTest, ReportsThatNoDescriptorIsLeftForAnAlarmAndChangesNothing) {
   EXPECT_EQ(run(base), 1U);
 }
 
-TEST_P(AlarmTest, DoesNotFireAnAlarmThatWasDetachedOrDestroyed) {
+BACKEND_TEST(AlarmTest, DoesNotFireAnAlarmThatWasDetachedOrDestroyed) {
   Base base(options());
   auto destroyed = std::make_unique<Alarm>(base, [] { ADD_FAILURE(); });
   Alarm detached(base, [] { ADD_FAILURE(); });
@@ -237,7 +236,7 @@ TEST_P(AlarmTest, DoesNotFireAnAlarmThatWasDetachedOrDestroyed) {
   EXPECT_EQ(base.size(), 0U);
 }
 
-TEST_P(AlarmTest, LetsAnAlarmDestroyItselfAndOutliveItsBase) {
+BACKEND_TEST(AlarmTest, LetsAnAlarmDestroyItselfAndOutliveItsBase) {
   auto base = std::make_unique<Base>(options());
   std::unique_ptr<Alarm> self;
   self = std::make_unique<Alarm>(*base, [&] { self.reset(); });
@@ -252,7 +251,7 @@ TEST_P(AlarmTest, LetsAnAlarmDestroyItselfAndOutliveItsBase) {
   EXPECT_FALSE(survivor.attached());
 }
 
-TEST_P(AlarmTest, RefusesToAttachAnAlarmTwice) {
+BACKEND_TEST(AlarmTest, RefusesToAttachAnAlarmTwice) {
   Base base(options());
   Alarm alarm(base, recorder.note(1));
   alarm.attach(time.wall() + 1s);
@@ -263,7 +262,7 @@ TEST_P(AlarmTest, RefusesToAttachAnAlarmTwice) {
   EXPECT_EQ(alarm.deadline(), time.wall() + 1s);
 }
 
-TEST_P(AlarmTest, GivesAnAlarmItsPriorityAndLetsItNotKeepTheBaseAlive) {
+BACKEND_TEST(AlarmTest, GivesAnAlarmItsPriorityAndLetsItNotKeepTheBaseAlive) {
   Base base(options());
   Alarm low(base, recorder.note(3), Priority::low);
   Alarm high(base, recorder.note(1), Priority::high);
@@ -280,7 +279,7 @@ TEST_P(AlarmTest, GivesAnAlarmItsPriorityAndLetsItNotKeepTheBaseAlive) {
   EXPECT_EQ(recorder.order, (Order{1, 2, 3}));
 }
 
-TEST_P(AlarmTest, KeepsTheOtherAlarmsWhenOneThrows) {
+BACKEND_TEST(AlarmTest, KeepsTheOtherAlarmsWhenOneThrows) {
   Base base(options());
   Alarm throwing(base, [] { throw std::runtime_error("alarm"); });
   Alarm next(base, recorder.note(1));
@@ -293,7 +292,7 @@ TEST_P(AlarmTest, KeepsTheOtherAlarmsWhenOneThrows) {
   EXPECT_EQ(recorder.order, Order{1});
 }
 
-TEST_P(AlarmTest, LeavesNoDescriptorOfAnAlarmOpen) {
+BACKEND_TEST(AlarmTest, LeavesNoDescriptorOfAnAlarmOpen) {
   const std::set<int> before = open_descriptors();
   {
     Base base(real_time());

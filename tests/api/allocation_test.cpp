@@ -79,7 +79,7 @@ class Load {
   std::size_t fired_ = 0;
 };
 
-TEST_P(AllocationTest, NothingIsAllocatedAfterReserve) {
+BACKEND_TEST(AllocationTest, NothingIsAllocatedAfterReserve) {
   for (const std::size_t count : {10U, 64U, 100U, 256U, 300U}) {
     SCOPED_TRACE(count);
     Base base(options());
@@ -97,7 +97,7 @@ TEST_P(AllocationTest, NothingIsAllocatedAfterReserve) {
   }
 }
 
-TEST_P(AllocationTest, NothingIsAllocatedAfterReserveByTimeoutsOfDescriptors) {
+BACKEND_TEST(AllocationTest, NothingIsAllocatedAfterReserveByTimeoutsOfDescriptors) {
   constexpr std::size_t kCount = 50;
   Base base(options());
   const Pipe silent = make_pipe();
@@ -118,7 +118,7 @@ TEST_P(AllocationTest, NothingIsAllocatedAfterReserveByTimeoutsOfDescriptors) {
   EXPECT_EQ(allocated, 0U);
 }
 
-TEST_P(AllocationTest, NothingIsAllocatedOnceTheTablesHaveGrown) {
+BACKEND_TEST(AllocationTest, NothingIsAllocatedOnceTheTablesHaveGrown) {
   Base base(options());
   Load load(base, 100, 100);
   for (int warm = 0; warm < 3; ++warm) {
@@ -138,7 +138,7 @@ TEST_P(AllocationTest, NothingIsAllocatedOnceTheTablesHaveGrown) {
   EXPECT_EQ(allocated, 0U);
 }
 
-TEST_P(AllocationTest, AReserveThatFailsThrowsAndNothingIsLost) {
+BACKEND_TEST(AllocationTest, AReserveThatFailsThrowsAndNothingIsLost) {
   for (std::size_t successes = 0; successes < 100; ++successes) {
     Base base(options());
     Load load(base, 10, 10);
@@ -163,7 +163,7 @@ TEST_P(AllocationTest, AReserveThatFailsThrowsAndNothingIsLost) {
   FAIL() << "there is no end to what fails";
 }
 
-TEST_P(AllocationTest, ACallableOfTwoPointersIsStoredInTheEvent) {
+BACKEND_TEST(AllocationTest, ACallableOfTwoPointersIsStoredInTheEvent) {
   Base base(options());
   int a = 0;
   int b = 0;
@@ -179,7 +179,7 @@ TEST_P(AllocationTest, ACallableOfTwoPointersIsStoredInTheEvent) {
   EXPECT_EQ(allocated, 0U);
 }
 
-TEST_P(AllocationTest, ALargerCallableIsAllocatedOnce) {
+BACKEND_TEST(AllocationTest, ALargerCallableIsAllocatedOnce) {
   Base base(options());
   int a = 0;
   const auto callback = [&a, weight = std::array<void*, 2>{}] { a = weight[0] != nullptr; };
@@ -196,7 +196,7 @@ TEST_P(AllocationTest, ALargerCallableIsAllocatedOnce) {
   EXPECT_EQ(base.size(), 0U);
 }
 
-TEST_P(AllocationTest, PostAllocatesNothingOnceWarm) {
+BACKEND_TEST(AllocationTest, PostAllocatesNothingOnceWarm) {
   Base base(options());
   int ran = 0;
   const auto post_all = [&] {
@@ -209,7 +209,7 @@ TEST_P(AllocationTest, PostAllocatesNothingOnceWarm) {
   EXPECT_EQ(ran, 500);
 }
 
-TEST_P(AllocationTest, APostThatFailsIsNotPosted) {
+BACKEND_TEST(AllocationTest, APostThatFailsIsNotPosted) {
   Base base(options());
   for (std::size_t successes = 0; successes < 2; ++successes) {
     bool thrown = false;
@@ -230,7 +230,7 @@ TEST_P(AllocationTest, APostThatFailsIsNotPosted) {
   EXPECT_TRUE(recorder.order.empty());
 }
 
-TEST_P(AllocationTest, AnAttachWithoutMemoryChangesNothing) {
+BACKEND_TEST(AllocationTest, AnAttachWithoutMemoryChangesNothing) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   Event first(base, pipe.reader.get(), Events::read, recorder.note(1));
@@ -250,7 +250,7 @@ TEST_P(AllocationTest, AnAttachWithoutMemoryChangesNothing) {
   EXPECT_EQ(recorder.order, (Order{1, 2}));
 }
 
-TEST_P(AllocationTest, ATimerWithoutMemoryIsNotAttached) {
+BACKEND_TEST(AllocationTest, ATimerWithoutMemoryIsNotAttached) {
   Base base(options());
   Timer timer(base, recorder.note(1));
   {
@@ -266,7 +266,7 @@ TEST_P(AllocationTest, ATimerWithoutMemoryIsNotAttached) {
   EXPECT_EQ(recorder.order, (Order{1}));
 }
 
-TEST_P(AllocationTest, AnEventThatHasNoDeadlineGetsNoneWithoutMemory) {
+BACKEND_TEST(AllocationTest, AnEventThatHasNoDeadlineGetsNoneWithoutMemory) {
   const Pipe pipe = make_pipe();
   Base base(options());
   Event event(base, pipe.reader.get(), Events::read, recorder.note_fired());
@@ -287,7 +287,7 @@ TEST_P(AllocationTest, AnEventThatHasNoDeadlineGetsNoneWithoutMemory) {
   EXPECT_EQ(recorder.fired, Fired{Events::timeout});
 }
 
-TEST_P(AllocationTest, RearmWithoutMemoryMovesTheTimerOrChangesNothing) {
+BACKEND_TEST(AllocationTest, RearmWithoutMemoryMovesTheTimerOrChangesNothing) {
   Base base(options());
   Timer timer(base, recorder.note(1));
   timer.attach(1s);
@@ -306,7 +306,7 @@ TEST_P(AllocationTest, RearmWithoutMemoryMovesTheTimerOrChangesNothing) {
   EXPECT_EQ(time.now(), start + expected);
 }
 
-TEST_P(AllocationTest, ADispatchWithoutMemoryRunsEverything) {
+BACKEND_TEST(AllocationTest, ADispatchWithoutMemoryRunsEverything) {
   Base base(options());
   Load load(base, 3, 3);
   load.attach();
@@ -322,7 +322,7 @@ TEST_P(AllocationTest, ADispatchWithoutMemoryRunsEverything) {
   EXPECT_EQ(posted, 1);
 }
 
-TEST_P(AllocationTest, APostForWhichThereIsNoSlotRunsOnceThereIsOne) {
+BACKEND_TEST(AllocationTest, APostForWhichThereIsNoSlotRunsOnceThereIsOne) {
   constexpr std::size_t kAllSlots = 64;
   Base base(options());
   Load load(base, kAllSlots, 0);
@@ -359,7 +359,7 @@ Resumed increment(int& count) {
   co_return;
 }
 
-TEST_P(AllocationTest, APostedCoroutineHandleOrPairOfPointersAllocatesNothing) {
+BACKEND_TEST(AllocationTest, APostedCoroutineHandleOrPairOfPointersAllocatesNothing) {
   struct Pair {
     void (*function)(void*);
     void* argument;
@@ -391,7 +391,7 @@ TEST_P(AllocationTest, APostedCoroutineHandleOrPairOfPointersAllocatesNothing) {
 }
 
 // activate() cannot report an error.
-TEST_P(AllocationTest, ActivateNeedsNoMemory) {
+BACKEND_TEST(AllocationTest, ActivateNeedsNoMemory) {
   const bool succeeded = succeeds_in_child([this] {
     Base base(options());
     std::deque<Timer> timers;
@@ -408,7 +408,7 @@ TEST_P(AllocationTest, ActivateNeedsNoMemory) {
   EXPECT_TRUE(succeeded);
 }
 
-TEST_P(AllocationTest, ActivatingAndDetachingAgainAndAgainTakesNoRoom) {
+BACKEND_TEST(AllocationTest, ActivatingAndDetachingAgainAndAgainTakesNoRoom) {
   const bool succeeded = succeeds_in_child([this] {
     Base base(options());
     Timer timer(base, [] {});
@@ -421,8 +421,6 @@ TEST_P(AllocationTest, ActivatingAndDetachingAgainAndAgainTakesNoRoom) {
 
   EXPECT_TRUE(succeeded);
 }
-
-ON_EVERY_BACKEND(AllocationTest);
 
 }  // namespace
 }  // namespace event_cpp::test

@@ -9,9 +9,8 @@ namespace event_cpp::test {
 namespace {
 
 class AttachTest : public EveryBackend {};
-ON_EVERY_BACKEND(AttachTest);
 
-TEST_P(AttachTest, CountsATimeoutThatIsNotInTheMask) {
+BACKEND_TEST(AttachTest, CountsATimeoutThatIsNotInTheMask) {
   Base base(options());
   const Pipe pipe = make_pipe();
   Event event(base, pipe.reader.get(), Events::read, recorder.note_fired());
@@ -24,7 +23,7 @@ TEST_P(AttachTest, CountsATimeoutThatIsNotInTheMask) {
   EXPECT_EQ(time.now(), start + 1s);
 }
 
-TEST_P(AttachTest, WaitsForEverWithoutATimeout) {
+BACKEND_TEST(AttachTest, WaitsForEverWithoutATimeout) {
   Base base(options());
   const Pipe pipe = make_pipe();
   Event event(base, pipe.reader.get(), Events::read, Never());
@@ -39,7 +38,7 @@ TEST_P(AttachTest, WaitsForEverWithoutATimeout) {
   EXPECT_TRUE(event.attached());
 }
 
-TEST_P(AttachTest, ExpiresAtOnceIfTheMaskHasATimeoutAndTheTimeIsZero) {
+BACKEND_TEST(AttachTest, ExpiresAtOnceIfTheMaskHasATimeoutAndTheTimeIsZero) {
   Base base(options());
   const Pipe pipe = make_pipe();
   Event event(base, pipe.reader.get(), Events::read | Events::timeout, recorder.note_fired());
@@ -51,7 +50,7 @@ TEST_P(AttachTest, ExpiresAtOnceIfTheMaskHasATimeoutAndTheTimeIsZero) {
   EXPECT_EQ(recorder.fired, Fired{Events::timeout});
 }
 
-TEST_P(AttachTest, FiresOnlyForTheTimeoutIfNothingElseIsAskedFor) {
+BACKEND_TEST(AttachTest, FiresOnlyForTheTimeoutIfNothingElseIsAskedFor) {
   Base base(options());
   Sockets pair = socket_pair();
   Event event(base, pair.ours.get(), Events::timeout, recorder.note_fired());
@@ -64,7 +63,7 @@ TEST_P(AttachTest, FiresOnlyForTheTimeoutIfNothingElseIsAskedFor) {
   EXPECT_EQ(recorder.fired, Fired{Events::timeout});
 }
 
-TEST_P(AttachTest, RefusesToAttachTwice) {
+BACKEND_TEST(AttachTest, RefusesToAttachTwice) {
   Base base(options());
   const Pipe pipe = make_pipe();
   Event event(base, pipe.reader.get(), Events::read, recorder.note_fired());
@@ -80,7 +79,7 @@ TEST_P(AttachTest, RefusesToAttachTwice) {
   EXPECT_EQ(recorder.fired, Fired{Events::timeout});
 }
 
-TEST_P(AttachTest, RefusesAnEventWithNothingToWaitFor) {
+BACKEND_TEST(AttachTest, RefusesAnEventWithNothingToWaitFor) {
   Base base(options());
   const Pipe pipe = make_pipe();
   for (const Events options : {Events::none, Events::persist, Events::edge}) {
@@ -95,7 +94,7 @@ TEST_P(AttachTest, RefusesAnEventWithNothingToWaitFor) {
   EXPECT_EQ(base.size(), 0U);
 }
 
-TEST_P(AttachTest, RefusesAConditionOfADescriptorWithoutADescriptor) {
+BACKEND_TEST(AttachTest, RefusesAConditionOfADescriptorWithoutADescriptor) {
   Base base(options());
   for (const Events what : {Events::read, Events::write, Events::closed}) {
     Event event(base, -1, what | Events::timeout, Never());
@@ -107,7 +106,7 @@ TEST_P(AttachTest, RefusesAConditionOfADescriptorWithoutADescriptor) {
   EXPECT_EQ(run(base), 0U);
 }
 
-TEST_P(AttachTest, ReportsADescriptorThatIsNotOpenFromAttach) {
+BACKEND_TEST(AttachTest, ReportsADescriptorThatIsNotOpenFromAttach) {
   Base base(options());
   const int number = closed_number();
   for (const Events what :
@@ -121,7 +120,7 @@ TEST_P(AttachTest, ReportsADescriptorThatIsNotOpenFromAttach) {
   EXPECT_EQ(base.size(), 0U);
 }
 
-TEST_P(AttachTest, ReportsANumberFarBeyondAnyDescriptorFromAttach) {
+BACKEND_TEST(AttachTest, ReportsANumberFarBeyondAnyDescriptorFromAttach) {
   Base base(options());
   Event event(base, 2'000'000'000, Events::read, Never());
 
@@ -129,7 +128,7 @@ TEST_P(AttachTest, ReportsANumberFarBeyondAnyDescriptorFromAttach) {
   EXPECT_EQ(base.size(), 0U);
 }
 
-TEST_P(AttachTest, ReportsAClosedDescriptorAlsoIfAnOldEventIsStillAttachedToIt) {
+BACKEND_TEST(AttachTest, ReportsAClosedDescriptorAlsoIfAnOldEventIsStillAttachedToIt) {
   Base base(options());
   Pipe pipe = make_pipe();
   Event old(base, pipe.reader.get(), Events::read, [] {});
@@ -142,7 +141,7 @@ TEST_P(AttachTest, ReportsAClosedDescriptorAlsoIfAnOldEventIsStillAttachedToIt) 
   EXPECT_FALSE(fresh.attached());
 }
 
-TEST_P(AttachTest, ChangesNothingIfAttachFails) {
+BACKEND_TEST(AttachTest, ChangesNothingIfAttachFails) {
   Base base(options());
   const int number = closed_number();
   Event event(base, number, Events::read | Events::timeout, recorder.note_fired());
@@ -158,7 +157,7 @@ TEST_P(AttachTest, ChangesNothingIfAttachFails) {
   EXPECT_EQ(run(base), 0U) << "no timer was left behind";
 }
 
-TEST_P(AttachTest, AttachesAnEventThatFailedOnceItsDescriptorIsRight) {
+BACKEND_TEST(AttachTest, AttachesAnEventThatFailedOnceItsDescriptorIsRight) {
   Base base(options());
   const int number = closed_number();
   Event event(base, number, Events::read, recorder.note_fired());
@@ -172,7 +171,7 @@ TEST_P(AttachTest, AttachesAnEventThatFailedOnceItsDescriptorIsRight) {
   EXPECT_EQ(recorder.fired, Fired{Events::read});
 }
 
-TEST_P(AttachTest, AsksForEdgesOnlyWhereTheBackendHasThem) {
+BACKEND_TEST(AttachTest, AsksForEdgesOnlyWhereTheBackendHasThem) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   Event event(base, pipe.reader.get(), Events::read | Events::edge, recorder.note_fired());
@@ -192,7 +191,7 @@ TEST_P(AttachTest, AsksForEdgesOnlyWhereTheBackendHasThem) {
 
 // Several events on one descriptor.
 
-TEST_P(AttachTest, FiresEveryEventOnADescriptorInTheOrderOfAttaching) {
+BACKEND_TEST(AttachTest, FiresEveryEventOnADescriptorInTheOrderOfAttaching) {
   Base base(options());
   const Sockets pair = socket_pair();
   write_bytes(pair.theirs);
@@ -210,7 +209,7 @@ TEST_P(AttachTest, FiresEveryEventOnADescriptorInTheOrderOfAttaching) {
   EXPECT_EQ(recorder.order, (Order{4, 0, 8, 1, 7, 2, 6, 3, 5}));
 }
 
-TEST_P(AttachTest, FiresWhatIsAttachedAgainAfterTheOthersOnItsDescriptor) {
+BACKEND_TEST(AttachTest, FiresWhatIsAttachedAgainAfterTheOthersOnItsDescriptor) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   std::deque<Event> events;
@@ -226,7 +225,7 @@ TEST_P(AttachTest, FiresWhatIsAttachedAgainAfterTheOthersOnItsDescriptor) {
   EXPECT_EQ(recorder.order, (Order{1, 2, 0}));
 }
 
-TEST_P(AttachTest, KeepsTheOtherEventsOnADescriptorWhicheverAreDetached) {
+BACKEND_TEST(AttachTest, KeepsTheOtherEventsOnADescriptorWhicheverAreDetached) {
   constexpr int kEvents = 4;
   for (unsigned gone = 0; gone < 1U << kEvents; ++gone) {
     Base base(options());
@@ -253,7 +252,7 @@ TEST_P(AttachTest, KeepsTheOtherEventsOnADescriptorWhicheverAreDetached) {
   }
 }
 
-TEST_P(AttachTest, LeavesTheFlagsOfADescriptorAsTheyAre) {
+BACKEND_TEST(AttachTest, LeavesTheFlagsOfADescriptorAsTheyAre) {
   Base base(options());
   for (const int flags : {0, O_NONBLOCK, O_NONBLOCK | O_APPEND}) {
     for (const int on_exec : {0, FD_CLOEXEC}) {
@@ -275,7 +274,7 @@ TEST_P(AttachTest, LeavesTheFlagsOfADescriptorAsTheyAre) {
   }
 }
 
-TEST_P(AttachTest, ThrowsTheErrorThatTryAttachReturns) {
+BACKEND_TEST(AttachTest, ThrowsTheErrorThatTryAttachReturns) {
   Base base(options());
   Event nothing(base, -1, Events::none, Never());
   Event closed(base, closed_number(), Events::read, Never());

@@ -14,8 +14,6 @@ namespace {
 
 class BaseDestructorTest : public EveryBackend {};
 
-ON_EVERY_BACKEND(BaseDestructorTest);
-
 // Calls a function when it is destroyed; what it was moved from calls nothing.
 class OnDestruction {
  public:
@@ -53,7 +51,7 @@ struct Posting {
   int* destroyed;
 };
 
-TEST_P(BaseDestructorTest, DestroysWhatDestructorsPostHoweverDeep) {
+BACKEND_TEST(BaseDestructorTest, DestroysWhatDestructorsPostHoweverDeep) {
   constexpr int kDepth = 100'000;
   int destroyed = 0;
   {
@@ -64,7 +62,7 @@ TEST_P(BaseDestructorTest, DestroysWhatDestructorsPostHoweverDeep) {
   EXPECT_EQ(destroyed, 8 * 9 + kDepth + 1);
 }
 
-TEST_P(BaseDestructorTest, DestroysWhatWasTakenButNotRunAndWhatThatPosts) {
+BACKEND_TEST(BaseDestructorTest, DestroysWhatWasTakenButNotRunAndWhatThatPosts) {
   int destroyed = 0;
   {
     Base base(options());
@@ -76,7 +74,7 @@ TEST_P(BaseDestructorTest, DestroysWhatWasTakenButNotRunAndWhatThatPosts) {
   EXPECT_EQ(destroyed, 8 * 9);
 }
 
-TEST_P(BaseDestructorTest, RefusesToAttachAnEventFromADestructor) {
+BACKEND_TEST(BaseDestructorTest, RefusesToAttachAnEventFromADestructor) {
   const Pipe pipe = readable_pipe();
   std::error_code timer_error;
   std::error_code watch_error;
@@ -104,7 +102,7 @@ TEST_P(BaseDestructorTest, RefusesToAttachAnEventFromADestructor) {
   }
 }
 
-TEST_P(BaseDestructorTest, RefusesToRunFromADestructor) {
+BACKEND_TEST(BaseDestructorTest, RefusesToRunFromADestructor) {
   std::error_code error;
   {
     auto owner = std::make_unique<Base>(options());
@@ -121,7 +119,7 @@ TEST_P(BaseDestructorTest, RefusesToRunFromADestructor) {
   EXPECT_EQ(error, Errc::reentered);
 }
 
-TEST_P(BaseDestructorTest, DropsWhatDestructorsHandToAfterAndOnce) {
+BACKEND_TEST(BaseDestructorTest, DropsWhatDestructorsHandToAfterAndOnce) {
   const Pipe pipe = readable_pipe();
   int destroyed = 0;
   {
@@ -140,7 +138,7 @@ TEST_P(BaseDestructorTest, DropsWhatDestructorsHandToAfterAndOnce) {
   EXPECT_EQ(destroyed, 3 + 9 + 27 + 81);
 }
 
-TEST_P(BaseDestructorTest, LetsDestructorsCallTheRestOfTheBase) {
+BACKEND_TEST(BaseDestructorTest, LetsDestructorsCallTheRestOfTheBase) {
   bool called = false;
   {
     auto owner = std::make_unique<Base>(options());
@@ -163,7 +161,7 @@ TEST_P(BaseDestructorTest, LetsDestructorsCallTheRestOfTheBase) {
   EXPECT_TRUE(called);
 }
 
-TEST_P(BaseDestructorTest, DestroysAReportOfSlowCallbacksThatPosts) {
+BACKEND_TEST(BaseDestructorTest, DestroysAReportOfSlowCallbacksThatPosts) {
   int destroyed = 0;
   {
     Base base(options());
@@ -175,7 +173,7 @@ TEST_P(BaseDestructorTest, DestroysAReportOfSlowCallbacksThatPosts) {
   EXPECT_EQ(destroyed, 1 + 4);
 }
 
-TEST_P(BaseDestructorTest, DestroysEventsThatPostedFunctionsOwn) {
+BACKEND_TEST(BaseDestructorTest, DestroysEventsThatPostedFunctionsOwn) {
   const Pipe pipe = readable_pipe();
   int destroyed = 0;
   {
@@ -205,7 +203,7 @@ struct PostingWhenMoved {
   int& posted;
 };
 
-TEST_P(BaseDestructorTest, LetsAPostedFunctionPostWhileItIsMoved) {
+BACKEND_TEST(BaseDestructorTest, LetsAPostedFunctionPostWhileItIsMoved) {
   int posted = 0;
   Base base(options());
   for (int i = 0; i < 30; ++i) base.post(PostingWhenMoved(base, posted));

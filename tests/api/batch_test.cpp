@@ -12,7 +12,6 @@ namespace event_cpp::test {
 namespace {
 
 class BatchTest : public EveryBackend {};
-ON_EVERY_BACKEND(BatchTest);
 
 constexpr int kEvents = 5;
 
@@ -120,7 +119,7 @@ void for_every_pair(const Options& options, const std::vector<Kind>& kinds,
   }
 }
 
-TEST_P(BatchTest, DoesNotFireAnActiveEventThatACallbackDetaches) {
+BACKEND_TEST(BatchTest, DoesNotFireAnActiveEventThatACallbackDetaches) {
   for_every_pair(
       options(), all_kinds(), [](ReadyBatch& batch, int) { batch.target().detach(); },
       [](ReadyBatch& batch) {
@@ -132,7 +131,7 @@ TEST_P(BatchTest, DoesNotFireAnActiveEventThatACallbackDetaches) {
       });
 }
 
-TEST_P(BatchTest, DoesNotFireAnActiveEventThatACallbackDestroys) {
+BACKEND_TEST(BatchTest, DoesNotFireAnActiveEventThatACallbackDestroys) {
   for_every_pair(
       options(), all_kinds(),
       [](ReadyBatch& batch, int target) { batch.events[static_cast<std::size_t>(target)].reset(); },
@@ -142,7 +141,7 @@ TEST_P(BatchTest, DoesNotFireAnActiveEventThatACallbackDestroys) {
       });
 }
 
-TEST_P(BatchTest, DoesNotFireAnEventOnANumberThatACallbackClosedAndOpenedAgain) {
+BACKEND_TEST(BatchTest, DoesNotFireAnEventOnANumberThatACallbackClosedAndOpenedAgain) {
   const std::vector<Kind> with_descriptor{Kind::persistent, Kind::one_shot};
   for_every_pair(
       options(), with_descriptor,
@@ -162,7 +161,7 @@ TEST_P(BatchTest, DoesNotFireAnEventOnANumberThatACallbackClosedAndOpenedAgain) 
       });
 }
 
-TEST_P(BatchTest, DoesNotFireANewEventOnTheNumberOfOneThatWasClosedWhileActive) {
+BACKEND_TEST(BatchTest, DoesNotFireANewEventOnTheNumberOfOneThatWasClosedWhileActive) {
   const std::vector<Kind> with_descriptor{Kind::persistent, Kind::one_shot};
   for_every_pair(
       options(), with_descriptor,
@@ -179,7 +178,7 @@ TEST_P(BatchTest, DoesNotFireANewEventOnTheNumberOfOneThatWasClosedWhileActive) 
       });
 }
 
-TEST_P(BatchTest, FiresInTheNextIterationWhatACallbackDetachesAndAttaches) {
+BACKEND_TEST(BatchTest, FiresInTheNextIterationWhatACallbackDetachesAndAttaches) {
   const std::vector<Kind> kinds{Kind::persistent, Kind::one_shot, Kind::timer, Kind::ticker};
   for_every_pair(
       options(), kinds,
@@ -195,7 +194,7 @@ TEST_P(BatchTest, FiresInTheNextIterationWhatACallbackDetachesAndAttaches) {
       });
 }
 
-TEST_P(BatchTest, FiresEveryActiveEventAlthoughACallbackMovesDeadlines) {
+BACKEND_TEST(BatchTest, FiresEveryActiveEventAlthoughACallbackMovesDeadlines) {
   const std::vector<Kind> kinds{Kind::persistent, Kind::one_shot};
   for_every_pair(
       options(), kinds,
@@ -207,7 +206,7 @@ TEST_P(BatchTest, FiresEveryActiveEventAlthoughACallbackMovesDeadlines) {
       });
 }
 
-TEST_P(BatchTest, DoesNotFireAnEventThatTakesThePlaceOfADestroyedOne) {
+BACKEND_TEST(BatchTest, DoesNotFireAnEventThatTakesThePlaceOfADestroyedOne) {
   Base base(options());
   const Pipe first = readable_pipe();
   const Pipe second = readable_pipe();
@@ -228,7 +227,7 @@ TEST_P(BatchTest, DoesNotFireAnEventThatTakesThePlaceOfADestroyedOne) {
   EXPECT_EQ(recorder.order, (Order{1, 2}));
 }
 
-TEST_P(BatchTest, DoesNotFireATickerAgainThatACallbackDetachedWhileItWasDue) {
+BACKEND_TEST(BatchTest, DoesNotFireATickerAgainThatACallbackDetachedWhileItWasDue) {
   Base base(options());
   Ticker target(base, Never());
   Timer actor(base, [&] { EXPECT_TRUE(target.detach()); });
@@ -243,7 +242,7 @@ TEST_P(BatchTest, DoesNotFireATickerAgainThatACallbackDetachedWhileItWasDue) {
   EXPECT_EQ(base.size(), 0U);
 }
 
-TEST_P(BatchTest, LetsACallbackDestroyEveryEvent) {
+BACKEND_TEST(BatchTest, LetsACallbackDestroyEveryEvent) {
   for (int actor = 0; actor < kEvents; ++actor) {
     Base base(options());
     ReadyBatch batch(base, Kind::persistent, actor, actor,
@@ -256,7 +255,7 @@ TEST_P(BatchTest, LetsACallbackDestroyEveryEvent) {
   }
 }
 
-TEST_P(BatchTest, LetsACallbackDestroyEventsOfOtherPriorities) {
+BACKEND_TEST(BatchTest, LetsACallbackDestroyEventsOfOtherPriorities) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   auto low = std::make_unique<Event>(base, pipe.reader.get(), Events::read, Never(), Priority::low);

@@ -14,8 +14,6 @@ namespace {
 
 class BurstMemoryTest : public EveryBackend {};
 
-ON_EVERY_BACKEND(BurstMemoryTest);
-
 constexpr std::size_t kMegabyte = 1024 * 1024;
 
 // Some iterations in which hardly anything happens.
@@ -23,7 +21,7 @@ void stay_quiet(Base& base) {
   for (int i = 0; i < 3'000; ++i) base.loop(RunMode::nonblock);
 }
 
-TEST_P(BurstMemoryTest, IsGivenBackAfterManyPosts) {
+BACKEND_TEST(BurstMemoryTest, IsGivenBackAfterManyPosts) {
   if (allocated_bytes() == 0) GTEST_SKIP() << "this allocator does not tell what it has given out";
   Base base(options());
   run(base);
@@ -37,7 +35,7 @@ TEST_P(BurstMemoryTest, IsGivenBackAfterManyPosts) {
   EXPECT_LT(allocated_bytes(), before + 2 * kMegabyte);
 }
 
-TEST_P(BurstMemoryTest, IsGivenBackWhenDispatchReturns) {
+BACKEND_TEST(BurstMemoryTest, IsGivenBackWhenDispatchReturns) {
   if (allocated_bytes() == 0) GTEST_SKIP() << "this allocator does not tell what it has given out";
   Base base(options());
   const std::size_t before = allocated_bytes();
@@ -46,7 +44,7 @@ TEST_P(BurstMemoryTest, IsGivenBackWhenDispatchReturns) {
   EXPECT_LT(allocated_bytes(), before + 2 * kMegabyte);
 }
 
-TEST_P(BurstMemoryTest, IsGivenBackAfterManyTimers) {
+BACKEND_TEST(BurstMemoryTest, IsGivenBackAfterManyTimers) {
   if (allocated_bytes() == 0) GTEST_SKIP() << "this allocator does not tell what it has given out";
   constexpr std::size_t kTimers = 300'000;
   Base base(options());

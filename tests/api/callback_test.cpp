@@ -105,7 +105,7 @@ struct Anything {
   std::string* way;
 };
 
-TEST_P(CallbackTest, OfAGenericCallableGetsTheMostArguments) {
+BACKEND_TEST(CallbackTest, OfAGenericCallableGetsTheMostArguments) {
   Base base(options());
   std::string event_way, timer_way, ticker_way, signal_way, alarm_way, hook_way, after_way;
   Event event(base, -1, Events::timeout, Anything<Event>{&event_way});
@@ -134,7 +134,7 @@ TEST_P(CallbackTest, OfAGenericCallableGetsTheMostArguments) {
   EXPECT_EQ(after_way, "(self, events)");
 }
 
-TEST_P(CallbackTest, GetsTheObjectThatItWasGivenTo) {
+BACKEND_TEST(CallbackTest, GetsTheObjectThatItWasGivenTo) {
   Base base(options());
   std::vector<const void*> selves;
   const auto note = [&](const void* self) { selves.push_back(self); };
@@ -165,7 +165,7 @@ TEST_P(CallbackTest, GetsTheObjectThatItWasGivenTo) {
   EXPECT_EQ(selves, expected);
 }
 
-TEST_P(CallbackTest, GetsTheEventsThatFired) {
+BACKEND_TEST(CallbackTest, GetsTheEventsThatFired) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   Event event(base, pipe.reader.get(), Events::read, recorder.note_fired());
@@ -188,7 +188,7 @@ TEST_P(CallbackTest, GetsTheEventsThatFired) {
             (Fired{Events::read, Events::timeout, Events::timeout, Events::signal}));
 }
 
-TEST_P(CallbackTest, OfASignalGetsItsNumber) {
+BACKEND_TEST(CallbackTest, OfASignalGetsItsNumber) {
   Base base(options());
   int number = 0;
   Signal signal(base, SIGUSR2, [&](int signo) {
@@ -202,7 +202,7 @@ TEST_P(CallbackTest, OfASignalGetsItsNumber) {
   EXPECT_EQ(number, SIGUSR2);
 }
 
-TEST_P(CallbackTest, OfAChildGetsItselfAndItsStatus) {
+BACKEND_TEST(CallbackTest, OfAChildGetsItselfAndItsStatus) {
   Base base(options());
   const auto status_of = [&](auto make) {
     const pid_t pid = ::fork();
@@ -237,8 +237,6 @@ TEST_P(CallbackTest, OfAChildGetsItselfAndItsStatus) {
             }),
             expected);
 }
-
-ON_EVERY_BACKEND(CallbackTest);
 
 }  // namespace
 }  // namespace event_cpp::test

@@ -17,8 +17,6 @@ namespace {
 
 class CancellationTest : public EveryBackend {};
 
-ON_EVERY_BACKEND(CancellationTest);
-
 // A thread that dispatches until it is cancelled.
 class CancelledThread {
  public:
@@ -43,14 +41,14 @@ class CancelledThread {
   pthread_t thread_{};
 };
 
-TEST_P(CancellationTest, EndsAThreadThatWaitsForEvents) {
+BACKEND_TEST(CancellationTest, EndsAThreadThatWaitsForEvents) {
   auto base = std::make_unique<Base>(real_time());
   CancelledThread thread(*base);
   EXPECT_TRUE(thread.cancel());
   base.reset();
 }
 
-TEST_P(CancellationTest, EndsAThreadThatWaitsForADeadline) {
+BACKEND_TEST(CancellationTest, EndsAThreadThatWaitsForADeadline) {
   Base base(real_time());
   Timer timer(base, Never());
   timer.attach(1h);
@@ -58,7 +56,7 @@ TEST_P(CancellationTest, EndsAThreadThatWaitsForADeadline) {
   EXPECT_TRUE(thread.cancel());
 }
 
-TEST_P(CancellationTest, LeavesABaseThatAnotherThreadCanRun) {
+BACKEND_TEST(CancellationTest, LeavesABaseThatAnotherThreadCanRun) {
   Base base(real_time());
   std::atomic<bool> ran{false};
   base.post([&] { ran = true; });
@@ -97,7 +95,7 @@ void* use_everything(void* options) {
   return nullptr;
 }
 
-TEST_P(CancellationTest, WaitsForACallThatMayNotThrow) {
+BACKEND_TEST(CancellationTest, WaitsForACallThatMayNotThrow) {
   Options options = real_time();
   pthread_t thread{};
   ASSERT_EQ(::pthread_create(&thread, nullptr, &use_everything, &options), 0);
@@ -127,7 +125,7 @@ void* wait_for_child(void* options) {
   return nullptr;
 }
 
-TEST_P(CancellationTest, LeavesAChildItsStatus) {
+BACKEND_TEST(CancellationTest, LeavesAChildItsStatus) {
   Options options = real_time();
   pthread_t thread{};
   ASSERT_EQ(::pthread_create(&thread, nullptr, &wait_for_child, &options), 0);
@@ -136,7 +134,7 @@ TEST_P(CancellationTest, LeavesAChildItsStatus) {
   EXPECT_EQ(result, PTHREAD_CANCELED);
 }
 
-TEST_P(CancellationTest, OfAThreadThatPostsLosesNoWakeUp) {
+BACKEND_TEST(CancellationTest, OfAThreadThatPostsLosesNoWakeUp) {
   Base base(real_time());
   Timer far(base, Never());
   far.attach(1h);

@@ -14,7 +14,6 @@ namespace event_cpp::test {
 namespace {
 
 class ClockTest : public EveryBackend {};
-ON_EVERY_BACKEND(ClockTest);
 
 #ifdef CLOCK_BOOTTIME
 
@@ -42,7 +41,7 @@ class BoottimeTest : public EveryBackend {
   }
 };
 
-TEST_P(BoottimeTest, FiresTimersInOrderAndNeverEarly) {
+BACKEND_TEST(BoottimeTest, FiresTimersInOrderAndNeverEarly) {
   Base base(on_boottime());
   const TimePoint start = boottime_now();
   Timer second(base, [&] {
@@ -62,7 +61,7 @@ TEST_P(BoottimeTest, FiresTimersInOrderAndNeverEarly) {
   EXPECT_EQ(recorder.order, (Order{1, 2}));
 }
 
-TEST_P(BoottimeTest, SleepsUntilADeadlineAndServesDescriptorsMeanwhile) {
+BACKEND_TEST(BoottimeTest, SleepsUntilADeadlineAndServesDescriptorsMeanwhile) {
   Base base(on_boottime());
   const Pipe pipe = make_pipe();
   Timer writing(base, [&] { write_bytes(pipe.writer); });
@@ -81,7 +80,7 @@ TEST_P(BoottimeTest, SleepsUntilADeadlineAndServesDescriptorsMeanwhile) {
   EXPECT_LE(base.stats().waits, 12U);
 }
 
-TEST_P(BoottimeTest, TicksAndTakesAlarmsToo) {
+BACKEND_TEST(BoottimeTest, TicksAndTakesAlarmsToo) {
   Base base(on_boottime());
   int ticks = 0;
   Ticker ticker(base, [&](Event& self, Events) {
@@ -107,7 +106,7 @@ bool set_boottime_ahead() {
   return offsets.good();
 }
 
-TEST_P(BoottimeTest, CountsByTheClockThatGoesOnDuringASuspension) {
+BACKEND_TEST(BoottimeTest, CountsByTheClockThatGoesOnDuringASuspension) {
   EXPECT_TRUE(succeeds_in_child([&] {
     if (!set_boottime_ahead()) return;  // not allowed to
     EXPECT_TRUE(succeeds_in_child([&] {
@@ -126,7 +125,7 @@ TEST_P(BoottimeTest, CountsByTheClockThatGoesOnDuringASuspension) {
 
 #endif
 
-TEST_P(BoottimeTest, IsAnErrorWhereThereIsNoDescriptorForIt) {
+BACKEND_TEST(BoottimeTest, IsAnErrorWhereThereIsNoDescriptorForIt) {
   const std::set<int> before = open_descriptors();
   // The first is epoll's own, which it does without.
   const FailingCall full(Call::timerfd_create, EMFILE, 1, kAlways);
@@ -134,11 +133,9 @@ TEST_P(BoottimeTest, IsAnErrorWhereThereIsNoDescriptorForIt) {
   EXPECT_EQ(open_descriptors(), before);
 }
 
-ON_EVERY_BACKEND(BoottimeTest);
-
 #endif
 
-TEST_P(ClockTest, CountsAJumpOfTheClockOnceHoweverManyPeriodsItCovers) {
+BACKEND_TEST(ClockTest, CountsAJumpOfTheClockOnceHoweverManyPeriodsItCovers) {
   Base base(options());
   int ticks = 0;
   Ticker ticker(base, [&] {

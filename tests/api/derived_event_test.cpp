@@ -39,7 +39,7 @@ class Stream : public Event {
 
 class DerivedEventTest : public EveryBackend {};
 
-TEST_P(DerivedEventTest, CallsItsFunctionWithItselfAndWhatFired) {
+BACKEND_TEST(DerivedEventTest, CallsItsFunctionWithItselfAndWhatFired) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   Stream stream(base, pipe.reader.get(), Events::read);
@@ -50,7 +50,7 @@ TEST_P(DerivedEventTest, CallsItsFunctionWithItselfAndWhatFired) {
   EXPECT_FALSE(stream.attached());
 }
 
-TEST_P(DerivedEventTest, FiresByActivationWithoutEverHavingBeenAttached) {
+BACKEND_TEST(DerivedEventTest, FiresByActivationWithoutEverHavingBeenAttached) {
   Base base(options());
   Stream stream(base, -1, Events::read | Events::persist);
   stream.activate(Events::read);
@@ -64,7 +64,7 @@ TEST_P(DerivedEventTest, FiresByActivationWithoutEverHavingBeenAttached) {
   EXPECT_EQ(run(base), 0U) << "detach() calls it off";
 }
 
-TEST_P(DerivedEventTest, MayBeDestroyedByItsFunction) {
+BACKEND_TEST(DerivedEventTest, MayBeDestroyedByItsFunction) {
   Base base(options());
   auto* const stream = new Stream(base, -1, Events::none);
   stream->destroys_itself = true;
@@ -73,7 +73,7 @@ TEST_P(DerivedEventTest, MayBeDestroyedByItsFunction) {
   EXPECT_EQ(base.size(), 0U);
 }
 
-TEST_P(DerivedEventTest, AllocatesNothing) {
+BACKEND_TEST(DerivedEventTest, AllocatesNothing) {
   if (!FailingNew::works()) GTEST_SKIP() << "operator new cannot be replaced here";
   Base base(options());
   const CountingNew counter;
@@ -81,8 +81,6 @@ TEST_P(DerivedEventTest, AllocatesNothing) {
   stream.activate(Events::read);
   EXPECT_EQ(counter.count(), 0U);
 }
-
-ON_EVERY_BACKEND(DerivedEventTest);
 
 }  // namespace
 }  // namespace event_cpp::test

@@ -21,7 +21,7 @@ class DescriptorFaultTest : public EveryBackend {};
 
 #ifdef O_PATH
 
-TEST_P(DescriptorFaultTest, ADescriptorThatOnlyNamesAFileIsRefused) {
+BACKEND_TEST(DescriptorFaultTest, ADescriptorThatOnlyNamesAFileIsRefused) {
   Base base(options());
   const Fd only_a_name(::open("/", O_PATH | O_CLOEXEC));
   ASSERT_TRUE(only_a_name.open());
@@ -37,7 +37,7 @@ TEST_P(DescriptorFaultTest, ADescriptorThatOnlyNamesAFileIsRefused) {
 #endif
 
 // poll(2) takes no more descriptors than a process may open now, though they are open.
-TEST_P(DescriptorFaultTest, ALimitBelowWhatIsWatchedIsNoHarmOrAClearError) {
+BACKEND_TEST(DescriptorFaultTest, ALimitBelowWhatIsWatchedIsNoHarmOrAClearError) {
   EXPECT_TRUE(succeeds_in_child([this] {
     Base base(options());
     std::deque<Pipe> pipes;
@@ -76,7 +76,7 @@ TEST_P(DescriptorFaultTest, ALimitBelowWhatIsWatchedIsNoHarmOrAClearError) {
 
 // libpq and others replace their socket under the same number. A release build cannot tell without
 // a system call for each attach().
-TEST_P(DescriptorFaultTest, DebugBuildsNoticeAnotherFileUnderTheSameNumber) {
+BACKEND_TEST(DescriptorFaultTest, DebugBuildsNoticeAnotherFileUnderTheSameNumber) {
 #ifdef NDEBUG
   GTEST_SKIP() << "only debug builds ask the kernel";
 #else
@@ -93,7 +93,7 @@ TEST_P(DescriptorFaultTest, DebugBuildsNoticeAnotherFileUnderTheSameNumber) {
 #endif
 }
 
-TEST_P(DescriptorFaultTest, AssignSaysThatTheNumberStandsForAnotherFile) {
+BACKEND_TEST(DescriptorFaultTest, AssignSaysThatTheNumberStandsForAnotherFile) {
   Base base(options());
   Pipe pipe = readable_pipe();
   Event event(base, pipe.reader.get(), Events::read, recorder.note_fired());
@@ -110,8 +110,6 @@ TEST_P(DescriptorFaultTest, AssignSaysThatTheNumberStandsForAnotherFile) {
 
   EXPECT_EQ(recorder.fired, (Fired{Events::read, Events::read}));
 }
-
-ON_EVERY_BACKEND(DescriptorFaultTest);
 
 }  // namespace
 }  // namespace event_cpp::test

@@ -10,7 +10,6 @@ namespace event_cpp::test {
 namespace {
 
 class FdReuseTest : public EveryBackend {};
-ON_EVERY_BACKEND(FdReuseTest);
 
 // A pipe whose reader takes the number of `closing`, which is closed.
 Pipe pipe_in_place_of(Fd& closing) {
@@ -20,7 +19,7 @@ Pipe pipe_in_place_of(Fd& closing) {
   return {move_to(number, std::move(pipe.reader)), std::move(pipe.writer)};
 }
 
-TEST_P(FdReuseTest, WatchesANewFileOnANumberThatWasDetachedAndClosed) {
+BACKEND_TEST(FdReuseTest, WatchesANewFileOnANumberThatWasDetachedAndClosed) {
   Base base(options());
   Pipe old = readable_pipe();
   Event before(base, old.reader.get(), kReadPersist, recorder.note(1));
@@ -38,7 +37,7 @@ TEST_P(FdReuseTest, WatchesANewFileOnANumberThatWasDetachedAndClosed) {
   EXPECT_EQ(recorder.order, (Order{1, 2}));
 }
 
-TEST_P(FdReuseTest, WatchesANewFileThatGotTheNumberOfOneClosedWhileWatched) {
+BACKEND_TEST(FdReuseTest, WatchesANewFileThatGotTheNumberOfOneClosedWhileWatched) {
   for (const bool with_old_event_attached : {true, false}) {
     Base base(options());
     Pipe old = make_pipe();
@@ -58,7 +57,7 @@ TEST_P(FdReuseTest, WatchesANewFileThatGotTheNumberOfOneClosedWhileWatched) {
   }
 }
 
-TEST_P(FdReuseTest, DoesNotFireAnOldEventForTheNewFileOnItsNumber) {
+BACKEND_TEST(FdReuseTest, DoesNotFireAnOldEventForTheNewFileOnItsNumber) {
   for (const bool with_new_event : {false, true}) {
     Base base(options());
     Pipe old = make_pipe();
@@ -76,7 +75,7 @@ TEST_P(FdReuseTest, DoesNotFireAnOldEventForTheNewFileOnItsNumber) {
   }
 }
 
-TEST_P(FdReuseTest, WatchesAFileThatWasDuplicatedOntoAWatchedNumber) {
+BACKEND_TEST(FdReuseTest, WatchesAFileThatWasDuplicatedOntoAWatchedNumber) {
   Base base(options());
   Pipe old = make_pipe();
   Pipe other = make_pipe();
@@ -95,7 +94,7 @@ TEST_P(FdReuseTest, WatchesAFileThatWasDuplicatedOntoAWatchedNumber) {
   EXPECT_EQ(recorder.fired, Fired{Events::read});
 }
 
-TEST_P(FdReuseTest, WatchesTheOldFileAgainThatCameBackToItsNumber) {
+BACKEND_TEST(FdReuseTest, WatchesTheOldFileAgainThatCameBackToItsNumber) {
   for (const bool look_between : {true, false}) {
     Base base(options());
     Pipe pipe = make_pipe();
@@ -120,7 +119,7 @@ TEST_P(FdReuseTest, WatchesTheOldFileAgainThatCameBackToItsNumber) {
   }
 }
 
-TEST_P(FdReuseTest, NeedsNoCareForAOneShotEventThatFired) {
+BACKEND_TEST(FdReuseTest, NeedsNoCareForAOneShotEventThatFired) {
   Base base(options());
   Pipe old = readable_pipe();
   auto fired = std::make_unique<Event>(base, old.reader.get(), Events::read, recorder.note(1));
@@ -138,7 +137,7 @@ TEST_P(FdReuseTest, NeedsNoCareForAOneShotEventThatFired) {
   EXPECT_EQ(recorder.order, (Order{1, 2}));
 }
 
-TEST_P(FdReuseTest, KeepsANewEventWhenAnOldOneOnItsNumberIsDetachedOrDestroyed) {
+BACKEND_TEST(FdReuseTest, KeepsANewEventWhenAnOldOneOnItsNumberIsDetachedOrDestroyed) {
   for (const bool destroy : {true, false}) {
     Base base(options());
     Pipe old = make_pipe();
@@ -162,7 +161,7 @@ TEST_P(FdReuseTest, KeepsANewEventWhenAnOldOneOnItsNumberIsDetachedOrDestroyed) 
   }
 }
 
-TEST_P(FdReuseTest, AttachesAOneShotEventAgainToTheSameFile) {
+BACKEND_TEST(FdReuseTest, AttachesAOneShotEventAgainToTheSameFile) {
   Base base(options());
   const Pipe pipe = make_pipe();
   Event event(base, pipe.reader.get(), Events::read, [&](Event& self, Events) {
@@ -179,7 +178,7 @@ TEST_P(FdReuseTest, AttachesAOneShotEventAgainToTheSameFile) {
   }
 }
 
-TEST_P(FdReuseTest, WatchesAnotherFileOnTheSameNumberAfterAssign) {
+BACKEND_TEST(FdReuseTest, WatchesAnotherFileOnTheSameNumberAfterAssign) {
   Base base(options());
   Pipe old = readable_pipe();
   Event event(base, old.reader.get(), Events::read, recorder.note_fired());
@@ -196,7 +195,7 @@ TEST_P(FdReuseTest, WatchesAnotherFileOnTheSameNumberAfterAssign) {
   EXPECT_EQ(recorder.fired, (Fired{Events::read, Events::read}));
 }
 
-TEST_P(FdReuseTest, WatchesTwoFilesThatSwappedTheirNumbers) {
+BACKEND_TEST(FdReuseTest, WatchesTwoFilesThatSwappedTheirNumbers) {
   Base base(options());
   Pipe first = make_pipe();
   Pipe second = make_pipe();
@@ -223,7 +222,7 @@ TEST_P(FdReuseTest, WatchesTwoFilesThatSwappedTheirNumbers) {
 
 // Closed without being detached: no crash, no spin.
 
-TEST_P(FdReuseTest, SleepsWhenAWatchedDescriptorWasClosed) {
+BACKEND_TEST(FdReuseTest, SleepsWhenAWatchedDescriptorWasClosed) {
   for (const Events what : {Events::read, Events::write, Events::closed}) {
     Base base(watched());
     Sockets pair = socket_pair();
@@ -239,7 +238,7 @@ TEST_P(FdReuseTest, SleepsWhenAWatchedDescriptorWasClosed) {
   }
 }
 
-TEST_P(FdReuseTest, KeepsTimeWhenADescriptorWasClosedBeforeTheFirstTimer) {
+BACKEND_TEST(FdReuseTest, KeepsTimeWhenADescriptorWasClosedBeforeTheFirstTimer) {
   Base base(real_time());
   Pipe pipe = make_pipe();
   Event event(base, pipe.reader.get(), Events::read, [] {});
@@ -257,7 +256,7 @@ TEST_P(FdReuseTest, KeepsTimeWhenADescriptorWasClosedBeforeTheFirstTimer) {
   EXPECT_EQ(recorder.order, (Order{1, 1, 1}));
 }
 
-TEST_P(FdReuseTest, ServesTheTimeoutOfAnEventWhoseDescriptorWasClosed) {
+BACKEND_TEST(FdReuseTest, ServesTheTimeoutOfAnEventWhoseDescriptorWasClosed) {
   Base base(options());
   Pipe pipe = make_pipe();
   Event event(base, pipe.reader.get(), Events::read, recorder.note_fired());
@@ -284,7 +283,7 @@ Stale close_but_keep(Pipe pipe) {
   return {std::move(copy), std::move(pipe.writer)};
 }
 
-TEST_P(FdReuseTest, SleepsWhenADuplicateOfAClosedDescriptorIsReady) {
+BACKEND_TEST(FdReuseTest, SleepsWhenADuplicateOfAClosedDescriptorIsReady) {
   for (const bool detach_first : {true, false}) {
     Base base(watched());
     Pipe pipe = make_pipe();
@@ -300,7 +299,7 @@ TEST_P(FdReuseTest, SleepsWhenADuplicateOfAClosedDescriptorIsReady) {
   }
 }
 
-TEST_P(FdReuseTest, SleepsWhenADuplicateOfADescriptorOfAnEventThatFiredIsReady) {
+BACKEND_TEST(FdReuseTest, SleepsWhenADuplicateOfADescriptorOfAnEventThatFiredIsReady) {
   Base base(watched());
   Pipe pipe = readable_pipe();
   Event event(base, pipe.reader.get(), Events::read, recorder.note(1));
@@ -313,7 +312,7 @@ TEST_P(FdReuseTest, SleepsWhenADuplicateOfADescriptorOfAnEventThatFiredIsReady) 
   EXPECT_EQ(recorder.order, Order{1});
 }
 
-TEST_P(FdReuseTest, SleepsWhenADuplicateIsReadyAndTheOldEventIsStillAttached) {
+BACKEND_TEST(FdReuseTest, SleepsWhenADuplicateIsReadyAndTheOldEventIsStillAttached) {
   Base base(watched());
   Pipe pipe = make_pipe();
   Event event(base, pipe.reader.get(), Events::read | Events::closed, [] {});
@@ -325,7 +324,7 @@ TEST_P(FdReuseTest, SleepsWhenADuplicateIsReadyAndTheOldEventIsStillAttached) {
   EXPECT_TRUE(stays_asleep(base));
 }
 
-TEST_P(FdReuseTest, DoesNotFireForADuplicateOfTheFileThatHadTheNumberBefore) {
+BACKEND_TEST(FdReuseTest, DoesNotFireForADuplicateOfTheFileThatHadTheNumberBefore) {
   enum class How { detached_before_close, detached_after_close, destroyed, fired, attached };
   for (const How how : {How::detached_before_close, How::detached_after_close, How::destroyed,
                         How::fired, How::attached}) {
@@ -357,7 +356,7 @@ TEST_P(FdReuseTest, DoesNotFireForADuplicateOfTheFileThatHadTheNumberBefore) {
   }
 }
 
-TEST_P(FdReuseTest, WatchesADescriptorAndItsDuplicateApart) {
+BACKEND_TEST(FdReuseTest, WatchesADescriptorAndItsDuplicateApart) {
   Base base(watched());
   Pipe pipe = readable_pipe();
   Fd copy = duplicate(pipe.reader);
@@ -377,7 +376,7 @@ TEST_P(FdReuseTest, WatchesADescriptorAndItsDuplicateApart) {
   EXPECT_TRUE(stays_asleep(base));
 }
 
-TEST_P(FdReuseTest, LosesNoOtherEventWhenTheKernelsSetIsRepaired) {
+BACKEND_TEST(FdReuseTest, LosesNoOtherEventWhenTheKernelsSetIsRepaired) {
   Base base(watched());
   std::deque<Pipe> pipes;
   std::deque<Event> events;
@@ -407,7 +406,7 @@ TEST_P(FdReuseTest, LosesNoOtherEventWhenTheKernelsSetIsRepaired) {
   EXPECT_EQ(on_file, 1);
 }
 
-TEST_P(FdReuseTest, KeepsTimersWhenTheKernelsSetIsRepaired) {
+BACKEND_TEST(FdReuseTest, KeepsTimersWhenTheKernelsSetIsRepaired) {
   Base base(real_time());
   Pipe pipe = make_pipe();
   Event old(base, pipe.reader.get(), kReadPersist, [] {});
@@ -428,7 +427,7 @@ TEST_P(FdReuseTest, KeepsTimersWhenTheKernelsSetIsRepaired) {
 
 // Found by fuzzing: the new epoll set had the number of a descriptor that was closed while it was
 // watched, cannot watch itself, and the child was left without a kernel side.
-TEST_P(FdReuseTest, HasAKernelSideInAChildUnderNumbersClosedWhileWatched) {
+BACKEND_TEST(FdReuseTest, HasAKernelSideInAChildUnderNumbersClosedWhileWatched) {
   std::deque<Pipe> pipes;
   for (int i = 0; i < 8; ++i) pipes.push_back(make_pipe());
   Base base(options());  // its own numbers are higher
@@ -449,7 +448,7 @@ TEST_P(FdReuseTest, HasAKernelSideInAChildUnderNumbersClosedWhileWatched) {
 
 // Found by fuzzing: where fd() makes an epoll set, it had the number of a descriptor that was
 // closed while it was watched, and the next repair of the set failed, in every iteration.
-TEST_P(FdReuseTest, RepairsItsSetUnderANumberThatWasClosedWhileWatched) {
+BACKEND_TEST(FdReuseTest, RepairsItsSetUnderANumberThatWasClosedWhileWatched) {
   Pipe pipe = make_pipe();
   Base base(options());  // its own numbers are higher
   Event event(base, pipe.reader.get(), kReadPersist, Never());

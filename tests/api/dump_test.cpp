@@ -9,7 +9,6 @@ namespace event_cpp::test {
 namespace {
 
 class DumpTest : public EveryBackend {};
-ON_EVERY_BACKEND(DumpTest);
 
 std::string dump(const Base& base) {
   std::ostringstream text;
@@ -17,7 +16,7 @@ std::string dump(const Base& base) {
   return text.str();
 }
 
-TEST_P(DumpTest, ListsEachAttachedEventOnALineOfItsOwn) {
+BACKEND_TEST(DumpTest, ListsEachAttachedEventOnALineOfItsOwn) {
   Base base(options());
   const Sockets sockets = socket_pair();
   const std::string fd = "fd " + std::to_string(sockets.ours.get());
@@ -56,7 +55,7 @@ TEST_P(DumpTest, ListsEachAttachedEventOnALineOfItsOwn) {
                             "alarm, one-shot, middle, due in 86400.000 s, waiting\n");
 }
 
-TEST_P(DumpTest, ListsWhatIsActiveAndWhy) {
+BACKEND_TEST(DumpTest, ListsWhatIsActiveAndWhy) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   const std::string fd = "fd " + std::to_string(pipe.reader.get());
@@ -82,7 +81,7 @@ TEST_P(DumpTest, ListsWhatIsActiveAndWhy) {
                        "alarm, one-shot, middle, active: timeout\n");
 }
 
-TEST_P(DumpTest, SaysWhichOptionsAreOnAndWhatWasClosed) {
+BACKEND_TEST(DumpTest, SaysWhichOptionsAreOnAndWhatWasClosed) {
   Base base(options());
   Pipe pipe = make_pipe();
   const int number = pipe.reader.get();
@@ -100,7 +99,7 @@ TEST_P(DumpTest, SaysWhichOptionsAreOnAndWhatWasClosed) {
                             ", one-shot, middle, waiting\n");
 }
 
-TEST_P(DumpTest, ListsADueTimerOnceHoweverLateItIs) {
+BACKEND_TEST(DumpTest, ListsADueTimerOnceHoweverLateItIs) {
   Base base(options());
   Timer timer(base, [] {});
   timer.attach(1s);

@@ -55,7 +55,7 @@ static_assert(std::is_trivially_copyable_v<AnyDuration> && sizeof(AnyDuration) =
 
 class DurationTest : public EveryBackend {};
 
-TEST_P(DurationTest, ThatIsTooLongIsNever) {
+BACKEND_TEST(DurationTest, ThatIsTooLongIsNever) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   Timer timer(base, Never());
@@ -84,7 +84,7 @@ TEST_P(DurationTest, ThatIsTooLongIsNever) {
   EXPECT_EQ(recorder.fired, Fired{Events::read});
 }
 
-TEST_P(DurationTest, BelowZeroHasPassed) {
+BACKEND_TEST(DurationTest, BelowZeroHasPassed) {
   Base base(options());
   const Pipe pipe = make_pipe();
   for (const AnyDuration passed :
@@ -110,7 +110,7 @@ TEST_P(DurationTest, BelowZeroHasPassed) {
   }
 }
 
-TEST_P(DurationTest, BelowZeroOfATickerIsEachIteration) {
+BACKEND_TEST(DurationTest, BelowZeroOfATickerIsEachIteration) {
   Base base(options());
   Ticker ticker(base, recorder.note(1));
   Ticker late(base, recorder.note(2));
@@ -123,7 +123,7 @@ TEST_P(DurationTest, BelowZeroOfATickerIsEachIteration) {
   EXPECT_EQ(late.missed(), 0U);
 }
 
-TEST_P(DurationTest, BelowZeroOfStopAfterStopsAtOnce) {
+BACKEND_TEST(DurationTest, BelowZeroOfStopAfterStopsAtOnce) {
   Base base(options());
   Ticker ticker(base, [] {});
   ticker.attach(0s);
@@ -133,7 +133,7 @@ TEST_P(DurationTest, BelowZeroOfStopAfterStopsAtOnce) {
   EXPECT_TRUE(ticker.attached());
 }
 
-TEST_P(DurationTest, OfAPersistentEventBelowZeroExpiresEachIteration) {
+BACKEND_TEST(DurationTest, OfAPersistentEventBelowZeroExpiresEachIteration) {
   Base base(options());
   const Pipe pipe = make_pipe();
   Event event(base, pipe.reader.get(), kReadPersist, recorder.note_fired());
@@ -143,7 +143,7 @@ TEST_P(DurationTest, OfAPersistentEventBelowZeroExpiresEachIteration) {
   EXPECT_EQ(recorder.fired, Fired(3, Events::timeout));
 }
 
-TEST_P(DurationTest, OfAWaitInTheKernelMayBeTooLong) {
+BACKEND_TEST(DurationTest, OfAWaitInTheKernelMayBeTooLong) {
   Base base(real_time());
   Timer timer(base, Never());
   timer.attach(hours::max());
@@ -154,7 +154,7 @@ TEST_P(DurationTest, OfAWaitInTheKernelMayBeTooLong) {
   run(base);
 }
 
-TEST_P(DurationTest, OfAnAlarmMayBeAnyTimeOfDay) {
+BACKEND_TEST(DurationTest, OfAnAlarmMayBeAnyTimeOfDay) {
   Base base(options());
   Alarm never(base, Never());
   Alarm passed(base, recorder.note(1));
@@ -175,8 +175,6 @@ TEST(TimeSourceTest, AdvancesByAnyDurationToTheEndOfTime) {
   time.advance(hours::max());
   EXPECT_EQ(time.now(), TimePoint::max());
 }
-
-ON_EVERY_BACKEND(DurationTest);
 
 }  // namespace
 }  // namespace event_cpp::test

@@ -19,7 +19,6 @@ namespace event_cpp::test {
 namespace {
 
 class EmbeddingTest : public EveryBackend {};
-ON_EVERY_BACKEND(EmbeddingTest);
 
 bool is_readable(int fd, int milliseconds = 0) {
   pollfd polled{fd, POLLIN, 0};
@@ -39,13 +38,13 @@ class EmbeddedBaseTest : public EveryBackend {
   }
 };
 
-TEST_P(EmbeddingTest, HasADescriptorToWaitForUnlessItIsPoll) {
+BACKEND_TEST(EmbeddingTest, HasADescriptorToWaitForUnlessItIsPoll) {
   Base base(options());
   EXPECT_EQ(base.fd() >= 0, base.backend() != Backend::poll);
   EXPECT_EQ(base.fd(), base.fd());
 }
 
-TEST_P(EmbeddedBaseTest, IsReadableWhileADescriptorIsReady) {
+BACKEND_TEST(EmbeddedBaseTest, IsReadableWhileADescriptorIsReady) {
   Base base(options());
   const Pipe pipe = make_pipe();
   Event event(base, pipe.reader.get(), Events::read | Events::persist, [&] {
@@ -63,7 +62,7 @@ TEST_P(EmbeddedBaseTest, IsReadableWhileADescriptorIsReady) {
   EXPECT_FALSE(is_readable(fd));
 }
 
-TEST_P(EmbeddedBaseTest, IsReadableAfterAPostOrAStopOfAnotherThread) {
+BACKEND_TEST(EmbeddedBaseTest, IsReadableAfterAPostOrAStopOfAnotherThread) {
   Base base(options());
   const Pipe pipe = make_pipe();
   Event event(base, pipe.reader.get(), Events::read, Never());
@@ -84,7 +83,7 @@ TEST_P(EmbeddedBaseTest, IsReadableAfterAPostOrAStopOfAnotherThread) {
   }
 }
 
-TEST_P(EmbeddedBaseTest, IsReadableForWhatWasPostedBeforeItWasAskedFor) {
+BACKEND_TEST(EmbeddedBaseTest, IsReadableForWhatWasPostedBeforeItWasAskedFor) {
   Base base(options());
   base.post(recorder.note(1));
   const int fd = base.fd();
@@ -93,7 +92,7 @@ TEST_P(EmbeddedBaseTest, IsReadableForWhatWasPostedBeforeItWasAskedFor) {
   EXPECT_FALSE(is_readable(fd));
 }
 
-TEST_P(EmbeddedBaseTest, IsReadableForWhatACallbackPosts) {
+BACKEND_TEST(EmbeddedBaseTest, IsReadableForWhatACallbackPosts) {
   Base base(options());
   const int fd = base.fd();
   base.post([&] { base.post(recorder.note(1)); });
@@ -103,7 +102,7 @@ TEST_P(EmbeddedBaseTest, IsReadableForWhatACallbackPosts) {
   EXPECT_EQ(recorder.order, Order{1});
 }
 
-TEST_P(EmbeddedBaseTest, IsReadableWhileSomethingIsLeftActive) {
+BACKEND_TEST(EmbeddedBaseTest, IsReadableWhileSomethingIsLeftActive) {
   Base base(options());
   const int fd = base.fd();
   for (int i = 0; i < 3; ++i) base.post([&] { base.stop_now(); });
@@ -115,7 +114,7 @@ TEST_P(EmbeddedBaseTest, IsReadableWhileSomethingIsLeftActive) {
   EXPECT_FALSE(is_readable(fd));
 }
 
-TEST_P(EmbeddedBaseTest, IsReadableAfterASignal) {
+BACKEND_TEST(EmbeddedBaseTest, IsReadableAfterASignal) {
   Base base(options());
   Signal signal(base, SIGUSR1, recorder.note(1));
   signal.attach();
@@ -129,7 +128,7 @@ TEST_P(EmbeddedBaseTest, IsReadableAfterASignal) {
   EXPECT_FALSE(is_readable(fd));
 }
 
-TEST_P(EmbeddedBaseTest, IsReadableWhenAnAlarmOfTheRealClockIsDue) {
+BACKEND_TEST(EmbeddedBaseTest, IsReadableWhenAnAlarmOfTheRealClockIsDue) {
   if (!has_clock_timer()) GTEST_SKIP() << "next_timeout() tells of it";
   Base base(real_time());
   Alarm alarm(base, recorder.note(1));
@@ -146,7 +145,7 @@ TEST_P(EmbeddedBaseTest, IsReadableWhenAnAlarmOfTheRealClockIsDue) {
   EXPECT_EQ(recorder.order, Order{1});
 }
 
-TEST_P(EmbeddedBaseTest, IsNotReadableForWhatNobodyWantsAnyMore) {
+BACKEND_TEST(EmbeddedBaseTest, IsNotReadableForWhatNobodyWantsAnyMore) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   Event event(base, pipe.reader.get(), Events::read, recorder.note(1));
@@ -160,7 +159,7 @@ TEST_P(EmbeddedBaseTest, IsNotReadableForWhatNobodyWantsAnyMore) {
   EXPECT_FALSE(is_readable(fd));
 }
 
-TEST_P(EmbeddedBaseTest, StaysReadableThroughARepairOfTheKernelsSet) {
+BACKEND_TEST(EmbeddedBaseTest, StaysReadableThroughARepairOfTheKernelsSet) {
   Base base(real_time());
   const int fd = base.fd();
   const Pipe pipe = make_pipe();
@@ -177,7 +176,7 @@ TEST_P(EmbeddedBaseTest, StaysReadableThroughARepairOfTheKernelsSet) {
 }
 
 // The child has the descriptors of the loop open, and so keeps the set that a repair replaces.
-TEST_P(EmbeddedBaseTest, IsNotReadableForASetThatOnlyAChildStillHas) {
+BACKEND_TEST(EmbeddedBaseTest, IsNotReadableForASetThatOnlyAChildStillHas) {
   Base base(real_time());
   const int fd = base.fd();
   Pipe closed = make_pipe();
@@ -202,7 +201,7 @@ TEST_P(EmbeddedBaseTest, IsNotReadableForASetThatOnlyAChildStillHas) {
   EXPECT_EQ(::waitpid(child, nullptr, 0), child);
 }
 
-TEST_P(EmbeddingTest, TellsHowLongAnotherLoopMaySleep) {
+BACKEND_TEST(EmbeddingTest, TellsHowLongAnotherLoopMaySleep) {
   Base base(options());
   EXPECT_EQ(base.next_timeout(), std::nullopt);
   const Pipe pipe = make_pipe();
@@ -229,7 +228,7 @@ TEST_P(EmbeddingTest, TellsHowLongAnotherLoopMaySleep) {
   EXPECT_EQ(base.next_timeout(), 0s);
 }
 
-TEST_P(EmbeddingTest, LetsNoOtherLoopSleepWhileARegularFileIsWatched) {
+BACKEND_TEST(EmbeddingTest, LetsNoOtherLoopSleepWhileARegularFileIsWatched) {
   Base base(options());
   const Fd file = regular_file();
   Event event(base, file.get(), Events::read, recorder.note(1));
@@ -243,7 +242,7 @@ TEST_P(EmbeddingTest, LetsNoOtherLoopSleepWhileARegularFileIsWatched) {
   EXPECT_EQ(base.next_timeout(), std::nullopt);
 }
 
-TEST_P(EmbeddedBaseTest, IsReadableWhenATimerOnBoottimeIsDue) {
+BACKEND_TEST(EmbeddedBaseTest, IsReadableWhenATimerOnBoottimeIsDue) {
   if (!has_clock_timer()) GTEST_SKIP() << "this build has no such clock";
   Options on_boottime = real_time();
   on_boottime.clock = Clock::boottime;
@@ -260,7 +259,7 @@ TEST_P(EmbeddedBaseTest, IsReadableWhenATimerOnBoottimeIsDue) {
   EXPECT_EQ(recorder.order, Order{1});
 }
 
-TEST_P(EmbeddingTest, LetsNoOtherLoopSleepWhileSomethingIsToBeRun) {
+BACKEND_TEST(EmbeddingTest, LetsNoOtherLoopSleepWhileSomethingIsToBeRun) {
   Base base(options());
   Event event(base, -1, Events::timeout, [] {});
 
@@ -287,7 +286,7 @@ TEST_P(EmbeddingTest, LetsNoOtherLoopSleepWhileSomethingIsToBeRun) {
   EXPECT_EQ(base.next_timeout(), Duration::zero());
 }
 
-TEST_P(EmbeddingTest, CountsTheSlackIntoWhatAnotherLoopMaySleep) {
+BACKEND_TEST(EmbeddingTest, CountsTheSlackIntoWhatAnotherLoopMaySleep) {
   Options slack = options();
   slack.slack = 5ms;
   Base base(slack);
@@ -296,7 +295,7 @@ TEST_P(EmbeddingTest, CountsTheSlackIntoWhatAnotherLoopMaySleep) {
   EXPECT_EQ(base.next_timeout(), 15ms);
 }
 
-TEST_P(EmbeddedBaseTest, IsNotReadableForLongWithoutAnythingThatKeepsItAlive) {
+BACKEND_TEST(EmbeddedBaseTest, IsNotReadableForLongWithoutAnythingThatKeepsItAlive) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   Event event(base, pipe.reader.get(), Events::read, recorder.note(1));
@@ -313,7 +312,7 @@ TEST_P(EmbeddedBaseTest, IsNotReadableForLongWithoutAnythingThatKeepsItAlive) {
   EXPECT_FALSE(is_readable(fd));
 }
 
-TEST_P(EmbeddedBaseTest, RunsInsideAnotherBase) {
+BACKEND_TEST(EmbeddedBaseTest, RunsInsideAnotherBase) {
   Base outer(real_time());
   Base inner(real_time());
   const Pipe pipe = make_pipe();
@@ -341,7 +340,7 @@ TEST_P(EmbeddedBaseTest, RunsInsideAnotherBase) {
   EXPECT_EQ(recorder.order, Order{1});
 }
 
-TEST_P(EmbeddedBaseTest, WakesALoopThatWaitsForItForSoManyPosts) {
+BACKEND_TEST(EmbeddedBaseTest, WakesALoopThatWaitsForItForSoManyPosts) {
   Base outer(real_time());
   Base inner(real_time());
   constexpr int kPosts = 1000;
@@ -362,7 +361,7 @@ TEST_P(EmbeddedBaseTest, WakesALoopThatWaitsForItForSoManyPosts) {
   EXPECT_EQ(ran, kPosts);
 }
 
-TEST_P(EmbeddedBaseTest, LeavesNoDescriptorOpen) {
+BACKEND_TEST(EmbeddedBaseTest, LeavesNoDescriptorOpen) {
   const std::set<int> before = open_descriptors();
   {
     Base base(options());
@@ -371,7 +370,7 @@ TEST_P(EmbeddedBaseTest, LeavesNoDescriptorOpen) {
   EXPECT_EQ(open_descriptors(), before);
 }
 
-TEST_P(EmbeddedBaseTest, HasNoDescriptorWhenNoneIsLeftAndOneLater) {
+BACKEND_TEST(EmbeddedBaseTest, HasNoDescriptorWhenNoneIsLeftAndOneLater) {
   if (GetParam() == Backend::kqueue) GTEST_SKIP() << "what it shows is there already";
   Base base(options());
   {
@@ -380,8 +379,6 @@ TEST_P(EmbeddedBaseTest, HasNoDescriptorWhenNoneIsLeftAndOneLater) {
   }
   EXPECT_GE(base.fd(), 0);
 }
-
-ON_EVERY_BACKEND(EmbeddedBaseTest);
 
 }  // namespace
 }  // namespace event_cpp::test

@@ -17,7 +17,7 @@ namespace {
 
 class ErrorConditionTest : public EveryBackend {};
 
-TEST_P(ErrorConditionTest, FiresForARefusedConnectionAlone) {
+BACKEND_TEST(ErrorConditionTest, FiresForARefusedConnectionAlone) {
   Base base(options());
   const Fd refused = refused_connection();
   Event event(base, refused.get(), Events::error, recorder.note_fired());
@@ -28,7 +28,7 @@ TEST_P(ErrorConditionTest, FiresForARefusedConnectionAlone) {
   EXPECT_EQ(recorder.fired, Fired{Events::error});
 }
 
-TEST_P(ErrorConditionTest, FiresAgainWhileTheErrorLasts) {
+BACKEND_TEST(ErrorConditionTest, FiresAgainWhileTheErrorLasts) {
   Base base(options());
   const Fd refused = refused_connection();
   Event event(base, refused.get(), Events::error | Events::persist, recorder.note_fired());
@@ -39,7 +39,7 @@ TEST_P(ErrorConditionTest, FiresAgainWhileTheErrorLasts) {
   EXPECT_EQ(recorder.fired, (Fired{Events::error, Events::error, Events::error}));
 }
 
-TEST_P(ErrorConditionTest, FiresForAnErrorThatComesAfterAnEndThatIsNone) {
+BACKEND_TEST(ErrorConditionTest, FiresForAnErrorThatComesAfterAnEndThatIsNone) {
   Base base(options());
   Sockets pair = tcp_pair();
   Event event(base, pair.ours.get(), Events::error, recorder.note_fired());
@@ -53,7 +53,7 @@ TEST_P(ErrorConditionTest, FiresForAnErrorThatComesAfterAnEndThatIsNone) {
   EXPECT_EQ(recorder.fired, Fired{Events::error});
 }
 
-TEST_P(ErrorConditionTest, DoesNotFireForAnEndThatIsNoError) {
+BACKEND_TEST(ErrorConditionTest, DoesNotFireForAnEndThatIsNoError) {
   Base base(watched());
   Sockets pair = socket_pair();
   Event event(base, pair.ours.get(), Events::error | Events::persist, recorder.note_fired());
@@ -113,7 +113,7 @@ class ErrorQueueTest : public EveryBackend {
   }
 };
 
-TEST_P(ErrorQueueTest, IsNeverTheEndOfTheConnectionAndDoesNotSpin) {
+BACKEND_TEST(ErrorQueueTest, IsNeverTheEndOfTheConnectionAndDoesNotSpin) {
   Base base(watched());
   Event event(base, socket_.get(), Events::closed | Events::persist, recorder.note_fired());
   event.attach();
@@ -122,7 +122,7 @@ TEST_P(ErrorQueueTest, IsNeverTheEndOfTheConnectionAndDoesNotSpin) {
   EXPECT_EQ(recorder.fired, Fired{});
 }
 
-TEST_P(ErrorQueueTest, IsAnErrorAndNothingElseToWhoAsksForErrors) {
+BACKEND_TEST(ErrorQueueTest, IsAnErrorAndNothingElseToWhoAsksForErrors) {
   Base base(options());
   Event event(base, socket_.get(), Events::read | Events::closed | Events::error | Events::persist,
               recorder.note_fired());
@@ -135,7 +135,7 @@ TEST_P(ErrorQueueTest, IsAnErrorAndNothingElseToWhoAsksForErrors) {
   EXPECT_EQ(recorder.fired, (Fired{Events::error, Events::error})) << "as long as it is there";
 }
 
-TEST_P(ErrorQueueTest, IsReadableAndWritableToWhoDoesNotAskForErrors) {
+BACKEND_TEST(ErrorQueueTest, IsReadableAndWritableToWhoDoesNotAskForErrors) {
   Base base(options());
   Event event(base, socket_.get(), Events::read | Events::write | Events::closed,
               recorder.note_fired());
@@ -146,7 +146,7 @@ TEST_P(ErrorQueueTest, IsReadableAndWritableToWhoDoesNotAskForErrors) {
   EXPECT_EQ(recorder.fired, Fired{Events::read | Events::write});
 }
 
-TEST_P(ErrorQueueTest, IsToldToEachEventOnTheSocketInItsOwnWords) {
+BACKEND_TEST(ErrorQueueTest, IsToldToEachEventOnTheSocketInItsOwnWords) {
   Base base(options());
   Event error(base, socket_.get(), Events::error, recorder.note_fired());
   Event read(base, socket_.get(), Events::read, recorder.note_fired());
@@ -158,7 +158,7 @@ TEST_P(ErrorQueueTest, IsToldToEachEventOnTheSocketInItsOwnWords) {
   EXPECT_EQ(recorder.fired, (Fired{Events::error, Events::read}));
 }
 
-TEST_P(ErrorQueueTest, IsTakenByAnEventThatModifiesItselfToAskForErrors) {
+BACKEND_TEST(ErrorQueueTest, IsTakenByAnEventThatModifiesItselfToAskForErrors) {
   Base base(options());
   Event event(base, socket_.get(), Events::read | Events::persist, recorder.note_fired());
   event.attach();
@@ -170,11 +170,7 @@ TEST_P(ErrorQueueTest, IsTakenByAnEventThatModifiesItselfToAskForErrors) {
   EXPECT_EQ(recorder.fired, (Fired{Events::read, Events::error}));
 }
 
-ON_EVERY_BACKEND(ErrorQueueTest);
-
 #endif
-
-ON_EVERY_BACKEND(ErrorConditionTest);
 
 }  // namespace
 }  // namespace event_cpp::test

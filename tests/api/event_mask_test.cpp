@@ -13,7 +13,7 @@ constexpr Events kNameless = ~kNamed;
 
 class EventMaskTest : public EveryBackend {};
 
-TEST_P(EventMaskTest, IgnoresBitsWithoutAName) {
+BACKEND_TEST(EventMaskTest, IgnoresBitsWithoutAName) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   Event event(base, pipe.reader.get(), Events::read | kNameless, recorder.note_fired());
@@ -40,7 +40,7 @@ TEST_P(EventMaskTest, IgnoresBitsWithoutAName) {
             (Fired{Events::read, Events::read, Events::read, Events::read, Events::write}));
 }
 
-TEST_P(EventMaskTest, IsAskedForWhatItLacksByItsComplement) {
+BACKEND_TEST(EventMaskTest, IsAskedForWhatItLacksByItsComplement) {
   for (const Events without : {Events::none, Events::signal, Events::exclusive, Events::timeout,
                                Events::signal | Events::exclusive}) {
     Base base(options());
@@ -51,14 +51,14 @@ TEST_P(EventMaskTest, IsAskedForWhatItLacksByItsComplement) {
   }
 }
 
-TEST_P(EventMaskTest, OfABitWithoutANameWaitsForNothing) {
+BACKEND_TEST(EventMaskTest, OfABitWithoutANameWaitsForNothing) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   Event event(base, pipe.reader.get(), kNameless, Never());
   EXPECT_EQ(event.try_attach(), Errc::nothing_to_wait_for);
 }
 
-TEST_P(EventMaskTest, HasACounterpartForEachOtherFlag) {
+BACKEND_TEST(EventMaskTest, HasACounterpartForEachOtherFlag) {
   Options odd = options();
   odd.clock = static_cast<Clock>(77);
   Base base(odd);
@@ -81,13 +81,11 @@ TEST(BackendValueTest, WithoutANameIsUnsupported) {
   EXPECT_EQ(thrown_by([&] { Base base(odd); }), Errc::unsupported);
 }
 
-ON_EVERY_BACKEND(EventMaskTest);
-
 // attach(fd, events): another file in the same call
 
 class AttachFileTest : public EveryBackend {};
 
-TEST_P(AttachFileTest, WatchesAnotherFileOnTheSameNumber) {
+BACKEND_TEST(AttachFileTest, WatchesAnotherFileOnTheSameNumber) {
   Base base(options());
   Pipe first = make_pipe();
   const int number = first.reader.get();
@@ -106,7 +104,7 @@ TEST_P(AttachFileTest, WatchesAnotherFileOnTheSameNumber) {
   EXPECT_EQ(recorder.fired, (Fired{Events::read, Events::read}));
 }
 
-TEST_P(AttachFileTest, ChangesNothingIfItFails) {
+BACKEND_TEST(AttachFileTest, ChangesNothingIfItFails) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   Event event(base, pipe.reader.get(), Events::read, recorder.note_fired());
@@ -129,8 +127,6 @@ TEST_P(AttachFileTest, ChangesNothingIfItFails) {
 
   EXPECT_EQ(recorder.fired, (Fired{Events::write, Events::read, Events::write}));
 }
-
-ON_EVERY_BACKEND(AttachFileTest);
 
 }  // namespace
 }  // namespace event_cpp::test

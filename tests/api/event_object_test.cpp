@@ -8,9 +8,8 @@ namespace event_cpp::test {
 namespace {
 
 class EventObjectTest : public EveryBackend {};
-ON_EVERY_BACKEND(EventObjectTest);
 
-TEST_P(EventObjectTest, KnowsWhatAnEventWasMadeOf) {
+BACKEND_TEST(EventObjectTest, KnowsWhatAnEventWasMadeOf) {
   Base base(options());
   const Pipe pipe = make_pipe();
   Event event(
@@ -25,7 +24,7 @@ TEST_P(EventObjectTest, KnowsWhatAnEventWasMadeOf) {
   EXPECT_EQ(event.deadline(), std::nullopt);
 }
 
-TEST_P(EventObjectTest, KnowsWhatAnEventWaitsFor) {
+BACKEND_TEST(EventObjectTest, KnowsWhatAnEventWaitsFor) {
   Base base(options());
   const Pipe pipe = make_pipe();
   Event event(base, pipe.reader.get(), Events::read, [] {});
@@ -42,7 +41,7 @@ TEST_P(EventObjectTest, KnowsWhatAnEventWaitsFor) {
   EXPECT_EQ(event.fd(), pipe.reader.get());
 }
 
-TEST_P(EventObjectTest, HasNoDescriptorInATimerOrATicker) {
+BACKEND_TEST(EventObjectTest, HasNoDescriptorInATimerOrATicker) {
   Base base(options());
   Timer timer(base, [] {});
   Ticker ticker(base, [] {});
@@ -55,7 +54,7 @@ TEST_P(EventObjectTest, HasNoDescriptorInATimerOrATicker) {
   EXPECT_EQ(ticker.events(), Events::timeout | Events::persist);
 }
 
-TEST_P(EventObjectTest, TellsWhetherAnEventWasDetached) {
+BACKEND_TEST(EventObjectTest, TellsWhetherAnEventWasDetached) {
   Base base(options());
   Timer timer(base, Never());
 
@@ -67,7 +66,7 @@ TEST_P(EventObjectTest, TellsWhetherAnEventWasDetached) {
   EXPECT_EQ(run(base), 0U);
 }
 
-TEST_P(EventObjectTest, AttachesAndDetachesAnEventAnyNumberOfTimes) {
+BACKEND_TEST(EventObjectTest, AttachesAndDetachesAnEventAnyNumberOfTimes) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   Event event(base, pipe.reader.get(), Events::read | Events::persist, recorder.note(1));
@@ -84,7 +83,7 @@ TEST_P(EventObjectTest, AttachesAndDetachesAnEventAnyNumberOfTimes) {
 
 // assign()
 
-TEST_P(EventObjectTest, WatchesSomethingElseAfterAssign) {
+BACKEND_TEST(EventObjectTest, WatchesSomethingElseAfterAssign) {
   Base base(options());
   const Pipe first = readable_pipe();
   const Sockets second = socket_pair();
@@ -100,7 +99,7 @@ TEST_P(EventObjectTest, WatchesSomethingElseAfterAssign) {
   EXPECT_EQ(recorder.fired, Fired{Events::write});
 }
 
-TEST_P(EventObjectTest, MakesATimerOfADescriptorsEventAndBack) {
+BACKEND_TEST(EventObjectTest, MakesATimerOfADescriptorsEventAndBack) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   Event event(base, pipe.reader.get(), Events::read, recorder.note_fired());
@@ -120,7 +119,7 @@ TEST_P(EventObjectTest, MakesATimerOfADescriptorsEventAndBack) {
   EXPECT_EQ(recorder.fired, (Fired{Events::read, Events::timeout, Events::read}));
 }
 
-TEST_P(EventObjectTest, RefusesToAssignWhatIsAttached) {
+BACKEND_TEST(EventObjectTest, RefusesToAssignWhatIsAttached) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   Event event(base, pipe.reader.get(), Events::read, recorder.note_fired());
@@ -135,7 +134,7 @@ TEST_P(EventObjectTest, RefusesToAssignWhatIsAttached) {
   EXPECT_EQ(recorder.fired, Fired{Events::read});
 }
 
-TEST_P(EventObjectTest, ForgetsAnActivationWhenTheEventIsAssigned) {
+BACKEND_TEST(EventObjectTest, ForgetsAnActivationWhenTheEventIsAssigned) {
   Base base(options());
   Event event(base, -1, Events::timeout, Never());
 
@@ -147,7 +146,7 @@ TEST_P(EventObjectTest, ForgetsAnActivationWhenTheEventIsAssigned) {
 
 // activate()
 
-TEST_P(EventObjectTest, FiresByHandWhatIsNotAttached) {
+BACKEND_TEST(EventObjectTest, FiresByHandWhatIsNotAttached) {
   Base base(options());
   Event event(base, -1, Events::none, recorder.note_fired());
 
@@ -160,7 +159,7 @@ TEST_P(EventObjectTest, FiresByHandWhatIsNotAttached) {
   EXPECT_FALSE(event.attached());
 }
 
-TEST_P(EventObjectTest, FiresByHandWhatIsAttachedAsIfItWereReady) {
+BACKEND_TEST(EventObjectTest, FiresByHandWhatIsAttachedAsIfItWereReady) {
   Base base(options());
   const Pipe pipe = make_pipe();
   Event once(base, pipe.reader.get(), Events::read, recorder.note_fired());
@@ -179,7 +178,7 @@ TEST_P(EventObjectTest, FiresByHandWhatIsAttachedAsIfItWereReady) {
   EXPECT_EQ(stays.deadline(), time.now() + 1s) << "its timeout starts anew";
 }
 
-TEST_P(EventObjectTest, TellsWhatWasActivatedTogetherWithWhatCameTrue) {
+BACKEND_TEST(EventObjectTest, TellsWhatWasActivatedTogetherWithWhatCameTrue) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   Event event(base, pipe.reader.get(), Events::read, recorder.note_fired());
@@ -193,7 +192,7 @@ TEST_P(EventObjectTest, TellsWhatWasActivatedTogetherWithWhatCameTrue) {
   EXPECT_EQ(recorder.fired, Fired{Events::read | Events::write | Events::closed | Events::timeout});
 }
 
-TEST_P(EventObjectTest, IgnoresAnActivationThatNamesNoCondition) {
+BACKEND_TEST(EventObjectTest, IgnoresAnActivationThatNamesNoCondition) {
   Base base(options());
   Event event(base, -1, Events::timeout, Never());
 
@@ -203,7 +202,7 @@ TEST_P(EventObjectTest, IgnoresAnActivationThatNamesNoCondition) {
   EXPECT_EQ(run(base), 0U);
 }
 
-TEST_P(EventObjectTest, FiresByHandInTheTurnOfItsPriority) {
+BACKEND_TEST(EventObjectTest, FiresByHandInTheTurnOfItsPriority) {
   Base base(options());
   Event low(base, -1, Events::timeout, recorder.note(3), Priority::low);
   Event high(base, -1, Events::timeout, recorder.note(1), Priority::high);
@@ -217,7 +216,7 @@ TEST_P(EventObjectTest, FiresByHandInTheTurnOfItsPriority) {
   EXPECT_EQ(recorder.order, (Order{1, 2, 3}));
 }
 
-TEST_P(EventObjectTest, FiresInTheNextIterationWhatACallbackActivates) {
+BACKEND_TEST(EventObjectTest, FiresInTheNextIterationWhatACallbackActivates) {
   Base base(options());
   Event self(base, -1, Events::timeout, [&](Event& event, Events) {
     recorder.order.push_back(1);
@@ -231,7 +230,7 @@ TEST_P(EventObjectTest, FiresInTheNextIterationWhatACallbackActivates) {
   }
 }
 
-TEST_P(EventObjectTest, FiresNextIterationWhatAMoreUrgentCallbackActivates) {
+BACKEND_TEST(EventObjectTest, FiresNextIterationWhatAMoreUrgentCallbackActivates) {
   Base base(options());
   Event low(base, -1, Events::timeout, recorder.note(2), Priority::low);
   Timer high(
@@ -249,7 +248,7 @@ TEST_P(EventObjectTest, FiresNextIterationWhatAMoreUrgentCallbackActivates) {
   EXPECT_EQ(recorder.order, (Order{1, 2}));
 }
 
-TEST_P(EventObjectTest, FiresByHandAnyNumberOfEvents) {
+BACKEND_TEST(EventObjectTest, FiresByHandAnyNumberOfEvents) {
   Base base(options());
   std::deque<Event> events;
   for (int i = 0; i < 100'000; ++i) {
@@ -261,7 +260,7 @@ TEST_P(EventObjectTest, FiresByHandAnyNumberOfEvents) {
   EXPECT_TRUE(std::is_sorted(recorder.order.begin(), recorder.order.end()));
 }
 
-TEST_P(EventObjectTest, DoesNotFireWhatWasActivatedAndThenDetached) {
+BACKEND_TEST(EventObjectTest, DoesNotFireWhatWasActivatedAndThenDetached) {
   Base base(options());
   const Pipe pipe = make_pipe();
   Event attached(base, pipe.reader.get(), Events::read, Never());

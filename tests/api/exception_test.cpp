@@ -9,13 +9,12 @@ namespace event_cpp::test {
 namespace {
 
 class ExceptionTest : public EveryBackend {};
-ON_EVERY_BACKEND(ExceptionTest);
 
 struct Thrown : std::runtime_error {
   Thrown() : std::runtime_error("thrown by a callback") {}
 };
 
-TEST_P(ExceptionTest, LetsAnExceptionLeaveAndRunsTheRestNextTime) {
+BACKEND_TEST(ExceptionTest, LetsAnExceptionLeaveAndRunsTheRestNextTime) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   std::deque<Event> events;
@@ -37,7 +36,7 @@ TEST_P(ExceptionTest, LetsAnExceptionLeaveAndRunsTheRestNextTime) {
   EXPECT_EQ(recorder.order, (Order{3, 4, 5}));
 }
 
-TEST_P(ExceptionTest, KeepsTheOthersActiveThoughTheyAreNotReadyAnyMore) {
+BACKEND_TEST(ExceptionTest, KeepsTheOthersActiveThoughTheyAreNotReadyAnyMore) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   Event first(base, pipe.reader.get(), Events::read, [] { throw Thrown(); });
@@ -54,7 +53,7 @@ TEST_P(ExceptionTest, KeepsTheOthersActiveThoughTheyAreNotReadyAnyMore) {
   EXPECT_EQ(recorder.fired, (Fired{Events::read, Events::timeout}));
 }
 
-TEST_P(ExceptionTest, KeepsAPersistentEventAttachedAfterItsCallbackHasThrown) {
+BACKEND_TEST(ExceptionTest, KeepsAPersistentEventAttachedAfterItsCallbackHasThrown) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   int calls = 0;
@@ -72,7 +71,7 @@ TEST_P(ExceptionTest, KeepsAPersistentEventAttachedAfterItsCallbackHasThrown) {
   }
 }
 
-TEST_P(ExceptionTest, KeepsLowerPrioritiesActiveAfterAnException) {
+BACKEND_TEST(ExceptionTest, KeepsLowerPrioritiesActiveAfterAnException) {
   Base base(options());
   Timer low(base, recorder.note(3), Priority::low);
   Timer middle(base, recorder.note(2));
@@ -87,7 +86,7 @@ TEST_P(ExceptionTest, KeepsLowerPrioritiesActiveAfterAnException) {
   EXPECT_EQ(recorder.order, (Order{2, 3}));
 }
 
-TEST_P(ExceptionTest, KeepsWhatWasPostedAfterAPostedFunctionHasThrown) {
+BACKEND_TEST(ExceptionTest, KeepsWhatWasPostedAfterAPostedFunctionHasThrown) {
   Base base(options());
   const auto shared = std::make_shared<int>(0);
   base.post(recorder.note(1));
@@ -102,7 +101,7 @@ TEST_P(ExceptionTest, KeepsWhatWasPostedAfterAPostedFunctionHasThrown) {
   EXPECT_EQ(recorder.order, (Order{1, 3, 4}));
 }
 
-TEST_P(ExceptionTest, FreesAnOwnedEventWhoseCallbackHasThrown) {
+BACKEND_TEST(ExceptionTest, FreesAnOwnedEventWhoseCallbackHasThrown) {
   Base base(options());
   const auto shared = std::make_shared<int>(0);
   base.after(1s, [shared] { throw Thrown(); });
@@ -115,7 +114,7 @@ TEST_P(ExceptionTest, FreesAnOwnedEventWhoseCallbackHasThrown) {
   EXPECT_EQ(recorder.order, Order{2});
 }
 
-TEST_P(ExceptionTest, LetsACallbackThrowAfterDestroyingItsEvent) {
+BACKEND_TEST(ExceptionTest, LetsACallbackThrowAfterDestroyingItsEvent) {
   Base base(options());
   std::unique_ptr<Timer> timer;
   timer = std::make_unique<Timer>(base, [&timer] {
@@ -132,7 +131,7 @@ TEST_P(ExceptionTest, LetsACallbackThrowAfterDestroyingItsEvent) {
   EXPECT_EQ(recorder.order, Order{2});
 }
 
-TEST_P(ExceptionTest, LetsEveryCallbackOfABatchThrow) {
+BACKEND_TEST(ExceptionTest, LetsEveryCallbackOfABatchThrow) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   std::deque<Event> events;
@@ -150,7 +149,7 @@ TEST_P(ExceptionTest, LetsEveryCallbackOfABatchThrow) {
   EXPECT_EQ(run(base), 0U);
 }
 
-TEST_P(ExceptionTest, LetsTheRestOfAnAbandonedBatchBeDestroyed) {
+BACKEND_TEST(ExceptionTest, LetsTheRestOfAnAbandonedBatchBeDestroyed) {
   const Pipe pipe = readable_pipe();
   Base base(options());
   Event thrower(base, pipe.reader.get(), Events::read, [] { throw Thrown(); });

@@ -15,7 +15,6 @@ namespace event_cpp::test {
 namespace {
 
 class ExclusiveTest : public EveryBackend {};
-ON_EVERY_BACKEND(ExclusiveTest);
 
 bool has_exclusive(const Options& options) {
   Base base(options);
@@ -49,7 +48,7 @@ class Listener {
   sockaddr_in address_{};
 };
 
-TEST_P(ExclusiveTest, WakesFewerThanTwoOfEightBasesForEachConnection) {
+BACKEND_TEST(ExclusiveTest, WakesFewerThanTwoOfEightBasesForEachConnection) {
   if (!has_exclusive(real_time())) GTEST_SKIP() << "no such option on this backend";
   constexpr int kBases = 8;
   constexpr int kConnections = 300;
@@ -91,7 +90,7 @@ TEST_P(ExclusiveTest, WakesFewerThanTwoOfEightBasesForEachConnection) {
   RecordProperty("wakeups", woken);
 }
 
-TEST_P(ExclusiveTest, IsUnsupportedWhereTheBackendHasNoExclusive) {
+BACKEND_TEST(ExclusiveTest, IsUnsupportedWhereTheBackendHasNoExclusive) {
   Base base(options());
   const Pipe pipe = make_pipe();
   Event event(base, pipe.reader.get(), Events::read | Events::exclusive, [] {});
@@ -103,7 +102,7 @@ TEST_P(ExclusiveTest, IsUnsupportedWhereTheBackendHasNoExclusive) {
   }
 }
 
-TEST_P(ExclusiveTest, RefusesExclusiveTogetherWithClosedOrUrgent) {
+BACKEND_TEST(ExclusiveTest, RefusesExclusiveTogetherWithClosedOrUrgent) {
   Base base(options());
   const Sockets sockets = tcp_pair();
   for (const Events other : {Events::closed, Events::urgent}) {
@@ -113,7 +112,7 @@ TEST_P(ExclusiveTest, RefusesExclusiveTogetherWithClosedOrUrgent) {
   EXPECT_EQ(base.size(), 0U);
 }
 
-TEST_P(ExclusiveTest, ChangesWhatIsWantedOfAnExclusiveDescriptor) {
+BACKEND_TEST(ExclusiveTest, ChangesWhatIsWantedOfAnExclusiveDescriptor) {
   if (!has_exclusive(options())) GTEST_SKIP() << "no such option on this backend";
   Base base(options());
   const Sockets sockets = socket_pair();
@@ -147,7 +146,7 @@ TEST_P(ExclusiveTest, ChangesWhatIsWantedOfAnExclusiveDescriptor) {
   EXPECT_EQ(fired(), Order{1});
 }
 
-TEST_P(ExclusiveTest, WakesForAllOnceSomebodyOnTheDescriptorDoesNotAskForIt) {
+BACKEND_TEST(ExclusiveTest, WakesForAllOnceSomebodyOnTheDescriptorDoesNotAskForIt) {
   if (!has_exclusive(options())) GTEST_SKIP() << "no such option on this backend";
   Base base(options());
   const Pipe pipe = readable_pipe();
@@ -164,7 +163,7 @@ TEST_P(ExclusiveTest, WakesForAllOnceSomebodyOnTheDescriptorDoesNotAskForIt) {
   EXPECT_EQ(recorder.order, (Order{1, 2}));
 }
 
-TEST_P(ExclusiveTest, KeepsAnExclusiveEventWhenTheKernelsSetIsRepaired) {
+BACKEND_TEST(ExclusiveTest, KeepsAnExclusiveEventWhenTheKernelsSetIsRepaired) {
   if (!has_exclusive(options())) GTEST_SKIP() << "no such option on this backend";
   Base base(options());
   const Pipe pipe = make_pipe();
@@ -180,7 +179,7 @@ TEST_P(ExclusiveTest, KeepsAnExclusiveEventWhenTheKernelsSetIsRepaired) {
 }
 
 // Otherwise the kernel would wake this base in the place of another one.
-TEST_P(ExclusiveTest, DoesNotKeepAnExclusiveRegistrationThatNobodyWants) {
+BACKEND_TEST(ExclusiveTest, DoesNotKeepAnExclusiveRegistrationThatNobodyWants) {
   if (!has_exclusive(options())) GTEST_SKIP() << "no such option on this backend";
   Base base(options());
   const Pipe pipe = readable_pipe();
@@ -194,7 +193,7 @@ TEST_P(ExclusiveTest, DoesNotKeepAnExclusiveRegistrationThatNobodyWants) {
   EXPECT_EQ(base.stats().registrations, before + 1);
 }
 
-TEST_P(ExclusiveTest, AttachesAnExclusiveOneShotAgainAndAgain) {
+BACKEND_TEST(ExclusiveTest, AttachesAnExclusiveOneShotAgainAndAgain) {
   if (!has_exclusive(options())) GTEST_SKIP() << "no such option on this backend";
   Base base(options());
   const Pipe pipe = readable_pipe();

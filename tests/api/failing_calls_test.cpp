@@ -29,7 +29,7 @@ class FailingCallTest : public EveryBackend {
 // The base is asleep, and not merely late, by the time that so much has passed.
 constexpr Duration kLongEnough = 20ms;
 
-TEST_P(FailingCallTest, AttachReportsTheErrorAndChangesNothing) {
+BACKEND_TEST(FailingCallTest, AttachReportsTheErrorAndChangesNothing) {
   for (const int error : {ENOMEM, ENOSPC}) {
     Base base(options());
     const Pipe pipe = make_pipe();
@@ -49,7 +49,7 @@ TEST_P(FailingCallTest, AttachReportsTheErrorAndChangesNothing) {
   }
 }
 
-TEST_P(FailingCallTest, AnAttachThatFailedThrowsTheSystemsOwnCode) {
+BACKEND_TEST(FailingCallTest, AnAttachThatFailedThrowsTheSystemsOwnCode) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   Event event(base, pipe.reader.get(), Events::read, recorder.note(1));
@@ -64,7 +64,7 @@ TEST_P(FailingCallTest, AnAttachThatFailedThrowsTheSystemsOwnCode) {
   EXPECT_EQ(recorder.order, (Order{1}));
 }
 
-TEST_P(FailingCallTest, AnAttachThatFailedLeavesOthersOnTheDescriptorAlone) {
+BACKEND_TEST(FailingCallTest, AnAttachThatFailedLeavesOthersOnTheDescriptorAlone) {
   Base base(options());
   const Sockets pair = socket_pair();
   write_bytes(pair.theirs);
@@ -85,7 +85,7 @@ TEST_P(FailingCallTest, AnAttachThatFailedLeavesOthersOnTheDescriptorAlone) {
 }
 
 // A debug build asks the kernel whether it is still the same file, and gets no answer.
-TEST_P(FailingCallTest, AttachingAgainBeforeTheNextWaitNeedsNothingOfTheKernel) {
+BACKEND_TEST(FailingCallTest, AttachingAgainBeforeTheNextWaitNeedsNothingOfTheKernel) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   Event event(base, pipe.reader.get(), Events::read, recorder.note(1));
@@ -100,7 +100,7 @@ TEST_P(FailingCallTest, AttachingAgainBeforeTheNextWaitNeedsNothingOfTheKernel) 
   EXPECT_EQ(recorder.order, (Order{1, 1}));
 }
 
-TEST_P(FailingCallTest, AOneShotThatFiredIsAttachedAgainAfterAFailedAttach) {
+BACKEND_TEST(FailingCallTest, AOneShotThatFiredIsAttachedAgainAfterAFailedAttach) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   Event event(base, pipe.reader.get(), Events::read, recorder.note(1));
@@ -120,7 +120,7 @@ TEST_P(FailingCallTest, AOneShotThatFiredIsAttachedAgainAfterAFailedAttach) {
   EXPECT_EQ(recorder.order, (Order{1, 1, 2}));
 }
 
-TEST_P(FailingCallTest, AfterAndOnceReportTheErrorAndLeaveNothingBehind) {
+BACKEND_TEST(FailingCallTest, AfterAndOnceReportTheErrorAndLeaveNothingBehind) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   {
@@ -137,7 +137,7 @@ TEST_P(FailingCallTest, AfterAndOnceReportTheErrorAndLeaveNothingBehind) {
   EXPECT_EQ(run(base), 0U);
 }
 
-TEST_P(FailingCallTest, AWaitThatFailsIsReportedByDispatchAndTheNextOneGoesOn) {
+BACKEND_TEST(FailingCallTest, AWaitThatFailsIsReportedByDispatchAndTheNextOneGoesOn) {
   Base base(real_time());
   const Bounded bounded(base);
   Timer timer(base, recorder.note(1));
@@ -154,7 +154,7 @@ TEST_P(FailingCallTest, AWaitThatFailsIsReportedByDispatchAndTheNextOneGoesOn) {
   EXPECT_EQ(recorder.order, (Order{1}));
 }
 
-TEST_P(FailingCallTest, AWaitThatFailsLosesNoPost) {
+BACKEND_TEST(FailingCallTest, AWaitThatFailsLosesNoPost) {
   Base base(real_time());
   Timer bound(base, [&] { base.stop(); });
   bound.attach(10s);
@@ -175,7 +175,7 @@ TEST_P(FailingCallTest, AWaitThatFailsLosesNoPost) {
   EXPECT_EQ(recorder.order, (Order{1}));
 }
 
-TEST_P(FailingCallTest, AWaitThatFailsDoesNotWatchTheNextFileOnTheNumber) {
+BACKEND_TEST(FailingCallTest, AWaitThatFailsDoesNotWatchTheNextFileOnTheNumber) {
   Base base(real_time());
   Sockets old = socket_pair();
   Sockets fresh = socket_pair();
@@ -196,7 +196,7 @@ TEST_P(FailingCallTest, AWaitThatFailsDoesNotWatchTheNextFileOnTheNumber) {
   EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
 }
 
-TEST_P(FailingCallTest, AWaitThatFailsIsMadeUpForWithAllThatItWasToTell) {
+BACKEND_TEST(FailingCallTest, AWaitThatFailsIsMadeUpForWithAllThatItWasToTell) {
   Base base(real_time());
   const Pipe pipe = make_pipe();
   Event event(base, pipe.reader.get(), Events::read, recorder.note(1));
@@ -214,7 +214,7 @@ TEST_P(FailingCallTest, AWaitThatFailsIsMadeUpForWithAllThatItWasToTell) {
   EXPECT_EQ(recorder.order, (Order{1}));
 }
 
-TEST_P(FailingCallTest, AnInterruptedWaitDoesNotEndOnceEarly) {
+BACKEND_TEST(FailingCallTest, AnInterruptedWaitDoesNotEndOnceEarly) {
   Base base(real_time());
   const Bounded bounded(base);
   const Pipe pipe = readable_pipe();
@@ -228,7 +228,7 @@ TEST_P(FailingCallTest, AnInterruptedWaitDoesNotEndOnceEarly) {
   EXPECT_EQ(recorder.order, (Order{1}));
 }
 
-TEST_P(FailingCallTest, ABaseWithoutAWakeUpIsNotMade) {
+BACKEND_TEST(FailingCallTest, ABaseWithoutAWakeUpIsNotMade) {
   for (const int error : {EMFILE, ENFILE, ENOMEM, ENOSYS}) {
     const std::set<int> before = open_descriptors();
     const FailingCall failing(making_the_wake_up(GetParam()), error);
@@ -239,7 +239,7 @@ TEST_P(FailingCallTest, ABaseWithoutAWakeUpIsNotMade) {
   }
 }
 
-TEST_P(FailingCallTest, ABaseThatCannotWatchItsWakeUpIsNotMade) {
+BACKEND_TEST(FailingCallTest, ABaseThatCannotWatchItsWakeUpIsNotMade) {
   const std::set<int> before = open_descriptors();
   const FailingCall failing(attaching(), ENOSPC, 1, kAlways);
 
@@ -255,7 +255,7 @@ bool has_epoll() { return usable_backends().front() == Backend::epoll; }
 // A number that stays the same while it is written to without a reader: one more would overflow.
 constexpr std::uint64_t kFullCounter = ~std::uint64_t{0} - 1;
 
-TEST_P(FailingCallTest, AFullWakeUpCounterStillWakesAndNeverBlocks) {
+BACKEND_TEST(FailingCallTest, AFullWakeUpCounterStillWakesAndNeverBlocks) {
   constexpr int kRounds = 200;
   const std::set<int> before = open_descriptors();
   Base base(real_time());
@@ -281,7 +281,12 @@ TEST_P(FailingCallTest, AFullWakeUpCounterStillWakesAndNeverBlocks) {
   EXPECT_EQ(ran, kRounds);
 }
 
-class FailingEpollTest : public FailingCallTest {};
+class FailingEpollTest : public FailingCallTest {
+ public:
+  static std::vector<Backend> backends() {
+    return has_epoll() ? std::vector{Backend::epoll} : std::vector<Backend>{};
+  }
+};
 
 // A number with nothing behind it is still registered: a duplicate keeps it alive.
 class StaleRegistration {
@@ -299,7 +304,7 @@ class StaleRegistration {
   Fd copy_;
 };
 
-TEST_P(FailingEpollTest, EveryDescriptorOfABaseIsCloseOnExec) {
+BACKEND_TEST(FailingEpollTest, EveryDescriptorOfABaseIsCloseOnExec) {
   const std::set<int> before = open_descriptors();
   Base base(real_time());
   const StaleRegistration stale(base);
@@ -314,7 +319,7 @@ TEST_P(FailingEpollTest, EveryDescriptorOfABaseIsCloseOnExec) {
   }
 }
 
-TEST_P(FailingEpollTest, AClosedKernelSetIsAnErrorAndNoBusyLoop) {
+BACKEND_TEST(FailingEpollTest, AClosedKernelSetIsAnErrorAndNoBusyLoop) {
   const std::set<int> before = open_descriptors();
   Base base(real_time());
   Ticker ticker(base, [] {});
@@ -329,7 +334,7 @@ TEST_P(FailingEpollTest, AClosedKernelSetIsAnErrorAndNoBusyLoop) {
   }
 }
 
-TEST_P(FailingEpollTest, TimersNeedNoTimerDescriptor) {
+BACKEND_TEST(FailingEpollTest, TimersNeedNoTimerDescriptor) {
   for (const Call missing : {Call::timerfd_create, Call::timerfd_settime, Call::epoll_ctl}) {
     // epoll_ctl fails once: for the timer's descriptor, which is the first.
     const FailingCall failing(missing, EMFILE, 1, missing == Call::epoll_ctl ? 1 : kAlways);
@@ -349,7 +354,7 @@ TEST_P(FailingEpollTest, TimersNeedNoTimerDescriptor) {
   }
 }
 
-TEST_P(FailingEpollTest, TheTimerDescriptorIsSetOnlyForEarlierDeadlines) {
+BACKEND_TEST(FailingEpollTest, TheTimerDescriptorIsSetOnlyForEarlierDeadlines) {
   Base base(real_time());
   Pipe pipe = make_pipe();
   int left = 50;
@@ -366,14 +371,14 @@ TEST_P(FailingEpollTest, TheTimerDescriptorIsSetOnlyForEarlierDeadlines) {
   EXPECT_LE(sets.count(), 1U);
 }
 
-TEST_P(FailingEpollTest, AskedForByNameItsErrorIsTheSystemsOwn) {
+BACKEND_TEST(FailingEpollTest, AskedForByNameItsErrorIsTheSystemsOwn) {
   for (const int error : {EMFILE, ENOSYS, EPERM}) {
     const FailingCall failing(Call::epoll_create1, error);
     EXPECT_EQ(thrown_by([&] { const Base base(options()); }), system_error(error));
   }
 }
 
-TEST_P(FailingEpollTest, ARepairThatFailsIsReportedAndMadeLater) {
+BACKEND_TEST(FailingEpollTest, ARepairThatFailsIsReportedAndMadeLater) {
   Base base(watched());
   const Pipe healthy = readable_pipe();
   Event event(base, healthy.reader.get(), Events::read | Events::persist, [&] {
@@ -398,7 +403,7 @@ TEST_P(FailingEpollTest, ARepairThatFailsIsReportedAndMadeLater) {
   EXPECT_TRUE(stays_asleep(base));
 }
 
-TEST_P(FailingEpollTest, ARepairThatFailsHalfwayLosesNothing) {
+BACKEND_TEST(FailingEpollTest, ARepairThatFailsHalfwayLosesNothing) {
   for (std::size_t n = 1; n < 100; ++n) {
     SCOPED_TRACE("failure number " + std::to_string(n));
     recorder.order.clear();
@@ -427,7 +432,7 @@ TEST_P(FailingEpollTest, ARepairThatFailsHalfwayLosesNothing) {
   FAIL() << "there is no end to what fails";
 }
 
-TEST_P(FailingEpollTest, ARepairThatFailsHalfwayKeepsTheWakeUp) {
+BACKEND_TEST(FailingEpollTest, ARepairThatFailsHalfwayKeepsTheWakeUp) {
   for (std::size_t n = 1; n < 100; ++n) {
     SCOPED_TRACE("failure number " + std::to_string(n));
     Base base(real_time());
@@ -454,15 +459,7 @@ TEST_P(FailingEpollTest, ARepairThatFailsHalfwayKeepsTheWakeUp) {
   FAIL() << "there is no end to what fails";
 }
 
-INSTANTIATE_TEST_SUITE_P(, FailingEpollTest,
-                         testing::ValuesIn(has_epoll() ? std::vector{Backend::epoll}
-                                                       : std::vector<Backend>{}),
-                         [](const auto& chosen) { return to_string(chosen.param); });
-GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(FailingEpollTest);
-
 #endif
-
-ON_EVERY_BACKEND(FailingCallTest);
 
 }  // namespace
 }  // namespace event_cpp::test

@@ -23,7 +23,7 @@ class UnsettableClockTest : public EveryBackend {
   const FailingCall failing{Call::timerfd_settime, EPERM, 1, kAlways};
 };
 
-TEST_P(UnsettableClockTest, StillFiresAlarmsAndNeverEarly) {
+BACKEND_TEST(UnsettableClockTest, StillFiresAlarmsAndNeverEarly) {
   Base base(real_time());
   const auto when = std::chrono::system_clock::now() + 20ms;
   Alarm alarm(base, recorder.note(1));
@@ -36,7 +36,7 @@ TEST_P(UnsettableClockTest, StillFiresAlarmsAndNeverEarly) {
   EXPECT_LT(base.stats().waits, 20U) << "it sleeps, and does not ask again and again";
 }
 
-TEST_P(UnsettableClockTest, StillFiresTimersOnBoottimeAndNeverEarly) {
+BACKEND_TEST(UnsettableClockTest, StillFiresTimersOnBoottimeAndNeverEarly) {
   Base base(boottime());
   Timer timer(base, recorder.note(1));
   const TimePoint start = base.now();
@@ -49,7 +49,7 @@ TEST_P(UnsettableClockTest, StillFiresTimersOnBoottimeAndNeverEarly) {
   EXPECT_LT(base.stats().waits, 20U) << "it sleeps, and does not ask again and again";
 }
 
-TEST_P(UnsettableClockTest, FiresAlarmsAmongTimersOnBoottime) {
+BACKEND_TEST(UnsettableClockTest, FiresAlarmsAmongTimersOnBoottime) {
   Base base(boottime());
   Timer timer(base, recorder.note(2));
   Alarm alarm(base, [&] {
@@ -64,7 +64,7 @@ TEST_P(UnsettableClockTest, FiresAlarmsAmongTimersOnBoottime) {
   EXPECT_EQ(recorder.order, (Order{1, 2}));
 }
 
-TEST_P(UnsettableClockTest, IsLookedAtOnceASecondInsideAnotherLoop) {
+BACKEND_TEST(UnsettableClockTest, IsLookedAtOnceASecondInsideAnotherLoop) {
   Base base(real_time());
   static_cast<void>(base.fd());
   Alarm alarm(base, [] { ADD_FAILURE(); });
@@ -76,8 +76,6 @@ TEST_P(UnsettableClockTest, IsLookedAtOnceASecondInsideAnotherLoop) {
   ASSERT_NE(left, std::nullopt);
   EXPECT_LE(*left, Duration(1s)) << "nobody tells of the clock being set";
 }
-
-ON_EVERY_BACKEND(UnsettableClockTest);
 
 }  // namespace
 }  // namespace event_cpp::test

@@ -78,7 +78,7 @@ auto call_fault(Call call, int error) {
   return [=](std::size_t n) { return Ended<FailingCall, Call, int, std::size_t>(call, error, n); };
 }
 
-TEST_P(FailureSweepTest, TheProgramComesToItsEndIfNothingFails) {
+BACKEND_TEST(FailureSweepTest, TheProgramComesToItsEndIfNothingFails) {
   struct NoFault {
     static std::size_t end() { return 0; }
   };
@@ -88,7 +88,7 @@ TEST_P(FailureSweepTest, TheProgramComesToItsEndIfNothingFails) {
   EXPECT_EQ(sweep(real_time(), none), 0U);
 }
 
-TEST_P(FailureSweepTest, NothingIsLostIfMemoryRunsOutAnywhere) {
+BACKEND_TEST(FailureSweepTest, NothingIsLostIfMemoryRunsOutAnywhere) {
   if (!FailingNew::works()) GTEST_SKIP() << "operator new cannot be replaced here";
 
   const std::size_t reported =
@@ -97,27 +97,27 @@ TEST_P(FailureSweepTest, NothingIsLostIfMemoryRunsOutAnywhere) {
   EXPECT_GT(reported, 20U) << "the program was meant to allocate";
 }
 
-TEST_P(FailureSweepTest, NothingIsLostIfTheTimersCannotGrow) {
+BACKEND_TEST(FailureSweepTest, NothingIsLostIfTheTimersCannotGrow) {
   const std::size_t reported = sweep(options(), call_fault(Call::realloc, ENOMEM));
 
   EXPECT_GT(reported, 2U) << "the program was meant to have many timers";
 }
 
-TEST_P(FailureSweepTest, NothingIsLostIfFstatFailsAnywhere) {
+BACKEND_TEST(FailureSweepTest, NothingIsLostIfFstatFailsAnywhere) {
   sweep(options(), call_fault(Call::fstat, ENOMEM));
 }
 
-TEST_P(FailureSweepTest, NothingIsLostIfTheWakeUpCannotBeMadeAtFirst) {
+BACKEND_TEST(FailureSweepTest, NothingIsLostIfTheWakeUpCannotBeMadeAtFirst) {
   EXPECT_EQ(sweep(options(), call_fault(making_the_wake_up(GetParam()), EMFILE)), 1U);
 }
 
-TEST_P(FailureSweepTest, NothingIsLostIfAPollIsInterrupted) {
+BACKEND_TEST(FailureSweepTest, NothingIsLostIfAPollIsInterrupted) {
   for (const Call call : {Call::poll, Call::ppoll}) {
     EXPECT_EQ(sweep(real_time(), call_fault(call, EINTR)), 0U) << "that is not an error";
   }
 }
 
-TEST_P(FailureSweepTest, NothingIsLostIfAPollFails) {
+BACKEND_TEST(FailureSweepTest, NothingIsLostIfAPollFails) {
   for (const Call call : {Call::poll, Call::ppoll}) {
     sweep(real_time(), call_fault(call, ENOMEM));
     sweep(options(), call_fault(call, ENOMEM));
@@ -126,7 +126,7 @@ TEST_P(FailureSweepTest, NothingIsLostIfAPollFails) {
 
 #if EVENT_HAVE_EPOLL
 
-TEST_P(FailureSweepTest, NothingIsLostIfEpollCtlFailsAnywhere) {
+BACKEND_TEST(FailureSweepTest, NothingIsLostIfEpollCtlFailsAnywhere) {
   for (const int error : {ENOMEM, ENOSPC}) {
     const std::size_t reported = sweep(options(), call_fault(Call::epoll_ctl, error));
     if (GetParam() == Backend::epoll) {
@@ -135,28 +135,28 @@ TEST_P(FailureSweepTest, NothingIsLostIfEpollCtlFailsAnywhere) {
   }
 }
 
-TEST_P(FailureSweepTest, NothingIsLostIfEpollCannotWatchItsTimer) {
+BACKEND_TEST(FailureSweepTest, NothingIsLostIfEpollCannotWatchItsTimer) {
   sweep(real_time(), call_fault(Call::epoll_ctl, ENOSPC));
 }
 
-TEST_P(FailureSweepTest, NothingIsLostIfAnEpollWaitIsInterrupted) {
+BACKEND_TEST(FailureSweepTest, NothingIsLostIfAnEpollWaitIsInterrupted) {
   EXPECT_EQ(sweep(real_time(), call_fault(Call::epoll_wait, EINTR)), 0U) << "that is not an error";
   EXPECT_EQ(sweep(options(), call_fault(Call::epoll_wait, EINTR)), 0U);
 }
 
-TEST_P(FailureSweepTest, NothingIsLostIfAnEpollWaitFails) {
+BACKEND_TEST(FailureSweepTest, NothingIsLostIfAnEpollWaitFails) {
   sweep(real_time(), call_fault(Call::epoll_wait, ENOMEM));
   sweep(options(), call_fault(Call::epoll_wait, ENOMEM));
 }
 
-TEST_P(FailureSweepTest, NothingIsLostIfEpollIsMissingAtFirst) {
+BACKEND_TEST(FailureSweepTest, NothingIsLostIfEpollIsMissingAtFirst) {
   for (const int error : {EMFILE, ENFILE, ENOMEM, ENOSYS, EPERM}) {
     const std::size_t reported = sweep(options(), call_fault(Call::epoll_create1, error));
     EXPECT_EQ(reported, GetParam() == Backend::epoll ? 1U : 0U);
   }
 }
 
-TEST_P(FailureSweepTest, NothingIsLostIfTheTimerOfEpollFails) {
+BACKEND_TEST(FailureSweepTest, NothingIsLostIfTheTimerOfEpollFails) {
   for (const int error : {EMFILE, ENFILE, ENOMEM, ENOSYS, EPERM}) {
     EXPECT_EQ(sweep(real_time(), call_fault(Call::timerfd_create, error)), 0U);
   }
@@ -164,8 +164,6 @@ TEST_P(FailureSweepTest, NothingIsLostIfTheTimerOfEpollFails) {
 }
 
 #endif
-
-ON_EVERY_BACKEND(FailureSweepTest);
 
 }  // namespace
 }  // namespace event_cpp::test

@@ -9,9 +9,8 @@ namespace event_cpp::test {
 namespace {
 
 class FireTest : public EveryBackend {};
-ON_EVERY_BACKEND(FireTest);
 
-TEST_P(FireTest, TellsAnEventOnlyWhatItAskedFor) {
+BACKEND_TEST(FireTest, TellsAnEventOnlyWhatItAskedFor) {
   Base base(options());
   const Sockets pair = socket_pair();
   write_bytes(pair.theirs);
@@ -26,7 +25,7 @@ TEST_P(FireTest, TellsAnEventOnlyWhatItAskedFor) {
   }
 }
 
-TEST_P(FireTest, TellsEachEventOnADescriptorOnlyWhatThatOneAskedFor) {
+BACKEND_TEST(FireTest, TellsEachEventOnADescriptorOnlyWhatThatOneAskedFor) {
   Base base(options());
   const Sockets pair = socket_pair();
   write_bytes(pair.theirs);
@@ -41,7 +40,7 @@ TEST_P(FireTest, TellsEachEventOnADescriptorOnlyWhatThatOneAskedFor) {
   EXPECT_EQ(recorder.fired, (Fired{Events::read, Events::write, Events::read | Events::write}));
 }
 
-TEST_P(FireTest, TellsReadinessAndTimeoutInOneCall) {
+BACKEND_TEST(FireTest, TellsReadinessAndTimeoutInOneCall) {
   Base base(options());
   const Pipe pipe = make_pipe();
   Event event(base, pipe.reader.get(), Events::read | Events::timeout, recorder.note_fired());
@@ -54,7 +53,7 @@ TEST_P(FireTest, TellsReadinessAndTimeoutInOneCall) {
   EXPECT_EQ(recorder.fired, Fired{Events::read | Events::timeout});
 }
 
-TEST_P(FireTest, EndsTheTimeoutOfAOneShotEventThatGotReady) {
+BACKEND_TEST(FireTest, EndsTheTimeoutOfAOneShotEventThatGotReady) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   Event event(base, pipe.reader.get(), Events::read, recorder.note_fired());
@@ -68,7 +67,7 @@ TEST_P(FireTest, EndsTheTimeoutOfAOneShotEventThatGotReady) {
   EXPECT_EQ(event.deadline(), std::nullopt);
 }
 
-TEST_P(FireTest, EndsTheWatchOfAOneShotEventThatTimedOut) {
+BACKEND_TEST(FireTest, EndsTheWatchOfAOneShotEventThatTimedOut) {
   Base base(options());
   const Pipe pipe = make_pipe();
   Event event(base, pipe.reader.get(), Events::read, recorder.note_fired());
@@ -81,7 +80,7 @@ TEST_P(FireTest, EndsTheWatchOfAOneShotEventThatTimedOut) {
   EXPECT_EQ(recorder.fired, Fired{Events::timeout});
 }
 
-TEST_P(FireTest, DetachesAOneShotEventBeforeItsCallbackRuns) {
+BACKEND_TEST(FireTest, DetachesAOneShotEventBeforeItsCallbackRuns) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   Event event(base, pipe.reader.get(), Events::read, [&](Event& self, Events) {
@@ -97,7 +96,7 @@ TEST_P(FireTest, DetachesAOneShotEventBeforeItsCallbackRuns) {
   EXPECT_EQ(recorder.order, Order{1});
 }
 
-TEST_P(FireTest, FiresInTheNextIterationWhatItsCallbackAttachedAgain) {
+BACKEND_TEST(FireTest, FiresInTheNextIterationWhatItsCallbackAttachedAgain) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   Event event(base, pipe.reader.get(), Events::read, [&](Event& self, Events fired) {
@@ -114,7 +113,7 @@ TEST_P(FireTest, FiresInTheNextIterationWhatItsCallbackAttachedAgain) {
   EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
 }
 
-TEST_P(FireTest, LetsAOneShotEventWatchSomethingElseInItsCallback) {
+BACKEND_TEST(FireTest, LetsAOneShotEventWatchSomethingElseInItsCallback) {
   Base base(options());
   const Pipe first = readable_pipe();
   const Sockets second = socket_pair();
@@ -134,7 +133,7 @@ TEST_P(FireTest, LetsAOneShotEventWatchSomethingElseInItsCallback) {
   EXPECT_EQ(event.priority(), Priority::high);
 }
 
-TEST_P(FireTest, KeepsAPersistentEventAttached) {
+BACKEND_TEST(FireTest, KeepsAPersistentEventAttached) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   Event event(base, pipe.reader.get(), Events::read | Events::persist,
@@ -151,7 +150,7 @@ TEST_P(FireTest, KeepsAPersistentEventAttached) {
   EXPECT_EQ(recorder.fired, (Fired{Events::read, Events::read, Events::read}));
 }
 
-TEST_P(FireTest, FiresAgainWhileSomethingIsLeftToRead) {
+BACKEND_TEST(FireTest, FiresAgainWhileSomethingIsLeftToRead) {
   Base base(options());
   const Pipe pipe = make_pipe();
   write_bytes(pipe.writer, 10);
@@ -168,7 +167,7 @@ TEST_P(FireTest, FiresAgainWhileSomethingIsLeftToRead) {
   EXPECT_EQ(calls, 10);
 }
 
-TEST_P(FireTest, FiresOncePerChangeWithEdge) {
+BACKEND_TEST(FireTest, FiresOncePerChangeWithEdge) {
   if (GetParam() == Backend::poll) GTEST_SKIP() << "poll reports levels only";
   Base base(options());
   const Pipe pipe = readable_pipe();
@@ -183,7 +182,7 @@ TEST_P(FireTest, FiresOncePerChangeWithEdge) {
   EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
 }
 
-TEST_P(FireTest, ReportsLevelsWhereNotEveryEventOnTheDescriptorAsksForEdges) {
+BACKEND_TEST(FireTest, ReportsLevelsWhereNotEveryEventOnTheDescriptorAsksForEdges) {
   if (GetParam() == Backend::poll) GTEST_SKIP() << "poll reports levels only";
   Base base(options());
   const Pipe pipe = readable_pipe();
@@ -197,7 +196,7 @@ TEST_P(FireTest, ReportsLevelsWhereNotEveryEventOnTheDescriptorAsksForEdges) {
   EXPECT_EQ(recorder.order, (Order{1, 1, 1}));
 }
 
-TEST_P(FireTest, FiresInTheNextIterationAtTheEarliestWhatACallbackAttached) {
+BACKEND_TEST(FireTest, FiresInTheNextIterationAtTheEarliestWhatACallbackAttached) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   Event second(base, pipe.reader.get(), Events::read, recorder.note(2), Priority::low);
@@ -213,7 +212,7 @@ TEST_P(FireTest, FiresInTheNextIterationAtTheEarliestWhatACallbackAttached) {
   EXPECT_EQ(recorder.order, (Order{1, 2}));
 }
 
-TEST_P(FireTest, AcceptsCallbacksThatWantTheEventOrWhatFiredOrNothing) {
+BACKEND_TEST(FireTest, AcceptsCallbacksThatWantTheEventOrWhatFiredOrNothing) {
   Base base(options());
   Event* seen = nullptr;
   Events fired = Events::none;
@@ -229,7 +228,7 @@ TEST_P(FireTest, AcceptsCallbacksThatWantTheEventOrWhatFiredOrNothing) {
   EXPECT_EQ(recorder.order, Order{3});
 }
 
-TEST_P(FireTest, KeepsACallableOfAnySizeForAsLongAsTheEvent) {
+BACKEND_TEST(FireTest, KeepsACallableOfAnySizeForAsLongAsTheEvent) {
   Base base(options());
   const auto owned = std::make_shared<int>(0);
   {
@@ -246,7 +245,7 @@ TEST_P(FireTest, KeepsACallableOfAnySizeForAsLongAsTheEvent) {
 
 // Nobody wants what the kernel reports: no busy loop.
 
-TEST_P(FireTest, SleepsWhileAOneShotEventThatFiredIsNotAttachedAgain) {
+BACKEND_TEST(FireTest, SleepsWhileAOneShotEventThatFiredIsNotAttachedAgain) {
   Base base(watched());
   const Pipe pipe = readable_pipe();
   Event event(base, pipe.reader.get(), Events::read, recorder.note_fired());
@@ -257,7 +256,7 @@ TEST_P(FireTest, SleepsWhileAOneShotEventThatFiredIsNotAttachedAgain) {
   EXPECT_EQ(recorder.fired, Fired{Events::read});
 }
 
-TEST_P(FireTest, UsesNoProcessorWhileNobodyWantsWhatIsReady) {
+BACKEND_TEST(FireTest, UsesNoProcessorWhileNobodyWantsWhatIsReady) {
   Base base(real_time());
   const Pipe pipe = readable_pipe();
   Event event(base, pipe.reader.get(), Events::read, recorder.note_fired());
@@ -269,7 +268,7 @@ TEST_P(FireTest, UsesNoProcessorWhileNobodyWantsWhatIsReady) {
   EXPECT_LE(base.stats().waits, 5U) << "it sleeps in one of them";
 }
 
-TEST_P(FireTest, SleepsWhenTheDirectionThatIsReadyIsNotWantedAnyMore) {
+BACKEND_TEST(FireTest, SleepsWhenTheDirectionThatIsReadyIsNotWantedAnyMore) {
   Base base(watched());
   const Sockets pair = socket_pair();
   Event reader(base, pair.ours.get(), Events::read | Events::persist, recorder.note_fired());
@@ -286,7 +285,7 @@ TEST_P(FireTest, SleepsWhenTheDirectionThatIsReadyIsNotWantedAnyMore) {
   EXPECT_EQ(base.loop(RunMode::nonblock), 1U) << "the other direction is still watched";
 }
 
-TEST_P(FireTest, SleepsWhenEveryEventOnADescriptorWithoutAPeerIsDetached) {
+BACKEND_TEST(FireTest, SleepsWhenEveryEventOnADescriptorWithoutAPeerIsDetached) {
   Base base(watched());
   Sockets pair = socket_pair();
   Event reader(base, pair.ours.get(), Events::read | Events::persist, [] {});
@@ -303,7 +302,7 @@ TEST_P(FireTest, SleepsWhenEveryEventOnADescriptorWithoutAPeerIsDetached) {
   EXPECT_TRUE(stays_asleep(base));
 }
 
-TEST_P(FireTest, SleepsWhenAnEventOnADescriptorWithoutAPeerWantsOnlyATime) {
+BACKEND_TEST(FireTest, SleepsWhenAnEventOnADescriptorWithoutAPeerWantsOnlyATime) {
   Base base(watched());
   Sockets pair = socket_pair();
   Event reader(base, pair.ours.get(), Events::read, recorder.note_fired());
@@ -317,7 +316,7 @@ TEST_P(FireTest, SleepsWhenAnEventOnADescriptorWithoutAPeerWantsOnlyATime) {
   EXPECT_EQ(recorder.fired, Fired{Events::read});
 }
 
-TEST_P(FireTest, FiresAgainAfterTheKernelWasToldToStopReporting) {
+BACKEND_TEST(FireTest, FiresAgainAfterTheKernelWasToldToStopReporting) {
   Base base(watched());
   const Pipe pipe = readable_pipe();
   Event event(base, pipe.reader.get(), Events::read, recorder.note_fired());

@@ -16,8 +16,6 @@ namespace {
 
 class ForkPostTest : public EveryBackend {};
 
-ON_EVERY_BACKEND(ForkPostTest);
-
 // A function that stays in the middle of being posted: in the move to its place in the queue.
 class StuckInPost {
  public:
@@ -35,7 +33,7 @@ class StuckInPost {
   std::atomic<bool>* stays_;
 };
 
-TEST_P(ForkPostTest, LeavesTheChildABaseThatCanBePostedTo) {
+BACKEND_TEST(ForkPostTest, LeavesTheChildABaseThatCanBePostedTo) {
   Base base(real_time());
   int ran = 0;
   base.post([&] { ++ran; });
@@ -70,7 +68,7 @@ TEST_P(ForkPostTest, LeavesTheChildABaseThatCanBePostedTo) {
   EXPECT_EQ(ran, 1);
 }
 
-TEST_P(ForkPostTest, LeavesTheChildWhatWasPostedWithoutItsWakeUp) {
+BACKEND_TEST(ForkPostTest, LeavesTheChildWhatWasPostedWithoutItsWakeUp) {
   detail::PostQueue queue;
   std::atomic<bool> pushed{false};
   std::atomic<bool> stays{true};
@@ -92,7 +90,7 @@ TEST_P(ForkPostTest, LeavesTheChildWhatWasPostedWithoutItsWakeUp) {
   other.join();
 }
 
-TEST_P(ForkPostTest, WorksWheneverItComes) {
+BACKEND_TEST(ForkPostTest, WorksWheneverItComes) {
   if (EVENT_HAS_ASAN) GTEST_SKIP() << "its allocator may be locked in the child for good";
   constexpr int kForks = 5;
   Base base(real_time());

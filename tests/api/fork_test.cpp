@@ -22,9 +22,8 @@ namespace event_cpp::test {
 namespace {
 
 class ForkTest : public EveryBackend {};
-ON_EVERY_BACKEND(ForkTest);
 
-TEST_P(ForkTest, WorksInTheChildOfAForkWithEveryEventItHas) {
+BACKEND_TEST(ForkTest, WorksInTheChildOfAForkWithEveryEventItHas) {
   Base base(real_time());
   const Pipe pipe = make_pipe();
   const Sockets sockets = socket_pair();
@@ -62,7 +61,7 @@ TEST_P(ForkTest, WorksInTheChildOfAForkWithEveryEventItHas) {
   }));
 }
 
-TEST_P(ForkTest, TouchesNothingOfTheParentsInTheChild) {
+BACKEND_TEST(ForkTest, TouchesNothingOfTheParentsInTheChild) {
   Base base(real_time());
   const Pipe pipe = make_pipe();
   std::deque<Event> events;
@@ -108,7 +107,7 @@ TEST_P(ForkTest, TouchesNothingOfTheParentsInTheChild) {
 }
 
 // What a child does that simply ends, its objects destroyed on the way.
-TEST_P(ForkTest, TouchesNothingOfTheParentsInAChildThatOnlyDestroys) {
+BACKEND_TEST(ForkTest, TouchesNothingOfTheParentsInAChildThatOnlyDestroys) {
   auto base = std::make_unique<Base>(real_time());
   const Pipe pipe = make_pipe();
   const Pipe closed = make_pipe();
@@ -149,7 +148,7 @@ TEST_P(ForkTest, TouchesNothingOfTheParentsInAChildThatOnlyDestroys) {
 }
 
 // After it has met a stale registration a base takes registrations back at once.
-TEST_P(ForkTest, TouchesNothingOfTheParentsThoughItTakesBackAtOnce) {
+BACKEND_TEST(ForkTest, TouchesNothingOfTheParentsThoughItTakesBackAtOnce) {
   Base base(options());
   meet_stale_registration(base);
   const Pipe pipe = make_pipe();
@@ -162,7 +161,7 @@ TEST_P(ForkTest, TouchesNothingOfTheParentsThoughItTakesBackAtOnce) {
   EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 }
 
-TEST_P(ForkTest, IsTheSameBaseInAParentThatCallsAfterFork) {
+BACKEND_TEST(ForkTest, IsTheSameBaseInAParentThatCallsAfterFork) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   Event event(base, pipe.reader.get(), Events::read, recorder.note(1));
@@ -179,7 +178,7 @@ TEST_P(ForkTest, IsTheSameBaseInAParentThatCallsAfterFork) {
 
 #ifndef NDEBUG
 
-TEST_P(ForkTest, SaysInADebugBuildThatAfterForkWasForgotten) {
+BACKEND_TEST(ForkTest, SaysInADebugBuildThatAfterForkWasForgotten) {
   Base base(options());
   const Pipe pipe = make_pipe();
   Event event(base, pipe.reader.get(), Events::read, [] {});
@@ -192,7 +191,7 @@ TEST_P(ForkTest, SaysInADebugBuildThatAfterForkWasForgotten) {
 
 #else
 
-TEST_P(ForkTest, DoesInTheChildWhatAfterForkWouldHaveDoneIfThatWasForgotten) {
+BACKEND_TEST(ForkTest, DoesInTheChildWhatAfterForkWouldHaveDoneIfThatWasForgotten) {
   Base base(options());
   const Pipe pipe = make_pipe();
   Event event(base, pipe.reader.get(), Events::read | Events::persist, recorder.note(1));
@@ -215,7 +214,7 @@ TEST_P(ForkTest, DoesInTheChildWhatAfterForkWouldHaveDoneIfThatWasForgotten) {
 
 #endif
 
-TEST_P(ForkTest, GoesOnInTheChildOfAForkInACallback) {
+BACKEND_TEST(ForkTest, GoesOnInTheChildOfAForkInACallback) {
   Base base(real_time());
   const Pipe pipe = readable_pipe();
   int status = -1;
@@ -242,7 +241,7 @@ TEST_P(ForkTest, GoesOnInTheChildOfAForkInACallback) {
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
-TEST_P(ForkTest, LosesOnlyTheEventsWhoseDescriptorTheChildHasClosed) {
+BACKEND_TEST(ForkTest, LosesOnlyTheEventsWhoseDescriptorTheChildHasClosed) {
   constexpr int kHigh = 500;  // the base must not get the number for a descriptor of its own
   Base base(options());
   Pipe closed = make_pipe();
@@ -267,7 +266,7 @@ TEST_P(ForkTest, LosesOnlyTheEventsWhoseDescriptorTheChildHasClosed) {
   }));
 }
 
-TEST_P(ForkTest, KeepsTheOtherEventsOfDescriptorsOfWhichTheChildDetachesOne) {
+BACKEND_TEST(ForkTest, KeepsTheOtherEventsOfDescriptorsOfWhichTheChildDetachesOne) {
   Base base(options());
   std::deque<Sockets> sockets;
   std::deque<Event> readers;
@@ -287,7 +286,7 @@ TEST_P(ForkTest, KeepsTheOtherEventsOfDescriptorsOfWhichTheChildDetachesOne) {
   }));
 }
 
-TEST_P(ForkTest, DestroysABaseInAChildThatWasForkedWhileAnotherThreadStoppedIt) {
+BACKEND_TEST(ForkTest, DestroysABaseInAChildThatWasForkedWhileAnotherThreadStoppedIt) {
   auto base = std::make_unique<Base>(options());
   std::atomic<bool> done = false;
   std::thread stopper([&] {
@@ -300,7 +299,7 @@ TEST_P(ForkTest, DestroysABaseInAChildThatWasForkedWhileAnotherThreadStoppedIt) 
   stopper.join();
 }
 
-TEST_P(ForkTest, LeavesTheParentsWakeUpAloneInAChildThatOnlyDestroysTheBase) {
+BACKEND_TEST(ForkTest, LeavesTheParentsWakeUpAloneInAChildThatOnlyDestroysTheBase) {
   auto base = std::make_unique<Base>(real_time());
   base->loop(RunMode::nonblock | RunMode::keep_alive);
   EXPECT_TRUE(succeeds_in_child([&] { base.reset(); }));
@@ -319,7 +318,7 @@ TEST_P(ForkTest, LeavesTheParentsWakeUpAloneInAChildThatOnlyDestroysTheBase) {
   EXPECT_EQ(recorder.order, Order{1});
 }
 
-TEST_P(ForkTest, LeavesSignalsOfTheChildToTheFormerHandlerUntilAfterFork) {
+BACKEND_TEST(ForkTest, LeavesSignalsOfTheChildToTheFormerHandlerUntilAfterFork) {
   const Disposition former(SIGUSR1, &count_stray);
   Base base(options());
   Signal signal(base, SIGUSR1, recorder.note(1));
@@ -340,7 +339,7 @@ TEST_P(ForkTest, LeavesSignalsOfTheChildToTheFormerHandlerUntilAfterFork) {
   EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 }
 
-TEST_P(ForkTest, TakesSignalsThatAreBlockedInTheChild) {
+BACKEND_TEST(ForkTest, TakesSignalsThatAreBlockedInTheChild) {
   Base base(options());
   Signal signal(base, SIGUSR1, recorder.note(1));
   signal.attach();
@@ -356,7 +355,7 @@ TEST_P(ForkTest, TakesSignalsThatAreBlockedInTheChild) {
   }));
 }
 
-TEST_P(ForkTest, IsWokenByThreadsOfTheChild) {
+BACKEND_TEST(ForkTest, IsWokenByThreadsOfTheChild) {
   Base base(real_time());
   EXPECT_TRUE(succeeds_in_child([&] {
     base.after_fork();
@@ -371,7 +370,7 @@ TEST_P(ForkTest, IsWokenByThreadsOfTheChild) {
   }));
 }
 
-TEST_P(ForkTest, ShowsAnotherLoopWhatThreadsOfTheChildPost) {
+BACKEND_TEST(ForkTest, ShowsAnotherLoopWhatThreadsOfTheChildPost) {
   Base base(options());
   if (base.fd() < 0) GTEST_SKIP() << "this backend has no descriptor";
   const Fd parents(::dup(base.fd()));
@@ -387,7 +386,7 @@ TEST_P(ForkTest, ShowsAnotherLoopWhatThreadsOfTheChildPost) {
   }));
 }
 
-TEST_P(ForkTest, CanBeForkedAgainAndAgain) {
+BACKEND_TEST(ForkTest, CanBeForkedAgainAndAgain) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   Event event(base, pipe.reader.get(), Events::read | Events::persist, recorder.note(1));
@@ -408,7 +407,7 @@ TEST_P(ForkTest, CanBeForkedAgainAndAgain) {
   EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 }
 
-TEST_P(ForkTest, ReportsAKernelThatRefusesItsSideInTheChildAndTriesAgain) {
+BACKEND_TEST(ForkTest, ReportsAKernelThatRefusesItsSideInTheChildAndTriesAgain) {
   Base base(real_time());
   const Pipe pipe = readable_pipe();
   Event event(base, pipe.reader.get(), Events::read, recorder.note(1));
@@ -434,7 +433,7 @@ TEST_P(ForkTest, ReportsAKernelThatRefusesItsSideInTheChildAndTriesAgain) {
   }
 }
 
-TEST_P(ForkTest, LeaksNoDescriptorInTheChild) {
+BACKEND_TEST(ForkTest, LeaksNoDescriptorInTheChild) {
   Base base(real_time());
   const Pipe pipe = make_pipe();
   Event event(base, pipe.reader.get(), Events::read, [] {});
@@ -453,7 +452,7 @@ TEST_P(ForkTest, LeaksNoDescriptorInTheChild) {
   }));
 }
 
-TEST_P(ForkTest, LooksAtTheClockOfASourceByItselfInTheChildToo) {
+BACKEND_TEST(ForkTest, LooksAtTheClockOfASourceByItselfInTheChildToo) {
   Base base(options());
   Alarm alarm(base, recorder.note(1));
   alarm.attach(time.wall() + 1h);
@@ -468,7 +467,7 @@ TEST_P(ForkTest, LooksAtTheClockOfASourceByItselfInTheChildToo) {
   }));
 }
 
-TEST_P(ForkTest, NeedsNoTimerOfTheKernelsForAlarmsInTheChildEither) {
+BACKEND_TEST(ForkTest, NeedsNoTimerOfTheKernelsForAlarmsInTheChildEither) {
   Base base(real_time());
   Alarm alarm(base, recorder.note(1));
   alarm.attach(std::chrono::system_clock::now() + 20ms);
@@ -482,7 +481,7 @@ TEST_P(ForkTest, NeedsNoTimerOfTheKernelsForAlarmsInTheChildEither) {
   }));
 }
 
-TEST_P(ForkTest, ServesManyDescriptorsInTheChild) {
+BACKEND_TEST(ForkTest, ServesManyDescriptorsInTheChild) {
   Base base(options());
   std::deque<Pipe> pipes;
   std::deque<Event> events;
@@ -498,7 +497,7 @@ TEST_P(ForkTest, ServesManyDescriptorsInTheChild) {
   EXPECT_EQ(run(base), 300U);
 }
 
-TEST_P(ForkTest, CallsRegularFilesReadyInTheChildToo) {
+BACKEND_TEST(ForkTest, CallsRegularFilesReadyInTheChildToo) {
   Base base(options());
   const Fd file = regular_file();
   Event event(base, file.get(), Events::read, [] {});
@@ -510,7 +509,7 @@ TEST_P(ForkTest, CallsRegularFilesReadyInTheChildToo) {
   EXPECT_EQ(run(base), 1U);
 }
 
-TEST_P(ForkTest, ShowsAnotherLoopOnlyWhatHappensInItsOwnProcess) {
+BACKEND_TEST(ForkTest, ShowsAnotherLoopOnlyWhatHappensInItsOwnProcess) {
   Base base(options());
   if (base.fd() < 0) GTEST_SKIP() << "this backend has no descriptor";
   EXPECT_TRUE(succeeds_in_child([&] {

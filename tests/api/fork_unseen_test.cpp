@@ -26,7 +26,7 @@ class UnseenForkTest : public Signals {
   }
 };
 
-TEST_P(UnseenForkTest, LeavesTheParentsRegistrationsAlone) {
+BACKEND_TEST(UnseenForkTest, LeavesTheParentsRegistrationsAlone) {
   Base base(options());
   const Pipe pipe = make_pipe();
   Event event(base, pipe.reader.get(), Events::read | Events::persist, recorder.note(1));
@@ -48,7 +48,7 @@ TEST_P(UnseenForkTest, LeavesTheParentsRegistrationsAlone) {
   EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 }
 
-TEST_P(UnseenForkTest, WorksInTheChildAfterAfterFork) {
+BACKEND_TEST(UnseenForkTest, WorksInTheChildAfterAfterFork) {
   Base base(options());
   const Pipe pipe = make_pipe();
   Event event(base, pipe.reader.get(), Events::read | Events::persist, recorder.note(1));
@@ -75,7 +75,7 @@ TEST_P(UnseenForkTest, WorksInTheChildAfterAfterFork) {
   EXPECT_EQ(base.loop(RunMode::nonblock), 2U) << "the child has read nothing";
 }
 
-TEST_P(UnseenForkTest, LeavesTheParentsBlockedSignalsAlone) {
+BACKEND_TEST(UnseenForkTest, LeavesTheParentsBlockedSignalsAlone) {
   if (!sees_blocked(GetParam())) GTEST_SKIP() << "this system cannot tell of blocked signals";
   const Blocked blocked(SIGUSR1);
   std::optional<Base> base(options());
@@ -93,7 +93,7 @@ TEST_P(UnseenForkTest, LeavesTheParentsBlockedSignalsAlone) {
   EXPECT_EQ(base->loop(RunMode::nonblock), 1U);
 }
 
-TEST_P(UnseenForkTest, LeavesTheParentsWakeUpAlone) {
+BACKEND_TEST(UnseenForkTest, LeavesTheParentsWakeUpAlone) {
   Base base(options());
   EXPECT_TRUE(succeeds([&] {
     base.post([] {});
@@ -102,8 +102,6 @@ TEST_P(UnseenForkTest, LeavesTheParentsWakeUpAlone) {
   base.loop(RunMode::nonblock | RunMode::keep_alive);
   EXPECT_EQ(base.stats().wakeups, 0U);
 }
-
-ON_EVERY_BACKEND(UnseenForkTest);
 
 }  // namespace
 }  // namespace event_cpp::test

@@ -9,7 +9,6 @@ namespace event_cpp::test {
 namespace {
 
 class HangUpTest : public EveryBackend {};
-ON_EVERY_BACKEND(HangUpTest);
 
 constexpr Events kRead = Events::read;
 constexpr Events kWrite = Events::write;
@@ -108,7 +107,7 @@ const std::vector<Events>& masks() {
   return all;
 }
 
-TEST_P(HangUpTest, TellsAnErrorOrAHangUpAsWhatWasAskedForTheSameOnEveryBackend) {
+BACKEND_TEST(HangUpTest, TellsAnErrorOrAHangUpAsWhatWasAskedForTheSameOnEveryBackend) {
   for (const Situation& situation : situations()) {
     for (const Events mask : masks()) {
       Base base(options());
@@ -126,7 +125,7 @@ TEST_P(HangUpTest, TellsAnErrorOrAHangUpAsWhatWasAskedForTheSameOnEveryBackend) 
   }
 }
 
-TEST_P(HangUpTest, TellsAHangUpToEachEventOnTheDescriptorInItsOwnWords) {
+BACKEND_TEST(HangUpTest, TellsAHangUpToEachEventOnTheDescriptorInItsOwnWords) {
   for (const Situation& situation : situations()) {
     Base base(options());
     const Ends ends = situation.make();
@@ -145,7 +144,7 @@ TEST_P(HangUpTest, TellsAHangUpToEachEventOnTheDescriptorInItsOwnWords) {
   }
 }
 
-TEST_P(HangUpTest, TellsAHangUpThatHappensWhileTheEventIsAttached) {
+BACKEND_TEST(HangUpTest, TellsAHangUpThatHappensWhileTheEventIsAttached) {
   Base base(options());
   Sockets pair = socket_pair();
   Event event(base, pair.ours.get(), kRead | kClosed | Events::persist, recorder.note_fired());
@@ -160,7 +159,7 @@ TEST_P(HangUpTest, TellsAHangUpThatHappensWhileTheEventIsAttached) {
   EXPECT_EQ(recorder.fired, (Fired{kRead, kRead | kClosed}));
 }
 
-TEST_P(HangUpTest, TellsOfAClosedPeerAlthoughDataIsUnread) {
+BACKEND_TEST(HangUpTest, TellsOfAClosedPeerAlthoughDataIsUnread) {
   for (Ends (*make)() :
        {+[] { return with_data(tcp_pair()); }, +[] { return with_data(socket_pair()); }}) {
     Base base(watched());
@@ -178,7 +177,7 @@ TEST_P(HangUpTest, TellsOfAClosedPeerAlthoughDataIsUnread) {
   }
 }
 
-TEST_P(HangUpTest, SleepsAfterAOneShotEventWasToldOfAnyEnd) {
+BACKEND_TEST(HangUpTest, SleepsAfterAOneShotEventWasToldOfAnyEnd) {
   for (const Situation& situation : situations()) {
     Base base(watched());
     const Ends ends = situation.make();
@@ -190,7 +189,7 @@ TEST_P(HangUpTest, SleepsAfterAOneShotEventWasToldOfAnyEnd) {
   }
 }
 
-TEST_P(HangUpTest, FiresAPersistentEventAgainWhileTheHangUpLasts) {
+BACKEND_TEST(HangUpTest, FiresAPersistentEventAgainWhileTheHangUpLasts) {
   Base base(options());
   Sockets pair = socket_pair();
   Event event(base, pair.ours.get(), kRead | Events::persist, recorder.note_fired());

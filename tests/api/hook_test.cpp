@@ -13,11 +13,10 @@ namespace event_cpp::test {
 namespace {
 
 class HookTest : public EveryBackend {};
-ON_EVERY_BACKEND(HookTest);
 
 using When = Hook::When;
 
-TEST_P(HookTest, CallsHooksBeforeTheWaitAndAfterItBeforeAnyCallback) {
+BACKEND_TEST(HookTest, CallsHooksBeforeTheWaitAndAfterItBeforeAnyCallback) {
   Base base(options());
   Timer timer(base, recorder.note(2));
   Hook after(base, When::after_wait, recorder.note(1));
@@ -29,7 +28,7 @@ TEST_P(HookTest, CallsHooksBeforeTheWaitAndAfterItBeforeAnyCallback) {
   EXPECT_EQ(recorder.order, (Order{0, 1, 2}));
 }
 
-TEST_P(HookTest, CallsHooksOfAKindInTheOrderInWhichTheyWereMade) {
+BACKEND_TEST(HookTest, CallsHooksOfAKindInTheOrderInWhichTheyWereMade) {
   Base base(options());
   std::deque<Hook> hooks;
   for (int i = 0; i < 4; ++i) hooks.emplace_back(base, When::before_wait, recorder.note(i));
@@ -40,7 +39,7 @@ TEST_P(HookTest, CallsHooksOfAKindInTheOrderInWhichTheyWereMade) {
   EXPECT_EQ(recorder.order, (Order{0, 1, 2, 3, 0, 1, 2, 3}));
 }
 
-TEST_P(HookTest, CallsHooksOncePerIterationAlsoWithSlices) {
+BACKEND_TEST(HookTest, CallsHooksOncePerIterationAlsoWithSlices) {
   Options sliced = options();
   sliced.slice = 1;
   Base base(sliced);
@@ -62,7 +61,7 @@ TEST_P(HookTest, CallsHooksOncePerIterationAlsoWithSlices) {
   EXPECT_EQ(recorder.order, (Order{0, 1}));
 }
 
-TEST_P(HookTest, CountsWhatAHookAttachesBeforeTheWait) {
+BACKEND_TEST(HookTest, CountsWhatAHookAttachesBeforeTheWait) {
   Base base(real_time());
   Timer timer(base, recorder.note(1));
   Event other(base, -1, Events::timeout, recorder.note(3));
@@ -85,7 +84,7 @@ TEST_P(HookTest, CountsWhatAHookAttachesBeforeTheWait) {
   EXPECT_EQ(recorder.order, (Order{1, 2, 3}));
 }
 
-TEST_P(HookTest, SeesWhatIsActiveInAHookAfterTheWaitAndMayDetachIt) {
+BACKEND_TEST(HookTest, SeesWhatIsActiveInAHookAfterTheWaitAndMayDetachIt) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   Event first(base, pipe.reader.get(), Events::read | Events::persist, recorder.note(1));
@@ -103,7 +102,7 @@ TEST_P(HookTest, SeesWhatIsActiveInAHookAfterTheWaitAndMayDetachIt) {
   EXPECT_EQ(recorder.order, Order{1});
 }
 
-TEST_P(HookTest, CallsIdleHooksOnlyWhenNothingOfAnyPriorityIsActive) {
+BACKEND_TEST(HookTest, CallsIdleHooksOnlyWhenNothingOfAnyPriorityIsActive) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   Event low(
@@ -124,7 +123,7 @@ TEST_P(HookTest, CallsIdleHooksOnlyWhenNothingOfAnyPriorityIsActive) {
   EXPECT_EQ(recorder.order, (Order{1, 1, 1, 2, 2, 2}));
 }
 
-TEST_P(HookTest, DoesNotSleepWhileThereIsAnIdleHook) {
+BACKEND_TEST(HookTest, DoesNotSleepWhileThereIsAnIdleHook) {
   Base base(real_time());
   const Pipe pipe = make_pipe();
   Event quiet(base, pipe.reader.get(), Events::read, Never());
@@ -141,7 +140,7 @@ TEST_P(HookTest, DoesNotSleepWhileThereIsAnIdleHook) {
   EXPECT_EQ(rounds, 100);
 }
 
-TEST_P(HookTest, MovesAManualTimeOnceTheIdleHooksHaveRun) {
+BACKEND_TEST(HookTest, MovesAManualTimeOnceTheIdleHooksHaveRun) {
   Base base(options());
   int idle = 0;
   Hook hook(base, When::idle, [&] { ++idle; });
@@ -157,7 +156,7 @@ TEST_P(HookTest, MovesAManualTimeOnceTheIdleHooksHaveRun) {
 }
 
 // Found by fuzzing: with any hook, a nonblocking loop that found nothing moved the time.
-TEST_P(HookTest, LeavesAManualTimeAloneWhileItIsNotToWait) {
+BACKEND_TEST(HookTest, LeavesAManualTimeAloneWhileItIsNotToWait) {
   for (const When when : {When::before_wait, When::after_wait, When::idle}) {
     Base base(options());
     Hook hook(base, when, [] {});
@@ -172,7 +171,7 @@ TEST_P(HookTest, LeavesAManualTimeAloneWhileItIsNotToWait) {
 }
 
 // Found by fuzzing: the time went on to a timer that does not keep the base alive.
-TEST_P(HookTest, LeavesAManualTimeAloneWhenAHookDetachesWhatKeepsItAlive) {
+BACKEND_TEST(HookTest, LeavesAManualTimeAloneWhenAHookDetachesWhatKeepsItAlive) {
   Base base(options());
   Timer kept(base, Never());
   Timer other(base, Never());
@@ -187,7 +186,7 @@ TEST_P(HookTest, LeavesAManualTimeAloneWhenAHookDetachesWhatKeepsItAlive) {
   EXPECT_EQ(time.now(), began + 1h);
 }
 
-TEST_P(HookTest, SleepsAgainWhenTheIdleHookIsGone) {
+BACKEND_TEST(HookTest, SleepsAgainWhenTheIdleHookIsGone) {
   Base base(watched());
   auto idle = std::make_unique<Hook>(base, When::idle, [] {});
   base.post([&] { idle.reset(); });
@@ -197,7 +196,7 @@ TEST_P(HookTest, SleepsAgainWhenTheIdleHookIsGone) {
   EXPECT_TRUE(stays_asleep(base));
 }
 
-TEST_P(HookTest, IsKeptAliveByIdleHooksAndByNoOthers) {
+BACKEND_TEST(HookTest, IsKeptAliveByIdleHooksAndByNoOthers) {
   Base base(options());
   Hook before(base, When::before_wait, [&] { recorder.order.push_back(0); });
   Hook after(base, When::after_wait, [] {});
@@ -211,7 +210,7 @@ TEST_P(HookTest, IsKeptAliveByIdleHooksAndByNoOthers) {
   EXPECT_EQ(base.size(), 0U) << "a hook is no event";
 }
 
-TEST_P(HookTest, DoesNotWaitWhenAHookDetachesTheLastEvent) {
+BACKEND_TEST(HookTest, DoesNotWaitWhenAHookDetachesTheLastEvent) {
   Base base(real_time());
   Timer timer(base, Never());
   Hook hook(base, When::before_wait, [&] { timer.detach(); });
@@ -220,7 +219,7 @@ TEST_P(HookTest, DoesNotWaitWhenAHookDetachesTheLastEvent) {
   EXPECT_EQ(run(base), 0U);
 }
 
-TEST_P(HookTest, CallsEachIdleHookOnceEachTimeRoundAndEndsOnceAfterThem) {
+BACKEND_TEST(HookTest, CallsEachIdleHookOnceEachTimeRoundAndEndsOnceAfterThem) {
   Base base(options());
   Hook first(base, When::idle, recorder.note(1));
   Hook second(base, When::idle, recorder.note(2));
@@ -231,7 +230,7 @@ TEST_P(HookTest, CallsEachIdleHookOnceEachTimeRoundAndEndsOnceAfterThem) {
   EXPECT_EQ(recorder.order, (Order{1, 2, 1, 2}));
 }
 
-TEST_P(HookTest, LetsAHookDestroyItselfAndItsNeighbours) {
+BACKEND_TEST(HookTest, LetsAHookDestroyItselfAndItsNeighbours) {
   for (int killer = 0; killer < 3; ++killer) {
     for (int victim = 0; victim < 3; ++victim) {
       Base base(options());
@@ -254,7 +253,7 @@ TEST_P(HookTest, LetsAHookDestroyItselfAndItsNeighbours) {
   }
 }
 
-TEST_P(HookTest, CallsAHookThatAHookHasMadeFromTheNextTimeOn) {
+BACKEND_TEST(HookTest, CallsAHookThatAHookHasMadeFromTheNextTimeOn) {
   Base base(options());
   std::deque<Hook> made;
   Hook hook(base, When::idle, [&] {
@@ -267,7 +266,7 @@ TEST_P(HookTest, CallsAHookThatAHookHasMadeFromTheNextTimeOn) {
   EXPECT_EQ(recorder.order, (Order{0, 0, 1, 0, 1, 1}));
 }
 
-TEST_P(HookTest, TellsAHookWhichOneItIs) {
+BACKEND_TEST(HookTest, TellsAHookWhichOneItIs) {
   Base base(options());
   std::optional<Hook> hook;
   hook.emplace(base, When::idle, [&](Hook& self) {
@@ -279,7 +278,7 @@ TEST_P(HookTest, TellsAHookWhichOneItIs) {
   EXPECT_EQ(run(base), 1U);
 }
 
-TEST_P(HookTest, LetsAnExceptionOfAHookLeaveAndGoesOnNextTime) {
+BACKEND_TEST(HookTest, LetsAnExceptionOfAHookLeaveAndGoesOnNextTime) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   Event event(base, pipe.reader.get(), Events::read, recorder.note(1));
@@ -294,7 +293,7 @@ TEST_P(HookTest, LetsAnExceptionOfAHookLeaveAndGoesOnNextTime) {
   EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 }
 
-TEST_P(HookTest, StopsWhenAHookSaysSo) {
+BACKEND_TEST(HookTest, StopsWhenAHookSaysSo) {
   Base base(options());
   Event event(base, -1, Events::timeout, recorder.note(1));
   for (const When when : {When::before_wait, When::after_wait, When::idle}) {
@@ -308,7 +307,7 @@ TEST_P(HookTest, StopsWhenAHookSaysSo) {
   EXPECT_EQ(run(base), 0U);
 }
 
-TEST_P(HookTest, LetsHooksAndBaseGoInEitherOrder) {
+BACKEND_TEST(HookTest, LetsHooksAndBaseGoInEitherOrder) {
   auto base = std::make_unique<Base>(options());
   int alive = 0;
   std::deque<Hook> hooks;

@@ -21,8 +21,6 @@ namespace {
 
 class InternalDescriptorTest : public EveryBackend {};
 
-ON_EVERY_BACKEND(InternalDescriptorTest);
-
 // As daemon(3) does.
 void reopen_standard_streams() {
   const int null = ::open("/dev/null", O_RDWR);
@@ -47,7 +45,7 @@ void use_all_of_it(Base& base) {
   alarm.attach(std::chrono::system_clock::now() + std::chrono::hours(1));
 }
 
-TEST_P(InternalDescriptorTest, IsNeverOneOfTheStandardStreams) {
+BACKEND_TEST(InternalDescriptorTest, IsNeverOneOfTheStandardStreams) {
   EXPECT_TRUE(succeeds_in_child([&] {
     close_standard_streams();
     Base base(real_time());
@@ -64,7 +62,7 @@ TEST_P(InternalDescriptorTest, IsNeverOneOfTheStandardStreams) {
   }));
 }
 
-TEST_P(InternalDescriptorTest, IsNoStandardStreamInTheChildOfAForkEither) {
+BACKEND_TEST(InternalDescriptorTest, IsNoStandardStreamInTheChildOfAForkEither) {
   EXPECT_TRUE(succeeds_in_child([&] {
     close_standard_streams();
     Base base(real_time());
@@ -78,7 +76,7 @@ TEST_P(InternalDescriptorTest, IsNoStandardStreamInTheChildOfAForkEither) {
   }));
 }
 
-TEST_P(InternalDescriptorTest, SurvivesADaemonThatOpensItsStreamsAnew) {
+BACKEND_TEST(InternalDescriptorTest, SurvivesADaemonThatOpensItsStreamsAnew) {
   EXPECT_TRUE(succeeds_in_child([&] {
     close_standard_streams();
     Base base(real_time());
@@ -143,7 +141,7 @@ int error_of_dispatch(Base& base) {
   return 0;
 }
 
-TEST_P(InternalDescriptorTest, IsAnErrorOfTheNextWaitIfItWasTakenAway) {
+BACKEND_TEST(InternalDescriptorTest, IsAnErrorOfTheNextWaitIfItWasTakenAway) {
   EXPECT_TRUE(succeeds_in_child([&] {
     const std::set<int> before = open_descriptors();
     auto base = std::make_unique<Base>(real_time());
@@ -167,7 +165,7 @@ TEST_P(InternalDescriptorTest, IsAnErrorOfTheNextWaitIfItWasTakenAway) {
   }));
 }
 
-TEST_P(InternalDescriptorTest, IsAnErrorOfTheNextWaitIfItWasClosed) {
+BACKEND_TEST(InternalDescriptorTest, IsAnErrorOfTheNextWaitIfItWasClosed) {
   EXPECT_TRUE(succeeds_in_child([&] {
     const std::set<int> before = open_descriptors();
     Base base(real_time());

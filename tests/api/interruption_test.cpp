@@ -11,7 +11,6 @@ namespace event_cpp::test {
 namespace {
 
 class InterruptionTest : public EveryBackend {};
-ON_EVERY_BACKEND(InterruptionTest);
 
 // Runs a handler for a signal while it lives.
 class Handler {
@@ -50,7 +49,7 @@ class Interruptions {
   Handler handler_;
 };
 
-TEST_P(InterruptionTest, IsNotEndedEarlyBySignalsWhileItWaitsForATimer) {
+BACKEND_TEST(InterruptionTest, IsNotEndedEarlyBySignalsWhileItWaitsForATimer) {
   Base base(real_time());
   Timer timer(base, recorder.note(1));
   const Interruptions storm;
@@ -63,7 +62,7 @@ TEST_P(InterruptionTest, IsNotEndedEarlyBySignalsWhileItWaitsForATimer) {
   EXPECT_GT(interruptions, 0);
 }
 
-TEST_P(InterruptionTest, IsNotEndedEarlyBySignalsWhileItWaitsForADescriptor) {
+BACKEND_TEST(InterruptionTest, IsNotEndedEarlyBySignalsWhileItWaitsForADescriptor) {
   Base base(real_time());
   const Pipe pipe = make_pipe();
   Event event(base, pipe.reader.get(), Events::read, recorder.note_fired());
@@ -86,7 +85,7 @@ TEST_P(InterruptionTest, IsNotEndedEarlyBySignalsWhileItWaitsForADescriptor) {
   EXPECT_EQ(recorder.fired, Fired{Events::read});
 }
 
-TEST_P(InterruptionTest, TakesAnInterruptionForNoErrorWithNonblock) {
+BACKEND_TEST(InterruptionTest, TakesAnInterruptionForNoErrorWithNonblock) {
   Base base(real_time());
   Ticker ticker(base, recorder.note(1));
   ticker.attach(1h);
@@ -97,7 +96,7 @@ TEST_P(InterruptionTest, TakesAnInterruptionForNoErrorWithNonblock) {
 
 std::atomic<Base*> base_to_stop = nullptr;
 
-TEST_P(InterruptionTest, StopsFromASignalHandlerInACallback) {
+BACKEND_TEST(InterruptionTest, StopsFromASignalHandlerInACallback) {
   Base base(options());
   base_to_stop = &base;
   const Handler handler(SIGUSR1, [](int) { base_to_stop.load()->stop(); });
@@ -110,7 +109,7 @@ TEST_P(InterruptionTest, StopsFromASignalHandlerInACallback) {
   EXPECT_EQ(run(base), 1U);
 }
 
-TEST_P(InterruptionTest, StopsFromASignalHandlerThatInterruptsTheWait) {
+BACKEND_TEST(InterruptionTest, StopsFromASignalHandlerThatInterruptsTheWait) {
   Base base(real_time());
   base_to_stop = &base;
   const Handler handler(SIGUSR1, [](int) { base_to_stop.load()->stop_now(); });
@@ -131,7 +130,7 @@ TEST_P(InterruptionTest, StopsFromASignalHandlerThatInterruptsTheWait) {
   other.join();
 }
 
-TEST_P(InterruptionTest, LeavesSignalsAsTheyAre) {
+BACKEND_TEST(InterruptionTest, LeavesSignalsAsTheyAre) {
   sigset_t mask_before, mask_after;
   struct sigaction pipe_before {
   }, pipe_after{};

@@ -10,9 +10,8 @@ namespace event_cpp::test {
 namespace {
 
 class LifetimeTest : public EveryBackend {};
-ON_EVERY_BACKEND(LifetimeTest);
 
-TEST_P(LifetimeTest, LetsADescriptorsEventDestroyItselfInItsCallback) {
+BACKEND_TEST(LifetimeTest, LetsADescriptorsEventDestroyItselfInItsCallback) {
   for (const Events options_of_event : {Events::none, Events::persist}) {
     Base base(options());
     const Pipe pipe = readable_pipe();
@@ -28,7 +27,7 @@ TEST_P(LifetimeTest, LetsADescriptorsEventDestroyItselfInItsCallback) {
   }
 }
 
-TEST_P(LifetimeTest, LetsATimerAndATickerDestroyThemselvesInTheirCallbacks) {
+BACKEND_TEST(LifetimeTest, LetsATimerAndATickerDestroyThemselvesInTheirCallbacks) {
   Base base(options());
   std::unique_ptr<Timer> timer;
   std::unique_ptr<Ticker> ticker;
@@ -43,7 +42,7 @@ TEST_P(LifetimeTest, LetsATimerAndATickerDestroyThemselvesInTheirCallbacks) {
   EXPECT_EQ(ticker, nullptr);
 }
 
-TEST_P(LifetimeTest, LetsAnEventWithALargeCallableDestroyItself) {
+BACKEND_TEST(LifetimeTest, LetsAnEventWithALargeCallableDestroyItself) {
   Base base(options());
   const auto shared = std::make_shared<int>(7);
   std::unique_ptr<Event> event;
@@ -56,7 +55,7 @@ TEST_P(LifetimeTest, LetsAnEventWithALargeCallableDestroyItself) {
   EXPECT_EQ(shared.use_count(), 1);
 }
 
-TEST_P(LifetimeTest, LetsAnActivatedEventDestroyItself) {
+BACKEND_TEST(LifetimeTest, LetsAnActivatedEventDestroyItself) {
   Base base(options());
   std::unique_ptr<Event> event;
   event = std::make_unique<Timer>(base, [&event] { event.reset(); });
@@ -67,7 +66,7 @@ TEST_P(LifetimeTest, LetsAnActivatedEventDestroyItself) {
   EXPECT_EQ(event, nullptr);
 }
 
-TEST_P(LifetimeTest, LetsAPostedFunctionDestroyEventsThatAreActive) {
+BACKEND_TEST(LifetimeTest, LetsAPostedFunctionDestroyEventsThatAreActive) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   auto event =
@@ -84,7 +83,7 @@ TEST_P(LifetimeTest, LetsAPostedFunctionDestroyEventsThatAreActive) {
   EXPECT_EQ(run(base), 1U);
 }
 
-TEST_P(LifetimeTest, LetsACallbackReplaceItsOwnEvent) {
+BACKEND_TEST(LifetimeTest, LetsACallbackReplaceItsOwnEvent) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   std::optional<Event> event;
@@ -104,7 +103,7 @@ TEST_P(LifetimeTest, LetsACallbackReplaceItsOwnEvent) {
 
 // Bases.
 
-TEST_P(LifetimeTest, DetachesWhatIsAttachedWhenTheBaseGoesFirst) {
+BACKEND_TEST(LifetimeTest, DetachesWhatIsAttachedWhenTheBaseGoesFirst) {
   std::optional<Base> base(std::in_place, options());
   const Pipe pipe = readable_pipe();
   Event event(*base, pipe.reader.get(), Events::read | Events::persist, Never());
@@ -124,7 +123,7 @@ TEST_P(LifetimeTest, DetachesWhatIsAttachedWhenTheBaseGoesFirst) {
   }
 }
 
-TEST_P(LifetimeTest, LetsEventsThatFiredOrWaitedOutliveTheBase) {
+BACKEND_TEST(LifetimeTest, LetsEventsThatFiredOrWaitedOutliveTheBase) {
   std::optional<Base> base(std::in_place, options());
   const Pipe pipe = readable_pipe();
   Event fired(*base, pipe.reader.get(), Events::read, recorder.note(1));
@@ -142,7 +141,7 @@ TEST_P(LifetimeTest, LetsEventsThatFiredOrWaitedOutliveTheBase) {
   EXPECT_FALSE(fired.attached());
 }
 
-TEST_P(LifetimeTest, LetsTheBaseOutliveItsEvents) {
+BACKEND_TEST(LifetimeTest, LetsTheBaseOutliveItsEvents) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   {
@@ -159,7 +158,7 @@ TEST_P(LifetimeTest, LetsTheBaseOutliveItsEvents) {
   EXPECT_EQ(run(base), 0U);
 }
 
-TEST_P(LifetimeTest, RunsNoCallbackWhenTheBaseIsDestroyed) {
+BACKEND_TEST(LifetimeTest, RunsNoCallbackWhenTheBaseIsDestroyed) {
   const auto shared = std::make_shared<int>(0);
   const Pipe pipe = readable_pipe();
   {
@@ -175,7 +174,7 @@ TEST_P(LifetimeTest, RunsNoCallbackWhenTheBaseIsDestroyed) {
   EXPECT_EQ(shared.use_count(), 1) << "what was posted or owned is freed all the same";
 }
 
-TEST_P(LifetimeTest, LetsTheBaseGoWhileABatchIsHalfRun) {
+BACKEND_TEST(LifetimeTest, LetsTheBaseGoWhileABatchIsHalfRun) {
   const Pipe pipe = readable_pipe();
   std::optional<Base> base(std::in_place, options());
   std::vector<std::unique_ptr<Event>> events;
@@ -191,7 +190,7 @@ TEST_P(LifetimeTest, LetsTheBaseGoWhileABatchIsHalfRun) {
   for (const auto& event : events) EXPECT_FALSE(event->attached());
 }
 
-TEST_P(LifetimeTest, FreesWhatACallbackOfAPostedFunctionHolds) {
+BACKEND_TEST(LifetimeTest, FreesWhatACallbackOfAPostedFunctionHolds) {
   Base base(options());
   const auto shared = std::make_shared<int>(0);
 
@@ -203,7 +202,7 @@ TEST_P(LifetimeTest, FreesWhatACallbackOfAPostedFunctionHolds) {
   EXPECT_EQ(shared.use_count(), 1);
 }
 
-TEST_P(LifetimeTest, DestroysWhatAPostedFunctionHoldsEvenIfThatPosts) {
+BACKEND_TEST(LifetimeTest, DestroysWhatAPostedFunctionHoldsEvenIfThatPosts) {
   struct PostsAtTheEnd {
     PostsAtTheEnd(Base& to, Order& into) : base(&to), order(&into) {}
     PostsAtTheEnd(PostsAtTheEnd&& other) noexcept

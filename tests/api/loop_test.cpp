@@ -11,9 +11,8 @@ namespace event_cpp::test {
 namespace {
 
 class LoopTest : public EveryBackend {};
-ON_EVERY_BACKEND(LoopTest);
 
-TEST_P(LoopTest, ReturnsAtOnceIfNothingIsAttached) {
+BACKEND_TEST(LoopTest, ReturnsAtOnceIfNothingIsAttached) {
   Base base(options());
 
   EXPECT_EQ(run(base), 0U);
@@ -21,7 +20,7 @@ TEST_P(LoopTest, ReturnsAtOnceIfNothingIsAttached) {
   EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
 }
 
-TEST_P(LoopTest, ReturnsWhenTheLastEventIsGone) {
+BACKEND_TEST(LoopTest, ReturnsWhenTheLastEventIsGone) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   Event reader(base, pipe.reader.get(), Events::read | Events::persist, recorder.note(1));
@@ -38,7 +37,7 @@ TEST_P(LoopTest, ReturnsWhenTheLastEventIsGone) {
   EXPECT_FALSE(base.running());
 }
 
-TEST_P(LoopTest, CountsTheCallbacksThatRan) {
+BACKEND_TEST(LoopTest, CountsTheCallbacksThatRan) {
   Base base(options());
   std::deque<Timer> timers;
   for (int i = 0; i < 5; ++i) timers.emplace_back(base, [] {}).attach(std::chrono::seconds(i));
@@ -49,7 +48,7 @@ TEST_P(LoopTest, CountsTheCallbacksThatRan) {
   EXPECT_EQ(base.dispatch(), 0U);
 }
 
-TEST_P(LoopTest, WaitsForOneCallbackWithOnce) {
+BACKEND_TEST(LoopTest, WaitsForOneCallbackWithOnce) {
   Base base(options());
   Timer first(base, recorder.note(1));
   Timer second(base, recorder.note(2));
@@ -62,7 +61,7 @@ TEST_P(LoopTest, WaitsForOneCallbackWithOnce) {
   EXPECT_EQ(recorder.order, (Order{1, 2}));
 }
 
-TEST_P(LoopTest, RunsTheWholeBatchWithOnce) {
+BACKEND_TEST(LoopTest, RunsTheWholeBatchWithOnce) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   std::deque<Event> events;
@@ -76,7 +75,7 @@ TEST_P(LoopTest, RunsTheWholeBatchWithOnce) {
   EXPECT_EQ(recorder.order, (Order{0, 1, 2, 3, 4}));
 }
 
-TEST_P(LoopTest, NeverWaitsWithNonblock) {
+BACKEND_TEST(LoopTest, NeverWaitsWithNonblock) {
   Base base(real_time());
   const Pipe pipe = make_pipe();
   Event event(base, pipe.reader.get(), Events::read | Events::persist, recorder.note(1));
@@ -88,7 +87,7 @@ TEST_P(LoopTest, NeverWaitsWithNonblock) {
   EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 }
 
-TEST_P(LoopTest, RunsOneBatchWithNonblockThoughSomethingIsAlwaysReady) {
+BACKEND_TEST(LoopTest, RunsOneBatchWithNonblockThoughSomethingIsAlwaysReady) {
   Base base(options());
   const Fd file = regular_file();
   const Pipe pipe = readable_pipe();
@@ -103,7 +102,7 @@ TEST_P(LoopTest, RunsOneBatchWithNonblockThoughSomethingIsAlwaysReady) {
   EXPECT_EQ(base.loop(RunMode::once | RunMode::nonblock), 3U);
 }
 
-TEST_P(LoopTest, StaysWithKeepAliveUntilItIsStopped) {
+BACKEND_TEST(LoopTest, StaysWithKeepAliveUntilItIsStopped) {
   Base base(options());
   std::thread other([&] {
     base.post(recorder.note(1));
@@ -116,7 +115,7 @@ TEST_P(LoopTest, StaysWithKeepAliveUntilItIsStopped) {
   EXPECT_EQ(recorder.order, Order{1});
 }
 
-TEST_P(LoopTest, WaitsForAPostWithOnceAndKeepAlive) {
+BACKEND_TEST(LoopTest, WaitsForAPostWithOnceAndKeepAlive) {
   Base base(options());
   std::thread other([&] { base.post(recorder.note(1)); });
 
@@ -126,7 +125,7 @@ TEST_P(LoopTest, WaitsForAPostWithOnceAndKeepAlive) {
   EXPECT_EQ(recorder.order, Order{1});
 }
 
-TEST_P(LoopTest, ReturnsAlthoughAnEventThatDoesNotKeepItAliveIsAttached) {
+BACKEND_TEST(LoopTest, ReturnsAlthoughAnEventThatDoesNotKeepItAliveIsAttached) {
   Base base(options());
   const Pipe pipe = make_pipe();
   Event idle(base, pipe.reader.get(), Events::read | Events::persist, Never());
@@ -145,7 +144,7 @@ TEST_P(LoopTest, ReturnsAlthoughAnEventThatDoesNotKeepItAliveIsAttached) {
   EXPECT_EQ(run(base), 0U);
 }
 
-TEST_P(LoopTest, CountsAnEventAsSoonAsItKeepsAlive) {
+BACKEND_TEST(LoopTest, CountsAnEventAsSoonAsItKeepsAlive) {
   Base base(options());
   Ticker ticker(base, [&](Event& self, Events) {
     recorder.order.push_back(1);
@@ -162,7 +161,7 @@ TEST_P(LoopTest, CountsAnEventAsSoonAsItKeepsAlive) {
   EXPECT_EQ(run(base), 0U);
 }
 
-TEST_P(LoopTest, RemembersWhetherADetachedEventKeepsAlive) {
+BACKEND_TEST(LoopTest, RemembersWhetherADetachedEventKeepsAlive) {
   Base base(options());
   const Pipe pipe = make_pipe();
   Event event(base, pipe.reader.get(), Events::read, Never());
@@ -178,7 +177,7 @@ TEST_P(LoopTest, RemembersWhetherADetachedEventKeepsAlive) {
   EXPECT_EQ(run(base), 0U);
 }
 
-TEST_P(LoopTest, RefusesToRunInACallback) {
+BACKEND_TEST(LoopTest, RefusesToRunInACallback) {
   Base base(options());
   Timer second(base, recorder.note(2));
   Timer first(base, [&] {
@@ -195,7 +194,7 @@ TEST_P(LoopTest, RefusesToRunInACallback) {
   EXPECT_EQ(recorder.order, (Order{1, 2}));
 }
 
-TEST_P(LoopTest, RunsAnotherBaseInACallback) {
+BACKEND_TEST(LoopTest, RunsAnotherBaseInACallback) {
   Base inner(options());
   Timer in_inner(inner, recorder.note(1));
   in_inner.attach(1s);
@@ -212,7 +211,7 @@ TEST_P(LoopTest, RunsAnotherBaseInACallback) {
   EXPECT_EQ(recorder.order, (Order{1, 2}));
 }
 
-TEST_P(LoopTest, KnowsWhetherItRuns) {
+BACKEND_TEST(LoopTest, KnowsWhetherItRuns) {
   Base base(options());
   Timer timer(base, [&] { EXPECT_TRUE(base.running()); });
   base.post([&] { EXPECT_TRUE(base.running()); });
@@ -223,7 +222,7 @@ TEST_P(LoopTest, KnowsWhetherItRuns) {
   EXPECT_FALSE(base.running());
 }
 
-TEST_P(LoopTest, CountsWhatIsAttached) {
+BACKEND_TEST(LoopTest, CountsWhatIsAttached) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   Event reader(base, pipe.reader.get(), Events::read, [] {});
@@ -247,7 +246,7 @@ TEST_P(LoopTest, CountsWhatIsAttached) {
 
 // Fairness.
 
-TEST_P(LoopTest, LooksAtTheKernelAlthoughAPostedFunctionAlwaysPostsAnother) {
+BACKEND_TEST(LoopTest, LooksAtTheKernelAlthoughAPostedFunctionAlwaysPostsAnother) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   int posted = 0, served = 0, ticks = 0;
@@ -275,7 +274,7 @@ TEST_P(LoopTest, LooksAtTheKernelAlthoughAPostedFunctionAlwaysPostsAnother) {
   }
 }
 
-TEST_P(LoopTest, LooksAtTheKernelAlthoughEventsAlwaysActivateEachOther) {
+BACKEND_TEST(LoopTest, LooksAtTheKernelAlthoughEventsAlwaysActivateEachOther) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   int served = 0, handed_over = 0;
@@ -297,7 +296,7 @@ TEST_P(LoopTest, LooksAtTheKernelAlthoughEventsAlwaysActivateEachOther) {
   EXPECT_GT(handed_over, 40);
 }
 
-TEST_P(LoopTest, ServesEachOfManyReadyDescriptorsBeforeAnyTwice) {
+BACKEND_TEST(LoopTest, ServesEachOfManyReadyDescriptorsBeforeAnyTwice) {
   const std::size_t limit = raise_descriptor_limit();
   const std::size_t count = std::min<std::size_t>(10'000, limit - 100);
   Base base(options());
@@ -327,7 +326,7 @@ TEST_P(LoopTest, ServesEachOfManyReadyDescriptorsBeforeAnyTwice) {
 
 // The kernel may switch a thread for reasons of its own, so the number of switches has a generous
 // bound: a loop that wakes every few milliseconds passes it many times over.
-TEST_P(LoopTest, DoesNotWakeWhileNothingHappens) {
+BACKEND_TEST(LoopTest, DoesNotWakeWhileNothingHappens) {
   Base base(real_time());
   const Pipe pipe = make_pipe();
   Event event(base, pipe.reader.get(), Events::read, Never());

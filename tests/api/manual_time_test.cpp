@@ -8,7 +8,6 @@ namespace event_cpp::test {
 namespace {
 
 class ManualTimeTest : public EveryBackend {};
-ON_EVERY_BACKEND(ManualTimeTest);
 
 TEST(ManualTimeSourceTest, MovesOnlyForward) {
   ManualTime time;
@@ -33,7 +32,7 @@ TEST(ManualTimeSourceTest, StopsAtTheEndOfTime) {
   EXPECT_EQ(time.now(), TimePoint::max());
 }
 
-TEST_P(ManualTimeTest, RunsAYearOfHourlyTickersWithoutSleeping) {
+BACKEND_TEST(ManualTimeTest, RunsAYearOfHourlyTickersWithoutSleeping) {
   Base base(options());
   const TimePoint start = time.now();
   int ticks = 0;
@@ -47,7 +46,7 @@ TEST_P(ManualTimeTest, RunsAYearOfHourlyTickersWithoutSleeping) {
   EXPECT_EQ(time.now(), start + 24h * 365);
 }
 
-TEST_P(ManualTimeTest, MovesTheTimeExactlyToTheNextDeadline) {
+BACKEND_TEST(ManualTimeTest, MovesTheTimeExactlyToTheNextDeadline) {
   Base base(options());
   Timer first(base, recorder.note(1));
   Timer second(base, recorder.note(2));
@@ -61,7 +60,7 @@ TEST_P(ManualTimeTest, MovesTheTimeExactlyToTheNextDeadline) {
   EXPECT_EQ(time.now(), start + 7ns);
 }
 
-TEST_P(ManualTimeTest, ServesWhatIsReadyBeforeItMovesTheTime) {
+BACKEND_TEST(ManualTimeTest, ServesWhatIsReadyBeforeItMovesTheTime) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   Event ready(base, pipe.reader.get(), Events::read, recorder.note_fired());
@@ -76,7 +75,7 @@ TEST_P(ManualTimeTest, ServesWhatIsReadyBeforeItMovesTheTime) {
   EXPECT_EQ(time.now(), start);
 }
 
-TEST_P(ManualTimeTest, ServesWhatWasPostedBeforeItMovesTheTime) {
+BACKEND_TEST(ManualTimeTest, ServesWhatWasPostedBeforeItMovesTheTime) {
   Base base(options());
   Timer timer(base, recorder.note(2));
   const TimePoint start = time.now();
@@ -91,7 +90,7 @@ TEST_P(ManualTimeTest, ServesWhatWasPostedBeforeItMovesTheTime) {
   EXPECT_EQ(recorder.order, (Order{1, 2}));
 }
 
-TEST_P(ManualTimeTest, DoesNotMoveTheTimeWithoutWaiting) {
+BACKEND_TEST(ManualTimeTest, DoesNotMoveTheTimeWithoutWaiting) {
   Base base(options());
   Timer timer(base, Never());
   const TimePoint start = time.now();
@@ -103,7 +102,7 @@ TEST_P(ManualTimeTest, DoesNotMoveTheTimeWithoutWaiting) {
   EXPECT_EQ(time.now(), start);
 }
 
-TEST_P(ManualTimeTest, WaitsForADescriptorOnManualTimeAsOnAnyOther) {
+BACKEND_TEST(ManualTimeTest, WaitsForADescriptorOnManualTimeAsOnAnyOther) {
   Base base(options());
   const Pipe pipe = make_pipe();
   Event event(base, pipe.reader.get(), Events::read, recorder.note_fired());
@@ -116,7 +115,7 @@ TEST_P(ManualTimeTest, WaitsForADescriptorOnManualTimeAsOnAnyOther) {
   EXPECT_EQ(recorder.fired, Fired{Events::read});
 }
 
-TEST_P(ManualTimeTest, SharesOneManualTimeBetweenBases) {
+BACKEND_TEST(ManualTimeTest, SharesOneManualTimeBetweenBases) {
   Base one(options());
   Base other(options());
   Timer first(one, recorder.note(1));
@@ -130,7 +129,7 @@ TEST_P(ManualTimeTest, SharesOneManualTimeBetweenBases) {
   EXPECT_EQ(recorder.order, (Order{1, 2}));
 }
 
-TEST_P(ManualTimeTest, ReadsTheTimeFromTheSourceItWasGiven) {
+BACKEND_TEST(ManualTimeTest, ReadsTheTimeFromTheSourceItWasGiven) {
   struct Future : TimeSource {
     TimePoint now() const noexcept override { return steady_now() + 24h * 365 * 10; }
   };
@@ -154,7 +153,7 @@ class AdvanceOnlyTest : public EveryBackend {
   ManualTime frozen{ManualTime::Mode::advance_only};
 };
 
-TEST_P(AdvanceOnlyTest, WaitsForDescriptorsWhileTheTimeStands) {
+BACKEND_TEST(AdvanceOnlyTest, WaitsForDescriptorsWhileTheTimeStands) {
   Base base(still());
   const Pipe pipe = make_pipe();
   Event event(base, pipe.reader.get(), Events::read, recorder.note_fired());
@@ -172,7 +171,7 @@ TEST_P(AdvanceOnlyTest, WaitsForDescriptorsWhileTheTimeStands) {
   EXPECT_EQ(frozen.now(), start);
 }
 
-TEST_P(AdvanceOnlyTest, NoticesWhatACallbackAdvances) {
+BACKEND_TEST(AdvanceOnlyTest, NoticesWhatACallbackAdvances) {
   Base base(still());
   const Pipe pipe = readable_pipe();
   Timer timer(base, recorder.note(2));
@@ -189,7 +188,7 @@ TEST_P(AdvanceOnlyTest, NoticesWhatACallbackAdvances) {
   EXPECT_EQ(recorder.order, (Order{1, 2, 3}));
 }
 
-TEST_P(AdvanceOnlyTest, IsAdvancedByAPostOfAnotherThread) {
+BACKEND_TEST(AdvanceOnlyTest, IsAdvancedByAPostOfAnotherThread) {
   Base base(still());
   Timer timer(base, recorder.note(1));
   timer.attach(1h);
@@ -201,7 +200,7 @@ TEST_P(AdvanceOnlyTest, IsAdvancedByAPostOfAnotherThread) {
   EXPECT_EQ(recorder.order, Order{1});
 }
 
-TEST_P(AdvanceOnlyTest, SleepsUntilItIsWoken) {
+BACKEND_TEST(AdvanceOnlyTest, SleepsUntilItIsWoken) {
   Base base(still());
   Timer timer(base, Never());
   Alarm alarm(base, Never());
@@ -218,14 +217,14 @@ TEST_P(AdvanceOnlyTest, SleepsUntilItIsWoken) {
   EXPECT_LE(base.stats().iterations, 5U);
 }
 
-TEST_P(AdvanceOnlyTest, DoesNotSleepInNonblock) {
+BACKEND_TEST(AdvanceOnlyTest, DoesNotSleepInNonblock) {
   Base base(still());
   Timer timer(base, Never());
   timer.attach(24h);
   EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
 }
 
-TEST_P(ManualTimeTest, SaysExactlyHowLongUntilADeadlineThatWasMovedLater) {
+BACKEND_TEST(ManualTimeTest, SaysExactlyHowLongUntilADeadlineThatWasMovedLater) {
   Base base(options());
   Timer first(base, Never());
   Timer second(base, Never());
@@ -254,7 +253,7 @@ struct WatchedTime : ManualTime {
   mutable int asked_to_wait = 0;
 };
 
-TEST_P(ManualTimeTest, NeverWaitsInNonblockAndSaysExactlyWhenToCallItAgain) {
+BACKEND_TEST(ManualTimeTest, NeverWaitsInNonblockAndSaysExactlyWhenToCallItAgain) {
   WatchedTime watched_time;
   Base base(on(watched_time));
   Ticker ticker(base, recorder.note(1));
@@ -281,8 +280,6 @@ TEST_P(ManualTimeTest, NeverWaitsInNonblockAndSaysExactlyWhenToCallItAgain) {
   EXPECT_EQ(recorder.order, (Order{1, 1, 2, 3, 1}));
   EXPECT_EQ(watched_time.asked_to_wait, 0);
 }
-
-ON_EVERY_BACKEND(AdvanceOnlyTest);
 
 }  // namespace
 }  // namespace event_cpp::test

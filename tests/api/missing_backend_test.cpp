@@ -32,17 +32,17 @@ std::error_code error_of(Backend backend) {
 
 class ChosenBackendTest : public EveryBackend {};
 
-TEST_P(ChosenBackendTest, IsTheOneAskedForByName) {
+BACKEND_TEST(ChosenBackendTest, IsTheOneAskedForByName) {
   const BackendVariable unset(nullptr);
   EXPECT_EQ(Base(options()).backend(), GetParam());
 }
 
-TEST_P(ChosenBackendTest, IsTheOneInTheEnvironment) {
+BACKEND_TEST(ChosenBackendTest, IsTheOneInTheEnvironment) {
   const BackendVariable set(to_string(GetParam()).c_str());
   EXPECT_EQ(Base().backend(), GetParam());
 }
 
-TEST_P(ChosenBackendTest, IsTheOneAskedForByNameWhateverTheEnvironmentSays) {
+BACKEND_TEST(ChosenBackendTest, IsTheOneAskedForByNameWhateverTheEnvironmentSays) {
   const BackendVariable other(GetParam() == Backend::poll ? "epoll" : "poll");
   EXPECT_EQ(Base(options()).backend(), GetParam());
 }
@@ -199,8 +199,6 @@ INSTANTIATE_TEST_SUITE_P(, RefusedCallTest, testing::Values(ENOSYS, EPERM), [](c
 });
 
 #endif
-
-ON_EVERY_BACKEND(ChosenBackendTest);
 
 }  // namespace
 }  // namespace event_cpp::test

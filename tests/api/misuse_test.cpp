@@ -18,7 +18,6 @@ namespace event_cpp::test {
 namespace {
 
 class MisuseTest : public EveryBackend {};
-ON_EVERY_BACKEND(MisuseTest);
 
 // A process that passes the reading end of a pipe of its own, and keeps both ends.
 class OtherProcess {
@@ -106,7 +105,7 @@ class OtherProcess {
   pid_t pid_;
 };
 
-TEST_P(MisuseTest, FiresForADescriptorThatAnotherProcessHasPassed) {
+BACKEND_TEST(MisuseTest, FiresForADescriptorThatAnotherProcessHasPassed) {
   const OtherProcess other;
   const Fd passed = other.receive_descriptor();
   ASSERT_TRUE(passed.open());
@@ -121,7 +120,7 @@ TEST_P(MisuseTest, FiresForADescriptorThatAnotherProcessHasPassed) {
   EXPECT_EQ(recorder.fired, Fired{Events::read});
 }
 
-TEST_P(MisuseTest, SleepsWhenAnotherProcessKeepsWhatWasClosedWhileWatched) {
+BACKEND_TEST(MisuseTest, SleepsWhenAnotherProcessKeepsWhatWasClosedWhileWatched) {
   for (const bool detached : {false, true}) {
     const OtherProcess other;
     Fd passed = other.receive_descriptor();
@@ -148,7 +147,7 @@ TEST_P(MisuseTest, SleepsWhenAnotherProcessKeepsWhatWasClosedWhileWatched) {
   }
 }
 
-TEST_P(MisuseTest, SleepsWhileADescriptorOfItsOwnIsWatchedByItself) {
+BACKEND_TEST(MisuseTest, SleepsWhileADescriptorOfItsOwnIsWatchedByItself) {
   Base base(watched());
   const int own = base.fd();
   if (own < 0) GTEST_SKIP() << "it has none to show";
@@ -164,7 +163,7 @@ TEST_P(MisuseTest, SleepsWhileADescriptorOfItsOwnIsWatchedByItself) {
   EXPECT_EQ(recorder.order, Order{});
 }
 
-TEST_P(MisuseTest, RunsWhatIsLeftThoughACallbackClosesEveryDescriptor) {
+BACKEND_TEST(MisuseTest, RunsWhatIsLeftThoughACallbackClosesEveryDescriptor) {
   Base base(options());
   std::array<Pipe, 3> pipes{readable_pipe(), readable_pipe(), readable_pipe()};
   Event closes(base, pipes[0].reader.get(), Events::read, [&] {
@@ -183,7 +182,7 @@ TEST_P(MisuseTest, RunsWhatIsLeftThoughACallbackClosesEveryDescriptor) {
 
 #ifndef NDEBUG
 
-TEST_P(MisuseTest, SaysInADebugBuildThatItIsDestroyedInACallback) {
+BACKEND_TEST(MisuseTest, SaysInADebugBuildThatItIsDestroyedInACallback) {
   EXPECT_DEATH(
       {
         auto base = std::make_unique<Base>(options());
@@ -193,7 +192,7 @@ TEST_P(MisuseTest, SaysInADebugBuildThatItIsDestroyedInACallback) {
       "destroyed in a callback");
 }
 
-TEST_P(MisuseTest, SaysInADebugBuildThatAnotherThreadUsesAnEvent) {
+BACKEND_TEST(MisuseTest, SaysInADebugBuildThatAnotherThreadUsesAnEvent) {
   EXPECT_DEATH(
       {
         Base base(options());

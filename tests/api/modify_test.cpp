@@ -19,7 +19,7 @@ class ModifyTest : public EveryBackend {
   static std::uint64_t kernel_calls(const Base& base) { return base.stats().registrations; }
 };
 
-TEST_P(ModifyTest, ChangesWhatTheNextAttachWatches) {
+BACKEND_TEST(ModifyTest, ChangesWhatTheNextAttachWatches) {
   Base base(options());
   const Sockets pair = socket_pair();
   Event event(base, pair.ours.get(), Events::read, recorder.note_fired());
@@ -32,7 +32,7 @@ TEST_P(ModifyTest, ChangesWhatTheNextAttachWatches) {
   EXPECT_EQ(event.events(), Events::write);
 }
 
-TEST_P(ModifyTest, ChangesWhatAnAttachedEventWaitsFor) {
+BACKEND_TEST(ModifyTest, ChangesWhatAnAttachedEventWaitsFor) {
   Base base(options());
   const Sockets pair = socket_pair();
   write_bytes(pair.theirs);
@@ -49,7 +49,7 @@ TEST_P(ModifyTest, ChangesWhatAnAttachedEventWaitsFor) {
   EXPECT_TRUE(event.attached());
 }
 
-TEST_P(ModifyTest, CostsOneCallForSeveralChanges) {
+BACKEND_TEST(ModifyTest, CostsOneCallForSeveralChanges) {
   Base base(options());
   const Sockets pair = socket_pair();
   Event event(base, pair.ours.get(), kReadPersist, [] {});
@@ -66,7 +66,7 @@ TEST_P(ModifyTest, CostsOneCallForSeveralChanges) {
   EXPECT_EQ(kernel_calls(base), before + 1);
 }
 
-TEST_P(ModifyTest, CostsNoCallIfTheInterestIsBackToWhatItWas) {
+BACKEND_TEST(ModifyTest, CostsNoCallIfTheInterestIsBackToWhatItWas) {
   Base base(options());
   std::deque<Sockets> pairs;
   std::deque<Event> events;
@@ -84,7 +84,7 @@ TEST_P(ModifyTest, CostsNoCallIfTheInterestIsBackToWhatItWas) {
   EXPECT_EQ(kernel_calls(base), before);
 }
 
-TEST_P(ModifyTest, PausesAnEventThatWaitsForNothing) {
+BACKEND_TEST(ModifyTest, PausesAnEventThatWaitsForNothing) {
   Base base(options());
   const Sockets pair = socket_pair();
   Event event(base, pair.ours.get(), kReadPersist, recorder.note_fired());
@@ -101,7 +101,7 @@ TEST_P(ModifyTest, PausesAnEventThatWaitsForNothing) {
   EXPECT_EQ(recorder.fired, Fired{Events::read});
 }
 
-TEST_P(ModifyTest, DoesNotSpinIfThePeerGoesWhileTheEventIsPaused) {
+BACKEND_TEST(ModifyTest, DoesNotSpinIfThePeerGoesWhileTheEventIsPaused) {
   Base base(watched());
   Sockets pair = tcp_pair();
   Event event(base, pair.ours.get(), kReadPersist, recorder.note_fired());
@@ -116,7 +116,7 @@ TEST_P(ModifyTest, DoesNotSpinIfThePeerGoesWhileTheEventIsPaused) {
   EXPECT_EQ(recorder.fired, Fired{Events::read}) << "it is told once it asks again";
 }
 
-TEST_P(ModifyTest, LeavesTheDeadlineAsItIs) {
+BACKEND_TEST(ModifyTest, LeavesTheDeadlineAsItIs) {
   Base base(options());
   const Sockets pair = socket_pair();
   Event event(base, pair.ours.get(), Events::read, recorder.note_fired());
@@ -130,7 +130,7 @@ TEST_P(ModifyTest, LeavesTheDeadlineAsItIs) {
   EXPECT_EQ(recorder.fired, Fired{Events::timeout});
 }
 
-TEST_P(ModifyTest, TurnsAOneShotIntoAPersistentEventAndBack) {
+BACKEND_TEST(ModifyTest, TurnsAOneShotIntoAPersistentEventAndBack) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   Event event(base, pipe.reader.get(), Events::read, recorder.note_fired());
@@ -146,7 +146,7 @@ TEST_P(ModifyTest, TurnsAOneShotIntoAPersistentEventAndBack) {
   EXPECT_EQ(recorder.fired.size(), 3U);
 }
 
-TEST_P(ModifyTest, CallsOffWhatIsReportedButNotAskedForAnyMore) {
+BACKEND_TEST(ModifyTest, CallsOffWhatIsReportedButNotAskedForAnyMore) {
   Base base(options());
   const Sockets pair = socket_pair();
   write_bytes(pair.theirs);
@@ -171,7 +171,7 @@ TEST_P(ModifyTest, CallsOffWhatIsReportedButNotAskedForAnyMore) {
   EXPECT_EQ(recorder.fired.at(0), Events::write);
 }
 
-TEST_P(ModifyTest, MakesATimeoutWaitForADescriptorToo) {
+BACKEND_TEST(ModifyTest, MakesATimeoutWaitForADescriptorToo) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   Event event(base, pipe.reader.get(), Events::none, recorder.note_fired());
@@ -185,7 +185,7 @@ TEST_P(ModifyTest, MakesATimeoutWaitForADescriptorToo) {
 }
 
 // Whether it was attached for a time alone, watched the descriptor before, or was paused.
-TEST_P(ModifyTest, FiresWhatBeginsToWaitForADescriptorAfterTheOthersOnIt) {
+BACKEND_TEST(ModifyTest, FiresWhatBeginsToWaitForADescriptorAfterTheOthersOnIt) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   const int fd = pipe.reader.get();
@@ -209,7 +209,7 @@ TEST_P(ModifyTest, FiresWhatBeginsToWaitForADescriptorAfterTheOthersOnIt) {
   EXPECT_EQ(recorder.order, (Order{4, 2, 3, 1}));
 }
 
-TEST_P(ModifyTest, ReportsWhatIsWrongAndChangesNothing) {
+BACKEND_TEST(ModifyTest, ReportsWhatIsWrongAndChangesNothing) {
   Base base(options());
   Timer timer(base, [] {});
   timer.attach(1h);
@@ -227,7 +227,7 @@ TEST_P(ModifyTest, ReportsWhatIsWrongAndChangesNothing) {
   EXPECT_EQ(recorder.fired, Fired{Events::read});
 }
 
-TEST_P(ModifyTest, ReportsAnFdThatWasClosedWhenItsEventOnlyWaitedForATime) {
+BACKEND_TEST(ModifyTest, ReportsAnFdThatWasClosedWhenItsEventOnlyWaitedForATime) {
   Base base(options());
   Event event(base, closed_number(), Events::none, [] {});
   event.attach(1h);
@@ -237,7 +237,7 @@ TEST_P(ModifyTest, ReportsAnFdThatWasClosedWhenItsEventOnlyWaitedForATime) {
   EXPECT_TRUE(event.attached());
 }
 
-TEST_P(ModifyTest, SurvivesADescriptorThatWasClosedWhileWatched) {
+BACKEND_TEST(ModifyTest, SurvivesADescriptorThatWasClosedWhileWatched) {
   Base base(watched());
   Pipe pipe = readable_pipe();
   Event event(base, pipe.reader.get(), kReadPersist, Never());
@@ -249,7 +249,7 @@ TEST_P(ModifyTest, SurvivesADescriptorThatWasClosedWhileWatched) {
   EXPECT_TRUE(stays_asleep(base));
 }
 
-TEST_P(ModifyTest, WorksOnAFileThatIsAlwaysReady) {
+BACKEND_TEST(ModifyTest, WorksOnAFileThatIsAlwaysReady) {
   Base base(options());
   const Fd file = regular_file();
   Event event(base, file.get(), kReadPersist, recorder.note_fired());
@@ -263,7 +263,7 @@ TEST_P(ModifyTest, WorksOnAFileThatIsAlwaysReady) {
   EXPECT_EQ(recorder.fired, (Fired{Events::read, Events::write}));
 }
 
-TEST_P(ModifyTest, TellsOfAnEdgeThatCameWhileTheEventWasPaused) {
+BACKEND_TEST(ModifyTest, TellsOfAnEdgeThatCameWhileTheEventWasPaused) {
   Base base(options());
   const Sockets pair = socket_pair();
   Event event(base, pair.ours.get(), kReadPersist | Events::edge, recorder.note_fired());
@@ -280,7 +280,7 @@ TEST_P(ModifyTest, TellsOfAnEdgeThatCameWhileTheEventWasPaused) {
   EXPECT_EQ(recorder.fired, Fired{Events::read});
 }
 
-TEST_P(ModifyTest, LeavesASignalASignal) {
+BACKEND_TEST(ModifyTest, LeavesASignalASignal) {
   Base base(options());
   Signal signal(base, SIGUSR1, recorder.note_fired());
   signal.attach();
@@ -294,7 +294,7 @@ TEST_P(ModifyTest, LeavesASignalASignal) {
   EXPECT_FALSE(signal.attached()) << "it does not persist any more";
 }
 
-TEST_P(ModifyTest, LosesNothingIfTheKernelHasNoRoomForTheChange) {
+BACKEND_TEST(ModifyTest, LosesNothingIfTheKernelHasNoRoomForTheChange) {
   if (GetParam() == Backend::poll) GTEST_SKIP() << "no system call is made";
   Base base(options());
   const Sockets pair = socket_pair();
@@ -312,7 +312,7 @@ TEST_P(ModifyTest, LosesNothingIfTheKernelHasNoRoomForTheChange) {
   EXPECT_EQ(recorder.fired, Fired{Events::write});
 }
 
-TEST_P(ModifyTest, IsForgottenByAnEventThatIsDestroyedOrDetached) {
+BACKEND_TEST(ModifyTest, IsForgottenByAnEventThatIsDestroyedOrDetached) {
   Base base(watched());
   const Sockets pair = socket_pair();
   {
@@ -330,7 +330,7 @@ TEST_P(ModifyTest, IsForgottenByAnEventThatIsDestroyedOrDetached) {
 
 // A connection that is accepted, served and closed costs one registration, as in a loop written by
 // hand for epoll.
-TEST_P(ModifyTest, MakesAConnectionCostOneCall) {
+BACKEND_TEST(ModifyTest, MakesAConnectionCostOneCall) {
   if (GetParam() != Backend::epoll) GTEST_SKIP() << "elsewhere removing costs nothing, or a change";
   Base base(options());
   constexpr int kConnections = 50;
@@ -350,8 +350,6 @@ TEST_P(ModifyTest, MakesAConnectionCostOneCall) {
   EXPECT_EQ(recorder.fired.size(), std::size_t{kConnections});
   EXPECT_EQ(kernel_calls(base), before + kConnections);
 }
-
-ON_EVERY_BACKEND(ModifyTest);
 
 }  // namespace
 }  // namespace event_cpp::test

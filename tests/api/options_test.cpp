@@ -13,7 +13,6 @@ namespace event_cpp::test {
 namespace {
 
 class OptionsTest : public EveryBackend {};
-ON_EVERY_BACKEND(OptionsTest);
 
 TEST(BackendListTest, HasEachOnceBestFirstAndNeverAutomatic) {
   const BackendVariable unset(nullptr);
@@ -48,20 +47,20 @@ TEST(BackendListTest, IsNotFallenBackToIfTheEnvironmentNamesNone) {
   }
 }
 
-TEST_P(OptionsTest, RunsOnTheBackendThatWasAskedFor) {
+BACKEND_TEST(OptionsTest, RunsOnTheBackendThatWasAskedFor) {
   Base base(options());
 
   EXPECT_EQ(base.backend(), GetParam());
 }
 
-TEST_P(OptionsTest, RunsOnTheBackendThatTheEnvironmentNames) {
+BACKEND_TEST(OptionsTest, RunsOnTheBackendThatTheEnvironmentNames) {
   const BackendVariable variable(to_string(GetParam()).c_str());
   Base base;
 
   EXPECT_EQ(base.backend(), GetParam());
 }
 
-TEST_P(OptionsTest, RunsOnTheBackendThatWasAskedForWhateverTheEnvironmentNames) {
+BACKEND_TEST(OptionsTest, RunsOnTheBackendThatWasAskedForWhateverTheEnvironmentNames) {
   for (const char* const name : {"epoll", "poll", "kqueue", "nonsense"}) {
     const BackendVariable variable(name);
     Base base(options());
@@ -70,7 +69,7 @@ TEST_P(OptionsTest, RunsOnTheBackendThatWasAskedForWhateverTheEnvironmentNames) 
   }
 }
 
-TEST_P(OptionsTest, EndsAWaitLateByTheSlackAtMostAndNeverEarly) {
+BACKEND_TEST(OptionsTest, EndsAWaitLateByTheSlackAtMostAndNeverEarly) {
   Options chosen = options();
   chosen.slack = 10ms;
   Base base(chosen);
@@ -92,7 +91,7 @@ TEST_P(OptionsTest, EndsAWaitLateByTheSlackAtMostAndNeverEarly) {
   EXPECT_EQ(fired, 4);
 }
 
-TEST_P(OptionsTest, TakesALargeSlackForLongWaits) {
+BACKEND_TEST(OptionsTest, TakesALargeSlackForLongWaits) {
   Options chosen = options();
   chosen.slack = Duration::max();
   Base base(chosen);
@@ -105,7 +104,7 @@ TEST_P(OptionsTest, TakesALargeSlackForLongWaits) {
   EXPECT_EQ(recorder.fired, Fired{Events::read});
 }
 
-TEST_P(OptionsTest, WorksTheSameAfterReserve) {
+BACKEND_TEST(OptionsTest, WorksTheSameAfterReserve) {
   Base base(options());
   base.reserve(1000, 1000);
   const Pipe pipe = readable_pipe();
@@ -121,7 +120,7 @@ TEST_P(OptionsTest, WorksTheSameAfterReserve) {
   EXPECT_EQ(recorder.order, (Order{1, 2}));
 }
 
-TEST_P(OptionsTest, KeepsSeveralBasesApart) {
+BACKEND_TEST(OptionsTest, KeepsSeveralBasesApart) {
   const Pipe pipe = readable_pipe();
   Base one(options());
   Base other(options());

@@ -27,6 +27,13 @@ class SeededOrder : public event_cpp::Order {
 };
 
 class OrderTest : public EveryBackend {
+ public:
+  static std::vector<Backend> backends() {
+    std::vector<Backend> all = usable_backends();
+    all.push_back(Backend::none);
+    return all;
+  }
+
  protected:
   static constexpr int kMany = 20;
 
@@ -72,20 +79,20 @@ class OrderTest : public EveryBackend {
   }
 };
 
-TEST_P(OrderTest, IsTheSameForTheSameSeedAndAnotherForAnother) {
+BACKEND_TEST(OrderTest, IsTheSameForTheSameSeedAndAnotherForAnother) {
   const Order one = order_by(1);
   EXPECT_EQ(order_by(1), one);
   EXPECT_NE(order_by(2), one);
   EXPECT_NE(one, numbers(0, kMany));
 }
 
-TEST_P(OrderTest, FiresEachEventOnce) {
+BACKEND_TEST(OrderTest, FiresEachEventOnce) {
   for (std::uint32_t seed = 0; seed < 50; ++seed) {
     EXPECT_EQ(sorted(order_by(seed)), numbers(0, kMany));
   }
 }
 
-TEST_P(OrderTest, CanPutEveryEventFirst) {
+BACKEND_TEST(OrderTest, CanPutEveryEventFirst) {
   Order first;
   for (std::uint32_t seed = 0; seed < 1000; ++seed) first.push_back(order_by(seed * 7919).front());
   first = sorted(first);
@@ -93,7 +100,7 @@ TEST_P(OrderTest, CanPutEveryEventFirst) {
   EXPECT_EQ(first, numbers(0, kMany));
 }
 
-TEST_P(OrderTest, LeavesPrioritiesAlone) {
+BACKEND_TEST(OrderTest, LeavesPrioritiesAlone) {
   SeededOrder order(3);
   Base base(ordered(order));
   const auto low = make(base, 200, Priority::low);
@@ -114,7 +121,7 @@ TEST_P(OrderTest, LeavesPrioritiesAlone) {
   EXPECT_EQ(of(2), numbers(200, kMany));
 }
 
-TEST_P(OrderTest, PicksAmongEqualDeadlinesAndLeavesOthersInOrder) {
+BACKEND_TEST(OrderTest, PicksAmongEqualDeadlinesAndLeavesOthersInOrder) {
   for (const bool manual : {true, false}) {
     recorder.order.clear();
     SeededOrder order(4);
@@ -136,7 +143,7 @@ TEST_P(OrderTest, PicksAmongEqualDeadlinesAndLeavesOthersInOrder) {
   }
 }
 
-TEST_P(OrderTest, LeavesAlarmsInTheOrderOfTheirDeadlines) {
+BACKEND_TEST(OrderTest, LeavesAlarmsInTheOrderOfTheirDeadlines) {
   SeededOrder order(5);
   Base base(ordered(order));
   std::vector<std::unique_ptr<Alarm>> alarms;
@@ -150,7 +157,7 @@ TEST_P(OrderTest, LeavesAlarmsInTheOrderOfTheirDeadlines) {
   EXPECT_EQ(recorder.order, numbers(0, kMany));
 }
 
-TEST_P(OrderTest, LeavesPostedFunctionsInOrderAmongThemselves) {
+BACKEND_TEST(OrderTest, LeavesPostedFunctionsInOrderAmongThemselves) {
   SeededOrder order(6);
   Base base(ordered(order));
   const auto events = make(base, 100, Priority::middle);
@@ -163,7 +170,7 @@ TEST_P(OrderTest, LeavesPostedFunctionsInOrderAmongThemselves) {
   EXPECT_EQ(recorder.order, numbers(0, kMany));
 }
 
-TEST_P(OrderTest, DoesNotFireWhatIsDetachedBeforeItsTurn) {
+BACKEND_TEST(OrderTest, DoesNotFireWhatIsDetachedBeforeItsTurn) {
   for (std::uint32_t seed = 0; seed < 20; ++seed) {
     recorder.order.clear();
     SeededOrder order(seed);
@@ -183,7 +190,7 @@ TEST_P(OrderTest, DoesNotFireWhatIsDetachedBeforeItsTurn) {
   }
 }
 
-TEST_P(OrderTest, KeepsWhatACallbackDetachesOrDestroysFromFiring) {
+BACKEND_TEST(OrderTest, KeepsWhatACallbackDetachesOrDestroysFromFiring) {
   for (std::uint32_t seed = 0; seed < 50; ++seed) {
     SeededOrder order(seed);
     Base base(ordered(order));
@@ -204,7 +211,7 @@ TEST_P(OrderTest, KeepsWhatACallbackDetachesOrDestroysFromFiring) {
   }
 }
 
-TEST_P(OrderTest, KeepsEverythingActiveIfThePickThrows) {
+BACKEND_TEST(OrderTest, KeepsEverythingActiveIfThePickThrows) {
   struct Failing : event_cpp::Order {
     std::uint32_t pick(std::uint32_t) override {
       if (++picks == 3) throw std::runtime_error("no order");
@@ -221,7 +228,7 @@ TEST_P(OrderTest, KeepsEverythingActiveIfThePickThrows) {
   EXPECT_EQ(sorted(recorder.order), numbers(0, kMany));
 }
 
-TEST_P(OrderTest, HoldsAPickThatIsTooLargeWithinBounds) {
+BACKEND_TEST(OrderTest, HoldsAPickThatIsTooLargeWithinBounds) {
   struct Large : event_cpp::Order {
     std::uint32_t pick(std::uint32_t) override { return 0xffffffff; }
   };
@@ -233,7 +240,7 @@ TEST_P(OrderTest, HoldsAPickThatIsTooLargeWithinBounds) {
   EXPECT_EQ(sorted(recorder.order), numbers(0, kMany));
 }
 
-TEST_P(OrderTest, PicksAmongHigherEventsThatOvertakeBetweenSlices) {
+BACKEND_TEST(OrderTest, PicksAmongHigherEventsThatOvertakeBetweenSlices) {
   SeededOrder order(7);
   Options chosen = ordered(order);
   chosen.slice = 4;
@@ -257,15 +264,6 @@ TEST_P(OrderTest, PicksAmongHigherEventsThatOvertakeBetweenSlices) {
   EXPECT_EQ(sorted(overtaking), numbers(0, kMany));
   EXPECT_NE(overtaking, numbers(0, kMany));
 }
-
-std::vector<Backend> usable_and_none() {
-  std::vector<Backend> all = usable_backends();
-  all.push_back(Backend::none);
-  return all;
-}
-
-INSTANTIATE_TEST_SUITE_P(, OrderTest, testing::ValuesIn(usable_and_none()),
-                         [](const auto& chosen) { return to_string(chosen.param); });
 
 }  // namespace
 }  // namespace event_cpp::test

@@ -7,9 +7,8 @@ namespace event_cpp::test {
 namespace {
 
 class OwnedTest : public EveryBackend {};
-ON_EVERY_BACKEND(OwnedTest);
 
-TEST_P(OwnedTest, CallsOnceAfterATimeAndFreesWhatItHeld) {
+BACKEND_TEST(OwnedTest, CallsOnceAfterATimeAndFreesWhatItHeld) {
   Base base(options());
   const auto shared = std::make_shared<TimePoint>();
   const TimePoint start = time.now();
@@ -22,7 +21,7 @@ TEST_P(OwnedTest, CallsOnceAfterATimeAndFreesWhatItHeld) {
   EXPECT_EQ(base.size(), 0U);
 }
 
-TEST_P(OwnedTest, CallsOnceForADescriptorAlsoIfToldToPersist) {
+BACKEND_TEST(OwnedTest, CallsOnceForADescriptorAlsoIfToldToPersist) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   const auto shared = std::make_shared<Fired>();
@@ -36,7 +35,7 @@ TEST_P(OwnedTest, CallsOnceForADescriptorAlsoIfToldToPersist) {
   EXPECT_EQ(shared.use_count(), 1);
 }
 
-TEST_P(OwnedTest, CallsOnceWhenTheTimeoutPassesFirst) {
+BACKEND_TEST(OwnedTest, CallsOnceWhenTheTimeoutPassesFirst) {
   Base base(options());
   const Pipe pipe = make_pipe();
 
@@ -48,7 +47,7 @@ TEST_P(OwnedTest, CallsOnceWhenTheTimeoutPassesFirst) {
   EXPECT_EQ(recorder.fired, Fired{Events::timeout});
 }
 
-TEST_P(OwnedTest, TakesAZeroTimeoutOfOnceForNone) {
+BACKEND_TEST(OwnedTest, TakesAZeroTimeoutOfOnceForNone) {
   Base base(options());
   const Pipe pipe = make_pipe();
 
@@ -61,7 +60,7 @@ TEST_P(OwnedTest, TakesAZeroTimeoutOfOnceForNone) {
   EXPECT_EQ(recorder.fired, Fired{Events::read});
 }
 
-TEST_P(OwnedTest, FreesWhatOnceAndAfterWereGivenIfTheyFail) {
+BACKEND_TEST(OwnedTest, FreesWhatOnceAndAfterWereGivenIfTheyFail) {
   Base base(options());
   const auto shared = std::make_shared<int>();
 
@@ -74,7 +73,7 @@ TEST_P(OwnedTest, FreesWhatOnceAndAfterWereGivenIfTheyFail) {
   EXPECT_EQ(base.size(), 0U);
 }
 
-TEST_P(OwnedTest, CallsAfterAndOnceFromTheirOwnCallbacks) {
+BACKEND_TEST(OwnedTest, CallsAfterAndOnceFromTheirOwnCallbacks) {
   Base base(options());
   struct Chain {
     void operator()() const {

@@ -18,9 +18,8 @@ namespace event_cpp::test {
 namespace {
 
 class PostTest : public EveryBackend {};
-ON_EVERY_BACKEND(PostTest);
 
-TEST_P(PostTest, RunsPostedFunctionsInOrder) {
+BACKEND_TEST(PostTest, RunsPostedFunctionsInOrder) {
   Base base(options());
   Order expected;
   for (int i = 0; i < 1000; ++i) {
@@ -33,7 +32,7 @@ TEST_P(PostTest, RunsPostedFunctionsInOrder) {
   EXPECT_EQ(recorder.order, expected);
 }
 
-TEST_P(PostTest, RunsWhatACallbackPostsInTheNextIteration) {
+BACKEND_TEST(PostTest, RunsWhatACallbackPostsInTheNextIteration) {
   Base base(options());
   Timer timer(base, [&] {
     base.post([&] {
@@ -50,7 +49,7 @@ TEST_P(PostTest, RunsWhatACallbackPostsInTheNextIteration) {
   EXPECT_EQ(recorder.order, (Order{1, 2}));
 }
 
-TEST_P(PostTest, RunsPostedFunctionsByPriority) {
+BACKEND_TEST(PostTest, RunsPostedFunctionsByPriority) {
   Base base(options());
   for (int i = 0; i < 9; ++i) base.post(recorder.note(i), Priority(2 - i % 3));
 
@@ -59,7 +58,7 @@ TEST_P(PostTest, RunsPostedFunctionsByPriority) {
   EXPECT_EQ(recorder.order, (Order{2, 5, 8, 1, 4, 7, 0, 3, 6}));
 }
 
-TEST_P(PostTest, RunsAMoreUrgentPostAfterTheSliceOfALessUrgentRow) {
+BACKEND_TEST(PostTest, RunsAMoreUrgentPostAfterTheSliceOfALessUrgentRow) {
   Options chosen = options();
   chosen.slice = 4;
   Base base(chosen);
@@ -78,7 +77,7 @@ TEST_P(PostTest, RunsAMoreUrgentPostAfterTheSliceOfALessUrgentRow) {
   EXPECT_EQ(order, (std::vector{0, 1, 2, 3, -1, 4, 5, 6, 7, 8, 9, 10, 11}));
 }
 
-TEST_P(PostTest, LooksAtNothingBetweenTheSlicesOfARowWithNothingMoreUrgent) {
+BACKEND_TEST(PostTest, LooksAtNothingBetweenTheSlicesOfARowWithNothingMoreUrgent) {
   Options chosen = options();
   chosen.slice = 4;
   Base base(chosen);
@@ -90,7 +89,7 @@ TEST_P(PostTest, LooksAtNothingBetweenTheSlicesOfARowWithNothingMoreUrgent) {
   EXPECT_EQ(base.stats().waits, before + 1);
 }
 
-TEST_P(PostTest, EndsARowOfPostsWhereItIsToldToStopNow) {
+BACKEND_TEST(PostTest, EndsARowOfPostsWhereItIsToldToStopNow) {
   Base base(options());
   std::vector<int> order;
   for (int i = 0; i < 5; ++i) {
@@ -108,7 +107,7 @@ TEST_P(PostTest, EndsARowOfPostsWhereItIsToldToStopNow) {
   EXPECT_EQ(order, (std::vector{0, 1, 2, 3, 4}));
 }
 
-TEST_P(PostTest, RunsTheRestOfARowOfPostsAfterOneThatThrows) {
+BACKEND_TEST(PostTest, RunsTheRestOfARowOfPostsAfterOneThatThrows) {
   Base base(options());
   std::vector<int> order;
   for (int i = 0; i < 5; ++i) {
@@ -125,7 +124,7 @@ TEST_P(PostTest, RunsTheRestOfARowOfPostsAfterOneThatThrows) {
   EXPECT_EQ(order, (std::vector{0, 1, 2, 3, 4}));
 }
 
-TEST_P(PostTest, PostsCallablesOfAnySizeAndThoseThatOnlyMove) {
+BACKEND_TEST(PostTest, PostsCallablesOfAnySizeAndThoseThatOnlyMove) {
   Base base(options());
   int sum = 0;
   std::array<int, 100> large{};
@@ -144,7 +143,7 @@ TEST_P(PostTest, PostsCallablesOfAnySizeAndThoseThatOnlyMove) {
   EXPECT_EQ(sum, 1111);
 }
 
-TEST_P(PostTest, IgnoresWhatAPostedFunctionReturns) {
+BACKEND_TEST(PostTest, IgnoresWhatAPostedFunctionReturns) {
   Base base(options());
 
   base.post([] { return 7; });
@@ -152,7 +151,7 @@ TEST_P(PostTest, IgnoresWhatAPostedFunctionReturns) {
   EXPECT_EQ(run(base), 1U);
 }
 
-TEST_P(PostTest, RunsThePostsOfOneThreadInOrderAndLosesNone) {
+BACKEND_TEST(PostTest, RunsThePostsOfOneThreadInOrderAndLosesNone) {
   constexpr int kThreads = 8, kPosts = 10'000;
   Base base(real_time());
   std::vector<Order> seen(kThreads);
@@ -177,7 +176,7 @@ TEST_P(PostTest, RunsThePostsOfOneThreadInOrderAndLosesNone) {
   for (const Order& order : seen) EXPECT_EQ(order, expected);
 }
 
-TEST_P(PostTest, RunsThePostsOfAThreadInOrderWithinEachPriority) {
+BACKEND_TEST(PostTest, RunsThePostsOfAThreadInOrderWithinEachPriority) {
   Base base(real_time());
   std::array<Order, 3> seen;
   std::thread other([&] {
@@ -197,7 +196,7 @@ TEST_P(PostTest, RunsThePostsOfAThreadInOrderWithinEachPriority) {
   }
 }
 
-TEST_P(PostTest, WakesForEachPostThatFindsItAsleep) {
+BACKEND_TEST(PostTest, WakesForEachPostThatFindsItAsleep) {
   Base base(real_time());
   Timer timer(base, Never());
   timer.attach(1h);
@@ -217,7 +216,7 @@ TEST_P(PostTest, WakesForEachPostThatFindsItAsleep) {
   other.join();
 }
 
-TEST_P(PostTest, ServesOtherEventsWhileThreadsPost) {
+BACKEND_TEST(PostTest, ServesOtherEventsWhileThreadsPost) {
   Base base(real_time());
   const Pipe pipe = readable_pipe();
   std::atomic<bool> stopped = false;
@@ -245,7 +244,7 @@ TEST_P(PostTest, ServesOtherEventsWhileThreadsPost) {
   EXPECT_GE(served, 20);
 }
 
-TEST_P(PostTest, AcceptsPostsAndStopsBeforeItEverRan) {
+BACKEND_TEST(PostTest, AcceptsPostsAndStopsBeforeItEverRan) {
   Base base(options());
   const Pipe pipe = make_pipe();
   Event event(base, pipe.reader.get(), Events::read, Never());
@@ -262,7 +261,7 @@ TEST_P(PostTest, AcceptsPostsAndStopsBeforeItEverRan) {
   EXPECT_EQ(recorder.order, Order{1});
 }
 
-TEST_P(PostTest, DropsWhatIsPostedWhenItIsDestroyed) {
+BACKEND_TEST(PostTest, DropsWhatIsPostedWhenItIsDestroyed) {
   const auto shared = std::make_shared<int>(0);
   {
     Base base(options());
@@ -272,7 +271,7 @@ TEST_P(PostTest, DropsWhatIsPostedWhenItIsDestroyed) {
   EXPECT_EQ(shared.use_count(), 1);
 }
 
-TEST_P(PostTest, AttachesEventsFromPostedFunctions) {
+BACKEND_TEST(PostTest, AttachesEventsFromPostedFunctions) {
   Base base(real_time());
   const Pipe pipe = readable_pipe();
   Event event(base, pipe.reader.get(), Events::read, [&] { base.stop(); });
@@ -299,7 +298,7 @@ bool fill_counter(int event_descriptor) {
   return ::write(event_descriptor, &kMost, sizeof kMost) == sizeof kMost;
 }
 
-TEST_P(PostTest, WakesItselfOnceForManyPosts) {
+BACKEND_TEST(PostTest, WakesItselfOnceForManyPosts) {
   const std::set<int> before = open_descriptors();
   Base base(options());
   const int wake_up = new_descriptor(before, "eventfd");
@@ -314,7 +313,7 @@ TEST_P(PostTest, WakesItselfOnceForManyPosts) {
   EXPECT_EQ(run(base), 1000U);
 }
 
-TEST_P(PostTest, DoesNotBlockOnAWakeUpThatIsFull) {
+BACKEND_TEST(PostTest, DoesNotBlockOnAWakeUpThatIsFull) {
   const std::set<int> before = open_descriptors();
   Base base(real_time());
   const int wake_up = new_descriptor(before, "eventfd");

@@ -10,7 +10,6 @@ namespace event_cpp::test {
 namespace {
 
 class PriorityTest : public EveryBackend {};
-ON_EVERY_BACKEND(PriorityTest);
 
 constexpr int kHigh = 0, kMiddle = 1, kLow = 2;
 
@@ -35,7 +34,7 @@ class AlwaysReady {
   std::deque<Event> events_;
 };
 
-TEST_P(PriorityTest, RunsHighBeforeMiddleBeforeLow) {
+BACKEND_TEST(PriorityTest, RunsHighBeforeMiddleBeforeLow) {
   Base base(options());
   AlwaysReady ready;
   for (int i = 0; i < 3; ++i) {
@@ -49,7 +48,7 @@ TEST_P(PriorityTest, RunsHighBeforeMiddleBeforeLow) {
   EXPECT_EQ(recorder.order, (Order{0, 0, 0, 1, 1, 1, 2, 2, 2}));
 }
 
-TEST_P(PriorityTest, GivesAnEventTheMiddlePriorityUnlessToldOtherwise) {
+BACKEND_TEST(PriorityTest, GivesAnEventTheMiddlePriorityUnlessToldOtherwise) {
   Base base(options());
   Timer plain(base, [] {});
   Timer high(
@@ -62,7 +61,7 @@ TEST_P(PriorityTest, GivesAnEventTheMiddlePriorityUnlessToldOtherwise) {
   EXPECT_EQ(low.priority(), Priority::low);
 }
 
-TEST_P(PriorityTest, RunsDescriptorsBeforeTimersBeforePostedFunctions) {
+BACKEND_TEST(PriorityTest, RunsDescriptorsBeforeTimersBeforePostedFunctions) {
   Base base(options());
   AlwaysReady ready;
   Timer timer(base, recorder.note(2));
@@ -75,7 +74,7 @@ TEST_P(PriorityTest, RunsDescriptorsBeforeTimersBeforePostedFunctions) {
   EXPECT_EQ(recorder.order, (Order{1, 2, 3}));
 }
 
-TEST_P(PriorityTest, RunsWhatIsOfAHigherPriorityFirstWhateverItsKind) {
+BACKEND_TEST(PriorityTest, RunsWhatIsOfAHigherPriorityFirstWhateverItsKind) {
   Base base(options());
   AlwaysReady ready;
   Timer low(base, recorder.note(5), Priority::low);
@@ -92,7 +91,7 @@ TEST_P(PriorityTest, RunsWhatIsOfAHigherPriorityFirstWhateverItsKind) {
   EXPECT_EQ(recorder.order, (Order{1, 2, 3, 4, 5, 6}));
 }
 
-TEST_P(PriorityTest, RunsEventsOfOnePriorityInTheOrderTheyBecameActive) {
+BACKEND_TEST(PriorityTest, RunsEventsOfOnePriorityInTheOrderTheyBecameActive) {
   Base base(options());
   std::deque<Event> events;
   for (int i = 0; i < 50; ++i) events.emplace_back(base, -1, Events::timeout, recorder.note(i));
@@ -107,7 +106,7 @@ TEST_P(PriorityTest, RunsEventsOfOnePriorityInTheOrderTheyBecameActive) {
   EXPECT_EQ(recorder.order, expected);
 }
 
-TEST_P(PriorityTest, RunsEveryPriorityOnceInEachIteration) {
+BACKEND_TEST(PriorityTest, RunsEveryPriorityOnceInEachIteration) {
   Base base(options());
   std::vector<int> runs(3);
   AlwaysReady ready;
@@ -122,7 +121,7 @@ TEST_P(PriorityTest, RunsEveryPriorityOnceInEachIteration) {
   }
 }
 
-TEST_P(PriorityTest, LooksForHigherPrioritiesAfterEachSlice) {
+BACKEND_TEST(PriorityTest, LooksForHigherPrioritiesAfterEachSlice) {
   for (const std::size_t slice : {0U, 1U, 4U, 10U}) {
     Options chosen = options();
     chosen.slice = slice;
@@ -153,7 +152,7 @@ TEST_P(PriorityTest, LooksForHigherPrioritiesAfterEachSlice) {
   }
 }
 
-TEST_P(PriorityTest, RunsTheRestOfTheBatchAfterTheHigherPriority) {
+BACKEND_TEST(PriorityTest, RunsTheRestOfTheBatchAfterTheHigherPriority) {
   Options chosen = options();
   chosen.slice = 4;
   Base base(chosen);
@@ -184,7 +183,7 @@ TEST_P(PriorityTest, RunsTheRestOfTheBatchAfterTheHigherPriority) {
   EXPECT_EQ(runs, std::vector<int>(20, 1)) << "each once, before any runs twice";
 }
 
-TEST_P(PriorityTest, SlowsLowerPrioritiesButNeverStarvesThem) {
+BACKEND_TEST(PriorityTest, SlowsLowerPrioritiesButNeverStarvesThem) {
   Options chosen = options();
   chosen.slice = 4;
   Base base(chosen);
@@ -211,7 +210,7 @@ TEST_P(PriorityTest, SlowsLowerPrioritiesButNeverStarvesThem) {
   EXPECT_GT(*std::min_element(low.begin(), low.end()), 0);
 }
 
-TEST_P(PriorityTest, GivesTheHighestPriorityItsTurnAfterEachSliceOfTheOthers) {
+BACKEND_TEST(PriorityTest, GivesTheHighestPriorityItsTurnAfterEachSliceOfTheOthers) {
   Options chosen = options();
   chosen.slice = 4;
   Base base(chosen);
@@ -240,7 +239,7 @@ TEST_P(PriorityTest, GivesTheHighestPriorityItsTurnAfterEachSliceOfTheOthers) {
 
 // set_priority()
 
-TEST_P(PriorityTest, CountsAPriorityFromTheNextActivation) {
+BACKEND_TEST(PriorityTest, CountsAPriorityFromTheNextActivation) {
   Base base(options());
   AlwaysReady ready;
   ready.add(
@@ -264,7 +263,7 @@ TEST_P(PriorityTest, CountsAPriorityFromTheNextActivation) {
   EXPECT_EQ(recorder.order, (Order{3, 1, 2}));
 }
 
-TEST_P(PriorityTest, KeepsEveryActiveEventWhosePriorityIsChanged) {
+BACKEND_TEST(PriorityTest, KeepsEveryActiveEventWhosePriorityIsChanged) {
   Base base(options());
   std::vector<int> runs(30);
   AlwaysReady ready;
@@ -288,7 +287,7 @@ TEST_P(PriorityTest, KeepsEveryActiveEventWhosePriorityIsChanged) {
 // The look between two slices takes back the slots of what was removed: to run as many as there
 // were before it ran into slots that nobody had filled. Found by fuzzing: a posted function ran
 // twice.
-TEST_P(PriorityTest, CountsALowPriorityThatIsEmptiedWhileAHigherOneIsSliced) {
+BACKEND_TEST(PriorityTest, CountsALowPriorityThatIsEmptiedWhileAHigherOneIsSliced) {
   Options chosen = options();
   chosen.slice = 2;
   Base base(chosen);
@@ -308,7 +307,7 @@ TEST_P(PriorityTest, CountsALowPriorityThatIsEmptiedWhileAHigherOneIsSliced) {
   EXPECT_EQ(recorder.order, (Order{kMiddle, kMiddle, kLow}));
 }
 
-TEST_P(PriorityTest, ChangesThePriorityOfATimerThatWaits) {
+BACKEND_TEST(PriorityTest, ChangesThePriorityOfATimerThatWaits) {
   Base base(options());
   Timer first(base, recorder.note(1));
   Timer second(base, recorder.note(2));

@@ -14,7 +14,6 @@ namespace event_cpp::test {
 namespace {
 
 class RandomScriptTest : public EveryBackend {};
-ON_EVERY_BACKEND(RandomScriptTest);
 
 // The first ones, and those that found a mistake, in the library or in the model.
 std::vector<unsigned> seeds() {
@@ -36,7 +35,7 @@ std::string taken_numbers() {
   return text;
 }
 
-TEST_P(RandomScriptTest, DoesWhatTheModelSaysHoweverAProgramMixesItsCalls) {
+BACKEND_TEST(RandomScriptTest, DoesWhatTheModelSaysHoweverAProgramMixesItsCalls) {
   for (const unsigned seed : seeds()) {
     const std::string taken = taken_numbers();
     Random random(seed);

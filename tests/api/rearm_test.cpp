@@ -6,7 +6,7 @@ namespace {
 
 class RearmTest : public EveryBackend {};
 
-TEST_P(RearmTest, AttachesWhatIsNotAttached) {
+BACKEND_TEST(RearmTest, AttachesWhatIsNotAttached) {
   Base base(options());
   const Pipe pipe = make_pipe();
   Timer timer(base, recorder.note(1));
@@ -26,7 +26,7 @@ TEST_P(RearmTest, AttachesWhatIsNotAttached) {
   EXPECT_EQ(time.now(), start + 3s);
 }
 
-TEST_P(RearmTest, AttachesAOneShotInItsOwnCallback) {
+BACKEND_TEST(RearmTest, AttachesAOneShotInItsOwnCallback) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   const TimePoint start = time.now();
@@ -48,7 +48,7 @@ TEST_P(RearmTest, AttachesAOneShotInItsOwnCallback) {
   EXPECT_EQ(recorder.fired, (Fired{Events::read, Events::read}));
 }
 
-TEST_P(RearmTest, ReturnsTheErrorsOfAttach) {
+BACKEND_TEST(RearmTest, ReturnsTheErrorsOfAttach) {
   Base base(options());
   Event closed(base, closed_number(), Events::read, Never());
   Event missing(base, -1, Events::read, Never());
@@ -64,7 +64,7 @@ TEST_P(RearmTest, ReturnsTheErrorsOfAttach) {
   EXPECT_EQ(base.size(), 0U);
 }
 
-TEST_P(RearmTest, GivesATickerAnotherPeriodFromNowOn) {
+BACKEND_TEST(RearmTest, GivesATickerAnotherPeriodFromNowOn) {
   Base base(options());
   std::vector<Duration> ticks;
   const TimePoint start = time.now();
@@ -80,7 +80,7 @@ TEST_P(RearmTest, GivesATickerAnotherPeriodFromNowOn) {
   EXPECT_EQ(ticker.timeout(), 3s);
 }
 
-TEST_P(RearmTest, ToADeadlineKeepsTheTickersPeriod) {
+BACKEND_TEST(RearmTest, ToADeadlineKeepsTheTickersPeriod) {
   Base base(options());
   std::vector<Duration> ticks;
   const TimePoint start = time.now();
@@ -103,13 +103,11 @@ TEST_P(RearmTest, ToADeadlineKeepsTheTickersPeriod) {
   EXPECT_EQ(ticker.timeout(), 2s);
 }
 
-ON_EVERY_BACKEND(RearmTest);
-
 // Deadlines of events with a descriptor
 
 class EventDeadlineTest : public EveryBackend {};
 
-TEST_P(EventDeadlineTest, ReadsNoClock) {
+BACKEND_TEST(EventDeadlineTest, ReadsNoClock) {
   Options chosen = options();
   CountingClock counting;
   chosen.time = &counting;
@@ -127,7 +125,7 @@ TEST_P(EventDeadlineTest, ReadsNoClock) {
   EXPECT_EQ(event.deadline(), start + 1h);
 }
 
-TEST_P(EventDeadlineTest, IsNotMovedByFiringAndIsForOnce) {
+BACKEND_TEST(EventDeadlineTest, IsNotMovedByFiringAndIsForOnce) {
   Base base(options());
   const Pipe pipe = make_pipe();
   Event event(base, pipe.reader.get(), kReadPersist, [&](Events fired) {
@@ -156,7 +154,7 @@ TEST_P(EventDeadlineTest, IsNotMovedByFiringAndIsForOnce) {
   EXPECT_EQ(recorder.fired, (Fired{Events::read, Events::read, Events::timeout, Events::read}));
 }
 
-TEST_P(EventDeadlineTest, InThePastIsDueInTheNextIteration) {
+BACKEND_TEST(EventDeadlineTest, InThePastIsDueInTheNextIteration) {
   Base base(options());
   const Pipe pipe = make_pipe();
   for (const TimePoint past : {time.now(), TimePoint(), TimePoint::min()}) {
@@ -172,8 +170,6 @@ TEST_P(EventDeadlineTest, InThePastIsDueInTheNextIteration) {
   }
   EXPECT_EQ(recorder.fired, Fired(3, Events::timeout));
 }
-
-ON_EVERY_BACKEND(EventDeadlineTest);
 
 }  // namespace
 }  // namespace event_cpp::test

@@ -7,9 +7,8 @@ namespace event_cpp::test {
 namespace {
 
 class RegularFileTest : public EveryBackend {};
-ON_EVERY_BACKEND(RegularFileTest);
 
-TEST_P(RegularFileTest, CallsARegularFileAlwaysReady) {
+BACKEND_TEST(RegularFileTest, CallsARegularFileAlwaysReady) {
   Base base(options());
   const Fd file = regular_file();
   for (const Events what : {Events::read, Events::write, Events::read | Events::write}) {
@@ -23,7 +22,7 @@ TEST_P(RegularFileTest, CallsARegularFileAlwaysReady) {
   }
 }
 
-TEST_P(RegularFileTest, CallsTheNullDeviceAlwaysReady) {
+BACKEND_TEST(RegularFileTest, CallsTheNullDeviceAlwaysReady) {
   Base base(options());
   const Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
   Event event(base, null.get(), Events::read | Events::write, recorder.note_fired());
@@ -34,7 +33,7 @@ TEST_P(RegularFileTest, CallsTheNullDeviceAlwaysReady) {
   EXPECT_EQ(recorder.fired, Fired{Events::read | Events::write});
 }
 
-TEST_P(RegularFileTest, FiresAPersistentEventOnARegularFileInEachIteration) {
+BACKEND_TEST(RegularFileTest, FiresAPersistentEventOnARegularFileInEachIteration) {
   Base base(options());
   const Fd file = regular_file();
   Event event(base, file.get(), Events::read | Events::persist, recorder.note_fired());
@@ -46,7 +45,7 @@ TEST_P(RegularFileTest, FiresAPersistentEventOnARegularFileInEachIteration) {
   EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
 }
 
-TEST_P(RegularFileTest, NeverCallsARegularFileClosed) {
+BACKEND_TEST(RegularFileTest, NeverCallsARegularFileClosed) {
   Base base(options());
   const Fd file = regular_file();
   Event event(base, file.get(), Events::closed, Never());
@@ -57,7 +56,7 @@ TEST_P(RegularFileTest, NeverCallsARegularFileClosed) {
   EXPECT_TRUE(event.attached());
 }
 
-TEST_P(RegularFileTest, SleepsIfNobodyWantsWhatARegularFileAlwaysIs) {
+BACKEND_TEST(RegularFileTest, SleepsIfNobodyWantsWhatARegularFileAlwaysIs) {
   Base base(watched());
   const Fd file = regular_file();
   Event closed(base, file.get(), Events::closed | Events::persist, Never());
@@ -70,7 +69,7 @@ TEST_P(RegularFileTest, SleepsIfNobodyWantsWhatARegularFileAlwaysIs) {
   EXPECT_EQ(recorder.fired, Fired{Events::read});
 }
 
-TEST_P(RegularFileTest, ServesTheOthersBesideARegularFile) {
+BACKEND_TEST(RegularFileTest, ServesTheOthersBesideARegularFile) {
   Base base(options());
   const Fd file = regular_file();
   const Pipe pipe = readable_pipe();
@@ -87,7 +86,7 @@ TEST_P(RegularFileTest, ServesTheOthersBesideARegularFile) {
   EXPECT_FALSE(due.attached());
 }
 
-TEST_P(RegularFileTest, GivesEveryEventOnARegularFileItsTurn) {
+BACKEND_TEST(RegularFileTest, GivesEveryEventOnARegularFileItsTurn) {
   Base base(options());
   const Fd file = regular_file();
   Event reader(base, file.get(), Events::read, recorder.note(0));
@@ -104,7 +103,7 @@ TEST_P(RegularFileTest, GivesEveryEventOnARegularFileItsTurn) {
   EXPECT_EQ(recorder.order, (Order{0, 1, 2, 2}));
 }
 
-TEST_P(RegularFileTest, FiresTheTimeoutOfARegularFileWithItsReadiness) {
+BACKEND_TEST(RegularFileTest, FiresTheTimeoutOfARegularFileWithItsReadiness) {
   Base base(options());
   const Fd file = regular_file();
   Event event(base, file.get(), Events::read | Events::timeout, recorder.note_fired());
@@ -115,7 +114,7 @@ TEST_P(RegularFileTest, FiresTheTimeoutOfARegularFileWithItsReadiness) {
   EXPECT_EQ(recorder.fired, Fired{Events::read | Events::timeout});
 }
 
-TEST_P(RegularFileTest, WatchesAPipeThatGotTheNumberOfARegularFile) {
+BACKEND_TEST(RegularFileTest, WatchesAPipeThatGotTheNumberOfARegularFile) {
   for (const bool detached_first : {true, false}) {
     Base base(watched());
     Fd file = regular_file();
@@ -140,7 +139,7 @@ TEST_P(RegularFileTest, WatchesAPipeThatGotTheNumberOfARegularFile) {
   }
 }
 
-TEST_P(RegularFileTest, WatchesARegularFileThatGotTheNumberOfAPipe) {
+BACKEND_TEST(RegularFileTest, WatchesARegularFileThatGotTheNumberOfAPipe) {
   for (const bool detached_first : {true, false}) {
     Base base(options());
     Pipe pipe = make_pipe();

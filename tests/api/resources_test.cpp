@@ -17,9 +17,8 @@ namespace event_cpp::test {
 namespace {
 
 class ResourcesTest : public EveryBackend {};
-ON_EVERY_BACKEND(ResourcesTest);
 
-TEST_P(ResourcesTest, ClosesEveryDescriptorOfItsOwnOnExec) {
+BACKEND_TEST(ResourcesTest, ClosesEveryDescriptorOfItsOwnOnExec) {
   const std::set<int> before = open_descriptors();
   if (before.empty()) GTEST_SKIP() << "descriptors cannot be listed here";
   const Pipe pipe = readable_pipe();
@@ -37,7 +36,7 @@ TEST_P(ResourcesTest, ClosesEveryDescriptorOfItsOwnOnExec) {
   }
 }
 
-TEST_P(ResourcesTest, ClosesEveryDescriptorOfItsOwnAtTheEnd) {
+BACKEND_TEST(ResourcesTest, ClosesEveryDescriptorOfItsOwnAtTheEnd) {
   const std::set<int> before = open_descriptors();
   {
     Base base(real_time());
@@ -49,7 +48,7 @@ TEST_P(ResourcesTest, ClosesEveryDescriptorOfItsOwnAtTheEnd) {
   EXPECT_EQ(open_descriptors(), before);
 }
 
-TEST_P(ResourcesTest, LeavesTheDescriptorsOfItsEventsOpen) {
+BACKEND_TEST(ResourcesTest, LeavesTheDescriptorsOfItsEventsOpen) {
   const Pipe pipe = readable_pipe();
   {
     Base base(options());
@@ -61,7 +60,7 @@ TEST_P(ResourcesTest, LeavesTheDescriptorsOfItsEventsOpen) {
 }
 
 // A table with a place for each number up to this one takes sixteen megabytes.
-TEST_P(ResourcesTest, TakesLittleMemoryForADescriptorWithAHighNumber) {
+BACKEND_TEST(ResourcesTest, TakesLittleMemoryForADescriptorWithAHighNumber) {
   if (allocated_bytes() == 0) GTEST_SKIP() << "this allocator does not tell what it has given out";
   constexpr std::size_t kLittle = std::size_t{2} << 20;
   const auto number = static_cast<int>(std::min<std::size_t>(raise_descriptor_limit(), 1'000'001));
@@ -79,7 +78,7 @@ TEST_P(ResourcesTest, TakesLittleMemoryForADescriptorWithAHighNumber) {
   EXPECT_LT(allocated_bytes(), before + kLittle);
 }
 
-TEST_P(ResourcesTest, ThrowsWhatTheKernelSaysOfAWaitThatFails) {
+BACKEND_TEST(ResourcesTest, ThrowsWhatTheKernelSaysOfAWaitThatFails) {
   const std::set<int> before = open_descriptors();
   Base base(options());
   const int set = new_descriptor(before, "eventpoll");
@@ -95,7 +94,7 @@ TEST_P(ResourcesTest, ThrowsWhatTheKernelSaysOfAWaitThatFails) {
   EXPECT_FALSE(base.running());
 }
 
-TEST_P(ResourcesTest, StartsNoThread) {
+BACKEND_TEST(ResourcesTest, StartsNoThread) {
   const std::filesystem::path tasks("/proc/self/task");
   if (!std::filesystem::exists(tasks)) GTEST_SKIP() << "threads cannot be listed here";
   const auto threads = [&] {
@@ -132,7 +131,7 @@ TEST_P(ResourcesTest, StartsNoThread) {
   EXPECT_EQ(base.dispatch(), 5U);
 }
 
-TEST_P(ResourcesTest, MakesAndDestroysManyBases) {
+BACKEND_TEST(ResourcesTest, MakesAndDestroysManyBases) {
   for (int i = 0; i < 500; ++i) {
     Base base(options());
     Timer timer(base, recorder.note(i));
@@ -142,7 +141,7 @@ TEST_P(ResourcesTest, MakesAndDestroysManyBases) {
   EXPECT_EQ(recorder.order.size(), 500U);
 }
 
-TEST_P(ResourcesTest, GrowsToManyEventsAndShrinksAgain) {
+BACKEND_TEST(ResourcesTest, GrowsToManyEventsAndShrinksAgain) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   std::vector<std::unique_ptr<Event>> events;

@@ -15,9 +15,8 @@ namespace event_cpp::test {
 namespace {
 
 class BlockedSignalTest : public BlockedSignals {};
-ON_EVERY_BACKEND(BlockedSignalTest);
 
-TEST_P(BlockedSignalTest, IsDeliveredAlthoughEveryThreadBlocksIt) {
+BACKEND_TEST(BlockedSignalTest, IsDeliveredAlthoughEveryThreadBlocksIt) {
   const Blocked blocked;
   Base base(real_time());
   Signal signal(base, SIGUSR1, recorder.note_fired());
@@ -33,7 +32,7 @@ TEST_P(BlockedSignalTest, IsDeliveredAlthoughEveryThreadBlocksIt) {
   EXPECT_EQ(recorder.fired, (Fired{Events::signal, Events::signal, Events::signal}));
 }
 
-TEST_P(BlockedSignalTest, IsDeliveredIfItWasBlockedAfterTheAttach) {
+BACKEND_TEST(BlockedSignalTest, IsDeliveredIfItWasBlockedAfterTheAttach) {
   Base base(real_time());
   Signal first(base, SIGUSR1, recorder.note(1));
   Signal second(base, SIGUSR2, recorder.note(2));
@@ -54,7 +53,7 @@ TEST_P(BlockedSignalTest, IsDeliveredIfItWasBlockedAfterTheAttach) {
   EXPECT_EQ(recorder.order, (Order{1, 2, 2, 1, 2, 2, 1, 2, 2}));
 }
 
-TEST_P(BlockedSignalTest, IsDeliveredIfACallbackBlocksIt) {
+BACKEND_TEST(BlockedSignalTest, IsDeliveredIfACallbackBlocksIt) {
   std::optional<Blocked> blocked;
   Base base(real_time());
   int left = 3;
@@ -74,7 +73,7 @@ TEST_P(BlockedSignalTest, IsDeliveredIfACallbackBlocksIt) {
   EXPECT_EQ(left, 0);
 }
 
-TEST_P(BlockedSignalTest, IsDeliveredIfACallbackBlocksAndUnblocksIt) {
+BACKEND_TEST(BlockedSignalTest, IsDeliveredIfACallbackBlocksAndUnblocksIt) {
   Base base(options());
   Signal signal(base, SIGUSR1, recorder.note(1));
   Timer timer(base, [&] {
@@ -91,7 +90,7 @@ TEST_P(BlockedSignalTest, IsDeliveredIfACallbackBlocksAndUnblocksIt) {
   EXPECT_EQ(recorder.order, Order{1});
 }
 
-TEST_P(BlockedSignalTest, IsDeliveredInWhicheverThreadRunsTheBase) {
+BACKEND_TEST(BlockedSignalTest, IsDeliveredInWhicheverThreadRunsTheBase) {
   Base base(real_time());
   Signal signal(base, SIGUSR1, recorder.note(1));
   signal.attach();
@@ -104,7 +103,7 @@ TEST_P(BlockedSignalTest, IsDeliveredInWhicheverThreadRunsTheBase) {
   EXPECT_EQ(recorder.order, Order{1});
 }
 
-TEST_P(BlockedSignalTest, IsDeliveredByOneLookWithoutBlocking) {
+BACKEND_TEST(BlockedSignalTest, IsDeliveredByOneLookWithoutBlocking) {
   const Blocked blocked(SIGUSR1);
   Base base(options());
   Signal signal(base, SIGUSR1, recorder.note(1));
@@ -119,7 +118,7 @@ TEST_P(BlockedSignalTest, IsDeliveredByOneLookWithoutBlocking) {
   EXPECT_EQ(recorder.order, (Order{1, 1, 1}));
 }
 
-TEST_P(BlockedSignalTest, IsDeliveredIfItCameBeforeTheAttach) {
+BACKEND_TEST(BlockedSignalTest, IsDeliveredIfItCameBeforeTheAttach) {
   const Blocked blocked(SIGUSR1);
   Base base(options());
   Signal other(base, SIGUSR2, Never());
@@ -133,7 +132,7 @@ TEST_P(BlockedSignalTest, IsDeliveredIfItCameBeforeTheAttach) {
   EXPECT_EQ(recorder.order, Order{1});
 }
 
-TEST_P(BlockedSignalTest, IsDeliveredToEveryBaseAndEvent) {
+BACKEND_TEST(BlockedSignalTest, IsDeliveredToEveryBaseAndEvent) {
   const Blocked blocked(SIGUSR1);
   std::deque<Base> bases;
   std::deque<Signal> signals;
@@ -150,7 +149,7 @@ TEST_P(BlockedSignalTest, IsDeliveredToEveryBaseAndEvent) {
   EXPECT_EQ(recorder.order, (Order{0, 1, 2, 3, 4, 5}));
 }
 
-TEST_P(BlockedSignalTest, IsDeliveredIfOthersArePendingToo) {
+BACKEND_TEST(BlockedSignalTest, IsDeliveredIfOthersArePendingToo) {
   const Blocked blocked;
   Base base(options());
   Signal first(base, SIGUSR1, recorder.note(1));
@@ -166,7 +165,7 @@ TEST_P(BlockedSignalTest, IsDeliveredIfOthersArePendingToo) {
   EXPECT_EQ(recorder.order, (Order{2, 1, 3}));
 }
 
-TEST_P(BlockedSignalTest, IsLeftPendingAndDisturbsNothingWithoutAnEvent) {
+BACKEND_TEST(BlockedSignalTest, IsLeftPendingAndDisturbsNothingWithoutAnEvent) {
   const Blocked blocked(SIGUSR1);
   Base base(watched());
   Signal signal(base, SIGUSR1, Never());
@@ -185,7 +184,7 @@ TEST_P(BlockedSignalTest, IsLeftPendingAndDisturbsNothingWithoutAnEvent) {
   EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 }
 
-TEST_P(BlockedSignalTest, IsDeliveredOnceIfTheLoopsThreadAloneBlocksIt) {
+BACKEND_TEST(BlockedSignalTest, IsDeliveredOnceIfTheLoopsThreadAloneBlocksIt) {
   Base base(real_time());
   std::atomic<int> callbacks = 0;
   Signal signal(base, SIGUSR1, [&] { ++callbacks; });
@@ -209,7 +208,7 @@ TEST_P(BlockedSignalTest, IsDeliveredOnceIfTheLoopsThreadAloneBlocksIt) {
   EXPECT_EQ(strays, 0);
 }
 
-TEST_P(BlockedSignalTest, IsDeliveredThroughAHandlerOfAnotherThread) {
+BACKEND_TEST(BlockedSignalTest, IsDeliveredThroughAHandlerOfAnotherThread) {
   const Blocked blocked(SIGUSR1);
   Base base(real_time());
   Signal signal(base, SIGUSR1, recorder.note(1));
@@ -221,7 +220,7 @@ TEST_P(BlockedSignalTest, IsDeliveredThroughAHandlerOfAnotherThread) {
   }
 }
 
-TEST_P(BlockedSignalTest, LeavesTheMasksOfThreadsAlone) {
+BACKEND_TEST(BlockedSignalTest, LeavesTheMasksOfThreadsAlone) {
   sigset_t before, after;
   ::pthread_sigmask(SIG_SETMASK, nullptr, &before);
   {

@@ -18,9 +18,8 @@ namespace event_cpp::test {
 namespace {
 
 class SignalBurstTest : public Signals {};
-ON_EVERY_BACKEND(SignalBurstTest);
 
-TEST_P(SignalBurstTest, BecomesOneHoweverOftenItCameBeforeAnIteration) {
+BACKEND_TEST(SignalBurstTest, BecomesOneHoweverOftenItCameBeforeAnIteration) {
   Base base(options());
   Signal first(base, SIGUSR1, recorder.note(1));
   Signal second(base, lowest_own_signal(),
@@ -39,7 +38,7 @@ TEST_P(SignalBurstTest, BecomesOneHoweverOftenItCameBeforeAnIteration) {
   }
 }
 
-TEST_P(SignalBurstTest, ThatACallbackRaisesIsDeliveredOnceInTheNextIteration) {
+BACKEND_TEST(SignalBurstTest, ThatACallbackRaisesIsDeliveredOnceInTheNextIteration) {
   Base base(options());
   int iterations = 0;
   Signal signal(base, SIGUSR1, [&] {
@@ -59,7 +58,7 @@ TEST_P(SignalBurstTest, ThatACallbackRaisesIsDeliveredOnceInTheNextIteration) {
 // More than the pipe of a handler that writes bytes could hold.
 constexpr int kMoreThanAPipeHolds = 200'000;
 
-TEST_P(SignalBurstTest, IsNotLostHoweverManyComeBeforeDispatch) {
+BACKEND_TEST(SignalBurstTest, IsNotLostHoweverManyComeBeforeDispatch) {
   Base base(options());
   Signal storm(base, SIGUSR1, recorder.note(1));
   Signal last(base, SIGUSR2, recorder.note(2));
@@ -75,7 +74,7 @@ TEST_P(SignalBurstTest, IsNotLostHoweverManyComeBeforeDispatch) {
   EXPECT_EQ(base.loop(RunMode::nonblock), 1U) << "nothing is full";
 }
 
-TEST_P(SignalBurstTest, IsNotLostHoweverManyComeWhileTheBaseSleepsAndWorks) {
+BACKEND_TEST(SignalBurstTest, IsNotLostHoweverManyComeWhileTheBaseSleepsAndWorks) {
   Base base(real_time());
   int storms = 0;
   Signal storm(base, SIGUSR1, [&] { ++storms; });
@@ -100,7 +99,7 @@ TEST_P(SignalBurstTest, IsNotLostHoweverManyComeWhileTheBaseSleepsAndWorks) {
   EXPECT_EQ(strays, 0);
 }
 
-TEST_P(SignalBurstTest, DoesNotDeadlockWithMemoryThatTheLoopAllocates) {
+BACKEND_TEST(SignalBurstTest, DoesNotDeadlockWithMemoryThatTheLoopAllocates) {
   constexpr int kSignals = 100'000;
   Base base(real_time());
   std::atomic<bool> done = false;
@@ -132,7 +131,7 @@ TEST_P(SignalBurstTest, DoesNotDeadlockWithMemoryThatTheLoopAllocates) {
   EXPECT_EQ(strays, 0);
 }
 
-TEST_P(SignalBurstTest, KeepsErrnoOfWhatItInterrupts) {
+BACKEND_TEST(SignalBurstTest, KeepsErrnoOfWhatItInterrupts) {
   constexpr int kRounds = 200;
   constexpr int kOwn = 12345;
   const std::set<int> before = open_descriptors();
@@ -167,7 +166,7 @@ TEST_P(SignalBurstTest, KeepsErrnoOfWhatItInterrupts) {
 
 // Who raises them, and when.
 
-TEST_P(SignalBurstTest, OfAnotherThreadWakesTheBase) {
+BACKEND_TEST(SignalBurstTest, OfAnotherThreadWakesTheBase) {
   Base base(real_time());
   Signal signal(base, SIGUSR1, recorder.note(1));
   signal.attach();
@@ -178,7 +177,7 @@ TEST_P(SignalBurstTest, OfAnotherThreadWakesTheBase) {
   }
 }
 
-TEST_P(SignalBurstTest, WakesABaseThatSleepsForLong) {
+BACKEND_TEST(SignalBurstTest, WakesABaseThatSleepsForLong) {
   Base base(real_time());
   Signal signal(base, SIGUSR1, recorder.note(1));
   signal.attach(1h);
@@ -198,7 +197,7 @@ TEST_P(SignalBurstTest, WakesABaseThatSleepsForLong) {
   EXPECT_EQ(recorder.order, (Order{1, 1}));
 }
 
-TEST_P(SignalBurstTest, OfAnotherProcessWakesTheBase) {
+BACKEND_TEST(SignalBurstTest, OfAnotherProcessWakesTheBase) {
   Base base(real_time());
   int left = 3;
   Signal signal(base, SIGUSR1, [&] {
@@ -218,7 +217,7 @@ TEST_P(SignalBurstTest, OfAnotherProcessWakesTheBase) {
   }
 }
 
-TEST_P(SignalBurstTest, ThatCameBeforeDispatchIsDelivered) {
+BACKEND_TEST(SignalBurstTest, ThatCameBeforeDispatchIsDelivered) {
   Base base(real_time());
   Signal signal(base, SIGUSR1, [&] {
     recorder.order.push_back(1);
@@ -232,7 +231,7 @@ TEST_P(SignalBurstTest, ThatCameBeforeDispatchIsDelivered) {
   EXPECT_EQ(recorder.order, Order{1});
 }
 
-TEST_P(SignalBurstTest, DoesNotEndADispatchThatIsToSleepOn) {
+BACKEND_TEST(SignalBurstTest, DoesNotEndADispatchThatIsToSleepOn) {
   Base base(watched());
   Signal signal(base, SIGUSR1, recorder.note(1));
   signal.attach();

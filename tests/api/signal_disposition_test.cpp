@@ -13,7 +13,6 @@ namespace event_cpp::test {
 namespace {
 
 class SignalDispositionTest : public Signals {};
-ON_EVERY_BACKEND(SignalDispositionTest);
 
 struct sigaction handler_with_everything() {
   struct sigaction action {};
@@ -34,7 +33,7 @@ std::vector<struct sigaction> former_actions() {
   return actions;
 }
 
-TEST_P(SignalDispositionTest, IsTheFormerOneAfterTheLastEvent) {
+BACKEND_TEST(SignalDispositionTest, IsTheFormerOneAfterTheLastEvent) {
   for (const struct sigaction& former : former_actions()) {
     const Disposition disposition(SIGUSR1, former);
     const Action before = action_of(SIGUSR1);
@@ -70,7 +69,7 @@ TEST_P(SignalDispositionTest, IsTheFormerOneAfterTheLastEvent) {
   }
 }
 
-TEST_P(SignalDispositionTest, IsTheFormerOneHoweverTheLastEventGoes) {
+BACKEND_TEST(SignalDispositionTest, IsTheFormerOneHoweverTheLastEventGoes) {
   for (const struct sigaction& former : former_actions()) {
     const Disposition disposition(SIGUSR1, former);
     const Action before = action_of(SIGUSR1);
@@ -98,7 +97,7 @@ TEST_P(SignalDispositionTest, IsTheFormerOneHoweverTheLastEventGoes) {
   }
 }
 
-TEST_P(SignalDispositionTest, IsTheFormerOneBeforeAndAfterAndNotMeanwhile) {
+BACKEND_TEST(SignalDispositionTest, IsTheFormerOneBeforeAndAfterAndNotMeanwhile) {
   Base base(options());
   Signal signal(base, SIGUSR1, recorder.note(1));
 
@@ -116,7 +115,7 @@ TEST_P(SignalDispositionTest, IsTheFormerOneBeforeAndAfterAndNotMeanwhile) {
   EXPECT_EQ(recorder.order, Order{1});
 }
 
-TEST_P(SignalDispositionTest, IsLeftToWhoeverHasTakenItMeanwhile) {
+BACKEND_TEST(SignalDispositionTest, IsLeftToWhoeverHasTakenItMeanwhile) {
   Base base(options());
   Signal signal(base, SIGUSR1, recorder.note(1));
   for (const struct sigaction& theirs : former_actions()) {
@@ -148,7 +147,7 @@ void put_back_by_other_code(Signal& signal, void (*theirs)(int)) {
   ::sigaction(signal.signo(), &saved, nullptr);
 }
 
-TEST_P(SignalDispositionTest, CallsTheFormerHandlerIfOtherCodePutsBackOurs) {
+BACKEND_TEST(SignalDispositionTest, CallsTheFormerHandlerIfOtherCodePutsBackOurs) {
   std::vector<struct sigaction> handlers(2);
   handlers[0].sa_handler = &count_stray;
   handlers[1] = handler_with_everything();
@@ -173,7 +172,7 @@ TEST_P(SignalDispositionTest, CallsTheFormerHandlerIfOtherCodePutsBackOurs) {
   }
 }
 
-TEST_P(SignalDispositionTest, IsToIgnoreAgainIfOtherCodePutsBackOurs) {
+BACKEND_TEST(SignalDispositionTest, IsToIgnoreAgainIfOtherCodePutsBackOurs) {
   const Disposition disposition(SIGUSR1, SIG_IGN);
   Base base(options());
   Signal signal(base, SIGUSR1, recorder.note(1));
@@ -185,7 +184,7 @@ TEST_P(SignalDispositionTest, IsToIgnoreAgainIfOtherCodePutsBackOurs) {
   EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
 }
 
-TEST_P(SignalDispositionTest, EndsTheProcessAgainIfOtherCodePutsBackOurs) {
+BACKEND_TEST(SignalDispositionTest, EndsTheProcessAgainIfOtherCodePutsBackOurs) {
   const int status = status_of_child([&] {
     const Disposition disposition(SIGTERM, SIG_DFL);
     Base base(options());
@@ -197,7 +196,7 @@ TEST_P(SignalDispositionTest, EndsTheProcessAgainIfOtherCodePutsBackOurs) {
   EXPECT_EQ(WTERMSIG(status), SIGTERM);
 }
 
-TEST_P(SignalDispositionTest, OfASignalWithoutAnEventIsLeftAlone) {
+BACKEND_TEST(SignalDispositionTest, OfASignalWithoutAnEventIsLeftAlone) {
   std::vector<Action> before;
   for (int signo = 1; signo < 65; ++signo) before.push_back(action_of(signo));
   Base base(options());

@@ -26,9 +26,8 @@ namespace event_cpp::test {
 namespace {
 
 class SignalErrorTest : public Signals {};
-ON_EVERY_BACKEND(SignalErrorTest);
 
-TEST_P(SignalErrorTest, NamesANumberThatIsNoSignal) {
+BACKEND_TEST(SignalErrorTest, NamesANumberThatIsNoSignal) {
   const std::set<int> before = open_descriptors();
   {
     Base base(options());
@@ -66,7 +65,7 @@ TEST_P(SignalErrorTest, NamesANumberThatIsNoSignal) {
 }
 
 // The number -1 is also how an event without a descriptor looks.
-TEST_P(SignalErrorTest, TellsANumberThatIsNoSignalFromOneWithATimeout) {
+BACKEND_TEST(SignalErrorTest, TellsANumberThatIsNoSignalFromOneWithATimeout) {
   Base base(options());
   std::vector<Action> before;
   for (int signo = 1; signo < 65; ++signo) before.push_back(action_of(signo));
@@ -81,7 +80,7 @@ TEST_P(SignalErrorTest, TellsANumberThatIsNoSignalFromOneWithATimeout) {
   }
 }
 
-TEST_P(SignalErrorTest, RefusesASignalTogetherWithADescriptor) {
+BACKEND_TEST(SignalErrorTest, RefusesASignalTogetherWithADescriptor) {
   Base base(options());
   const Action before = action_of(SIGUSR1);
   for (const Events what : {Events::read, Events::write, Events::closed, Events::urgent,
@@ -96,7 +95,7 @@ TEST_P(SignalErrorTest, RefusesASignalTogetherWithADescriptor) {
   EXPECT_EQ(base.size(), 0U);
 }
 
-TEST_P(SignalErrorTest, RefusesToAttachTwice) {
+BACKEND_TEST(SignalErrorTest, RefusesToAttachTwice) {
   Base base(options());
   Signal signal(base, SIGUSR1, recorder.note(1));
   signal.attach();
@@ -116,9 +115,8 @@ TEST_P(SignalErrorTest, RefusesToAttachTwice) {
 #if EVENT_HAVE_EPOLL
 
 class BlockedSignalErrorTest : public BlockedSignals {};
-ON_EVERY_BACKEND(BlockedSignalErrorTest);
 
-TEST_P(BlockedSignalErrorTest, IsThrownIfNoDescriptorIsLeft) {
+BACKEND_TEST(BlockedSignalErrorTest, IsThrownIfNoDescriptorIsLeft) {
   const Blocked blocked(SIGUSR1);
   for (const int error : {EMFILE, ENFILE, ENOMEM}) {
     Base base(options());
@@ -146,7 +144,7 @@ TEST_P(BlockedSignalErrorTest, IsThrownIfNoDescriptorIsLeft) {
   }
 }
 
-TEST_P(BlockedSignalErrorTest, IsThrownIfTheKernelHasNoRoomForADescriptor) {
+BACKEND_TEST(BlockedSignalErrorTest, IsThrownIfTheKernelHasNoRoomForADescriptor) {
   const Blocked blocked(SIGUSR1);
   const Call attaching = attaching_on(GetParam());
   for (const int error : {ENOMEM, ENOSPC}) {
@@ -168,7 +166,7 @@ TEST_P(BlockedSignalErrorTest, IsThrownIfTheKernelHasNoRoomForADescriptor) {
   }
 }
 
-TEST_P(BlockedSignalErrorTest, IsAvoidedByAHandlerWhereTheKernelRefuses) {
+BACKEND_TEST(BlockedSignalErrorTest, IsAvoidedByAHandlerWhereTheKernelRefuses) {
   for (const int error : {ENOSYS, EPERM, EINVAL, ENODEV}) {
     Base base(real_time());
     Signal signal(base, SIGUSR1, recorder.note(1));
@@ -182,7 +180,7 @@ TEST_P(BlockedSignalErrorTest, IsAvoidedByAHandlerWhereTheKernelRefuses) {
   }
 }
 
-TEST_P(BlockedSignalErrorTest, IsAvoidedByAHandlerWhereAFilterRefuses) {
+BACKEND_TEST(BlockedSignalErrorTest, IsAvoidedByAHandlerWhereAFilterRefuses) {
   if (!succeeds_in_child([] { EXPECT_TRUE(refuse_calls({}, EPERM)); })) {
     GTEST_SKIP() << "this kernel has no filters of system calls";
   }
@@ -202,7 +200,7 @@ TEST_P(BlockedSignalErrorTest, IsAvoidedByAHandlerWhereAFilterRefuses) {
 
 #endif
 
-TEST_P(SignalErrorTest, LeavesASignalToBeAttachedOnceThereIsMemory) {
+BACKEND_TEST(SignalErrorTest, LeavesASignalToBeAttachedOnceThereIsMemory) {
   if (!FailingNew::works()) GTEST_SKIP() << "operator new cannot be made to fail here";
   const Action before = action_of(SIGUSR1);
   for (std::size_t n = 0; n < 100; ++n) {
@@ -230,7 +228,7 @@ TEST_P(SignalErrorTest, LeavesASignalToBeAttachedOnceThereIsMemory) {
   FAIL() << "there is no end to what fails";
 }
 
-TEST_P(SignalErrorTest, LosesNoSignalIfMemoryRunsOutOnItsWay) {
+BACKEND_TEST(SignalErrorTest, LosesNoSignalIfMemoryRunsOutOnItsWay) {
   constexpr std::size_t kWatches = 200;  // more than a queue has room for at first
   Base base(options());
   std::vector<int> fired(kWatches);

@@ -20,9 +20,8 @@ namespace event_cpp::test {
 namespace {
 
 class SignalLifetimeTest : public Signals {};
-ON_EVERY_BACKEND(SignalLifetimeTest);
 
-TEST_P(SignalLifetimeTest, MayEndByDetachInTheCallback) {
+BACKEND_TEST(SignalLifetimeTest, MayEndByDetachInTheCallback) {
   Base base(options());
   Signal signal(base, SIGUSR1, [&] {
     recorder.order.push_back(1);
@@ -36,7 +35,7 @@ TEST_P(SignalLifetimeTest, MayEndByDetachInTheCallback) {
   EXPECT_EQ(recorder.order, Order{1});
 }
 
-TEST_P(SignalLifetimeTest, MayEndByDestructionInTheCallback) {
+BACKEND_TEST(SignalLifetimeTest, MayEndByDestructionInTheCallback) {
   Base base(options());
   const Action before = action_of(SIGUSR1);
   std::unique_ptr<Signal> signal;
@@ -51,7 +50,7 @@ TEST_P(SignalLifetimeTest, MayEndByDestructionInTheCallback) {
   EXPECT_EQ(action_of(SIGUSR1), before);
 }
 
-TEST_P(SignalLifetimeTest, SparesWhatACallbackOfTheBatchDetachedOrDestroyed) {
+BACKEND_TEST(SignalLifetimeTest, SparesWhatACallbackOfTheBatchDetachedOrDestroyed) {
   Base base(options());
   Signal detached(base, SIGUSR1, Never());
   Signal elsewhere(base, SIGUSR2, Never());
@@ -75,7 +74,7 @@ TEST_P(SignalLifetimeTest, SparesWhatACallbackOfTheBatchDetachedOrDestroyed) {
   EXPECT_EQ(recorder.order, (Order{1, 2}));
 }
 
-TEST_P(SignalLifetimeTest, ForgetsWhatHadComeForAnEventThatIsDetached) {
+BACKEND_TEST(SignalLifetimeTest, ForgetsWhatHadComeForAnEventThatIsDetached) {
   Base base(options());
   Signal signal(base, SIGUSR1, Never());
   signal.attach();
@@ -86,7 +85,7 @@ TEST_P(SignalLifetimeTest, ForgetsWhatHadComeForAnEventThatIsDetached) {
   EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
 }
 
-TEST_P(SignalLifetimeTest, SparesALaterEventWhatCameForAnotherBase) {
+BACKEND_TEST(SignalLifetimeTest, SparesALaterEventWhatCameForAnotherBase) {
   Base base(options());
   Base other_base(options());
   Signal lasting(base, SIGUSR2, Never());
@@ -101,7 +100,7 @@ TEST_P(SignalLifetimeTest, SparesALaterEventWhatCameForAnotherBase) {
   EXPECT_EQ(other_base.loop(RunMode::nonblock), 1U);
 }
 
-TEST_P(SignalLifetimeTest, BeginsWithTheNextSignalAfterAttachInACallback) {
+BACKEND_TEST(SignalLifetimeTest, BeginsWithTheNextSignalAfterAttachInACallback) {
   Base base(options());
   Signal later(base, SIGUSR2, recorder.note(2));
   Signal first(base, SIGUSR1, [&] {
@@ -118,7 +117,7 @@ TEST_P(SignalLifetimeTest, BeginsWithTheNextSignalAfterAttachInACallback) {
   EXPECT_EQ(recorder.order, (Order{1, 2}));
 }
 
-TEST_P(SignalLifetimeTest, GoesOnAfterACallbackThrew) {
+BACKEND_TEST(SignalLifetimeTest, GoesOnAfterACallbackThrew) {
   Base base(options());
   Signal throwing(base, SIGUSR1, [] { throw std::runtime_error("thrown"); });
   Signal other(base, SIGUSR1, recorder.note(2));
@@ -134,7 +133,7 @@ TEST_P(SignalLifetimeTest, GoesOnAfterACallbackThrew) {
   EXPECT_TRUE(throwing.attached());
 }
 
-TEST_P(SignalLifetimeTest, AllowsAnotherSignalForTheEvent) {
+BACKEND_TEST(SignalLifetimeTest, AllowsAnotherSignalForTheEvent) {
   Base base(options());
   const Action before = action_of(SIGUSR1);
   Event event(base, SIGUSR1, Events::signal | Events::persist, recorder.note(1));
@@ -159,7 +158,7 @@ TEST_P(SignalLifetimeTest, AllowsAnotherSignalForTheEvent) {
   EXPECT_EQ(recorder.order, (Order{1, 1}));
 }
 
-TEST_P(SignalLifetimeTest, KeepsTheBaseAliveOnlyIfItIsTo) {
+BACKEND_TEST(SignalLifetimeTest, KeepsTheBaseAliveOnlyIfItIsTo) {
   Base base(options());
   Signal signal(base, SIGUSR1, recorder.note(1));
   signal.keep_alive(false);
@@ -183,7 +182,7 @@ TEST_P(SignalLifetimeTest, KeepsTheBaseAliveOnlyIfItIsTo) {
   EXPECT_EQ(time.now(), start + 1h) << "the base went on until it was stopped";
 }
 
-TEST_P(SignalLifetimeTest, AllowsActivationByHand) {
+BACKEND_TEST(SignalLifetimeTest, AllowsActivationByHand) {
   Base base(options());
   Signal signal(base, SIGUSR1, recorder.note_fired());
   signal.activate(Events::signal);
@@ -198,7 +197,7 @@ TEST_P(SignalLifetimeTest, AllowsActivationByHand) {
 
 // What is left behind.
 
-TEST_P(SignalLifetimeTest, LeavesNoDescriptorOpen) {
+BACKEND_TEST(SignalLifetimeTest, LeavesNoDescriptorOpen) {
   const std::set<int> before = open_descriptors();
   {
     Base base(options());
@@ -219,7 +218,7 @@ TEST_P(SignalLifetimeTest, LeavesNoDescriptorOpen) {
   EXPECT_EQ(open_descriptors(), before);
 }
 
-TEST_P(SignalLifetimeTest, MayOutlastTheBaseAndThenAttachesToNothing) {
+BACKEND_TEST(SignalLifetimeTest, MayOutlastTheBaseAndThenAttachesToNothing) {
   const std::set<int> before = open_descriptors();
   const Action action = action_of(SIGUSR1);
   std::optional<Base> base(options());
@@ -238,7 +237,7 @@ TEST_P(SignalLifetimeTest, MayOutlastTheBaseAndThenAttachesToNothing) {
 }
 
 // Bases that come and go in several threads, while each of them runs handlers.
-TEST_P(SignalLifetimeTest, HoldsWhileManyThreadsAttachAndDetach) {
+BACKEND_TEST(SignalLifetimeTest, HoldsWhileManyThreadsAttachAndDetach) {
   constexpr int kThreads = 4;
   constexpr int kRounds = 200;
   const Action before = action_of(SIGUSR1);
@@ -277,7 +276,7 @@ TEST_P(SignalLifetimeTest, HoldsWhileManyThreadsAttachAndDetach) {
 
 // In the child of a fork.
 
-TEST_P(SignalLifetimeTest, LeavesWhatCameBeforeAForkToTheParent) {
+BACKEND_TEST(SignalLifetimeTest, LeavesWhatCameBeforeAForkToTheParent) {
   EXPECT_TRUE(succeeds_in_child([&] {
     Base base(options());
     Signal signal(base, SIGUSR1, recorder.note(1));

@@ -31,7 +31,7 @@ class SignalProcessTest : public Signals {
   }
 };
 
-TEST_P(SignalProcessTest, EndsAChildBetweenVforkAndExecUnknownToTheParent) {
+BACKEND_TEST(SignalProcessTest, EndsAChildBetweenVforkAndExecUnknownToTheParent) {
   if (EVENT_HAS_TSAN) GTEST_SKIP() << "vfork() is fork() here, and handlers are put off";
   EXPECT_TRUE(succeeds_in_child([&] {
     const Disposition former(SIGTERM, SIG_DFL);
@@ -48,7 +48,7 @@ TEST_P(SignalProcessTest, EndsAChildBetweenVforkAndExecUnknownToTheParent) {
   }));
 }
 
-TEST_P(SignalProcessTest, ReachesTheFormerHandlerInAChildBetweenVforkAndExec) {
+BACKEND_TEST(SignalProcessTest, ReachesTheFormerHandlerInAChildBetweenVforkAndExec) {
   if (EVENT_HAS_TSAN) GTEST_SKIP() << "vfork() is fork() here, and handlers are put off";
   Base base(options());
   Signal signal(base, SIGUSR1, Never());
@@ -61,7 +61,7 @@ TEST_P(SignalProcessTest, ReachesTheFormerHandlerInAChildBetweenVforkAndExec) {
   EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
 }
 
-TEST_P(SignalProcessTest, IsIgnoredInAChildBetweenVforkAndExecIfItWasBefore) {
+BACKEND_TEST(SignalProcessTest, IsIgnoredInAChildBetweenVforkAndExecIfItWasBefore) {
   const Disposition former(SIGUSR1, SIG_IGN);
   Base base(options());
   Signal signal(base, SIGUSR1, Never());
@@ -71,7 +71,7 @@ TEST_P(SignalProcessTest, IsIgnoredInAChildBetweenVforkAndExecIfItWasBefore) {
   EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
 }
 
-TEST_P(SignalProcessTest, EndsAForkedChildThatDoesNotUseTheBase) {
+BACKEND_TEST(SignalProcessTest, EndsAForkedChildThatDoesNotUseTheBase) {
   const Disposition former(SIGUSR1, SIG_DFL);
   Base base(options());
   Signal signal(base, SIGUSR1, Never());
@@ -83,7 +83,7 @@ TEST_P(SignalProcessTest, EndsAForkedChildThatDoesNotUseTheBase) {
   EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
 }
 
-TEST_P(SignalProcessTest, EndsAForkedChildThatUsesAnotherBase) {
+BACKEND_TEST(SignalProcessTest, EndsAForkedChildThatUsesAnotherBase) {
   const Disposition former(SIGUSR1, SIG_DFL);
   Base base(options());
   Signal signal(base, SIGUSR1, Never());
@@ -100,7 +100,7 @@ TEST_P(SignalProcessTest, EndsAForkedChildThatUsesAnotherBase) {
   EXPECT_TRUE(WIFSIGNALED(status)) << status;
 }
 
-TEST_P(SignalProcessTest, ReachesABaseOfTheChildAlthoughItResetItsHandlers) {
+BACKEND_TEST(SignalProcessTest, ReachesABaseOfTheChildAlthoughItResetItsHandlers) {
   Base base(options());
   Signal signal(base, SIGUSR1, Never());
   signal.attach();
@@ -118,7 +118,7 @@ TEST_P(SignalProcessTest, ReachesABaseOfTheChildAlthoughItResetItsHandlers) {
   }));
 }
 
-TEST_P(SignalProcessTest, HasItsFormerActionInAChildThatOnlyDestroysTheEvent) {
+BACKEND_TEST(SignalProcessTest, HasItsFormerActionInAChildThatOnlyDestroysTheEvent) {
   const Disposition former(SIGUSR1, SIG_IGN);
   const Action before = action_of(SIGUSR1);
   Base base(options());
@@ -141,7 +141,7 @@ void spoil_errno(int) {
   errno = EDOM;
 }
 
-TEST_P(SignalProcessTest, KeepsErrnoWhateverTheFormerHandlerDoes) {
+BACKEND_TEST(SignalProcessTest, KeepsErrnoWhateverTheFormerHandlerDoes) {
   const Disposition former(SIGUSR1, &spoil_errno);
   Base base(options());
   Signal signal(base, SIGUSR1, Never());
@@ -157,7 +157,7 @@ TEST_P(SignalProcessTest, KeepsErrnoWhateverTheFormerHandlerDoes) {
 siginfo_t last_info{};
 void keep_info(int, siginfo_t* info, void*) { last_info = *info; }
 
-TEST_P(SignalProcessTest, ReachesTheFormerHandlerWithWhatTheKernelSaysOfIt) {
+BACKEND_TEST(SignalProcessTest, ReachesTheFormerHandlerWithWhatTheKernelSaysOfIt) {
   struct sigaction action {};
   action.sa_sigaction = &keep_info;
   action.sa_flags = SA_SIGINFO;
@@ -173,7 +173,7 @@ TEST_P(SignalProcessTest, ReachesTheFormerHandlerWithWhatTheKernelSaysOfIt) {
   }));
 }
 
-TEST_P(SignalProcessTest, StopsAForkedChildThatGoesOnWhenItIsToldTo) {
+BACKEND_TEST(SignalProcessTest, StopsAForkedChildThatGoesOnWhenItIsToldTo) {
   const Disposition former(SIGTTOU, SIG_DFL);
   Base base(options());
   Signal signal(base, SIGTTOU, Never());
@@ -195,8 +195,6 @@ TEST_P(SignalProcessTest, StopsAForkedChildThatGoesOnWhenItIsToldTo) {
   ASSERT_EQ(::waitpid(child, &status, 0), child);
   EXPECT_EQ(status, 0);
 }
-
-ON_EVERY_BACKEND(SignalProcessTest);
 
 }  // namespace
 }  // namespace event_cpp::test

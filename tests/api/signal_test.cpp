@@ -15,9 +15,8 @@ namespace event_cpp::test {
 namespace {
 
 class SignalTest : public Signals {};
-ON_EVERY_BACKEND(SignalTest);
 
-TEST_P(SignalTest, IsDeliveredEachTimeItComes) {
+BACKEND_TEST(SignalTest, IsDeliveredEachTimeItComes) {
   Base base(options());
   Signal signal(base, SIGUSR1, recorder.note(1));
   signal.attach();
@@ -34,7 +33,7 @@ TEST_P(SignalTest, IsDeliveredEachTimeItComes) {
   EXPECT_EQ(strays, 0);
 }
 
-TEST_P(SignalTest, IsDeliveredOnceToAPlainEvent) {
+BACKEND_TEST(SignalTest, IsDeliveredOnceToAPlainEvent) {
   Base base(options());
   bool attached = true;
   Event event(base, SIGUSR1, Events::signal, [&](Event& fired, Events) {
@@ -53,7 +52,7 @@ TEST_P(SignalTest, IsDeliveredOnceToAPlainEvent) {
   EXPECT_EQ(strays, 1) << "the second one is not the event's any more";
 }
 
-TEST_P(SignalTest, IsDeliveredAgainToAPlainEventThatPersists) {
+BACKEND_TEST(SignalTest, IsDeliveredAgainToAPlainEventThatPersists) {
   Base base(options());
   Event event(base, SIGUSR1, Events::signal | Events::persist, recorder.note(1));
   event.attach();
@@ -66,7 +65,7 @@ TEST_P(SignalTest, IsDeliveredAgainToAPlainEventThatPersists) {
   EXPECT_EQ(recorder.order, (Order{1, 1, 1}));
 }
 
-TEST_P(SignalTest, IsDeliveredToAOneShotThatAttachesItselfAgain) {
+BACKEND_TEST(SignalTest, IsDeliveredToAOneShotThatAttachesItselfAgain) {
   Base base(options());
   int left = 3;
   Event event(base, SIGUSR1, Events::signal, [&] {
@@ -82,7 +81,7 @@ TEST_P(SignalTest, IsDeliveredToAOneShotThatAttachesItselfAgain) {
   EXPECT_EQ(left, 0);
 }
 
-TEST_P(SignalTest, IsDeliveredToWhatABaseOwns) {
+BACKEND_TEST(SignalTest, IsDeliveredToWhatABaseOwns) {
   Base base(options());
   base.once(SIGUSR1, Events::signal | Events::persist, 0s, recorder.note(1));
 
@@ -94,7 +93,7 @@ TEST_P(SignalTest, IsDeliveredToWhatABaseOwns) {
   EXPECT_EQ(strays, 1);
 }
 
-TEST_P(SignalTest, IsToldOfToEveryFormOfCallback) {
+BACKEND_TEST(SignalTest, IsToldOfToEveryFormOfCallback) {
   Base base(options());
   const Event* told = nullptr;
   Signal whole(base, SIGUSR1, [&](Event& event, Events fired) {
@@ -113,7 +112,7 @@ TEST_P(SignalTest, IsToldOfToEveryFormOfCallback) {
   EXPECT_EQ(recorder.order, Order{3});
 }
 
-TEST_P(SignalTest, IsDeliveredToEveryEventInTheOrderOfAttaching) {
+BACKEND_TEST(SignalTest, IsDeliveredToEveryEventInTheOrderOfAttaching) {
   Base base(options());
   std::deque<Signal> signals;
   for (int i = 0; i < 5; ++i) signals.emplace_back(base, SIGUSR1, recorder.note(i));
@@ -131,7 +130,7 @@ TEST_P(SignalTest, IsDeliveredToEveryEventInTheOrderOfAttaching) {
   EXPECT_EQ(recorder.order, (Order{3, 2, 1, 0}));
 }
 
-TEST_P(SignalTest, IsDeliveredToItsOwnEventsOnly) {
+BACKEND_TEST(SignalTest, IsDeliveredToItsOwnEventsOnly) {
   Base base(options());
   Signal first(base, SIGUSR1, recorder.note(1));
   Signal second(base, SIGUSR2, recorder.note(2));
@@ -146,7 +145,7 @@ TEST_P(SignalTest, IsDeliveredToItsOwnEventsOnly) {
   EXPECT_EQ(recorder.order, (Order{2, 3, 1}));
 }
 
-TEST_P(SignalTest, IsDeliveredToEveryBaseOfAThread) {
+BACKEND_TEST(SignalTest, IsDeliveredToEveryBaseOfAThread) {
   std::deque<Base> bases;
   std::deque<Signal> signals;
   for (int i = 0; i < 3; ++i) {
@@ -164,7 +163,7 @@ TEST_P(SignalTest, IsDeliveredToEveryBaseOfAThread) {
   EXPECT_EQ(bases[2].loop(RunMode::nonblock), 1U);
 }
 
-TEST_P(SignalTest, IsDeliveredToEveryBaseOfManyThreads) {
+BACKEND_TEST(SignalTest, IsDeliveredToEveryBaseOfManyThreads) {
   constexpr int kThreads = 4;
   constexpr int kRounds = 50;
   std::atomic<int> ready = 0;
@@ -201,7 +200,7 @@ TEST_P(SignalTest, IsDeliveredToEveryBaseOfManyThreads) {
   EXPECT_EQ(strays, 0);
 }
 
-TEST_P(SignalTest, IsDeliveredAtItsPriority) {
+BACKEND_TEST(SignalTest, IsDeliveredAtItsPriority) {
   Base base(options());
   Signal low(base, SIGUSR1, recorder.note(3), Priority::low);
   Signal middle(base, SIGUSR2, recorder.note(2));
@@ -220,7 +219,7 @@ TEST_P(SignalTest, IsDeliveredAtItsPriority) {
   EXPECT_EQ(recorder.order, (Order{3, 1}));
 }
 
-TEST_P(SignalTest, IsDeliveredAfterTimersAndBeforePostedFunctions) {
+BACKEND_TEST(SignalTest, IsDeliveredAfterTimersAndBeforePostedFunctions) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   base.post(recorder.note(4));
@@ -237,7 +236,7 @@ TEST_P(SignalTest, IsDeliveredAfterTimersAndBeforePostedFunctions) {
   EXPECT_EQ(recorder.order, (Order{1, 2, 3, 4}));
 }
 
-TEST_P(SignalTest, IsWaitedForAsLongAsTheTimeoutSays) {
+BACKEND_TEST(SignalTest, IsWaitedForAsLongAsTheTimeoutSays) {
   Base base(options());
   const TimePoint start = time.now();
   Event event(base, SIGUSR1, Events::signal, recorder.note_fired());
@@ -253,7 +252,7 @@ TEST_P(SignalTest, IsWaitedForAsLongAsTheTimeoutSays) {
   EXPECT_EQ(action_of(SIGUSR1), before);
 }
 
-TEST_P(SignalTest, StartsTheTimeoutOfAPersistentEventAnew) {
+BACKEND_TEST(SignalTest, StartsTheTimeoutOfAPersistentEventAnew) {
   Base base(options());
   const TimePoint start = time.now();
   Signal signal(base, SIGUSR1, recorder.note_fired());
@@ -272,7 +271,7 @@ TEST_P(SignalTest, StartsTheTimeoutOfAPersistentEventAnew) {
   EXPECT_EQ(recorder.fired, (Fired{Events::signal, Events::timeout, Events::timeout}));
 }
 
-TEST_P(SignalTest, ArrivesTogetherWithATimeoutInOneCall) {
+BACKEND_TEST(SignalTest, ArrivesTogetherWithATimeoutInOneCall) {
   Base base(options());
   Signal signal(base, SIGUSR1, recorder.note_fired());
   signal.attach(10s);
@@ -284,7 +283,7 @@ TEST_P(SignalTest, ArrivesTogetherWithATimeoutInOneCall) {
   EXPECT_EQ(recorder.fired, Fired{Events::signal | Events::timeout});
 }
 
-TEST_P(SignalTest, MayBeGivenAnotherTimeout) {
+BACKEND_TEST(SignalTest, MayBeGivenAnotherTimeout) {
   Base base(options());
   const TimePoint start = time.now();
   Signal signal(base, SIGUSR1, recorder.note_fired());

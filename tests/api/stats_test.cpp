@@ -16,9 +16,8 @@ namespace event_cpp::test {
 namespace {
 
 class StatsTest : public EveryBackend {};
-ON_EVERY_BACKEND(StatsTest);
 
-TEST_P(StatsTest, HasCountedNothingInTheBeginning) {
+BACKEND_TEST(StatsTest, HasCountedNothingInTheBeginning) {
   const Base base(options());
   const Stats stats = base.stats();
   EXPECT_EQ(stats.iterations + stats.waits + stats.timers + stats.signals + stats.posts, 0U);
@@ -27,7 +26,7 @@ TEST_P(StatsTest, HasCountedNothingInTheBeginning) {
   EXPECT_EQ(stats.longest.took, Duration::zero());
 }
 
-TEST_P(StatsTest, CountsCallbacksByPriority) {
+BACKEND_TEST(StatsTest, CountsCallbacksByPriority) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   std::deque<Event> events;
@@ -50,7 +49,7 @@ TEST_P(StatsTest, CountsCallbacksByPriority) {
   EXPECT_EQ(base.stats().attached, 0U);
 }
 
-TEST_P(StatsTest, CountsTimeoutsSignalsAndWhatIsActive) {
+BACKEND_TEST(StatsTest, CountsTimeoutsSignalsAndWhatIsActive) {
   Base base(options());
   int ticks = 0;
   Ticker ticker(base, [&] {
@@ -72,7 +71,7 @@ TEST_P(StatsTest, CountsTimeoutsSignalsAndWhatIsActive) {
   EXPECT_EQ(stats.attached, 3U);
 }
 
-TEST_P(StatsTest, CountsIterationsAndWaits) {
+BACKEND_TEST(StatsTest, CountsIterationsAndWaits) {
   Base base(real_time());
   for (int i = 0; i < 10; ++i) base.loop(RunMode::nonblock | RunMode::keep_alive);
 
@@ -80,7 +79,7 @@ TEST_P(StatsTest, CountsIterationsAndWaits) {
   EXPECT_EQ(base.stats().waits, 10U);
 }
 
-TEST_P(StatsTest, CountsTheCallsThatTellTheKernelWhatToWatch) {
+BACKEND_TEST(StatsTest, CountsTheCallsThatTellTheKernelWhatToWatch) {
   Base base(options());
   if (base.backend() != Backend::epoll) GTEST_SKIP() << "only epoll makes such calls";
   const Pipe pipe = readable_pipe();
@@ -105,7 +104,7 @@ TEST_P(StatsTest, CountsTheCallsThatTellTheKernelWhatToWatch) {
   EXPECT_EQ(changes([&] { event.assign(-1, Events::none); }), 0U) << "until it is reported";
 }
 
-TEST_P(StatsTest, CountsTheWakeUpsOfOtherThreads) {
+BACKEND_TEST(StatsTest, CountsTheWakeUpsOfOtherThreads) {
   Base base(real_time());
   constexpr std::uint64_t kRounds = 5;
   std::uint64_t ran = 0;
@@ -129,7 +128,7 @@ TEST_P(StatsTest, CountsTheWakeUpsOfOtherThreads) {
   EXPECT_EQ(base.stats().posts, kRounds);
 }
 
-TEST_P(StatsTest, CountsNoCallbackForItsOwnBusiness) {
+BACKEND_TEST(StatsTest, CountsNoCallbackForItsOwnBusiness) {
   Base base(real_time());
   Alarm alarm(base, [] {});
   Signal signal(base, SIGUSR1, [&] { base.stop(); });
@@ -146,7 +145,7 @@ TEST_P(StatsTest, CountsNoCallbackForItsOwnBusiness) {
   EXPECT_EQ(stats.callbacks, (std::array<std::uint64_t, 3>{0, 4, 0}));
 }
 
-TEST_P(StatsTest, SortsTimeoutsByHowLateTheyWere) {
+BACKEND_TEST(StatsTest, SortsTimeoutsByHowLateTheyWere) {
   Base base(options());
   std::deque<Timer> timers;
   for (const Duration delay : {Duration(0), Duration(1), Duration(1000)}) {
@@ -182,7 +181,7 @@ TEST(LagTest, IsCountedBelowTheLimitOfItsPlace) {
   EXPECT_EQ(Stats::lag_place(Duration::zero()), 0U);
 }
 
-TEST_P(StatsTest, TellsTheLongestCallbackAndWhenItRan) {
+BACKEND_TEST(StatsTest, TellsTheLongestCallbackAndWhenItRan) {
   Options timed = options();
   timed.timing = true;
   Base base(timed);
@@ -215,14 +214,14 @@ TEST_P(StatsTest, TellsTheLongestCallbackAndWhenItRan) {
   EXPECT_EQ(longest.began, start + 1s);
 }
 
-TEST_P(StatsTest, MeasuresNothingUnlessAsked) {
+BACKEND_TEST(StatsTest, MeasuresNothingUnlessAsked) {
   Base base(options());
   base.post([&] { time.advance(1s); });
   run(base);
   EXPECT_EQ(base.stats().longest.took, Duration::zero());
 }
 
-TEST_P(StatsTest, MeasuresNothingOfItsOwn) {
+BACKEND_TEST(StatsTest, MeasuresNothingOfItsOwn) {
   Options timed = real_time();
   timed.timing = true;
   Base base(timed);
@@ -239,7 +238,7 @@ TEST_P(StatsTest, MeasuresNothingOfItsOwn) {
   EXPECT_EQ(base.stats().longest.took, Duration::zero());
 }
 
-TEST_P(StatsTest, ReportsEachCallbackThatTookLongerThanTheBudget) {
+BACKEND_TEST(StatsTest, ReportsEachCallbackThatTookLongerThanTheBudget) {
   Base base(options());
   std::vector<CallbackTime> reports;
   base.on_slow(10ms, [&](const CallbackTime& slow) {
@@ -268,7 +267,7 @@ TEST_P(StatsTest, ReportsEachCallbackThatTookLongerThanTheBudget) {
   EXPECT_EQ(base.stats().longest.took, 20ms);
 }
 
-TEST_P(StatsTest, DoesNotCountWhatRunsBetweenSlicesIntoTheCallbacksAroundIt) {
+BACKEND_TEST(StatsTest, DoesNotCountWhatRunsBetweenSlicesIntoTheCallbacksAroundIt) {
   Options sliced = options();
   sliced.slice = 1;
   Base base(sliced);
@@ -288,7 +287,7 @@ TEST_P(StatsTest, DoesNotCountWhatRunsBetweenSlicesIntoTheCallbacksAroundIt) {
   }
 }
 
-TEST_P(StatsTest, IdentifiesASlowEventThatHasDestroyedItself) {
+BACKEND_TEST(StatsTest, IdentifiesASlowEventThatHasDestroyedItself) {
   Base base(options());
   std::vector<CallbackTime> reports;
   base.on_slow(1ms, [&](const CallbackTime& slow) { reports.push_back(slow); });
@@ -308,7 +307,7 @@ TEST_P(StatsTest, IdentifiesASlowEventThatHasDestroyedItself) {
   EXPECT_EQ(reports[0].events, Events::timeout);
 }
 
-TEST_P(StatsTest, ReportsSignalsByTheirNumber) {
+BACKEND_TEST(StatsTest, ReportsSignalsByTheirNumber) {
   Base base(options());
   std::vector<CallbackTime> reports;
   base.on_slow(1ms, [&](const CallbackTime& slow) { reports.push_back(slow); });
@@ -323,7 +322,7 @@ TEST_P(StatsTest, ReportsSignalsByTheirNumber) {
   EXPECT_EQ(reports[0].fired, Events::signal);
 }
 
-TEST_P(StatsTest, LetsAReportReplaceItselfOrThrow) {
+BACKEND_TEST(StatsTest, LetsAReportReplaceItselfOrThrow) {
   Base base(options());
   int second = 0;
   base.on_slow(0ns, [&](const CallbackTime&) {
@@ -340,13 +339,13 @@ TEST_P(StatsTest, LetsAReportReplaceItselfOrThrow) {
   EXPECT_EQ(second, 2);
 }
 
-TEST_P(StatsTest, RefusesABudgetBelowZero) {
+BACKEND_TEST(StatsTest, RefusesABudgetBelowZero) {
   Base base(options());
   EXPECT_EQ(thrown_by([&] { base.on_slow(-1ns, [](const CallbackTime&) {}); }),
             std::errc::invalid_argument);
 }
 
-TEST_P(StatsTest, MeasuresOnTheMonotonicClock) {
+BACKEND_TEST(StatsTest, MeasuresOnTheMonotonicClock) {
   Options timed = real_time();
   timed.timing = true;
   Base base(timed);

@@ -19,9 +19,7 @@ class StopAfterTest : public EveryBackend {
   }
 };
 
-ON_EVERY_BACKEND(StopAfterTest);
-
-TEST_P(StopAfterTest, IsForgottenWhenItsRunEndsOtherwise) {
+BACKEND_TEST(StopAfterTest, IsForgottenWhenItsRunEndsOtherwise) {
   Base base(options());
   base.stop_after(200ms);
   base.post([&] { base.stop(); });
@@ -32,7 +30,7 @@ TEST_P(StopAfterTest, IsForgottenWhenItsRunEndsOtherwise) {
   EXPECT_EQ(run_for(base), 2s);
 }
 
-TEST_P(StopAfterTest, IsForgottenWhenAnExceptionEndsItsRun) {
+BACKEND_TEST(StopAfterTest, IsForgottenWhenAnExceptionEndsItsRun) {
   Base base(options());
   base.stop_after(200ms);
   base.post([] { throw std::runtime_error("ends the run"); });
@@ -42,7 +40,7 @@ TEST_P(StopAfterTest, IsForgottenWhenAnExceptionEndsItsRun) {
   EXPECT_EQ(run_for(base), 2s);
 }
 
-TEST_P(StopAfterTest, ReplacesTheOneBefore) {
+BACKEND_TEST(StopAfterTest, ReplacesTheOneBefore) {
   Base base(options());
   base.stop_after(200ms);
   base.stop_after(2s);
@@ -53,7 +51,7 @@ TEST_P(StopAfterTest, ReplacesTheOneBefore) {
   EXPECT_EQ(run_for(base), 200ms);
 }
 
-TEST_P(StopAfterTest, ReplacesOneThatIsDueInACallback) {
+BACKEND_TEST(StopAfterTest, ReplacesOneThatIsDueInACallback) {
   Base base(options());
   Timer timer(base, [&] { base.stop_after(2s); });
   timer.attach(100ms);
@@ -61,13 +59,13 @@ TEST_P(StopAfterTest, ReplacesOneThatIsDueInACallback) {
   EXPECT_EQ(run_for(base), 100ms + 2s);
 }
 
-TEST_P(StopAfterTest, CountsForTheRunThatItIsCalledIn) {
+BACKEND_TEST(StopAfterTest, CountsForTheRunThatItIsCalledIn) {
   Base base(options());
   base.post([&] { base.stop_after(300ms); });
   EXPECT_EQ(run_for(base), 300ms);
 }
 
-TEST_P(StopAfterTest, AllocatesNothing) {
+BACKEND_TEST(StopAfterTest, AllocatesNothing) {
   if (!FailingNew::works()) GTEST_SKIP() << "operator new cannot be counted here";
   Base base(options());
   base.stop_after(1s);
@@ -76,7 +74,7 @@ TEST_P(StopAfterTest, AllocatesNothing) {
   EXPECT_EQ(calls.count(), 0U);
 }
 
-TEST_P(StopAfterTest, MayBeLeftBehindWhenTheBaseGoes) {
+BACKEND_TEST(StopAfterTest, MayBeLeftBehindWhenTheBaseGoes) {
   Base base(options());
   base.stop_after(1s);
 }

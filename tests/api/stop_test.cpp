@@ -12,9 +12,8 @@ namespace event_cpp::test {
 namespace {
 
 class StopTest : public EveryBackend {};
-ON_EVERY_BACKEND(StopTest);
 
-TEST_P(StopTest, StopsAfterTheCallbacksThatAreActive) {
+BACKEND_TEST(StopTest, StopsAfterTheCallbacksThatAreActive) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   std::deque<Event> events;
@@ -34,7 +33,7 @@ TEST_P(StopTest, StopsAfterTheCallbacksThatAreActive) {
   EXPECT_EQ(recorder.order, (Order{0, 1, 2, 3}));
 }
 
-TEST_P(StopTest, StopsBeforeWhatBecomesActiveAfterwards) {
+BACKEND_TEST(StopTest, StopsBeforeWhatBecomesActiveAfterwards) {
   Base base(options());
   Timer later(base, Never());
   Event* stopping = nullptr;
@@ -53,7 +52,7 @@ TEST_P(StopTest, StopsBeforeWhatBecomesActiveAfterwards) {
   EXPECT_TRUE(later.attached());
 }
 
-TEST_P(StopTest, KeepsForTheNextDispatchWhatACallbackPostsAndThenStops) {
+BACKEND_TEST(StopTest, KeepsForTheNextDispatchWhatACallbackPostsAndThenStops) {
   Base base(options());
   base.post([&] {
     base.post(recorder.note(1));
@@ -67,7 +66,7 @@ TEST_P(StopTest, KeepsForTheNextDispatchWhatACallbackPostsAndThenStops) {
   EXPECT_EQ(recorder.order, Order{1});
 }
 
-TEST_P(StopTest, LeavesTheRestActiveWithStopNow) {
+BACKEND_TEST(StopTest, LeavesTheRestActiveWithStopNow) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   std::deque<Event> events;
@@ -88,7 +87,7 @@ TEST_P(StopTest, LeavesTheRestActiveWithStopNow) {
   EXPECT_EQ(recorder.order, (Order{2, 3, 4}));
 }
 
-TEST_P(StopTest, LeavesTimersAndPostedFunctionsActiveWithStopNow) {
+BACKEND_TEST(StopTest, LeavesTimersAndPostedFunctionsActiveWithStopNow) {
   Base base(options());
   Timer first(base, [&] { base.stop_now(); });
   Timer second(base, recorder.note(2));
@@ -104,7 +103,7 @@ TEST_P(StopTest, LeavesTimersAndPostedFunctionsActiveWithStopNow) {
   EXPECT_EQ(recorder.order, (Order{2, 3, 4}));
 }
 
-TEST_P(StopTest, ForgetsWhatStopNowLeftActiveIfItIsDetached) {
+BACKEND_TEST(StopTest, ForgetsWhatStopNowLeftActiveIfItIsDetached) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   Event first(base, pipe.reader.get(), Events::read, [&] { base.stop_now(); });
@@ -118,7 +117,7 @@ TEST_P(StopTest, ForgetsWhatStopNowLeftActiveIfItIsDetached) {
   EXPECT_EQ(run(base), 0U);
 }
 
-TEST_P(StopTest, KeepsAStopForTheNextDispatchAndNoLonger) {
+BACKEND_TEST(StopTest, KeepsAStopForTheNextDispatchAndNoLonger) {
   Base base(options());
   Timer timer(base, recorder.note(1));
   timer.attach(1h);
@@ -129,7 +128,7 @@ TEST_P(StopTest, KeepsAStopForTheNextDispatchAndNoLonger) {
   EXPECT_EQ(run(base), 1U);
 }
 
-TEST_P(StopTest, DoesNotLookAtTheKernelAfterAStopThatCameBeforeDispatch) {
+BACKEND_TEST(StopTest, DoesNotLookAtTheKernelAfterAStopThatCameBeforeDispatch) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   Event ready(base, pipe.reader.get(), Events::read, recorder.note(1));
@@ -143,7 +142,7 @@ TEST_P(StopTest, DoesNotLookAtTheKernelAfterAStopThatCameBeforeDispatch) {
   EXPECT_EQ(recorder.order, (Order{1, 2}));
 }
 
-TEST_P(StopTest, RunsWhatWasLeftActiveAfterAStopThatCameBeforeDispatch) {
+BACKEND_TEST(StopTest, RunsWhatWasLeftActiveAfterAStopThatCameBeforeDispatch) {
   Base base(options());
   Timer first(base, [&] { base.stop_now(); });
   Timer second(base, recorder.note(2));
@@ -157,7 +156,7 @@ TEST_P(StopTest, RunsWhatWasLeftActiveAfterAStopThatCameBeforeDispatch) {
   EXPECT_EQ(recorder.order, Order{2});
 }
 
-TEST_P(StopTest, KeepsAStopNowForTheNextDispatchAndNoLonger) {
+BACKEND_TEST(StopTest, KeepsAStopNowForTheNextDispatchAndNoLonger) {
   Base base(options());
   base.post(recorder.note(1));
 
@@ -166,7 +165,7 @@ TEST_P(StopTest, KeepsAStopNowForTheNextDispatchAndNoLonger) {
   EXPECT_EQ(run(base), 1U);
 }
 
-TEST_P(StopTest, DoesNotCarryAStopThatEndedADispatchIntoTheNext) {
+BACKEND_TEST(StopTest, DoesNotCarryAStopThatEndedADispatchIntoTheNext) {
   Base base(options());
   Timer last(base, [&] { base.stop(); });
   last.attach();
@@ -179,7 +178,7 @@ TEST_P(StopTest, DoesNotCarryAStopThatEndedADispatchIntoTheNext) {
   EXPECT_EQ(recorder.order, Order{1});
 }
 
-TEST_P(StopTest, EndsOnceWithoutACallbackWhenStopped) {
+BACKEND_TEST(StopTest, EndsOnceWithoutACallbackWhenStopped) {
   Base base(options());
   const Pipe pipe = make_pipe();
   Event event(base, pipe.reader.get(), Events::read, Never());
@@ -193,7 +192,7 @@ TEST_P(StopTest, EndsOnceWithoutACallbackWhenStopped) {
 
 // stop_after()
 
-TEST_P(StopTest, StopsAfterATime) {
+BACKEND_TEST(StopTest, StopsAfterATime) {
   Base base(options());
   const TimePoint start = time.now();
   Ticker ticker(base, recorder.note(1));
@@ -207,7 +206,7 @@ TEST_P(StopTest, StopsAfterATime) {
   EXPECT_TRUE(ticker.attached());
 }
 
-TEST_P(StopTest, CountsTheTimeToStopFromTheCall) {
+BACKEND_TEST(StopTest, CountsTheTimeToStopFromTheCall) {
   Base base(options());
   const TimePoint start = time.now();
   Ticker ticker(base, [] {});
@@ -223,7 +222,7 @@ TEST_P(StopTest, CountsTheTimeToStopFromTheCall) {
   EXPECT_EQ(time.now(), start + 12s);
 }
 
-TEST_P(StopTest, IsNotKeptAliveByATimeToStop) {
+BACKEND_TEST(StopTest, IsNotKeptAliveByATimeToStop) {
   Base base(options());
   const TimePoint start = time.now();
 
@@ -233,7 +232,7 @@ TEST_P(StopTest, IsNotKeptAliveByATimeToStop) {
   EXPECT_EQ(time.now(), start);
 }
 
-TEST_P(StopTest, StopsAtOnceAfterNoTime) {
+BACKEND_TEST(StopTest, StopsAtOnceAfterNoTime) {
   Base base(real_time());
   Ticker ticker(base, [] {});
   ticker.attach(1h);
@@ -244,7 +243,7 @@ TEST_P(StopTest, StopsAtOnceAfterNoTime) {
   EXPECT_TRUE(ticker.attached());
 }
 
-TEST_P(StopTest, NeverStopsEarlyOnTheMonotonicClock) {
+BACKEND_TEST(StopTest, NeverStopsEarlyOnTheMonotonicClock) {
   Base base(real_time());
   const TimePoint start = steady_now();
 
@@ -256,7 +255,7 @@ TEST_P(StopTest, NeverStopsEarlyOnTheMonotonicClock) {
 
 // From other threads.
 
-TEST_P(StopTest, StopsWhenAnotherThreadSaysSoWhileItSleeps) {
+BACKEND_TEST(StopTest, StopsWhenAnotherThreadSaysSoWhileItSleeps) {
   Base base(real_time());
   Timer timer(base, Never());
   timer.attach(1h);
@@ -267,7 +266,7 @@ TEST_P(StopTest, StopsWhenAnotherThreadSaysSoWhileItSleeps) {
   }
 }
 
-TEST_P(StopTest, StopsHoweverManyThreadsSaySoAtOnce) {
+BACKEND_TEST(StopTest, StopsHoweverManyThreadsSaySoAtOnce) {
   Base base(real_time());
   std::atomic<int> round = 0;
   constexpr int kRounds = 200;
@@ -289,7 +288,7 @@ TEST_P(StopTest, StopsHoweverManyThreadsSaySoAtOnce) {
   for (std::thread& thread : threads) thread.join();
 }
 
-TEST_P(StopTest, MayBeDestroyedAsSoonAsAStopOfAnotherThreadHasEndedIt) {
+BACKEND_TEST(StopTest, MayBeDestroyedAsSoonAsAStopOfAnotherThreadHasEndedIt) {
   for (int i = 0; i < 200; ++i) {
     auto base = std::make_unique<Base>(real_time());
     std::thread other([&stopped = *base] { stopped.stop(); });
@@ -301,7 +300,7 @@ TEST_P(StopTest, MayBeDestroyedAsSoonAsAStopOfAnotherThreadHasEndedIt) {
   }
 }
 
-TEST_P(StopTest, ClosesNothingToStop) {
+BACKEND_TEST(StopTest, ClosesNothingToStop) {
   const std::set<int> before = open_descriptors();
   Base base(real_time());
   Timer timer(base, [&] { base.stop(); });

@@ -9,9 +9,8 @@ namespace event_cpp::test {
 namespace {
 
 class TickerTest : public EveryBackend {};
-ON_EVERY_BACKEND(TickerTest);
 
-TEST_P(TickerTest, TicksEachPeriodFromTheStart) {
+BACKEND_TEST(TickerTest, TicksEachPeriodFromTheStart) {
   Base base(options());
   const TimePoint start = time.now();
   std::vector<Duration> at;
@@ -27,7 +26,7 @@ TEST_P(TickerTest, TicksEachPeriodFromTheStart) {
   EXPECT_EQ(at, (std::vector<Duration>{10ms, 20ms, 30ms}));
 }
 
-TEST_P(TickerTest, TicksFirstAfterAnotherTimeIfAsked) {
+BACKEND_TEST(TickerTest, TicksFirstAfterAnotherTimeIfAsked) {
   for (const Duration first : {Duration(0), Duration(3ms), Duration(1h)}) {
     Base base(options());
     const TimePoint start = time.now();
@@ -44,7 +43,7 @@ TEST_P(TickerTest, TicksFirstAfterAnotherTimeIfAsked) {
   }
 }
 
-TEST_P(TickerTest, KeepsTheScheduleHoweverLateACallbackEnds) {
+BACKEND_TEST(TickerTest, KeepsTheScheduleHoweverLateACallbackEnds) {
   Base base(options());
   const TimePoint start = time.now();
   int ticks = 0;
@@ -61,7 +60,7 @@ TEST_P(TickerTest, KeepsTheScheduleHoweverLateACallbackEnds) {
   EXPECT_EQ(time.now(), start + 1s + 300us);
 }
 
-TEST_P(TickerTest, KeepsTheScheduleOfATimeoutThatHasAnFdButNoCondition) {
+BACKEND_TEST(TickerTest, KeepsTheScheduleOfATimeoutThatHasAnFdButNoCondition) {
   Base base(options());
   const TimePoint start = time.now();
   std::vector<Duration> at;
@@ -79,7 +78,7 @@ TEST_P(TickerTest, KeepsTheScheduleOfATimeoutThatHasAnFdButNoCondition) {
   EXPECT_EQ(at, (std::vector<Duration>{10ms, 23ms, 30ms}));
 }
 
-TEST_P(TickerTest, TicksOnTheMonotonicClockWithoutDrift) {
+BACKEND_TEST(TickerTest, TicksOnTheMonotonicClockWithoutDrift) {
   Base base(real_time());
   int ticks = 0;
   const TimePoint start = steady_now();
@@ -98,7 +97,7 @@ TEST_P(TickerTest, TicksOnTheMonotonicClockWithoutDrift) {
   EXPECT_GE(periods, 50U);
 }
 
-TEST_P(TickerTest, SkipsAndCountsThePeriodsThatPassedWhole) {
+BACKEND_TEST(TickerTest, SkipsAndCountsThePeriodsThatPassedWhole) {
   Base base(options());
   const TimePoint start = time.now();
   std::vector<std::pair<Duration, std::uint64_t>> seen;
@@ -117,7 +116,7 @@ TEST_P(TickerTest, SkipsAndCountsThePeriodsThatPassedWhole) {
                       {10ms, 0}, {115ms, 9}, {120ms, 0}, {130ms, 0}}));
 }
 
-TEST_P(TickerTest, SkipsALongStallInOneStep) {
+BACKEND_TEST(TickerTest, SkipsALongStallInOneStep) {
   Base base(options());
   const TimePoint start = time.now();
   Ticker ticker(base, recorder.note(1));
@@ -131,7 +130,7 @@ TEST_P(TickerTest, SkipsALongStallInOneStep) {
   EXPECT_EQ(ticker.deadline(), start + (passed + 1) * 7ns);
 }
 
-TEST_P(TickerTest, FiresAndMissesTogetherEveryPeriodThatHasPassed) {
+BACKEND_TEST(TickerTest, FiresAndMissesTogetherEveryPeriodThatHasPassed) {
   Base base(options());
   std::mt19937 random(11);
   std::uniform_int_distribution<int> step(1, 40'000'000);
@@ -151,7 +150,7 @@ TEST_P(TickerTest, FiresAndMissesTogetherEveryPeriodThatHasPassed) {
   }
 }
 
-TEST_P(TickerTest, FiresATickerWithoutAPeriodInEachIteration) {
+BACKEND_TEST(TickerTest, FiresATickerWithoutAPeriodInEachIteration) {
   Base base(options());
   Ticker ticker(base, recorder.note(1));
   ticker.attach(0s);
@@ -162,7 +161,7 @@ TEST_P(TickerTest, FiresATickerWithoutAPeriodInEachIteration) {
   }
 }
 
-TEST_P(TickerTest, StopsATickerThatDetachesItself) {
+BACKEND_TEST(TickerTest, StopsATickerThatDetachesItself) {
   Base base(options());
   Ticker ticker(base, [&](Event& self, Events) {
     recorder.order.push_back(1);
@@ -179,7 +178,7 @@ TEST_P(TickerTest, StopsATickerThatDetachesItself) {
   EXPECT_EQ(base.size(), 0U);
 }
 
-TEST_P(TickerTest, StartsATickerAnewWhenItIsAttachedAgain) {
+BACKEND_TEST(TickerTest, StartsATickerAnewWhenItIsAttachedAgain) {
   Base base(options());
   Ticker ticker(base, recorder.note(1));
   ticker.attach(10ms);
@@ -195,7 +194,7 @@ TEST_P(TickerTest, StartsATickerAnewWhenItIsAttachedAgain) {
   EXPECT_EQ(ticker.deadline(), time.now() + 20ms);
 }
 
-TEST_P(TickerTest, StartsTheScheduleAnewWithRearm) {
+BACKEND_TEST(TickerTest, StartsTheScheduleAnewWithRearm) {
   Base base(options());
   const TimePoint start = time.now();
   std::vector<Duration> at;
@@ -211,7 +210,7 @@ TEST_P(TickerTest, StartsTheScheduleAnewWithRearm) {
   EXPECT_EQ(at, (std::vector<Duration>{10ms, 35ms, 60ms}));
 }
 
-TEST_P(TickerTest, KeepsTheScheduleOfATickerThatIsActivatedByHand) {
+BACKEND_TEST(TickerTest, KeepsTheScheduleOfATickerThatIsActivatedByHand) {
   Base base(options());
   const TimePoint start = time.now();
   Ticker ticker(base, recorder.note_fired());
@@ -226,7 +225,7 @@ TEST_P(TickerTest, KeepsTheScheduleOfATickerThatIsActivatedByHand) {
   EXPECT_EQ(time.now(), start + 10ms);
 }
 
-TEST_P(TickerTest, MissesNoPeriodForHavingBeenActivatedByHandBeforeItEnded) {
+BACKEND_TEST(TickerTest, MissesNoPeriodForHavingBeenActivatedByHandBeforeItEnded) {
   for (const int periods : {1, 3}) {
     Base base(options());
     Ticker ticker(base, recorder.note_fired());
@@ -241,7 +240,7 @@ TEST_P(TickerTest, MissesNoPeriodForHavingBeenActivatedByHandBeforeItEnded) {
   EXPECT_EQ(recorder.fired, (Fired{Events::timeout, Events::timeout}));
 }
 
-TEST_P(TickerTest, HasMissedNothingBeforeAFireByHand) {
+BACKEND_TEST(TickerTest, HasMissedNothingBeforeAFireByHand) {
   Base base(options());
   Ticker ticker(base, recorder.note_fired());
   ticker.attach(10ms);
@@ -256,7 +255,7 @@ TEST_P(TickerTest, HasMissedNothingBeforeAFireByHand) {
   EXPECT_EQ(recorder.fired, (Fired{Events::timeout, Events::timeout | Events::read}));
 }
 
-TEST_P(TickerTest, MissesThePeriodsThatEndWhileATickerWaitsForItsTurn) {
+BACKEND_TEST(TickerTest, MissesThePeriodsThatEndWhileATickerWaitsForItsTurn) {
   Options sliced = options();
   sliced.slice = 1;
   Base base(sliced);
@@ -283,7 +282,7 @@ TEST_P(TickerTest, MissesThePeriodsThatEndWhileATickerWaitsForItsTurn) {
   EXPECT_EQ(missed, (std::vector<std::uint64_t>{4}));
 }
 
-TEST_P(TickerTest, KeepsTheSchedulesOfManyTickersApart) {
+BACKEND_TEST(TickerTest, KeepsTheSchedulesOfManyTickersApart) {
   Base base(options());
   const TimePoint start = time.now();
   std::vector<int> ticks(5);

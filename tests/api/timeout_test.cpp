@@ -10,9 +10,8 @@ namespace event_cpp::test {
 namespace {
 
 class TimeoutTest : public EveryBackend {};
-ON_EVERY_BACKEND(TimeoutTest);
 
-TEST_P(TimeoutTest, FiresATimerWhenItsTimeHasPassedAndNotBefore) {
+BACKEND_TEST(TimeoutTest, FiresATimerWhenItsTimeHasPassedAndNotBefore) {
   Base base(options());
   Timer timer(base, recorder.note_fired());
   timer.attach(1s);
@@ -26,7 +25,7 @@ TEST_P(TimeoutTest, FiresATimerWhenItsTimeHasPassedAndNotBefore) {
   EXPECT_FALSE(timer.attached());
 }
 
-TEST_P(TimeoutTest, FiresTimersInTheOrderOfTheirDeadlines) {
+BACKEND_TEST(TimeoutTest, FiresTimersInTheOrderOfTheirDeadlines) {
   Base base(options());
   std::deque<Timer> timers;
   for (int i : {5, 2, 9, 1, 7, 3, 8, 0, 6, 4}) {
@@ -39,7 +38,7 @@ TEST_P(TimeoutTest, FiresTimersInTheOrderOfTheirDeadlines) {
   EXPECT_EQ(recorder.order, (Order{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}));
 }
 
-TEST_P(TimeoutTest, FiresTimersWithEqualDeadlinesInTheOrderOfAttaching) {
+BACKEND_TEST(TimeoutTest, FiresTimersWithEqualDeadlinesInTheOrderOfAttaching) {
   Base base(options());
   std::deque<Timer> timers;
   Order expected;
@@ -53,7 +52,7 @@ TEST_P(TimeoutTest, FiresTimersWithEqualDeadlinesInTheOrderOfAttaching) {
   EXPECT_EQ(recorder.order, expected);
 }
 
-TEST_P(TimeoutTest, KeepsTheOrderOfEqualDeadlinesWhenSomeAreDetached) {
+BACKEND_TEST(TimeoutTest, KeepsTheOrderOfEqualDeadlinesWhenSomeAreDetached) {
   Base base(options());
   std::deque<Timer> timers;
   Order expected;
@@ -71,7 +70,7 @@ TEST_P(TimeoutTest, KeepsTheOrderOfEqualDeadlinesWhenSomeAreDetached) {
   EXPECT_EQ(recorder.order, expected);
 }
 
-TEST_P(TimeoutTest, FiresATimerAttachedByACallbackForNowInTheNextIteration) {
+BACKEND_TEST(TimeoutTest, FiresATimerAttachedByACallbackForNowInTheNextIteration) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   int ticks = 0, served = 0;
@@ -90,7 +89,7 @@ TEST_P(TimeoutTest, FiresATimerAttachedByACallbackForNowInTheNextIteration) {
   }
 }
 
-TEST_P(TimeoutTest, CountsATimeoutFromTheCallAndNotFromTheTimeOfTheIteration) {
+BACKEND_TEST(TimeoutTest, CountsATimeoutFromTheCallAndNotFromTheTimeOfTheIteration) {
   Base base(options());
   Timer second(base, recorder.note(2));
   Timer first(base, [&] {
@@ -106,7 +105,7 @@ TEST_P(TimeoutTest, CountsATimeoutFromTheCallAndNotFromTheTimeOfTheIteration) {
   EXPECT_EQ(time.now(), start + 90ms);
 }
 
-TEST_P(TimeoutTest, CountsATimeoutFromTheCallAfterTheLoopHasReturned) {
+BACKEND_TEST(TimeoutTest, CountsATimeoutFromTheCallAfterTheLoopHasReturned) {
   Base base(options());
   Timer timer(base, recorder.note(1));
   timer.attach();
@@ -119,7 +118,7 @@ TEST_P(TimeoutTest, CountsATimeoutFromTheCallAfterTheLoopHasReturned) {
   EXPECT_EQ(base.loop(RunMode::nonblock), 0U);
 }
 
-TEST_P(TimeoutTest, WaitsByAClockThatIsReadAfterTheCallbacks) {
+BACKEND_TEST(TimeoutTest, WaitsByAClockThatIsReadAfterTheCallbacks) {
   FrozenTime frozen;
   Base base(on(frozen));
   Timer second(base, recorder.note(2));
@@ -131,7 +130,7 @@ TEST_P(TimeoutTest, WaitsByAClockThatIsReadAfterTheCallbacks) {
   EXPECT_EQ(run(base), 2U) << "an hour has passed in the callback: there is nothing to sleep for";
 }
 
-TEST_P(TimeoutTest, StartsThePersistentTimeoutAnewEachTimeTheEventFires) {
+BACKEND_TEST(TimeoutTest, StartsThePersistentTimeoutAnewEachTimeTheEventFires) {
   Base base(options());
   const Pipe pipe = make_pipe();
   std::vector<std::pair<Duration, Events>> seen;
@@ -153,7 +152,7 @@ TEST_P(TimeoutTest, StartsThePersistentTimeoutAnewEachTimeTheEventFires) {
                                                             {110ms, Events::timeout}}));
 }
 
-TEST_P(TimeoutTest, CountsThePersistentTimeoutFromTheTimeOfTheIteration) {
+BACKEND_TEST(TimeoutTest, CountsThePersistentTimeoutFromTheTimeOfTheIteration) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   Event event(base, pipe.reader.get(), Events::read | Events::persist, [&] { time.advance(5ms); });
@@ -166,7 +165,7 @@ TEST_P(TimeoutTest, CountsThePersistentTimeoutFromTheTimeOfTheIteration) {
   EXPECT_EQ(event.deadline(), start + 40ms);
 }
 
-TEST_P(TimeoutTest, SleepsThroughAFarDeadlineWithoutWaking) {
+BACKEND_TEST(TimeoutTest, SleepsThroughAFarDeadlineWithoutWaking) {
   for (const Duration far : {Duration(24h * 25), Duration(24h * 30), Duration(24h * 50),
                              Duration(24h * 365), Duration(24h * 36500), Duration::max()}) {
     Base base(watched());
@@ -180,7 +179,7 @@ TEST_P(TimeoutTest, SleepsThroughAFarDeadlineWithoutWaking) {
   }
 }
 
-TEST_P(TimeoutTest, FiresATimerOfAYearAfterAYear) {
+BACKEND_TEST(TimeoutTest, FiresATimerOfAYearAfterAYear) {
   Base base(options());
   Timer timer(base, recorder.note(1));
   const TimePoint start = time.now();
@@ -191,7 +190,7 @@ TEST_P(TimeoutTest, FiresATimerOfAYearAfterAYear) {
   EXPECT_EQ(time.now(), start + 24h * 365);
 }
 
-TEST_P(TimeoutTest, TakesTheLongestTimeForNever) {
+BACKEND_TEST(TimeoutTest, TakesTheLongestTimeForNever) {
   Base base(options());
   const Pipe pipe = make_pipe();
   Timer never(base, Never());
@@ -208,7 +207,7 @@ TEST_P(TimeoutTest, TakesTheLongestTimeForNever) {
   EXPECT_EQ(base.size(), 2U);
 }
 
-TEST_P(TimeoutTest, WaitsForADescriptorWhenAllTimersAreDetached) {
+BACKEND_TEST(TimeoutTest, WaitsForADescriptorWhenAllTimersAreDetached) {
   Base base(options());
   const Pipe pipe = readable_pipe();
   std::deque<Timer> timers;
@@ -225,7 +224,7 @@ TEST_P(TimeoutTest, WaitsForADescriptorWhenAllTimersAreDetached) {
 
 // rearm()
 
-TEST_P(TimeoutTest, MovesADeadlineWithRearm) {
+BACKEND_TEST(TimeoutTest, MovesADeadlineWithRearm) {
   for (const Duration to : {Duration(10ms), Duration(1s), Duration(1h)}) {
     Base base(options());
     Timer timer(base, recorder.note(1));
@@ -242,7 +241,7 @@ TEST_P(TimeoutTest, MovesADeadlineWithRearm) {
   }
 }
 
-TEST_P(TimeoutTest, NeverFiresEarlyHoweverOftenADeadlineIsPushedLater) {
+BACKEND_TEST(TimeoutTest, NeverFiresEarlyHoweverOftenADeadlineIsPushedLater) {
   Base base(options());
   Timer idle(base, recorder.note(1));
   int refreshes = 0;
@@ -261,7 +260,7 @@ TEST_P(TimeoutTest, NeverFiresEarlyHoweverOftenADeadlineIsPushedLater) {
   EXPECT_EQ(time.now(), expected);
 }
 
-TEST_P(TimeoutTest, OrdersTimersByTheDeadlinesThatRearmGaveThem) {
+BACKEND_TEST(TimeoutTest, OrdersTimersByTheDeadlinesThatRearmGaveThem) {
   Base base(options());
   std::deque<Timer> timers;
   for (int i = 0; i < 6; ++i) timers.emplace_back(base, recorder.note(i)).attach(10s);
@@ -274,7 +273,7 @@ TEST_P(TimeoutTest, OrdersTimersByTheDeadlinesThatRearmGaveThem) {
   EXPECT_EQ(recorder.order, (Order{0, 2, 4, 5, 3, 1}));
 }
 
-TEST_P(TimeoutTest, GivesAndTakesATimeoutWithRearm) {
+BACKEND_TEST(TimeoutTest, GivesAndTakesATimeoutWithRearm) {
   Base base(options());
   const Pipe pipe = make_pipe();
   Event event(base, pipe.reader.get(), Events::read, recorder.note_fired());
@@ -292,7 +291,7 @@ TEST_P(TimeoutTest, GivesAndTakesATimeoutWithRearm) {
   EXPECT_EQ(recorder.fired, Fired{Events::timeout});
 }
 
-TEST_P(TimeoutTest, ExpiresAtOnceAfterRearmWithZeroIfTheMaskHasATimeout) {
+BACKEND_TEST(TimeoutTest, ExpiresAtOnceAfterRearmWithZeroIfTheMaskHasATimeout) {
   Base base(options());
   Timer timer(base, recorder.note(1));
 
@@ -302,7 +301,7 @@ TEST_P(TimeoutTest, ExpiresAtOnceAfterRearmWithZeroIfTheMaskHasATimeout) {
   EXPECT_EQ(base.loop(RunMode::nonblock), 1U);
 }
 
-TEST_P(TimeoutTest, DoesNotFireForTheOldDeadlineIfACallbackMovesItWhileItIsDue) {
+BACKEND_TEST(TimeoutTest, DoesNotFireForTheOldDeadlineIfACallbackMovesItWhileItIsDue) {
   Base base(options());
   Timer target(base, recorder.note(2));
   Timer actor(base, [&] { target.rearm(1h); });
@@ -317,7 +316,7 @@ TEST_P(TimeoutTest, DoesNotFireForTheOldDeadlineIfACallbackMovesItWhileItIsDue) 
   EXPECT_EQ(recorder.order, Order{2});
 }
 
-TEST_P(TimeoutTest, RestartsAPersistentEventWithTheTimeoutThatRearmGaveIt) {
+BACKEND_TEST(TimeoutTest, RestartsAPersistentEventWithTheTimeoutThatRearmGaveIt) {
   Base base(options());
   const Pipe pipe = make_pipe();
   Event event(base, pipe.reader.get(), Events::read | Events::persist, recorder.note_fired());
@@ -331,7 +330,7 @@ TEST_P(TimeoutTest, RestartsAPersistentEventWithTheTimeoutThatRearmGaveIt) {
 
 // The monotonic clock. Bounds above are generous: only "never early" is exact.
 
-TEST_P(TimeoutTest, NeverFiresEarlyOnTheMonotonicClock) {
+BACKEND_TEST(TimeoutTest, NeverFiresEarlyOnTheMonotonicClock) {
   Base base(real_time());
   std::mt19937 random(7);
   std::uniform_int_distribution<int> nanoseconds(0, 50'000'000);
@@ -349,7 +348,7 @@ TEST_P(TimeoutTest, NeverFiresEarlyOnTheMonotonicClock) {
   EXPECT_EQ(early, 0);
 }
 
-TEST_P(TimeoutTest, FiresAZeroTimerOnTheMonotonicClockAtOnce) {
+BACKEND_TEST(TimeoutTest, FiresAZeroTimerOnTheMonotonicClockAtOnce) {
   Base base(real_time());
   Timer timer(base, recorder.note(1));
 
@@ -359,7 +358,7 @@ TEST_P(TimeoutTest, FiresAZeroTimerOnTheMonotonicClockAtOnce) {
   }
 }
 
-TEST_P(TimeoutTest, SleepsUntilTheNanosecondAndDoesNotSpinThroughTheRest) {
+BACKEND_TEST(TimeoutTest, SleepsUntilTheNanosecondAndDoesNotSpinThroughTheRest) {
   Base base(real_time());
   const TimePoint start = steady_now();
   int left = 50;
@@ -374,7 +373,7 @@ TEST_P(TimeoutTest, SleepsUntilTheNanosecondAndDoesNotSpinThroughTheRest) {
   EXPECT_LE(base.stats().waits, 150U) << "a wait in whole milliseconds spins for the rest";
 }
 
-TEST_P(TimeoutTest, WakesOnceOrTwiceForADeadlineBetweenTwoMilliseconds) {
+BACKEND_TEST(TimeoutTest, WakesOnceOrTwiceForADeadlineBetweenTwoMilliseconds) {
   Base base(watched());
   Timer timer(base, recorder.note(1));
 
@@ -387,7 +386,7 @@ TEST_P(TimeoutTest, WakesOnceOrTwiceForADeadlineBetweenTwoMilliseconds) {
   EXPECT_LT(clock.asked, 20U);
 }
 
-TEST_P(TimeoutTest, ReturnsFromALongWaitForAnEarlierTimerOfACallback) {
+BACKEND_TEST(TimeoutTest, ReturnsFromALongWaitForAnEarlierTimerOfACallback) {
   Base base(real_time());
   const Pipe pipe = readable_pipe();
   Timer far(base, Never());
@@ -402,7 +401,7 @@ TEST_P(TimeoutTest, ReturnsFromALongWaitForAnEarlierTimerOfACallback) {
 
 // now()
 
-TEST_P(TimeoutTest, TellsTheTimeOfTheIterationInACallbackAndTheRealTimeOutside) {
+BACKEND_TEST(TimeoutTest, TellsTheTimeOfTheIterationInACallbackAndTheRealTimeOutside) {
   Base base(options());
   EXPECT_EQ(base.now(), time.now());
   time.advance(1s);
@@ -422,7 +421,7 @@ TEST_P(TimeoutTest, TellsTheTimeOfTheIterationInACallbackAndTheRealTimeOutside) 
   EXPECT_EQ(base.now(), time.now());
 }
 
-TEST_P(TimeoutTest, TellsTheRealTimeAfterACallbackHasThrown) {
+BACKEND_TEST(TimeoutTest, TellsTheRealTimeAfterACallbackHasThrown) {
   Base base(options());
   Timer timer(base, [] { throw 1; });
   timer.attach(1ms);

@@ -8,7 +8,6 @@ namespace event_cpp::test {
 namespace {
 
 class UrgentTest : public EveryBackend {};
-ON_EVERY_BACKEND(UrgentTest);
 
 void send_urgent(const Fd& to) { ASSERT_EQ(::send(to.get(), "!", 1, MSG_OOB), 1); }
 
@@ -18,7 +17,7 @@ char receive_urgent(const Fd& from) {
   return byte;
 }
 
-TEST_P(UrgentTest, TellsOfUrgentDataAndOnlyThoseWhoAskForIt) {
+BACKEND_TEST(UrgentTest, TellsOfUrgentDataAndOnlyThoseWhoAskForIt) {
   Base base(real_time());
   const Sockets tcp = tcp_pair();
   Event reader(base, tcp.ours.get(), Events::read | Events::persist, recorder.note_fired());
@@ -41,7 +40,7 @@ TEST_P(UrgentTest, TellsOfUrgentDataAndOnlyThoseWhoAskForIt) {
   EXPECT_EQ(recorder.fired, Fired{Events::read});
 }
 
-TEST_P(UrgentTest, TellsOfUrgentAndOrdinaryDataInOneCall) {
+BACKEND_TEST(UrgentTest, TellsOfUrgentAndOrdinaryDataInOneCall) {
   Base base(real_time());
   const Sockets tcp = tcp_pair();
   Event both(base, tcp.ours.get(), Events::read | Events::urgent, recorder.note_fired());
@@ -58,7 +57,7 @@ TEST_P(UrgentTest, TellsOfUrgentAndOrdinaryDataInOneCall) {
   EXPECT_EQ(recorder.fired, Fired{Events::read | Events::urgent});
 }
 
-TEST_P(UrgentTest, SleepsWhenThePeerIsGoneAndOnlyUrgentDataIsWaitedFor) {
+BACKEND_TEST(UrgentTest, SleepsWhenThePeerIsGoneAndOnlyUrgentDataIsWaitedFor) {
   Base base(watched());
   Sockets tcp = tcp_pair();
   Event urgent(base, tcp.ours.get(), Events::urgent | Events::persist, Never());
@@ -70,7 +69,7 @@ TEST_P(UrgentTest, SleepsWhenThePeerIsGoneAndOnlyUrgentDataIsWaitedFor) {
   EXPECT_TRUE(urgent.attached());
 }
 
-TEST_P(UrgentTest, TellsOthersOfAnEndThatWhoWaitsForUrgentDataDoesNotHear) {
+BACKEND_TEST(UrgentTest, TellsOthersOfAnEndThatWhoWaitsForUrgentDataDoesNotHear) {
   Base base(watched());
   Sockets tcp = tcp_pair();
   Event urgent(base, tcp.ours.get(), Events::urgent | Events::persist, Never());
@@ -87,7 +86,7 @@ TEST_P(UrgentTest, TellsOthersOfAnEndThatWhoWaitsForUrgentDataDoesNotHear) {
   EXPECT_TRUE(urgent.detach());
 }
 
-TEST_P(UrgentTest, DoesNotTakeAnotherFilesUrgentDataAfterTheEndOfItsOwn) {
+BACKEND_TEST(UrgentTest, DoesNotTakeAnotherFilesUrgentDataAfterTheEndOfItsOwn) {
   Base base(watched());
   Sockets tcp = tcp_pair();
   Event urgent(base, tcp.ours.get(), Events::urgent | Events::persist, Never());
@@ -107,7 +106,7 @@ TEST_P(UrgentTest, DoesNotTakeAnotherFilesUrgentDataAfterTheEndOfItsOwn) {
   EXPECT_EQ(recorder.fired, Fired{Events::urgent});
 }
 
-TEST_P(UrgentTest, HearsOfUrgentDataAfterAnEndThatPassed) {
+BACKEND_TEST(UrgentTest, HearsOfUrgentDataAfterAnEndThatPassed) {
   Base base(real_time());
   if (base.backend() == Backend::poll) GTEST_SKIP() << "poll has no way to be told of changes only";
   sockaddr_in address{};
@@ -132,7 +131,7 @@ TEST_P(UrgentTest, HearsOfUrgentDataAfterAnEndThatPassed) {
   EXPECT_EQ(run(base), 1U);
 }
 
-TEST_P(UrgentTest, WatchesForUrgentDataBesideReadsThatComeAndGo) {
+BACKEND_TEST(UrgentTest, WatchesForUrgentDataBesideReadsThatComeAndGo) {
   Base base(real_time());
   const Sockets tcp = tcp_pair();
   Event urgent(base, tcp.ours.get(), Events::urgent, recorder.note(1));

@@ -29,7 +29,7 @@ class BlockingTest : public EveryBackendCo {
   static Task<> yields() { co_await co::yield(); }
 };
 
-TEST_P(BlockingTest, GivesTheFunctionItsArguments) {
+BACKEND_TEST(BlockingTest, GivesTheFunctionItsArguments) {
   Base base(real_time());
   const auto asks = []() -> Task<std::string> {
     const std::string text = "long enough to need memory of its own";
@@ -41,7 +41,7 @@ TEST_P(BlockingTest, GivesTheFunctionItsArguments) {
   EXPECT_EQ(run_task(base, asks()), "long enough to need memory of its own7");
 }
 
-TEST_P(BlockingTest, RunsTheFunctionInAnotherThreadAndGoesOnHere) {
+BACKEND_TEST(BlockingTest, RunsTheFunctionInAnotherThreadAndGoesOnHere) {
   Base base(real_time());
   const auto works = []() -> Task<> {
     const std::thread::id here = std::this_thread::get_id();
@@ -56,7 +56,7 @@ TEST_P(BlockingTest, RunsTheFunctionInAnotherThreadAndGoesOnHere) {
   run_task(base, works());
 }
 
-TEST_P(BlockingTest, GivesTheObjectThatTheFunctionRefersTo) {
+BACKEND_TEST(BlockingTest, GivesTheObjectThatTheFunctionRefersTo) {
   Base base(real_time());
   int object = 7;
   const auto works = [](int& referred) -> Task<int*> {
@@ -66,7 +66,7 @@ TEST_P(BlockingTest, GivesTheObjectThatTheFunctionRefersTo) {
   EXPECT_EQ(run_task(base, works(object)), &object);
 }
 
-TEST_P(BlockingTest, ThrowsWhatTheFunctionThrows) {
+BACKEND_TEST(BlockingTest, ThrowsWhatTheFunctionThrows) {
   Base base(real_time());
   const auto works = []() -> Task<> {
     co_await co::blocking([] { throw std::runtime_error("there"); });
@@ -74,7 +74,7 @@ TEST_P(BlockingTest, ThrowsWhatTheFunctionThrows) {
   EXPECT_THROW(run_task(base, works()), std::runtime_error);
 }
 
-TEST_P(BlockingTest, BlocksAllSignalsInItsThreads) {
+BACKEND_TEST(BlockingTest, BlocksAllSignalsInItsThreads) {
   Base base(real_time());
   const auto works = []() -> Task<bool> {
     const bool blocked = co_await co::blocking([] {
@@ -87,7 +87,7 @@ TEST_P(BlockingTest, BlocksAllSignalsInItsThreads) {
   EXPECT_TRUE(run_task(base, works()));
 }
 
-TEST_P(BlockingTest, RunsManyMoreFunctionsThanItHasThreads) {
+BACKEND_TEST(BlockingTest, RunsManyMoreFunctionsThanItHasThreads) {
   Base base(real_time());
   std::atomic<int> ran = 0;
   const auto works = [](std::atomic<int>& count) -> Task<> {
@@ -101,7 +101,7 @@ TEST_P(BlockingTest, RunsManyMoreFunctionsThanItHasThreads) {
   EXPECT_EQ(group.size(), 0U);
 }
 
-TEST_P(BlockingTest, StartsAThreadWhenItIsFirstUsedAndNeverMoreThanSixteen) {
+BACKEND_TEST(BlockingTest, StartsAThreadWhenItIsFirstUsedAndNeverMoreThanSixteen) {
   const std::filesystem::path tasks("/proc/self/task");
   if (!std::filesystem::exists(tasks)) GTEST_SKIP() << "threads cannot be listed here";
   const auto threads = [&tasks] {
@@ -133,7 +133,7 @@ TEST_P(BlockingTest, StartsAThreadWhenItIsFirstUsedAndNeverMoreThanSixteen) {
   EXPECT_EQ(group.size(), 0U);
 }
 
-TEST_P(BlockingTest, LeavesTheFunctionAloneIfTheWaitIsCancelled) {
+BACKEND_TEST(BlockingTest, LeavesTheFunctionAloneIfTheWaitIsCancelled) {
   Base base(real_time());
   std::promise<void> gate;
   std::shared_future<void> opens = gate.get_future().share();
@@ -175,7 +175,7 @@ TEST_P(BlockingTest, LeavesTheFunctionAloneIfTheWaitIsCancelled) {
   EXPECT_TRUE(destroyed_here);
 }
 
-TEST_P(BlockingTest, ForgetsAFunctionThatEndsBetweenACancelAndItsTurn) {
+BACKEND_TEST(BlockingTest, ForgetsAFunctionThatEndsBetweenACancelAndItsTurn) {
   const auto waits = [](std::shared_future<void> until, int& failed) -> Task<> {
     auto f = [until] { until.wait(); };
     const std::error_code first = co_await error_of(blocks(std::move(f)));
@@ -199,7 +199,7 @@ TEST_P(BlockingTest, ForgetsAFunctionThatEndsBetweenACancelAndItsTurn) {
 }
 
 // Those that were dropped are destroyed before the others are waited for.
-TEST_P(BlockingTest, WaitsForItsFunctionsIfTheBaseGoesAndDropsTheOthers) {
+BACKEND_TEST(BlockingTest, WaitsForItsFunctionsIfTheBaseGoesAndDropsTheOthers) {
   constexpr int kThreads = 16;
   std::atomic<int> ran = 0;
   std::promise<void> gate;
@@ -230,7 +230,7 @@ TEST_P(BlockingTest, WaitsForItsFunctionsIfTheBaseGoesAndDropsTheOthers) {
   EXPECT_EQ(group.size(), 0U);
 }
 
-TEST_P(BlockingTest, KeepsTheBaseRunningOnManualTime) {
+BACKEND_TEST(BlockingTest, KeepsTheBaseRunningOnManualTime) {
   Base base(options());
   const auto works = []() -> Task<int> {
     const int value = co_await co::blocking([] {
@@ -241,8 +241,6 @@ TEST_P(BlockingTest, KeepsTheBaseRunningOnManualTime) {
   };
   EXPECT_EQ(run_task(base, works()), 7);
 }
-
-ON_EVERY_BACKEND(BlockingTest);
 
 }  // namespace
 }  // namespace event_cpp::test

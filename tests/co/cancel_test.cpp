@@ -19,7 +19,7 @@ class CancelTest : public EveryBackendCo {
   }
 };
 
-TEST_P(CancelTest, EndsEveryKindOfWaitInTheNextIteration) {
+BACKEND_TEST(CancelTest, EndsEveryKindOfWaitInTheNextIteration) {
   for (const Waits::Kind& kind : Waits::kinds()) {
     SCOPED_TRACE(kind.name);
     Base base(options());
@@ -41,7 +41,7 @@ TEST_P(CancelTest, EndsEveryKindOfWaitInTheNextIteration) {
   }
 }
 
-TEST_P(CancelTest, OfATimeoutEndsEveryKindOfWait) {
+BACKEND_TEST(CancelTest, OfATimeoutEndsEveryKindOfWait) {
   struct Limited {
     static Task<> wait(Task<> task) { co_await co::with_timeout(1s, std::move(task)); }
   };
@@ -56,7 +56,7 @@ TEST_P(CancelTest, OfATimeoutEndsEveryKindOfWait) {
   }
 }
 
-TEST_P(CancelTest, BeforeAWaitFailsEveryKindOfWait) {
+BACKEND_TEST(CancelTest, BeforeAWaitFailsEveryKindOfWait) {
   struct Cancels {
     static Task<> first(TaskGroup& own, Task<> task) {
       own.cancel();
@@ -81,7 +81,7 @@ TEST_P(CancelTest, BeforeAWaitFailsEveryKindOfWait) {
   }
 }
 
-TEST_P(CancelTest, LeavesNothingAttachedOfAnyKindOfWait) {
+BACKEND_TEST(CancelTest, LeavesNothingAttachedOfAnyKindOfWait) {
   for (const Waits::Kind& kind : Waits::kinds()) {
     SCOPED_TRACE(kind.name);
     Base base(options());
@@ -102,7 +102,7 @@ TEST_P(CancelTest, LeavesNothingAttachedOfAnyKindOfWait) {
   }
 }
 
-TEST_P(CancelTest, IsALevelThatEachLaterWaitMeets) {
+BACKEND_TEST(CancelTest, IsALevelThatEachLaterWaitMeets) {
   Base base(options());
   TaskGroup group(base);
   int failed = 0;
@@ -123,7 +123,7 @@ TEST_P(CancelTest, IsALevelThatEachLaterWaitMeets) {
   EXPECT_EQ(time.now(), began);
 }
 
-TEST_P(CancelTest, LetsWhatNeedNotWaitSucceed) {
+BACKEND_TEST(CancelTest, LetsWhatNeedNotWaitSucceed) {
   Base base(options());
   TaskGroup group(base);
   int done = 0;
@@ -142,7 +142,7 @@ TEST_P(CancelTest, LetsWhatNeedNotWaitSucceed) {
   EXPECT_EQ(done, 1);
 }
 
-TEST_P(CancelTest, LetsAWaitThatHasJustEndedSucceed) {
+BACKEND_TEST(CancelTest, LetsAWaitThatHasJustEndedSucceed) {
   Base base(options());
   TaskGroup group(base);
   co::Semaphore semaphore(0);
@@ -160,7 +160,7 @@ TEST_P(CancelTest, LetsAWaitThatHasJustEndedSucceed) {
   EXPECT_EQ(acquired, 1);
 }
 
-TEST_P(CancelTest, IsNoFailureOfATaskThatWasCancelled) {
+BACKEND_TEST(CancelTest, IsNoFailureOfATaskThatWasCancelled) {
   Base base(options());
   TaskGroup group(base);
   const auto waits = []() -> Task<> { co_await co::sleep(1h); };
@@ -171,7 +171,7 @@ TEST_P(CancelTest, IsNoFailureOfATaskThatWasCancelled) {
   EXPECT_NO_THROW(run_task(base, joins(group)));
 }
 
-TEST_P(CancelTest, IsAFailureOfATaskThatWasNotCancelled) {
+BACKEND_TEST(CancelTest, IsAFailureOfATaskThatWasNotCancelled) {
   Base base(options());
   TaskGroup group(base);
   std::optional<co::Semaphore> semaphore(std::in_place, 0U);
@@ -181,7 +181,7 @@ TEST_P(CancelTest, IsAFailureOfATaskThatWasNotCancelled) {
   EXPECT_THROW(run(base), std::system_error);
 }
 
-TEST_P(CancelTest, OfATaskWithALimitThatHasComeIsNoFailure) {
+BACKEND_TEST(CancelTest, OfATaskWithALimitThatHasComeIsNoFailure) {
   Base base(options());
   TaskGroup group(base);
   const auto waits = []() -> Task<> {
@@ -197,7 +197,7 @@ TEST_P(CancelTest, OfATaskWithALimitThatHasComeIsNoFailure) {
   EXPECT_EQ(group.size(), 0U);
 }
 
-TEST_P(CancelTest, ReachesWhatItsOwnTaskHasJustStarted) {
+BACKEND_TEST(CancelTest, ReachesWhatItsOwnTaskHasJustStarted) {
   Base base(options());
   struct Starts {
     static Task<> cancels(TaskGroup& own) {
@@ -227,7 +227,7 @@ TEST_P(CancelTest, ReachesWhatItsOwnTaskHasJustStarted) {
   EXPECT_EQ(time.now(), began);
 }
 
-TEST_P(CancelTest, GoesThroughNestedGroupsAndComesOutOfThem) {
+BACKEND_TEST(CancelTest, GoesThroughNestedGroupsAndComesOutOfThem) {
   Base base(options());
   TaskGroup outer(base);
   int inner_ended = 0;
@@ -261,7 +261,7 @@ TEST_P(CancelTest, GoesThroughNestedGroupsAndComesOutOfThem) {
   EXPECT_EQ(outer.size(), 0U);
 }
 
-TEST_P(CancelTest, ReachesTasksThatAreSpawnedLaterUntilJoinHasReturned) {
+BACKEND_TEST(CancelTest, ReachesTasksThatAreSpawnedLaterUntilJoinHasReturned) {
   Base base(options());
   TaskGroup group(base);
   const auto waits = []() -> Task<> { co_await co::sleep(1h); };
@@ -277,7 +277,7 @@ TEST_P(CancelTest, ReachesTasksThatAreSpawnedLaterUntilJoinHasReturned) {
   EXPECT_EQ(time.now() - began, 1h);
 }
 
-TEST_P(CancelTest, DoesNothingToAGroupWithoutTasks) {
+BACKEND_TEST(CancelTest, DoesNothingToAGroupWithoutTasks) {
   Base base(options());
   TaskGroup group(base);
   group.cancel();
@@ -288,7 +288,7 @@ TEST_P(CancelTest, DoesNothingToAGroupWithoutTasks) {
   EXPECT_EQ(time.now() - began, 1h);
 }
 
-TEST_P(CancelTest, IsNoticedByATaskThatNeverBlocks) {
+BACKEND_TEST(CancelTest, IsNoticedByATaskThatNeverBlocks) {
   Base base(options());
   TaskGroup group(base);
   const auto busy = []() -> Task<> {
@@ -309,7 +309,7 @@ TEST_P(CancelTest, IsNoticedByATaskThatNeverBlocks) {
   EXPECT_EQ(group.size(), 0U);
 }
 
-TEST_P(CancelTest, IsHeldOffByAShieldWhichHasItsOwnLimit) {
+BACKEND_TEST(CancelTest, IsHeldOffByAShieldWhichHasItsOwnLimit) {
   Base base(options());
   TaskGroup group(base);
   int cleaned = 0;
@@ -343,7 +343,7 @@ TEST_P(CancelTest, IsHeldOffByAShieldWhichHasItsOwnLimit) {
   EXPECT_EQ(time.now() - began, 5s);
 }
 
-TEST_P(CancelTest, BetweenAWakeUpAndItsTurnDestroysNothingTwice) {
+BACKEND_TEST(CancelTest, BetweenAWakeUpAndItsTurnDestroysNothingTwice) {
   Base base(options());
   co::Semaphore semaphore(0);
   const auto waits = [](co::Semaphore& permits) -> Task<> {
@@ -359,8 +359,6 @@ TEST_P(CancelTest, BetweenAWakeUpAndItsTurnDestroysNothingTwice) {
   run(base);
   EXPECT_EQ(semaphore.available(), 1U);
 }
-
-ON_EVERY_BACKEND(CancelTest);
 
 }  // namespace
 }  // namespace event_cpp::test

@@ -39,7 +39,7 @@ std::vector<int> range(int first, int count) {
 
 class ChannelTest : public EveryBackendCo {};
 
-TEST_P(ChannelTest, HandsValuesOverInTheirOrderWhateverItsCapacity) {
+BACKEND_TEST(ChannelTest, HandsValuesOverInTheirOrderWhateverItsCapacity) {
   for (const std::size_t capacity : {0U, 1U, 3U, 1000U}) {
     Base base(options());
     Channel<int> channel(capacity);
@@ -56,7 +56,7 @@ TEST_P(ChannelTest, HandsValuesOverInTheirOrderWhateverItsCapacity) {
   }
 }
 
-TEST_P(ChannelTest, TakesAndGivesAtOnceWithoutATask) {
+BACKEND_TEST(ChannelTest, TakesAndGivesAtOnceWithoutATask) {
   Base base(options());
   Channel<std::unique_ptr<int>> channel(1);
   EXPECT_FALSE(channel.try_receive().has_value());
@@ -70,7 +70,7 @@ TEST_P(ChannelTest, TakesAndGivesAtOnceWithoutATask) {
   EXPECT_FALSE(channel.try_send(std::move(another)));
 }
 
-TEST_P(ChannelTest, TakesFromACallbackWhatATaskWaitsFor) {
+BACKEND_TEST(ChannelTest, TakesFromACallbackWhatATaskWaitsFor) {
   Base base(options());
   Channel<int> channel(0);
   TaskGroup group(base);
@@ -81,7 +81,7 @@ TEST_P(ChannelTest, TakesFromACallbackWhatATaskWaitsFor) {
   EXPECT_EQ(got, std::vector<int>{7});
 }
 
-TEST_P(ChannelTest, GivesWhatItHasAfterItWasClosedAndThenNothing) {
+BACKEND_TEST(ChannelTest, GivesWhatItHasAfterItWasClosedAndThenNothing) {
   Base base(options());
   Channel<int> channel(5);
   TaskGroup group(base);
@@ -96,7 +96,7 @@ TEST_P(ChannelTest, GivesWhatItHasAfterItWasClosedAndThenNothing) {
   EXPECT_EQ(run_task(base, error_of(sends_range(channel, 9, 1))), std::errc::broken_pipe);
 }
 
-TEST_P(ChannelTest, WakesEverybodyWhenItIsClosedOrDestroyed) {
+BACKEND_TEST(ChannelTest, WakesEverybodyWhenItIsClosedOrDestroyed) {
   for (const bool destroyed : {false, true}) {
     Base base(options());
     std::optional<Channel<int>> full(std::in_place, 0U);
@@ -125,7 +125,7 @@ TEST_P(ChannelTest, WakesEverybodyWhenItIsClosedOrDestroyed) {
   }
 }
 
-TEST_P(ChannelTest, MayGoWhileAValueIsOnItsWayToATask) {
+BACKEND_TEST(ChannelTest, MayGoWhileAValueIsOnItsWayToATask) {
   Base base(options());
   std::optional<Channel<int>> channel(std::in_place, 1U);
   TaskGroup group(base);
@@ -138,7 +138,7 @@ TEST_P(ChannelTest, MayGoWhileAValueIsOnItsWayToATask) {
   EXPECT_EQ(got, (std::vector<int>{7, -1}));
 }
 
-TEST_P(ChannelTest, GivesAValueOfADestroyedReceiverToTheNextOne) {
+BACKEND_TEST(ChannelTest, GivesAValueOfADestroyedReceiverToTheNextOne) {
   Base base(options());
   Channel<int> channel(1);
   std::vector<int> got;
@@ -153,7 +153,7 @@ TEST_P(ChannelTest, GivesAValueOfADestroyedReceiverToTheNextOne) {
   EXPECT_EQ(channel.size(), 0U);
 }
 
-TEST_P(ChannelTest, KeepsTheOrderIfReceiversAreDestroyedWithTheirValues) {
+BACKEND_TEST(ChannelTest, KeepsTheOrderIfReceiversAreDestroyedWithTheirValues) {
   for (const int destroyed : {1, 2, 3}) {
     Base base(options());
     Channel<int> channel(5);
@@ -176,7 +176,7 @@ TEST_P(ChannelTest, KeepsTheOrderIfReceiversAreDestroyedWithTheirValues) {
   }
 }
 
-TEST_P(ChannelTest, DropsTheValueOfASendThatIsCancelled) {
+BACKEND_TEST(ChannelTest, DropsTheValueOfASendThatIsCancelled) {
   Base base(options());
   Channel<int> channel(0);
   TaskGroup cancelled(base);
@@ -190,7 +190,7 @@ TEST_P(ChannelTest, DropsTheValueOfASendThatIsCancelled) {
   EXPECT_EQ(got, (std::vector<int>{2}));
 }
 
-TEST_P(ChannelTest, NeitherLosesNorCopiesValuesThatOnlyMove) {
+BACKEND_TEST(ChannelTest, NeitherLosesNorCopiesValuesThatOnlyMove) {
   Base base(options());
   int alive = 0;
   {
@@ -216,7 +216,7 @@ TEST_P(ChannelTest, NeitherLosesNorCopiesValuesThatOnlyMove) {
   EXPECT_EQ(alive, 0);
 }
 
-TEST_P(ChannelTest, PassesAMillionValuesThroughOneThatIsNeverFull) {
+BACKEND_TEST(ChannelTest, PassesAMillionValuesThroughOneThatIsNeverFull) {
   Base base(options());
   const auto loops = []() -> Task<int> {
     Channel<int> channel(1);
@@ -231,7 +231,7 @@ TEST_P(ChannelTest, PassesAMillionValuesThroughOneThatIsNeverFull) {
   EXPECT_EQ(run_task(base, loops()), 500'000);
 }
 
-TEST_P(ChannelTest, LetsOthersHaveTheirTurnThoughItIsAlwaysReady) {
+BACKEND_TEST(ChannelTest, LetsOthersHaveTheirTurnThoughItIsAlwaysReady) {
   struct Loops {
     static Task<> plain(Channel<int>& channel) {
       co_await channel.send(1);
@@ -276,7 +276,7 @@ TEST_P(ChannelTest, LetsOthersHaveTheirTurnThoughItIsAlwaysReady) {
   }
 }
 
-TEST_P(ChannelTest, LosesNothingIfThereIsNoMemoryForAValue) {
+BACKEND_TEST(ChannelTest, LosesNothingIfThereIsNoMemoryForAValue) {
   if (!FailingNew::works()) GTEST_SKIP() << "operator new cannot be replaced here";
   EXPECT_THROW(
       {
@@ -316,8 +316,6 @@ TEST_P(ChannelTest, LosesNothingIfThereIsNoMemoryForAValue) {
   EXPECT_GT(failures, 0);
   EXPECT_EQ(got, range(0, 5'000));
 }
-
-ON_EVERY_BACKEND(ChannelTest);
 
 }  // namespace
 }  // namespace event_cpp::test

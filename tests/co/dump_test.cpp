@@ -24,7 +24,7 @@ class TaskDumpTest : public EveryBackendCo {
   }
 };
 
-TEST_P(TaskDumpTest, ShowsEachGroupAndWhatItsTasksWaitFor) {
+BACKEND_TEST(TaskDumpTest, ShowsEachGroupAndWhatItsTasksWaitFor) {
   Base base(options());
   EXPECT_EQ(dumped(base), "");
   TaskGroup clients(base, "clients");
@@ -51,7 +51,7 @@ TEST_P(TaskDumpTest, ShowsEachGroupAndWhatItsTasksWaitFor) {
   EXPECT_TRUE(shows("group - tasks 1\n  its turn in ")) << text;
 }
 
-TEST_P(TaskDumpTest, MayBeCalledByATaskAndBesideFailedOnes) {
+BACKEND_TEST(TaskDumpTest, MayBeCalledByATaskAndBesideFailedOnes) {
   Base base(options());
   TaskGroup group(base, [](const std::exception_ptr&) {});
   std::string text;
@@ -73,13 +73,11 @@ TEST_P(TaskDumpTest, MayBeCalledByATaskAndBesideFailedOnes) {
   EXPECT_NE(text.find("nothing, it runs\n"), std::string::npos) << text;
 }
 
-TEST_P(TaskDumpTest, IsEmptyAfterTheLastGroup) {
+BACKEND_TEST(TaskDumpTest, IsEmptyAfterTheLastGroup) {
   Base base(options());
   { const TaskGroup group(base); }
   EXPECT_EQ(dumped(base), "");
 }
-
-ON_EVERY_BACKEND(TaskDumpTest);
 
 }  // namespace
 }  // namespace event_cpp::test

@@ -18,7 +18,7 @@ class ExitedTest : public EveryBackendCo {
 };
 
 // The includes are those of a user: what the library calls a child is not the group's.
-TEST_P(ExitedTest, ReturnsTheStatusOfTheChildProcess) {
+BACKEND_TEST(ExitedTest, ReturnsTheStatusOfTheChildProcess) {
   Base base(options());
   const auto waits = []() -> Task<int> {
     const pid_t pid = ::fork();
@@ -30,8 +30,6 @@ TEST_P(ExitedTest, ReturnsTheStatusOfTheChildProcess) {
   EXPECT_TRUE(WIFEXITED(status));
   EXPECT_EQ(WEXITSTATUS(status), 3);
 }
-
-ON_EVERY_BACKEND(ExitedTest);
 
 }  // namespace
 }  // namespace event_cpp::test

@@ -44,7 +44,7 @@ class TaskGroupTest : public EveryBackendCo {
   }
 };
 
-TEST_P(TaskGroupTest, RunsATaskToItsFirstWaitWhenItIsSpawned) {
+BACKEND_TEST(TaskGroupTest, RunsATaskToItsFirstWaitWhenItIsSpawned) {
   Base base(options());
   TaskGroup group(base);
   int steps = 0;
@@ -61,7 +61,7 @@ TEST_P(TaskGroupTest, RunsATaskToItsFirstWaitWhenItIsSpawned) {
   EXPECT_EQ(group.size(), 0U);
 }
 
-TEST_P(TaskGroupTest, KeepsAFunctionAndItsArgumentsAsLongAsTheTask) {
+BACKEND_TEST(TaskGroupTest, KeepsAFunctionAndItsArgumentsAsLongAsTheTask) {
   Base base(options());
   TaskGroup group(base);
   int alive = 0;
@@ -82,7 +82,7 @@ TEST_P(TaskGroupTest, KeepsAFunctionAndItsArgumentsAsLongAsTheTask) {
   EXPECT_EQ(alive, 0);
 }
 
-TEST_P(TaskGroupTest, JoinWaitsUntilAllTasksHaveEnded) {
+BACKEND_TEST(TaskGroupTest, JoinWaitsUntilAllTasksHaveEnded) {
   Base base(options());
   TaskGroup group(base);
   group.spawn(sleeps(1s));
@@ -94,7 +94,7 @@ TEST_P(TaskGroupTest, JoinWaitsUntilAllTasksHaveEnded) {
   run_task(base, joins(group));
 }
 
-TEST_P(TaskGroupTest, JoinThrowsTheFirstFailureAfterTheOthersWereCancelled) {
+BACKEND_TEST(TaskGroupTest, JoinThrowsTheFirstFailureAfterTheOthersWereCancelled) {
   Base base(options());
   TaskGroup group(base);
   int destroyed = 0;
@@ -112,7 +112,7 @@ TEST_P(TaskGroupTest, JoinThrowsTheFirstFailureAfterTheOthersWereCancelled) {
   run_task(base, joins(group));
 }
 
-TEST_P(TaskGroupTest, CanBeUsedAgainAfterAFailureThatWasJoined) {
+BACKEND_TEST(TaskGroupTest, CanBeUsedAgainAfterAFailureThatWasJoined) {
   Base base(options());
   TaskGroup group(base);
   for (int i = 0; i < 3; ++i) {
@@ -123,7 +123,7 @@ TEST_P(TaskGroupTest, CanBeUsedAgainAfterAFailureThatWasJoined) {
   }
 }
 
-TEST_P(TaskGroupTest, FailureLeavesDispatchIfNobodyJoins) {
+BACKEND_TEST(TaskGroupTest, FailureLeavesDispatchIfNobodyJoins) {
   Base base(options());
   TaskGroup group(base);
   group.spawn(fails_after(1s));
@@ -132,7 +132,7 @@ TEST_P(TaskGroupTest, FailureLeavesDispatchIfNobodyJoins) {
   run_task(base, joins(group));
 }
 
-TEST_P(TaskGroupTest, FailureAtOnceLeavesDispatchAndNotSpawn) {
+BACKEND_TEST(TaskGroupTest, FailureAtOnceLeavesDispatchAndNotSpawn) {
   Base base(options());
   TaskGroup group(base);
   EXPECT_NO_THROW(group.spawn(fails_at_once()));
@@ -140,7 +140,7 @@ TEST_P(TaskGroupTest, FailureAtOnceLeavesDispatchAndNotSpawn) {
   EXPECT_EQ(group.size(), 0U);
 }
 
-TEST_P(TaskGroupTest, FailureLeavesDispatchThoughItsGroupIsGone) {
+BACKEND_TEST(TaskGroupTest, FailureLeavesDispatchThoughItsGroupIsGone) {
   Base base(options());
   std::optional<TaskGroup> group(std::in_place, base);
   group->spawn(fails_at_once());
@@ -149,7 +149,7 @@ TEST_P(TaskGroupTest, FailureLeavesDispatchThoughItsGroupIsGone) {
   EXPECT_EQ(run(base), 0U);
 }
 
-TEST_P(TaskGroupTest, DestroysTheArgumentsOfAFailedTaskAtTheLatestWithItself) {
+BACKEND_TEST(TaskGroupTest, DestroysTheArgumentsOfAFailedTaskAtTheLatestWithItself) {
   Base base(options());
   int destroyed = 0;
   std::optional<TaskGroup> group(std::in_place, base);
@@ -163,7 +163,7 @@ TEST_P(TaskGroupTest, DestroysTheArgumentsOfAFailedTaskAtTheLatestWithItself) {
   EXPECT_THROW(run(base), std::runtime_error);
 }
 
-TEST_P(TaskGroupTest, FailureThatNobodyHeardOfIsDroppedWithTheBase) {
+BACKEND_TEST(TaskGroupTest, FailureThatNobodyHeardOfIsDroppedWithTheBase) {
   std::optional<TaskGroup> group;
   {
     Base base(options());
@@ -173,7 +173,7 @@ TEST_P(TaskGroupTest, FailureThatNobodyHeardOfIsDroppedWithTheBase) {
   EXPECT_EQ(group->size(), 0U);
 }
 
-TEST_P(TaskGroupTest, OthersOfTheBaseGoOnAfterAFailureThatLeftDispatch) {
+BACKEND_TEST(TaskGroupTest, OthersOfTheBaseGoOnAfterAFailureThatLeftDispatch) {
   Base base(options());
   TaskGroup failing(base);
   TaskGroup working(base);
@@ -190,7 +190,7 @@ TEST_P(TaskGroupTest, OthersOfTheBaseGoOnAfterAFailureThatLeftDispatch) {
   EXPECT_EQ(ended, 2);
 }
 
-TEST_P(TaskGroupTest, TellsEachFailureToItsHandlerAndEndsNoOtherTask) {
+BACKEND_TEST(TaskGroupTest, TellsEachFailureToItsHandlerAndEndsNoOtherTask) {
   Base base(options());
   int failures = 0;
   int ended = 0;
@@ -211,7 +211,7 @@ TEST_P(TaskGroupTest, TellsEachFailureToItsHandlerAndEndsNoOtherTask) {
   EXPECT_EQ(ended, 1);
 }
 
-TEST_P(TaskGroupTest, LetsItsHandlerSpawnATaskInPlaceOfTheFailedOne) {
+BACKEND_TEST(TaskGroupTest, LetsItsHandlerSpawnATaskInPlaceOfTheFailedOne) {
   Base base(options());
   int failures = 0;
   std::optional<TaskGroup> group;
@@ -223,7 +223,7 @@ TEST_P(TaskGroupTest, LetsItsHandlerSpawnATaskInPlaceOfTheFailedOne) {
   EXPECT_EQ(failures, 3);
 }
 
-TEST_P(TaskGroupTest, LetsWhatItsHandlerThrowsLeaveDispatch) {
+BACKEND_TEST(TaskGroupTest, LetsWhatItsHandlerThrowsLeaveDispatch) {
   Base base(options());
   TaskGroup group(base, [](const std::exception_ptr& error) { std::rethrow_exception(error); });
   group.spawn(fails_after(1s));
@@ -231,7 +231,7 @@ TEST_P(TaskGroupTest, LetsWhatItsHandlerThrowsLeaveDispatch) {
   run_task(base, joins(group));
 }
 
-TEST_P(TaskGroupTest, RefusesASecondTaskInJoin) {
+BACKEND_TEST(TaskGroupTest, RefusesASecondTaskInJoin) {
   Base base(options());
   TaskGroup group(base);
   TaskGroup joiners(base);
@@ -242,7 +242,7 @@ TEST_P(TaskGroupTest, RefusesASecondTaskInJoin) {
   EXPECT_EQ(joiners.size(), 0U);
 }
 
-TEST_P(TaskGroupTest, ResumesWhoJoinsItOnceHoweverOftenItsLastTaskEnds) {
+BACKEND_TEST(TaskGroupTest, ResumesWhoJoinsItOnceHoweverOftenItsLastTaskEnds) {
   Base base(options());
   TaskGroup group(base);
   TaskGroup joiners(base);
@@ -268,7 +268,7 @@ TEST_P(TaskGroupTest, ResumesWhoJoinsItOnceHoweverOftenItsLastTaskEnds) {
   EXPECT_EQ(joiners.size(), 0U);
 }
 
-TEST_P(TaskGroupTest, ResumesWhoJoinsItOnceIfATaskEndsBeforeItsTurn) {
+BACKEND_TEST(TaskGroupTest, ResumesWhoJoinsItOnceIfATaskEndsBeforeItsTurn) {
   Base base(options());
   TaskGroup group(base, [](const std::exception_ptr&) {});
   TaskGroup joiners(base);
@@ -289,7 +289,7 @@ TEST_P(TaskGroupTest, ResumesWhoJoinsItOnceIfATaskEndsBeforeItsTurn) {
   EXPECT_EQ(joiners.size(), 0U);
 }
 
-TEST_P(TaskGroupTest, MayGoWhileATaskIsInJoin) {
+BACKEND_TEST(TaskGroupTest, MayGoWhileATaskIsInJoin) {
   Base base(options());
   TaskGroup joiners(base);
   std::optional<TaskGroup> group(std::in_place, base);
@@ -306,7 +306,7 @@ TEST_P(TaskGroupTest, MayGoWhileATaskIsInJoin) {
   EXPECT_EQ(joiners.size(), 0U);
 }
 
-TEST_P(TaskGroupTest, MayGoBeforeTheTaskThatIsInJoin) {
+BACKEND_TEST(TaskGroupTest, MayGoBeforeTheTaskThatIsInJoin) {
   Base base(options());
   std::optional<TaskGroup> joiners(std::in_place, base);
   std::optional<TaskGroup> group(std::in_place, base);
@@ -317,7 +317,7 @@ TEST_P(TaskGroupTest, MayGoBeforeTheTaskThatIsInJoin) {
   EXPECT_EQ(base.size(), 0U);
 }
 
-TEST_P(TaskGroupTest, ThrowsTheFailureInJoinThoughItIsGone) {
+BACKEND_TEST(TaskGroupTest, ThrowsTheFailureInJoinThoughItIsGone) {
   Base base(options());
   TaskGroup joiners(base);
   std::optional<TaskGroup> group(std::in_place, base);
@@ -344,7 +344,7 @@ TEST_P(TaskGroupTest, ThrowsTheFailureInJoinThoughItIsGone) {
   EXPECT_GE(caught, 1);
 }
 
-TEST_P(TaskGroupTest, DestroysItsTasksInTheirOrderAndInnermostFirst) {
+BACKEND_TEST(TaskGroupTest, DestroysItsTasksInTheirOrderAndInnermostFirst) {
   Base base(options());
   std::vector<int> order;
   {
@@ -364,7 +364,7 @@ TEST_P(TaskGroupTest, DestroysItsTasksInTheirOrderAndInnermostFirst) {
   EXPECT_EQ(base.size(), 0U);
 }
 
-TEST_P(TaskGroupTest, DestroysWhatADestructorSpawnsIntoIt) {
+BACKEND_TEST(TaskGroupTest, DestroysWhatADestructorSpawnsIntoIt) {
   Base base(options());
   int ran = 0;
   std::optional<TaskGroup> group(std::in_place, base);
@@ -387,7 +387,7 @@ TEST_P(TaskGroupTest, DestroysWhatADestructorSpawnsIntoIt) {
   EXPECT_EQ(ran, 0);
 }
 
-TEST_P(TaskGroupTest, DestroysWhatIsSpawnedIntoAnyGroupWhileTheBaseGoes) {
+BACKEND_TEST(TaskGroupTest, DestroysWhatIsSpawnedIntoAnyGroupWhileTheBaseGoes) {
   int ran = 0;
   std::optional<Base> base(options());
   TaskGroup first(*base);
@@ -412,7 +412,7 @@ TEST_P(TaskGroupTest, DestroysWhatIsSpawnedIntoAnyGroupWhileTheBaseGoes) {
   EXPECT_EQ(first.size() + second.size(), 0U);
 }
 
-TEST_P(TaskGroupTest, RefusesATaskThatWasMovedFrom) {
+BACKEND_TEST(TaskGroupTest, RefusesATaskThatWasMovedFrom) {
   Base base(options());
   TaskGroup group(base);
   Task<> task = sleeps(1s);
@@ -422,7 +422,7 @@ TEST_P(TaskGroupTest, RefusesATaskThatWasMovedFrom) {
   EXPECT_EQ(group.size(), 1U);
 }
 
-TEST_P(TaskGroupTest, SpawnsStartedByTasksMayNestDeep) {
+BACKEND_TEST(TaskGroupTest, SpawnsStartedByTasksMayNestDeep) {
   Base base(options());
   TaskGroup group(base);
   struct Deep {
@@ -439,7 +439,7 @@ TEST_P(TaskGroupTest, SpawnsStartedByTasksMayNestDeep) {
 
 #ifndef NDEBUG
 
-TEST_P(TaskGroupTest, SaysInADebugBuildThatOneOfItsTasksDestroysIt) {
+BACKEND_TEST(TaskGroupTest, SaysInADebugBuildThatOneOfItsTasksDestroysIt) {
   struct Suicide {
     static Task<> at_once(std::optional<TaskGroup>& own) {
       co_await co::yield();
@@ -468,8 +468,6 @@ TEST_P(TaskGroupTest, SaysInADebugBuildThatOneOfItsTasksDestroysIt) {
 }
 
 #endif
-
-ON_EVERY_BACKEND(TaskGroupTest);
 
 }  // namespace
 }  // namespace event_cpp::test

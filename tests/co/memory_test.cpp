@@ -102,7 +102,7 @@ void TaskMemoryTest::fail_at(std::size_t n, int& failed, bool& ended) {
   EXPECT_EQ(base.size(), 0U);
 }
 
-TEST_P(TaskMemoryTest, EveryAllocationMayFailAndNothingIsLost) {
+BACKEND_TEST(TaskMemoryTest, EveryAllocationMayFailAndNothingIsLost) {
   if (!FailingNew::works()) GTEST_SKIP() << "operator new cannot be replaced here";
   int failed = 0;
   bool ended = false;
@@ -113,8 +113,6 @@ TEST_P(TaskMemoryTest, EveryAllocationMayFailAndNothingIsLost) {
   EXPECT_TRUE(ended);
   EXPECT_GT(failed, 3);
 }
-
-ON_EVERY_BACKEND(TaskMemoryTest);
 
 }  // namespace
 }  // namespace event_cpp::test

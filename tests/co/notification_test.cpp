@@ -18,7 +18,7 @@ Task<> awaits_notice(Notification& notification, std::vector<int>& order, int n)
 
 class NotificationTest : public EveryBackendCo {};
 
-TEST_P(NotificationTest, WakesTheOneThatHasWaitedLongestOrAll) {
+BACKEND_TEST(NotificationTest, WakesTheOneThatHasWaitedLongestOrAll) {
   Base base(options());
   Notification notification;
   TaskGroup group(base);
@@ -34,7 +34,7 @@ TEST_P(NotificationTest, WakesTheOneThatHasWaitedLongestOrAll) {
   EXPECT_EQ(order, (std::vector<int>{1, 2, 3, 4}));
 }
 
-TEST_P(NotificationTest, PassesTheWakeUpOfADestroyedTaskOn) {
+BACKEND_TEST(NotificationTest, PassesTheWakeUpOfADestroyedTaskOn) {
   Base base(options());
   Notification notification;
   std::vector<int> order;
@@ -48,7 +48,7 @@ TEST_P(NotificationTest, PassesTheWakeUpOfADestroyedTaskOn) {
   EXPECT_EQ(order, (std::vector<int>{2}));
 }
 
-TEST_P(NotificationTest, WakesNobodyElseForADestroyedTaskIfAllWereWoken) {
+BACKEND_TEST(NotificationTest, WakesNobodyElseForADestroyedTaskIfAllWereWoken) {
   Base base(options());
   Notification notification;
   std::vector<int> order;
@@ -62,7 +62,7 @@ TEST_P(NotificationTest, WakesNobodyElseForADestroyedTaskIfAllWereWoken) {
   EXPECT_TRUE(order.empty());
 }
 
-TEST_P(NotificationTest, MayGoWhileTasksWait) {
+BACKEND_TEST(NotificationTest, MayGoWhileTasksWait) {
   Base base(options());
   std::optional<Notification> notification(std::in_place);
   TaskGroup group(base, [](const std::exception_ptr&) {});
@@ -75,8 +75,6 @@ TEST_P(NotificationTest, MayGoWhileTasksWait) {
   EXPECT_EQ(order, (std::vector<int>{1}));
   EXPECT_EQ(group.size(), 0U);
 }
-
-ON_EVERY_BACKEND(NotificationTest);
 
 }  // namespace
 }  // namespace event_cpp::test

@@ -28,7 +28,7 @@ class TaskOrderTest : public EveryBackendCo {
   }
 };
 
-TEST_P(TaskOrderTest, OfWhatIsReadyIsThatOfTheSource) {
+BACKEND_TEST(TaskOrderTest, OfWhatIsReadyIsThatOfTheSource) {
   LastFirst last_first;
   Options chosen = options();
   chosen.order = &last_first;
@@ -40,7 +40,7 @@ TEST_P(TaskOrderTest, OfWhatIsReadyIsThatOfTheSource) {
   EXPECT_EQ(order, (std::vector<int>{4, 3, 2, 1}));
 }
 
-TEST_P(TaskOrderTest, LeavesEveryTaskReadyIfTheSourceThrows) {
+BACKEND_TEST(TaskOrderTest, LeavesEveryTaskReadyIfTheSourceThrows) {
   LastFirst last_first;
   Options chosen = options();
   chosen.order = &last_first;
@@ -55,7 +55,7 @@ TEST_P(TaskOrderTest, LeavesEveryTaskReadyIfTheSourceThrows) {
   EXPECT_EQ(order, (std::vector<int>{4, 3, 2, 1}));
 }
 
-TEST_P(TaskOrderTest, IsFirstInFirstOutWithoutASource) {
+BACKEND_TEST(TaskOrderTest, IsFirstInFirstOutWithoutASource) {
   Base base(options());
   TaskGroup group(base);
   std::vector<int> order;
@@ -64,7 +64,7 @@ TEST_P(TaskOrderTest, IsFirstInFirstOutWithoutASource) {
   EXPECT_EQ(order, (std::vector<int>{1, 2, 3, 4}));
 }
 
-TEST_P(TaskOrderTest, IsThatInWhichTheyBecameReadyAlsoAfterAnExceptionHasLeft) {
+BACKEND_TEST(TaskOrderTest, IsThatInWhichTheyBecameReadyAlsoAfterAnExceptionHasLeft) {
   Base base(options());
   TaskGroup group(base);
   TaskGroup failing(base);
@@ -84,8 +84,6 @@ TEST_P(TaskOrderTest, IsThatInWhichTheyBecameReadyAlsoAfterAnExceptionHasLeft) {
   while (group.size() > 0) base.loop(RunMode::nonblock);
   EXPECT_EQ(order, (std::vector<int>{1, 2, 1, 2}));
 }
-
-ON_EVERY_BACKEND(TaskOrderTest);
 
 }  // namespace
 }  // namespace event_cpp::test

@@ -21,7 +21,7 @@ void expect_lives(Backend backend, unsigned first, unsigned count) {
 }
 
 TEST(RandomTaskTest, KeepsEveryPromiseHoweverTasksLiveAndDie) {
-  expect_lives(Backend::none, 1, EVENT_HAS_ASAN || EVENT_HAS_TSAN ? 600 : 3'000);
+  expect_lives(Backend::none, 1, EVENT_HAS_ASAN || EVENT_HAS_TSAN ? 200 : 3'000);
 }
 
 TEST(RandomTaskTest, KeepsEveryPromiseOnEveryBackend) {

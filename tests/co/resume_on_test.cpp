@@ -50,7 +50,7 @@ class ResumeOnTest : public EveryBackendCo {
   static Task<> sleeps_long() { co_await co::sleep(1h); }
 };
 
-TEST_P(ResumeOnTest, GoesOnInTheThreadOfTheOtherBaseAndBack) {
+BACKEND_TEST(ResumeOnTest, GoesOnInTheThreadOfTheOtherBaseAndBack) {
   BaseInThread other(real_time());
   Base base(real_time());
   const auto travels = [](Base& home, BaseInThread& away) -> Task<int> {
@@ -71,7 +71,7 @@ TEST_P(ResumeOnTest, GoesOnInTheThreadOfTheOtherBaseAndBack) {
   EXPECT_EQ(run_task(base, travels(base, other)), 50);
 }
 
-TEST_P(ResumeOnTest, TellsItsEndAndItsFailureAtHome) {
+BACKEND_TEST(ResumeOnTest, TellsItsEndAndItsFailureAtHome) {
   BaseInThread other(real_time());
   Base base(real_time());
   const auto ends_away = [](Base& away, bool fails) -> Task<> {
@@ -88,7 +88,7 @@ TEST_P(ResumeOnTest, TellsItsEndAndItsFailureAtHome) {
   EXPECT_THROW(co::run(base, joins(group)), std::runtime_error);
 }
 
-TEST_P(ResumeOnTest, GoesFromOneOtherBaseToTheNext) {
+BACKEND_TEST(ResumeOnTest, GoesFromOneOtherBaseToTheNext) {
   BaseInThread second(real_time());
   BaseInThread third(real_time());
   Base base(real_time());
@@ -105,7 +105,7 @@ TEST_P(ResumeOnTest, GoesFromOneOtherBaseToTheNext) {
   EXPECT_EQ(run_task(base, travels(second, third)), 40);
 }
 
-TEST_P(ResumeOnTest, IsCancelledWhereverItIs) {
+BACKEND_TEST(ResumeOnTest, IsCancelledWhereverItIs) {
   BaseInThread other(real_time());
   Base base(real_time());
   const auto waits_away = [](Base& away) -> Task<> {
@@ -124,7 +124,7 @@ TEST_P(ResumeOnTest, IsCancelledWhereverItIs) {
   }
 }
 
-TEST_P(ResumeOnTest, ComesHomeFromWithinALimitThatEndsIt) {
+BACKEND_TEST(ResumeOnTest, ComesHomeFromWithinALimitThatEndsIt) {
   BaseInThread other(real_time());
   Base base(real_time());
   const auto waits_away = [](Base& away) -> Task<> {
@@ -140,7 +140,7 @@ TEST_P(ResumeOnTest, ComesHomeFromWithinALimitThatEndsIt) {
   run_task(base, limited(waits_away(other.base())));
 }
 
-TEST_P(ResumeOnTest, ManyTasksCrossAtOnce) {
+BACKEND_TEST(ResumeOnTest, ManyTasksCrossAtOnce) {
   BaseInThread other(real_time());
   Base base(real_time());
   std::atomic<int> crossed = 0;
@@ -189,7 +189,7 @@ class Errand {
   std::error_code thrown;
 };
 
-TEST_P(ResumeOnTest, KeepsItsOwnBaseRunningWhileTheTaskIsAway) {
+BACKEND_TEST(ResumeOnTest, KeepsItsOwnBaseRunningWhileTheTaskIsAway) {
   Errand errand(options());
   TaskGroup group(errand.home);
   group.spawn(Errand::goes(errand));
@@ -204,7 +204,7 @@ TEST_P(ResumeOnTest, KeepsItsOwnBaseRunningWhileTheTaskIsAway) {
   EXPECT_EQ(errand.home.size(), 0U);
 }
 
-TEST_P(ResumeOnTest, HearsOfACancellationInEachPlaceOfItsWay) {
+BACKEND_TEST(ResumeOnTest, HearsOfACancellationInEachPlaceOfItsWay) {
   for (int place = 0; place < 4; ++place) {
     SCOPED_TRACE(place);
     Errand errand(options());
@@ -231,7 +231,7 @@ TEST_P(ResumeOnTest, HearsOfACancellationInEachPlaceOfItsWay) {
   }
 }
 
-TEST_P(ResumeOnTest, ComesHomeThoughItWasCancelledWhileItWasAway) {
+BACKEND_TEST(ResumeOnTest, ComesHomeThoughItWasCancelledWhileItWasAway) {
   Base home(options());
   Base away(options());
   Base* ended_on = nullptr;
@@ -256,7 +256,7 @@ TEST_P(ResumeOnTest, ComesHomeThoughItWasCancelledWhileItWasAway) {
   EXPECT_EQ(group.size(), 0U);
 }
 
-TEST_P(ResumeOnTest, StaysWhereItIsIfThereIsNoMemory) {
+BACKEND_TEST(ResumeOnTest, StaysWhereItIsIfThereIsNoMemory) {
   if (!FailingNew::works()) GTEST_SKIP() << "operator new cannot be replaced here";
   for (std::size_t n = 0;; ++n) {
     Errand errand(options());
@@ -282,7 +282,7 @@ TEST_P(ResumeOnTest, StaysWhereItIsIfThereIsNoMemory) {
   }
 }
 
-TEST_P(ResumeOnTest, EndsTheProgramIfABaseOrAGroupGoesWhileATaskIsAway) {
+BACKEND_TEST(ResumeOnTest, EndsTheProgramIfABaseOrAGroupGoesWhileATaskIsAway) {
   EXPECT_DEATH(
       {
         std::optional<Errand> errand(std::in_place, options());
@@ -303,8 +303,6 @@ TEST_P(ResumeOnTest, EndsTheProgramIfABaseOrAGroupGoesWhileATaskIsAway) {
       },
       "");
 }
-
-ON_EVERY_BACKEND(ResumeOnTest);
 
 }  // namespace
 }  // namespace event_cpp::test

@@ -39,7 +39,7 @@ Task<int> ask_until_answered(Service& service) {
 
 class RetryTest : public EveryBackendCo {};
 
-TEST_P(RetryTest, AsksAgainAfterDelaysThatDoubleUntilItIsAnswered) {
+BACKEND_TEST(RetryTest, AsksAgainAfterDelaysThatDoubleUntilItIsAnswered) {
   Base base(options());
   const TimePoint begin = time.now();
   Service service(base, begin + 1h);
@@ -57,7 +57,7 @@ TEST_P(RetryTest, AsksAgainAfterDelaysThatDoubleUntilItIsAnswered) {
   EXPECT_LT(time.now() - begin, 1h + 5min + 10s);
 }
 
-TEST_P(RetryTest, IsGivenUpWhenALimitAroundAllOfItHasPassed) {
+BACKEND_TEST(RetryTest, IsGivenUpWhenALimitAroundAllOfItHasPassed) {
   Base base(options());
   const TimePoint begin = time.now();
   Service service(base, TimePoint::max());
@@ -68,8 +68,6 @@ TEST_P(RetryTest, IsGivenUpWhenALimitAroundAllOfItHasPassed) {
   EXPECT_EQ(time.now() - begin, 1h);
   EXPECT_EQ(base.size(), 0U) << "no timer is left behind";
 }
-
-ON_EVERY_BACKEND(RetryTest);
 
 }  // namespace
 }  // namespace event_cpp::test

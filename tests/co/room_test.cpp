@@ -23,7 +23,7 @@ Task<> wait_for_room(TaskGroup& group, std::size_t count, std::vector<std::size_
 
 class RoomTest : public EveryBackendCo {};
 
-TEST_P(RoomTest, IsThereAtOnceWhileFewerTasksRun) {
+BACKEND_TEST(RoomTest, IsThereAtOnceWhileFewerTasksRun) {
   Base base(options());
   TaskGroup group(base);
   std::vector<Duration> ended;
@@ -34,7 +34,7 @@ TEST_P(RoomTest, IsThereAtOnceWhileFewerTasksRun) {
   EXPECT_TRUE(ended.empty());
 }
 
-TEST_P(RoomTest, ComesWhenATaskEnds) {
+BACKEND_TEST(RoomTest, ComesWhenATaskEnds) {
   Base base(options());
   TaskGroup group(base);
   std::vector<Duration> ended;
@@ -46,7 +46,7 @@ TEST_P(RoomTest, ComesWhenATaskEnds) {
   EXPECT_EQ(ended, std::vector<Duration>{1s});
 }
 
-TEST_P(RoomTest, FailsAloneWhenItsTaskIsCancelled) {
+BACKEND_TEST(RoomTest, FailsAloneWhenItsTaskIsCancelled) {
   Base base(options());
   TaskGroup group(base);
   std::vector<Duration> ended;
@@ -60,7 +60,7 @@ TEST_P(RoomTest, FailsAloneWhenItsTaskIsCancelled) {
   EXPECT_EQ(ended, std::vector<Duration>{2s});
 }
 
-TEST_P(RoomTest, IsForOneThatWaits) {
+BACKEND_TEST(RoomTest, IsForOneThatWaits) {
   Base base(options());
   TaskGroup group(base);
   std::vector<Duration> ended;
@@ -74,7 +74,7 @@ TEST_P(RoomTest, IsForOneThatWaits) {
   EXPECT_EQ(sizes, std::vector<std::size_t>{0});
 }
 
-TEST_P(RoomTest, FailsIfItsGroupGoes) {
+BACKEND_TEST(RoomTest, FailsIfItsGroupGoes) {
   Base base(options());
   std::optional<TaskGroup> group(std::in_place, base);
   std::vector<Duration> ended;
@@ -88,8 +88,6 @@ TEST_P(RoomTest, FailsIfItsGroupGoes) {
   EXPECT_EQ(waits.size(), 0U);
   EXPECT_TRUE(sizes.empty());
 }
-
-ON_EVERY_BACKEND(RoomTest);
 
 }  // namespace
 }  // namespace event_cpp::test

@@ -20,7 +20,7 @@ Task<> acquires(Semaphore& permits, std::vector<int>& order, int n) {
 
 class SemaphoreTest : public EveryBackendCo {};
 
-TEST_P(SemaphoreTest, GivesAPermitAtOnceIfThereIsOne) {
+BACKEND_TEST(SemaphoreTest, GivesAPermitAtOnceIfThereIsOne) {
   co::Semaphore semaphore(1);
   EXPECT_TRUE(semaphore.try_acquire());
   EXPECT_FALSE(semaphore.try_acquire());
@@ -28,7 +28,7 @@ TEST_P(SemaphoreTest, GivesAPermitAtOnceIfThereIsOne) {
   EXPECT_EQ(semaphore.available(), 1U);
 }
 
-TEST_P(SemaphoreTest, ServesThoseWhoWaitInTheirOrder) {
+BACKEND_TEST(SemaphoreTest, ServesThoseWhoWaitInTheirOrder) {
   Base base(options());
   Semaphore semaphore(1);
   TaskGroup group(base);
@@ -41,7 +41,7 @@ TEST_P(SemaphoreTest, ServesThoseWhoWaitInTheirOrder) {
   EXPECT_EQ(semaphore.available(), 0U);
 }
 
-TEST_P(SemaphoreTest, LimitsHowManyWorkAtOnce) {
+BACKEND_TEST(SemaphoreTest, LimitsHowManyWorkAtOnce) {
   Base base(options());
   Semaphore semaphore(3);
   TaskGroup group(base);
@@ -61,7 +61,7 @@ TEST_P(SemaphoreTest, LimitsHowManyWorkAtOnce) {
   EXPECT_EQ(semaphore.available(), 3U);
 }
 
-TEST_P(SemaphoreTest, GivesThePermitOfADestroyedTaskToTheNextOne) {
+BACKEND_TEST(SemaphoreTest, GivesThePermitOfADestroyedTaskToTheNextOne) {
   Base base(options());
   Semaphore semaphore(0);
   std::vector<int> order;
@@ -75,7 +75,7 @@ TEST_P(SemaphoreTest, GivesThePermitOfADestroyedTaskToTheNextOne) {
   EXPECT_EQ(order, (std::vector<int>{2}));
 }
 
-TEST_P(SemaphoreTest, TakesNoPermitForAWaitThatIsCancelled) {
+BACKEND_TEST(SemaphoreTest, TakesNoPermitForAWaitThatIsCancelled) {
   Base base(options());
   Semaphore semaphore(0);
   std::vector<int> order;
@@ -90,7 +90,7 @@ TEST_P(SemaphoreTest, TakesNoPermitForAWaitThatIsCancelled) {
   EXPECT_EQ(semaphore.available(), 0U);
 }
 
-TEST_P(SemaphoreTest, MayGoWhileTasksWaitAndHavePermits) {
+BACKEND_TEST(SemaphoreTest, MayGoWhileTasksWaitAndHavePermits) {
   Base base(options());
   std::optional<Semaphore> semaphore(std::in_place, 0U);
   TaskGroup group(base, [](const std::exception_ptr&) {});
@@ -104,7 +104,7 @@ TEST_P(SemaphoreTest, MayGoWhileTasksWaitAndHavePermits) {
   EXPECT_EQ(group.size(), 0U);
 }
 
-TEST_P(SemaphoreTest, IsAcquiredAMillionTimes) {
+BACKEND_TEST(SemaphoreTest, IsAcquiredAMillionTimes) {
   Base base(options());
   const auto loops = []() -> Task<> {
     Semaphore semaphore(1);
@@ -115,8 +115,6 @@ TEST_P(SemaphoreTest, IsAcquiredAMillionTimes) {
   };
   run_task(base, loops());
 }
-
-ON_EVERY_BACKEND(SemaphoreTest);
 
 }  // namespace
 }  // namespace event_cpp::test

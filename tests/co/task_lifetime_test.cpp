@@ -17,7 +17,7 @@ class TaskLifetimeTest : public EveryBackendCo {
   }
 };
 
-TEST_P(TaskLifetimeTest, AGroupMayGoBeforeItsBaseWithEveryKindOfWait) {
+BACKEND_TEST(TaskLifetimeTest, AGroupMayGoBeforeItsBaseWithEveryKindOfWait) {
   for (const Waits::Kind& kind : Waits::kinds()) {
     SCOPED_TRACE(kind.name);
     Base base(options());
@@ -35,7 +35,7 @@ TEST_P(TaskLifetimeTest, AGroupMayGoBeforeItsBaseWithEveryKindOfWait) {
   }
 }
 
-TEST_P(TaskLifetimeTest, ABaseMayGoBeforeItsGroupWithEveryKindOfWait) {
+BACKEND_TEST(TaskLifetimeTest, ABaseMayGoBeforeItsGroupWithEveryKindOfWait) {
   for (const Waits::Kind& kind : Waits::kinds()) {
     SCOPED_TRACE(kind.name);
     std::optional<Base> base(std::in_place, options());
@@ -51,7 +51,7 @@ TEST_P(TaskLifetimeTest, ABaseMayGoBeforeItsGroupWithEveryKindOfWait) {
   }
 }
 
-TEST_P(TaskLifetimeTest, AnyWaitMayBeDestroyedBetweenACancelAndItsTurn) {
+BACKEND_TEST(TaskLifetimeTest, AnyWaitMayBeDestroyedBetweenACancelAndItsTurn) {
   for (const Waits::Kind& kind : Waits::kinds()) {
     SCOPED_TRACE(kind.name);
     Base base(options());
@@ -68,7 +68,7 @@ TEST_P(TaskLifetimeTest, AnyWaitMayBeDestroyedBetweenACancelAndItsTurn) {
   }
 }
 
-TEST_P(TaskLifetimeTest, WhatTasksWaitForMayGoBeforeThem) {
+BACKEND_TEST(TaskLifetimeTest, WhatTasksWaitForMayGoBeforeThem) {
   for (const Waits::Kind& kind : Waits::kinds()) {
     SCOPED_TRACE(kind.name);
     Base base(options());
@@ -90,7 +90,7 @@ TEST_P(TaskLifetimeTest, WhatTasksWaitForMayGoBeforeThem) {
   }
 }
 
-TEST_P(TaskLifetimeTest, RunDestroysItsTaskWhateverItWaitsFor) {
+BACKEND_TEST(TaskLifetimeTest, RunDestroysItsTaskWhateverItWaitsFor) {
   for (const Waits::Kind& kind : Waits::kinds()) {
     SCOPED_TRACE(kind.name);
     Base base(options());
@@ -103,7 +103,7 @@ TEST_P(TaskLifetimeTest, RunDestroysItsTaskWhateverItWaitsFor) {
   }
 }
 
-TEST_P(TaskLifetimeTest, ADestructorMayWakeThoseWhoWaitBehindItsTask) {
+BACKEND_TEST(TaskLifetimeTest, ADestructorMayWakeThoseWhoWaitBehindItsTask) {
   Base base(options());
   co::Semaphore semaphore(1);
   int acquired = 0;
@@ -128,7 +128,7 @@ TEST_P(TaskLifetimeTest, ADestructorMayWakeThoseWhoWaitBehindItsTask) {
   EXPECT_EQ(acquired, 1);
 }
 
-TEST_P(TaskLifetimeTest, ADestructorMayCloseTheChannelThatItsTaskReceivesFrom) {
+BACKEND_TEST(TaskLifetimeTest, ADestructorMayCloseTheChannelThatItsTaskReceivesFrom) {
   Base base(options());
   co::Channel<int> channel(1);
   int ended = 0;
@@ -156,7 +156,7 @@ TEST_P(TaskLifetimeTest, ADestructorMayCloseTheChannelThatItsTaskReceivesFrom) {
   EXPECT_EQ(ended, 1);
 }
 
-TEST_P(TaskLifetimeTest, ADestructorMayCancelAndAskItsGroup) {
+BACKEND_TEST(TaskLifetimeTest, ADestructorMayCancelAndAskItsGroup) {
   Base base(options());
   struct Cancels {
     TaskGroup& group;
@@ -175,7 +175,7 @@ TEST_P(TaskLifetimeTest, ADestructorMayCancelAndAskItsGroup) {
   group.spawn(Cancels::at_the_end(group));
 }
 
-TEST_P(TaskLifetimeTest, ADestructorMayDestroyAnotherGroup) {
+BACKEND_TEST(TaskLifetimeTest, ADestructorMayDestroyAnotherGroup) {
   std::optional<Base> base(std::in_place, options());
   int destroyed = 0;
   std::optional<TaskGroup> second;
@@ -201,7 +201,7 @@ TEST_P(TaskLifetimeTest, ADestructorMayDestroyAnotherGroup) {
   EXPECT_EQ(destroyed, 1);
 }
 
-TEST_P(TaskLifetimeTest, FiveThousandNestedTasksMayBeDestroyedAndCancelled) {
+BACKEND_TEST(TaskLifetimeTest, FiveThousandNestedTasksMayBeDestroyedAndCancelled) {
   struct Nested {
     static Task<> plain(int depth, int& destroyed) {
       const CountsDestruction local(destroyed);
@@ -226,7 +226,7 @@ TEST_P(TaskLifetimeTest, FiveThousandNestedTasksMayBeDestroyedAndCancelled) {
   EXPECT_EQ(destroyed, 10'002);
 }
 
-TEST_P(TaskLifetimeTest, AThousandNestedLimitsMayBeDestroyedAndCancelled) {
+BACKEND_TEST(TaskLifetimeTest, AThousandNestedLimitsMayBeDestroyedAndCancelled) {
   struct Nested {
     static Task<> limited(int depth, int& destroyed) {
       const CountsDestruction local(destroyed);
@@ -252,7 +252,7 @@ TEST_P(TaskLifetimeTest, AThousandNestedLimitsMayBeDestroyedAndCancelled) {
   EXPECT_EQ(base.size(), 0U);
 }
 
-TEST_P(TaskLifetimeTest, RunWorksAgainAfterAnExceptionHasLeftIt) {
+BACKEND_TEST(TaskLifetimeTest, RunWorksAgainAfterAnExceptionHasLeftIt) {
   Base base(options());
   TaskGroup group(base);
   const auto ends = []() -> Task<> { co_await co::yield(); };
@@ -272,8 +272,6 @@ TEST_P(TaskLifetimeTest, RunWorksAgainAfterAnExceptionHasLeftIt) {
   EXPECT_THROW(run_task(base, ends()), std::runtime_error);
   EXPECT_NO_THROW(run_task(base, ends()));
 }
-
-ON_EVERY_BACKEND(TaskLifetimeTest);
 
 }  // namespace
 }  // namespace event_cpp::test

@@ -12,7 +12,7 @@ using co::Task;
 
 class WaitTest : public EveryBackendCo {};
 
-TEST_P(WaitTest, SleepsByTheClockOfItsBase) {
+BACKEND_TEST(WaitTest, SleepsByTheClockOfItsBase) {
   Base base(options());
   const auto sleeps = [](ManualTime& base_time) -> Task<> {
     const TimePoint began = base_time.now();
@@ -24,7 +24,7 @@ TEST_P(WaitTest, SleepsByTheClockOfItsBase) {
   run_task(base, sleeps(time));
 }
 
-TEST_P(WaitTest, SleepsUntilTheNextIterationIfTheTimeHasCome) {
+BACKEND_TEST(WaitTest, SleepsUntilTheNextIterationIfTheTimeHasCome) {
   Base base(options());
   const auto sleeps = [](ManualTime& base_time) -> Task<> {
     const TimePoint began = base_time.now();
@@ -36,14 +36,14 @@ TEST_P(WaitTest, SleepsUntilTheNextIterationIfTheTimeHasCome) {
   run_task(base, sleeps(time));
 }
 
-TEST_P(WaitTest, SleepsForEverIfAskedTo) {
+BACKEND_TEST(WaitTest, SleepsForEverIfAskedTo) {
   Base base(options());
   const auto sleeps = []() -> Task<> { co_await co::sleep(Duration::max()); };
   const auto limited = [sleeps]() -> Task<> { co_await co::with_timeout(24h * 365, sleeps()); };
   EXPECT_EQ(run_task(base, error_of(limited())), std::errc::timed_out);
 }
 
-TEST_P(WaitTest, GivesTheReadinessOfADescriptorOrItsTimeout) {
+BACKEND_TEST(WaitTest, GivesTheReadinessOfADescriptorOrItsTimeout) {
   Base base(options());
   const Pipe readable = readable_pipe();
   const Pipe silent = make_pipe();
@@ -59,7 +59,7 @@ TEST_P(WaitTest, GivesTheReadinessOfADescriptorOrItsTimeout) {
   EXPECT_EQ(base.size(), 0U);
 }
 
-TEST_P(WaitTest, ThrowsInTheTaskWhatAttachThrows) {
+BACKEND_TEST(WaitTest, ThrowsInTheTaskWhatAttachThrows) {
   Base base(options());
   const auto waits = [](int fd) -> Task<> {
     int destroyed = 0;
@@ -85,7 +85,7 @@ TEST_P(WaitTest, ThrowsInTheTaskWhatAttachThrows) {
   EXPECT_EQ(base.size(), 0U);
 }
 
-TEST_P(WaitTest, GoesOnAfterAnAttachThatFailed) {
+BACKEND_TEST(WaitTest, GoesOnAfterAnAttachThatFailed) {
   Base base(options());
   const auto waits = [](int fd) -> Task<int> {
     int failures = 0;
@@ -102,7 +102,7 @@ TEST_P(WaitTest, GoesOnAfterAnAttachThatFailed) {
   EXPECT_EQ(run_task(base, waits(closed_number())), 3);
 }
 
-TEST_P(WaitTest, YieldsUntilTheNextIteration) {
+BACKEND_TEST(WaitTest, YieldsUntilTheNextIteration) {
   Base base(options());
   std::vector<int> order;
   co::TaskGroup group(base);
@@ -118,7 +118,7 @@ TEST_P(WaitTest, YieldsUntilTheNextIteration) {
   EXPECT_EQ(order, (std::vector<int>{1, 2, 1, 2, 1, 2}));
 }
 
-TEST_P(WaitTest, YieldsAHundredThousandTimes) {
+BACKEND_TEST(WaitTest, YieldsAHundredThousandTimes) {
   Base base(options());
   const auto yields = []() -> Task<int> {
     int times = 0;
@@ -128,7 +128,7 @@ TEST_P(WaitTest, YieldsAHundredThousandTimes) {
   EXPECT_EQ(run_task(base, yields()), 100'000);
 }
 
-TEST_P(WaitTest, ForASignalEndsForAllThatWait) {
+BACKEND_TEST(WaitTest, ForASignalEndsForAllThatWait) {
   Base base(options());
   co::TaskGroup group(base);
   int told = 0;
@@ -143,7 +143,7 @@ TEST_P(WaitTest, ForASignalEndsForAllThatWait) {
   EXPECT_EQ(told, 2);
 }
 
-TEST_P(WaitTest, MissesNoSignalThatComesBetweenTwoWaits) {
+BACKEND_TEST(WaitTest, MissesNoSignalThatComesBetweenTwoWaits) {
   Base base(options());
   const auto waits = []() -> Task<int> {
     int told = 0;
@@ -167,7 +167,7 @@ TEST_P(WaitTest, MissesNoSignalThatComesBetweenTwoWaits) {
   EXPECT_EQ(run_task(base, waits()), 2);
 }
 
-TEST_P(WaitTest, ForASignalKeepsTheBaseAliveOnlyWhileItWaits) {
+BACKEND_TEST(WaitTest, ForASignalKeepsTheBaseAliveOnlyWhileItWaits) {
   Base base(options());
   const auto first = []() -> Task<> { co_await co::signal(SIGUSR1); };
   const auto watches = [first]() -> Task<> { co_await co::try_with_timeout(1s, first()); };
@@ -175,7 +175,7 @@ TEST_P(WaitTest, ForASignalKeepsTheBaseAliveOnlyWhileItWaits) {
   EXPECT_EQ(run(base), 0U);
 }
 
-TEST_P(WaitTest, ReapsAChildAndGivesItsStatus) {
+BACKEND_TEST(WaitTest, ReapsAChildAndGivesItsStatus) {
   Base base(options());
   const Process child(7);
   const auto waits = [](const Process& process) -> Task<std::string> {
@@ -187,7 +187,7 @@ TEST_P(WaitTest, ReapsAChildAndGivesItsStatus) {
   EXPECT_FALSE(child.reapable());
 }
 
-TEST_P(WaitTest, LeavesAChildAloneIfTheWaitIsCancelled) {
+BACKEND_TEST(WaitTest, LeavesAChildAloneIfTheWaitIsCancelled) {
   Base base(options());
   const Process child;
   const auto waits = [](pid_t pid) -> Task<> { co_await co::exited(pid); };
@@ -197,7 +197,7 @@ TEST_P(WaitTest, LeavesAChildAloneIfTheWaitIsCancelled) {
   EXPECT_EQ(base.size(), 0U);
 }
 
-TEST_P(WaitTest, KnowsItsBaseAndWhetherItWasCancelled) {
+BACKEND_TEST(WaitTest, KnowsItsBaseAndWhetherItWasCancelled) {
   Base base(options());
   co::TaskGroup group(base);
   const auto asks = [](Base& expected, co::TaskGroup& own) -> Task<> {
@@ -212,8 +212,6 @@ TEST_P(WaitTest, KnowsItsBaseAndWhetherItWasCancelled) {
   group.spawn(asks(base, group));
   EXPECT_EQ(group.size(), 0U);
 }
-
-ON_EVERY_BACKEND(WaitTest);
 
 }  // namespace
 }  // namespace event_cpp::test

@@ -17,7 +17,7 @@ class WhenAllTest : public EveryBackendCo {
   }
 };
 
-TEST_P(WhenAllTest, GivesEveryValue) {
+BACKEND_TEST(WhenAllTest, GivesEveryValue) {
   Base base(options());
   const TimePoint began = time.now();
   EXPECT_EQ(run_task(base, sum(gives_after(1, 2s), gives_after(2, 3s))), 3);
@@ -26,7 +26,7 @@ TEST_P(WhenAllTest, GivesEveryValue) {
   EXPECT_EQ(run_task(base, sum(gives_at_once(1), gives_at_once(2))), 3);
 }
 
-TEST_P(WhenAllTest, CancelsTheOthersAndThrowsIfOneFails) {
+BACKEND_TEST(WhenAllTest, CancelsTheOthersAndThrowsIfOneFails) {
   Base base(options());
   const TimePoint began = time.now();
   EXPECT_THROW(run_task(base, sum(gives_after(1, 1h), throws_after(1s))), std::runtime_error);
@@ -35,7 +35,7 @@ TEST_P(WhenAllTest, CancelsTheOthersAndThrowsIfOneFails) {
   EXPECT_EQ(time.now() - began, 1s);
 }
 
-TEST_P(WhenAllTest, GivesNothingOfNothing) {
+BACKEND_TEST(WhenAllTest, GivesNothingOfNothing) {
   Base base(options());
   const auto waits = []() -> Task<> {
     const std::tuple<> nothing = co_await co::when_all();
@@ -44,7 +44,7 @@ TEST_P(WhenAllTest, GivesNothingOfNothing) {
   run_task(base, waits());
 }
 
-TEST_P(WhenAllTest, GivesAPlaceToATaskWithoutAValue) {
+BACKEND_TEST(WhenAllTest, GivesAPlaceToATaskWithoutAValue) {
   Base base(options());
   const auto nothing = []() -> Task<> { co_await co::yield(); };
   const auto waits = [nothing]() -> Task<int> {
@@ -55,7 +55,7 @@ TEST_P(WhenAllTest, GivesAPlaceToATaskWithoutAValue) {
   EXPECT_EQ(run_task(base, waits()), 1);
 }
 
-TEST_P(WhenAllTest, ThrowsIfOneOfTheTasksWasMovedFrom) {
+BACKEND_TEST(WhenAllTest, ThrowsIfOneOfTheTasksWasMovedFrom) {
   Base base(options());
   Task<int> task = gives_at_once(1);
   const Task<int> elsewhere = std::move(task);
@@ -65,8 +65,6 @@ TEST_P(WhenAllTest, ThrowsIfOneOfTheTasksWasMovedFrom) {
             std::errc::invalid_argument);
   EXPECT_EQ(base.size(), 0U);
 }
-
-ON_EVERY_BACKEND(WhenAllTest);
 
 }  // namespace
 }  // namespace event_cpp::test

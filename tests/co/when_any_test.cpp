@@ -20,7 +20,7 @@ class WhenAnyTest : public EveryBackendCo {
   }
 };
 
-TEST_P(WhenAnyTest, GivesTheFirstAndCancelsTheOthers) {
+BACKEND_TEST(WhenAnyTest, GivesTheFirstAndCancelsTheOthers) {
   Base base(options());
   const TimePoint began = time.now();
   Both both = run_task(base, any(gives_after(1, 1h), gives_after(2, 1s)));
@@ -32,7 +32,7 @@ TEST_P(WhenAnyTest, GivesTheFirstAndCancelsTheOthers) {
   EXPECT_EQ(time.now() - began, 1s);
 }
 
-TEST_P(WhenAnyTest, GivesEveryValueOfThoseThatEndTogether) {
+BACKEND_TEST(WhenAnyTest, GivesEveryValueOfThoseThatEndTogether) {
   Base base(options());
   co::Notification notification;
   const auto gives_when_notified = [](int value, co::Notification& when) -> Task<int> {
@@ -52,14 +52,14 @@ TEST_P(WhenAnyTest, GivesEveryValueOfThoseThatEndTogether) {
   EXPECT_EQ(both.values, (std::tuple(std::optional<int>(1), std::optional<int>(2))));
 }
 
-TEST_P(WhenAnyTest, ThrowsTheFailureOfTheFirstAndOfOneThatWasCancelled) {
+BACKEND_TEST(WhenAnyTest, ThrowsTheFailureOfTheFirstAndOfOneThatWasCancelled) {
   Base base(options());
   EXPECT_THROW(run_task(base, any(throws_after(1s), gives_after(2, 1h))), std::runtime_error);
   EXPECT_THROW(run_task(base, any(throws_at_once(), gives_after(2, 1h))), std::runtime_error);
   EXPECT_THROW(run_task(base, any(gives_after(2, 1s), fails_to_clean_up())), std::runtime_error);
 }
 
-TEST_P(WhenAnyTest, LosesNoValueOfAChannelThatComesTogetherWithALimit) {
+BACKEND_TEST(WhenAnyTest, LosesNoValueOfAChannelThatComesTogetherWithALimit) {
   Base base(options());
   const auto awaits = []() -> Task<> {
     co::Channel<int> channel(0);
@@ -82,8 +82,6 @@ TEST_P(WhenAnyTest, LosesNoValueOfAChannelThatComesTogetherWithALimit) {
   };
   run_task(base, awaits());
 }
-
-ON_EVERY_BACKEND(WhenAnyTest);
 
 }  // namespace
 }  // namespace event_cpp::test

@@ -23,7 +23,7 @@ class WithTimeoutTest : public EveryBackendCo {
   }
 };
 
-TEST_P(WithTimeoutTest, GivesTheValueOrThrowsThatTheTimeHasPassed) {
+BACKEND_TEST(WithTimeoutTest, GivesTheValueOrThrowsThatTheTimeHasPassed) {
   Base base(options());
   EXPECT_EQ(run_task(base, limited(2s, gives_after(7, 1s))), 7);
   EXPECT_EQ(run_task(base, limited(1s, gives_at_once(8))), 8);
@@ -34,7 +34,7 @@ TEST_P(WithTimeoutTest, GivesTheValueOrThrowsThatTheTimeHasPassed) {
   EXPECT_EQ(base.size(), 0U) << "no timer is left behind";
 }
 
-TEST_P(WithTimeoutTest, LetsTheTaskRunToItsFirstWaitIfTheLimitHasPassed) {
+BACKEND_TEST(WithTimeoutTest, LetsTheTaskRunToItsFirstWaitIfTheLimitHasPassed) {
   Base base(options());
   for (const Duration limit : {Duration(0), Duration(-1s), Duration::min()}) {
     EXPECT_EQ(run_task(base, limited(limit, gives_at_once(8))), 8);
@@ -42,7 +42,7 @@ TEST_P(WithTimeoutTest, LetsTheTaskRunToItsFirstWaitIfTheLimitHasPassed) {
   }
 }
 
-TEST_P(WithTimeoutTest, GivesAValueThatComesTogetherWithTheLimit) {
+BACKEND_TEST(WithTimeoutTest, GivesAValueThatComesTogetherWithTheLimit) {
   Base base(options());
   const TimePoint began = time.now();
   EXPECT_EQ(run_task(base, limited(1s, gives_after(7, 1s))), 7);
@@ -50,7 +50,7 @@ TEST_P(WithTimeoutTest, GivesAValueThatComesTogetherWithTheLimit) {
   EXPECT_EQ(time.now() - began, 2s);
 }
 
-TEST_P(WithTimeoutTest, ThrowsWhatTheTaskThrows) {
+BACKEND_TEST(WithTimeoutTest, ThrowsWhatTheTaskThrows) {
   Base base(options());
   EXPECT_THROW(run_task(base, limited(2s, throws_after(1s))), std::runtime_error);
   EXPECT_THROW(run_task(base, limited(1s, throws_at_once())), std::runtime_error);
@@ -58,12 +58,12 @@ TEST_P(WithTimeoutTest, ThrowsWhatTheTaskThrows) {
   EXPECT_THROW(run_task(base, tried(1s, fails_to_clean_up())), std::runtime_error);
 }
 
-TEST_P(WithTimeoutTest, NeverComesIfItIsForEver) {
+BACKEND_TEST(WithTimeoutTest, NeverComesIfItIsForEver) {
   Base base(options());
   EXPECT_EQ(run_task(base, limited(Duration::max(), gives_after(7, 24h * 1000))), 7);
 }
 
-TEST_P(WithTimeoutTest, BelongsToTheLevelWhoseLimitHasPassed) {
+BACKEND_TEST(WithTimeoutTest, BelongsToTheLevelWhoseLimitHasPassed) {
   Base base(options());
   struct Levels {
     static Task<int> inner_first() {
@@ -106,7 +106,7 @@ TEST_P(WithTimeoutTest, BelongsToTheLevelWhoseLimitHasPassed) {
   EXPECT_EQ(run_task(base, Levels::outer_first()), 0) << "the limit of two seconds has not passed";
 }
 
-TEST_P(WithTimeoutTest, TakesWhateverCanBeAwaited) {
+BACKEND_TEST(WithTimeoutTest, TakesWhateverCanBeAwaited) {
   Base base(options());
   const auto awaits = []() -> Task<> {
     co::Channel<int> channel(1);
@@ -127,8 +127,6 @@ TEST_P(WithTimeoutTest, TakesWhateverCanBeAwaited) {
   };
   run_task(base, awaits());
 }
-
-ON_EVERY_BACKEND(WithTimeoutTest);
 
 }  // namespace
 }  // namespace event_cpp::test

@@ -82,9 +82,8 @@ class DnsmasqTest : public EveryBackendCo {
   std::unique_ptr<examples_test::ChildProcess> server_;
   bool answers_ = false;
 };
-ON_EVERY_BACKEND(DnsmasqTest);
 
-TEST_P(DnsmasqTest, KnowsTheAddressesOfAName) {
+BACKEND_TEST(DnsmasqTest, KnowsTheAddressesOfAName) {
   const Lookup lookup = look_up("host.test");
   std::vector<net::Address> addresses = lookup.answer.addresses;
   std::sort(addresses.begin(), addresses.end());
@@ -93,22 +92,22 @@ TEST_P(DnsmasqTest, KnowsTheAddressesOfAName) {
   EXPECT_LE(lookup.answer.ttl, 7s);
 }
 
-TEST_P(DnsmasqTest, KnowsAnAlias) {
+BACKEND_TEST(DnsmasqTest, KnowsAnAlias) {
   const Lookup lookup = look_up("WWW.test.", Family::v4);
   EXPECT_EQ(lookup.answer.addresses, std::vector{v4("192.0.2.2")});
   EXPECT_EQ(lookup.answer.canonical, "host.test");
 }
 
-TEST_P(DnsmasqTest, TellsWhatDoesNotExist) {
+BACKEND_TEST(DnsmasqTest, TellsWhatDoesNotExist) {
   EXPECT_EQ(look_up("no.test").error, dns::Errc::no_such_name);
   EXPECT_EQ(look_up("many.test", Family::v6).error, dns::Errc::no_address);
 }
 
-TEST_P(DnsmasqTest, RefusesNamesThatAreNotItsOwn) {
+BACKEND_TEST(DnsmasqTest, RefusesNamesThatAreNotItsOwn) {
   EXPECT_EQ(look_up("other.example").error, dns::Errc::server_failed);
 }
 
-TEST_P(DnsmasqTest, AnswersOverTcpWhatIsTooLong) {
+BACKEND_TEST(DnsmasqTest, AnswersOverTcpWhatIsTooLong) {
   EXPECT_EQ(look_up("many.test", Family::v4).answer.addresses.size(), 64U);  // as many as are kept
   EXPECT_EQ(stats.tcp, 1U);
 }

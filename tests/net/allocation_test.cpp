@@ -12,7 +12,6 @@ namespace {
 using co::Task;
 
 class NetAllocationTest : public EveryBackendCo {};
-ON_EVERY_BACKEND(NetAllocationTest);
 
 Task<> ask_one_question(net::Address server) {
   Base& base = co_await co::base();
@@ -35,7 +34,7 @@ Task<> serve_and_ask(Base& base) {
   co_await server.join();
 }
 
-TEST_P(NetAllocationTest, ThatFailsIsAnErrorAndLeavesNothingBehind) {
+BACKEND_TEST(NetAllocationTest, ThatFailsIsAnErrorAndLeavesNothingBehind) {
   if (!FailingNew::works()) GTEST_SKIP();
   bool failed = true;
   std::size_t n = 0;
@@ -58,7 +57,7 @@ TEST_P(NetAllocationTest, ThatFailsIsAnErrorAndLeavesNothingBehind) {
   EXPECT_GT(n, 3U);
 }
 
-TEST_P(NetAllocationTest, ThatFailsEndsAConnectionAndNotTheServer) {
+BACKEND_TEST(NetAllocationTest, ThatFailsEndsAConnectionAndNotTheServer) {
   if (!FailingNew::works()) GTEST_SKIP();
   // More than what is kept for reuse, so that a connection's task needs memory.
   Base base(real_time());

@@ -296,9 +296,8 @@ TEST_F(HappyEyeballsTest, TakesNoAddressForAnUnknownName) {
 // Over the system alone.
 
 class ConnectSystemTest : public EveryBackendCo {};
-ON_EVERY_BACKEND(ConnectSystemTest);
 
-TEST_P(ConnectSystemTest, ConnectsToANumericHostWithoutAThread) {
+BACKEND_TEST(ConnectSystemTest, ConnectsToANumericHostWithoutAThread) {
   Base base(real_time());
   net::Listener listener(base, net::Address::loopback(0));
   Attempt outcome;
@@ -306,7 +305,7 @@ TEST_P(ConnectSystemTest, ConnectsToANumericHostWithoutAThread) {
   EXPECT_EQ(outcome.socket.peer(), listener.address());
 }
 
-TEST_P(ConnectSystemTest, ConnectsToANameOfThisMachine) {
+BACKEND_TEST(ConnectSystemTest, ConnectsToANameOfThisMachine) {
   Base base(real_time());
   net::Listener listener(base, net::Address::any(0));
   Attempt outcome;
@@ -320,13 +319,13 @@ Task<> resolve_once(std::string host, int port) {
   EXPECT_FALSE(addresses.empty());
 }
 
-TEST_P(ConnectSystemTest, ReportsANameThatDoesNotExist) {
+BACKEND_TEST(ConnectSystemTest, ReportsANameThatDoesNotExist) {
   Base base(real_time());
   const std::error_code code = run_task(base, error_of(resolve_once("no such name", 80)));
   EXPECT_EQ(code.category(), net::name_category()) << code.message();
 }
 
-TEST_P(ConnectSystemTest, RefusesAPortOutOfRange) {
+BACKEND_TEST(ConnectSystemTest, RefusesAPortOutOfRange) {
   Base base(real_time());
   for (const int port : {-1, 65536}) {
     EXPECT_EQ(run_task(base, error_of(resolve_once("127.0.0.1", port))),
@@ -336,7 +335,7 @@ TEST_P(ConnectSystemTest, RefusesAPortOutOfRange) {
   }
 }
 
-TEST_P(ConnectSystemTest, ResolvesANumericAddressToItself) {
+BACKEND_TEST(ConnectSystemTest, ResolvesANumericAddressToItself) {
   Base base(real_time());
   const auto resolve = [](std::string host) -> Task<net::Address> {
     const auto addresses = co_await net::resolve(std::move(host), 80);
@@ -347,7 +346,7 @@ TEST_P(ConnectSystemTest, ResolvesANumericAddressToItself) {
   EXPECT_EQ(run_task(base, resolve("127.0.0.1")), net::Address::loopback(80));
 }
 
-TEST_P(ConnectSystemTest, ReportsAUnixSocketWhoseQueueIsFull) {
+BACKEND_TEST(ConnectSystemTest, ReportsAUnixSocketWhoseQueueIsFull) {
   Base base(real_time());
   const auto address = net::Address::unix_abstract("event_full_" + std::to_string(::getpid()));
   net::ListenOptions options;

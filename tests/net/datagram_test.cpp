@@ -125,14 +125,13 @@ TEST_P(DatagramTest, LosesNoMessageIfAReceiveIsCancelled) {
 }
 
 class DatagramSystemTest : public EveryBackendCo {};
-ON_EVERY_BACKEND(DatagramSystemTest);
 
 std::string free_name() {
   static int next = 0;
   return "/tmp/event_dgram_" + std::to_string(::getpid()) + "_" + std::to_string(next++);
 }
 
-TEST_P(DatagramSystemTest, ShowsThatAMessageWasCut) {
+BACKEND_TEST(DatagramSystemTest, ShowsThatAMessageWasCut) {
   Base base(real_time());
   net::Datagram a(base, net::Address::unix_path(free_name()));
   net::Datagram b(base, net::Address::unix_path(free_name()));
@@ -144,7 +143,7 @@ TEST_P(DatagramSystemTest, ShowsThatAMessageWasCut) {
   EXPECT_EQ(packet.from, a.address());
 }
 
-TEST_P(DatagramSystemTest, RemovesItsPathAndOnlyItsOwn) {
+BACKEND_TEST(DatagramSystemTest, RemovesItsPathAndOnlyItsOwn) {
   Base base(real_time());
   const std::string name = free_name();
   const auto address = net::Address::unix_path(name);
@@ -158,7 +157,7 @@ TEST_P(DatagramSystemTest, RemovesItsPathAndOnlyItsOwn) {
   EXPECT_NE(::access(name.c_str(), F_OK), 0);
 }
 
-TEST_P(DatagramSystemTest, WaitsForRoomOfTheReceiver) {
+BACKEND_TEST(DatagramSystemTest, WaitsForRoomOfTheReceiver) {
   Base base(real_time());
   net::Datagram a(base, net::Address::unix_path(free_name()));
   net::Datagram b(base, net::Address::unix_path(free_name()));
@@ -182,7 +181,7 @@ TEST_P(DatagramSystemTest, WaitsForRoomOfTheReceiver) {
   EXPECT_EQ(run_task(base, receive_all()), 2000);
 }
 
-TEST_P(DatagramSystemTest, SleepsAfterAMessageThatNobodyGot) {
+BACKEND_TEST(DatagramSystemTest, SleepsAfterAMessageThatNobodyGot) {
   Base base(watched());
   net::Datagram a(base, net::Address::loopback(0));
   net::Address nobody;

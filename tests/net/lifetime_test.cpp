@@ -10,7 +10,6 @@ namespace {
 using co::Task;
 
 class NetLifetimeTest : public EveryBackendCo {};
-ON_EVERY_BACKEND(NetLifetimeTest);
 
 Task<> read_for_ever(net::Stream& stream, int& ended) {
   const CountsDestruction counts(ended);
@@ -18,7 +17,7 @@ Task<> read_for_ever(net::Stream& stream, int& ended) {
   co_await stream.read_some(room);
 }
 
-TEST_P(NetLifetimeTest, OfAStreamMayEndAfterItsBase) {
+BACKEND_TEST(NetLifetimeTest, OfAStreamMayEndAfterItsBase) {
   auto sockets = net::Socket::pair();
   auto base = std::make_unique<Base>(real_time());
   int ended = 0;
@@ -31,7 +30,7 @@ TEST_P(NetLifetimeTest, OfAStreamMayEndAfterItsBase) {
   EXPECT_EQ(ended, 1);
 }
 
-TEST_P(NetLifetimeTest, OfAStreamWithACallbackMayEndAfterItsBase) {
+BACKEND_TEST(NetLifetimeTest, OfAStreamWithACallbackMayEndAfterItsBase) {
   auto sockets = net::Socket::pair();
   auto base = std::make_unique<Base>(real_time());
   const auto kept = std::make_shared<int>(0);
@@ -46,7 +45,7 @@ TEST_P(NetLifetimeTest, OfAStreamWithACallbackMayEndAfterItsBase) {
   EXPECT_EQ(kept.use_count(), 1);
 }
 
-TEST_P(NetLifetimeTest, OfABufferedMayEndAfterItsBaseAndSendsNoMore) {
+BACKEND_TEST(NetLifetimeTest, OfABufferedMayEndAfterItsBaseAndSendsNoMore) {
   auto sockets = net::Socket::pair();
   auto base = std::make_unique<Base>(real_time());
   net::SocketStream stream(*base, std::move(sockets.first));
@@ -59,7 +58,7 @@ TEST_P(NetLifetimeTest, OfABufferedMayEndAfterItsBaseAndSendsNoMore) {
   EXPECT_LT(::recv(sockets.second.fd(), room.data(), room.size(), MSG_DONTWAIT), 0);
 }
 
-TEST_P(NetLifetimeTest, OfABufferedThatIsBlockedMayEndAfterItsBase) {
+BACKEND_TEST(NetLifetimeTest, OfABufferedThatIsBlockedMayEndAfterItsBase) {
   auto sockets = net::Socket::pair();
   auto base = std::make_unique<Base>(real_time());
   net::SocketStream stream(*base, std::move(sockets.first));
@@ -68,7 +67,7 @@ TEST_P(NetLifetimeTest, OfABufferedThatIsBlockedMayEndAfterItsBase) {
   base.reset();
 }
 
-TEST_P(NetLifetimeTest, OfAStreamMayEndWhileATaskWaits) {
+BACKEND_TEST(NetLifetimeTest, OfAStreamMayEndWhileATaskWaits) {
   auto sockets = net::Socket::pair();
   Base base(real_time());
   int ended = 0;

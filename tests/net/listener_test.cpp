@@ -420,9 +420,8 @@ TEST_P(ListenerTest, RefusesAnAddressThatIsInUse) {
 // Sockets of the system.
 
 class ListenerSystemTest : public EveryBackendCo {};
-ON_EVERY_BACKEND(ListenerSystemTest);
 
-TEST_P(ListenerSystemTest, SleepsWhileNobodyWaitsForAConnection) {
+BACKEND_TEST(ListenerSystemTest, SleepsWhileNobodyWaitsForAConnection) {
   Base base(watched());
   net::Listener listener(base, net::Address::loopback(0));
   net::Socket client = net::Socket::make(base, AF_INET, SOCK_STREAM);
@@ -430,7 +429,7 @@ TEST_P(ListenerSystemTest, SleepsWhileNobodyWaitsForAConnection) {
   EXPECT_TRUE(stays_asleep(base));
 }
 
-TEST_P(ListenerSystemTest, SleepsWhileItLooksAway) {
+BACKEND_TEST(ListenerSystemTest, SleepsWhileItLooksAway) {
   Base base(watched());
   net::Listener listener(base, net::Address::loopback(0));
   net::Socket client = net::Socket::make(base, AF_INET, SOCK_STREAM);
@@ -443,7 +442,7 @@ TEST_P(ListenerSystemTest, SleepsWhileItLooksAway) {
   EXPECT_EQ(accepted, 0);
 }
 
-TEST_P(ListenerSystemTest, MakesConnectionsThatAreClosedByExecAndDoNotBlock) {
+BACKEND_TEST(ListenerSystemTest, MakesConnectionsThatAreClosedByExecAndDoNotBlock) {
   Base base(real_time());
   net::ListenOptions options;
   options.keep_alive = true;
@@ -456,7 +455,7 @@ TEST_P(ListenerSystemTest, MakesConnectionsThatAreClosedByExecAndDoNotBlock) {
   EXPECT_NE(::fcntl(accepted[0].fd(), F_GETFL) & O_NONBLOCK, 0);
 }
 
-TEST_P(ListenerSystemTest, RemovesItsPathAndOnlyItsOwn) {
+BACKEND_TEST(ListenerSystemTest, RemovesItsPathAndOnlyItsOwn) {
   Base base(real_time());
   const FreePath path;
   const auto address = net::Address::unix_path(path.name());
@@ -472,7 +471,7 @@ TEST_P(ListenerSystemTest, RemovesItsPathAndOnlyItsOwn) {
   EXPECT_TRUE(path.exists());
 }
 
-TEST_P(ListenerSystemTest, StopsLookingAfterAnErrorThatIsForGood) {
+BACKEND_TEST(ListenerSystemTest, StopsLookingAfterAnErrorThatIsForGood) {
   if (GetParam() == Backend::kqueue) GTEST_SKIP() << "a listener that was shut down is not told of";
   Base base(real_time());
   net::Listener listener(base, net::Address::loopback(0));
@@ -484,7 +483,7 @@ TEST_P(ListenerSystemTest, StopsLookingAfterAnErrorThatIsForGood) {
   EXPECT_EQ(errors, 1);
 }
 
-TEST_P(ListenerSystemTest, KeepsTheStateOfItsCallback) {
+BACKEND_TEST(ListenerSystemTest, KeepsTheStateOfItsCallback) {
   Base base(real_time());
   net::Listener listener(base, net::Address::loopback(0));
   std::vector<net::Socket> clients;
@@ -501,7 +500,7 @@ TEST_P(ListenerSystemTest, KeepsTheStateOfItsCallback) {
   EXPECT_EQ(calls, (std::vector<int>{1, 2, 3}));
 }
 
-TEST_P(ListenerSystemTest, TakesOverAPathThatWasLeftBehindButNoOther) {
+BACKEND_TEST(ListenerSystemTest, TakesOverAPathThatWasLeftBehindButNoOther) {
   Base base(real_time());
   const FreePath path;
   const auto address = net::Address::unix_path(path.name());
@@ -516,7 +515,7 @@ TEST_P(ListenerSystemTest, TakesOverAPathThatWasLeftBehindButNoOther) {
   EXPECT_TRUE(path.exists());
 }
 
-TEST_P(ListenerSystemTest, LeavesAFileAtItsPathAlone) {
+BACKEND_TEST(ListenerSystemTest, LeavesAFileAtItsPathAlone) {
   Base base(real_time());
   const FreePath path;
   { const Fd file(::open(path.name().c_str(), O_CREAT | O_WRONLY, 0600)); }
@@ -524,7 +523,7 @@ TEST_P(ListenerSystemTest, LeavesAFileAtItsPathAlone) {
   EXPECT_TRUE(path.exists());
 }
 
-TEST_P(ListenerSystemTest, KeepsThePathOfASocketThatIsHandedOn) {
+BACKEND_TEST(ListenerSystemTest, KeepsThePathOfASocketThatIsHandedOn) {
   Base base(real_time());
   const FreePath path;
   net::Listener first(base, net::Address::unix_path(path.name()));
@@ -533,7 +532,7 @@ TEST_P(ListenerSystemTest, KeepsThePathOfASocketThatIsHandedOn) {
   EXPECT_TRUE(path.exists());
 }
 
-TEST_P(ListenerSystemTest, SharesAPortWithOthersThatWantTo) {
+BACKEND_TEST(ListenerSystemTest, SharesAPortWithOthersThatWantTo) {
   Base base(real_time());
   net::ListenOptions options;
   options.reuse_port = true;
@@ -543,7 +542,7 @@ TEST_P(ListenerSystemTest, SharesAPortWithOthersThatWantTo) {
 }
 
 #ifdef __linux__
-TEST_P(ListenerSystemTest, ListensOnAnAbstractName) {
+BACKEND_TEST(ListenerSystemTest, ListensOnAnAbstractName) {
   Base base(real_time());
   const auto address = net::Address::unix_abstract("event_net_" + std::to_string(::getpid()));
   net::Listener listener(base, address);

@@ -45,9 +45,8 @@ class PipeStreamTest : public EveryBackendCo {
   std::unique_ptr<PipeStream> reader;
   std::unique_ptr<PipeStream> writer;
 };
-ON_EVERY_BACKEND(PipeStreamTest);
 
-TEST_P(PipeStreamTest, CarriesBytesAndTheEnd) {
+BACKEND_TEST(PipeStreamTest, CarriesBytesAndTheEnd) {
   const std::string data(3'000'000, 'x');
   co::TaskGroup tasks(*base);
   tasks.spawn([&]() -> Task<> {
@@ -60,14 +59,14 @@ TEST_P(PipeStreamTest, CarriesBytesAndTheEnd) {
   EXPECT_EQ(run_task(*base, read_all(*reader)), "");
 }
 
-TEST_P(PipeStreamTest, MakesDescriptorsNonBlockingAndCloseOnExec) {
+BACKEND_TEST(PipeStreamTest, MakesDescriptorsNonBlockingAndCloseOnExec) {
   for (const int fd : {reader->fd(), writer->fd()}) {
     EXPECT_NE(::fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
     EXPECT_NE(::fcntl(fd, F_GETFD) & FD_CLOEXEC, 0);
   }
 }
 
-TEST_P(PipeStreamTest, WritesPiecesInTheirOrder) {
+BACKEND_TEST(PipeStreamTest, WritesPiecesInTheirOrder) {
   std::vector<std::string> texts;
   std::vector<net::Bytes> pieces;
   std::string all;
@@ -84,7 +83,7 @@ TEST_P(PipeStreamTest, WritesPiecesInTheirOrder) {
   EXPECT_EQ(run_task(*base, read_all(*reader)), all);
 }
 
-TEST_P(PipeStreamTest, ReportsThatNobodyReadsWithoutASignal) {
+BACKEND_TEST(PipeStreamTest, ReportsThatNobodyReadsWithoutASignal) {
   const Disposition counted(SIGPIPE, &count_stray);
   strays = 0;
   reader.reset();
@@ -104,7 +103,7 @@ TEST_P(PipeStreamTest, ReportsThatNobodyReadsWithoutASignal) {
   EXPECT_EQ(::sigismember(&pending, SIGPIPE), 1);
 }
 
-TEST_P(PipeStreamTest, TellsAWriterThatWaitsThatNobodyReadsAnyMore) {
+BACKEND_TEST(PipeStreamTest, TellsAWriterThatWaitsThatNobodyReadsAnyMore) {
   const Disposition counted(SIGPIPE, &count_stray);
   strays = 0;
   std::error_code code;
@@ -119,14 +118,14 @@ TEST_P(PipeStreamTest, TellsAWriterThatWaitsThatNobodyReadsAnyMore) {
   EXPECT_EQ(strays, 0);
 }
 
-TEST_P(PipeStreamTest, GoesInOneDirection) {
+BACKEND_TEST(PipeStreamTest, GoesInOneDirection) {
   std::array<char, 4> room{};
   EXPECT_EQ(writer->try_read(room), -EBADF);
   EXPECT_EQ(reader->try_write("x"), -EBADF);
   EXPECT_EQ(reader->try_read(room), net::kWouldBlock);
 }
 
-TEST_P(PipeStreamTest, CallsBackWhenThereIsSomething) {
+BACKEND_TEST(PipeStreamTest, CallsBackWhenThereIsSomething) {
   std::string text;
   bool ended = false;
   reader->on_readable([&] {
@@ -147,7 +146,7 @@ TEST_P(PipeStreamTest, CallsBackWhenThereIsSomething) {
   EXPECT_TRUE(ended);
 }
 
-TEST_P(PipeStreamTest, HasAnIdleTimeout) {
+BACKEND_TEST(PipeStreamTest, HasAnIdleTimeout) {
   reader->idle_timeout(10s);
   std::error_code code;
   co::TaskGroup tasks(*base);
@@ -170,7 +169,7 @@ TEST_P(PipeStreamTest, HasAnIdleTimeout) {
   EXPECT_EQ(code, std::errc::timed_out);
 }
 
-TEST_P(PipeStreamTest, IsTornIfAWriteIsCancelledHalfWay) {
+BACKEND_TEST(PipeStreamTest, IsTornIfAWriteIsCancelledHalfWay) {
   const std::string data(1'000'000, 'x');
   co::TaskGroup tasks(*base);
   tasks.spawn([&]() -> Task<> { co_await writer->write(data); });
@@ -180,7 +179,7 @@ TEST_P(PipeStreamTest, IsTornIfAWriteIsCancelledHalfWay) {
   EXPECT_EQ(net::to_error(writer->try_write("x")), Errc::torn);
 }
 
-TEST_P(PipeStreamTest, EndsTheWaitOfATaskWhenItIsDestroyed) {
+BACKEND_TEST(PipeStreamTest, EndsTheWaitOfATaskWhenItIsDestroyed) {
   std::error_code code;
   co::TaskGroup tasks(*base);
   tasks.spawn([&]() -> Task<> {
@@ -193,7 +192,7 @@ TEST_P(PipeStreamTest, EndsTheWaitOfATaskWhenItIsDestroyed) {
   EXPECT_EQ(code, std::errc::operation_canceled);
 }
 
-TEST_P(PipeStreamTest, RefusesWhatIsNotOpen) {
+BACKEND_TEST(PipeStreamTest, RefusesWhatIsNotOpen) {
   for (const int fd : {-1, -2, std::numeric_limits<int>::min(), 900}) {
     try {
       const PipeStream opened(*base, fd);
@@ -204,7 +203,7 @@ TEST_P(PipeStreamTest, RefusesWhatIsNotOpen) {
   }
 }
 
-TEST_P(PipeStreamTest, IsCopiedToASocket) {
+BACKEND_TEST(PipeStreamTest, IsCopiedToASocket) {
   auto sockets = net::Socket::pair();
   net::SocketStream to(*base, std::move(sockets.first));
   net::SocketStream from(*base, std::move(sockets.second));

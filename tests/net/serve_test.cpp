@@ -168,7 +168,6 @@ class WorkersTest : public EveryBackendCo {
     return options;
   }
 };
-ON_EVERY_BACKEND(WorkersTest);
 
 Task<std::string> ask(net::Address server) {
   Base& base = co_await co::base();
@@ -179,7 +178,7 @@ Task<std::string> ask(net::Address server) {
   co_return co_await read_all(stream);
 }
 
-TEST_P(WorkersTest, ServeUntilTheyAreStopped) {
+BACKEND_TEST(WorkersTest, ServeUntilTheyAreStopped) {
   Base base(real_time());
   net::Workers workers(2, net::Address::loopback(0), echo, workers_options());
   EXPECT_EQ(workers.size(), 2U);
@@ -192,7 +191,7 @@ TEST_P(WorkersTest, ServeUntilTheyAreStopped) {
   EXPECT_EQ(run_task(base, error_of(refused(workers.address()))), std::errc::connection_refused);
 }
 
-TEST_P(WorkersTest, CancelConnectionsThatDoNotEndInTime) {
+BACKEND_TEST(WorkersTest, CancelConnectionsThatDoNotEndInTime) {
   Base base(real_time());
   net::Workers::Options options = workers_options();
   options.serve.grace = 1ms;
@@ -216,19 +215,19 @@ TEST_P(WorkersTest, CancelConnectionsThatDoNotEndInTime) {
   EXPECT_EQ(ended, 1);
 }
 
-TEST_P(WorkersTest, ReportThatTheyCannotListen) {
+BACKEND_TEST(WorkersTest, ReportThatTheyCannotListen) {
   Base base(real_time());
   const net::Listener taken(base, net::Address::loopback(0));
   EXPECT_THROW(net::Workers(3, taken.address(), echo, workers_options()), std::system_error);
 }
 
-TEST_P(WorkersTest, StopAtOnceAfterTheyWereMade) {
+BACKEND_TEST(WorkersTest, StopAtOnceAfterTheyWereMade) {
   for (int i = 0; i < 5; ++i) {
     const net::Workers workers(3, net::Address::loopback(0), echo, workers_options());
   }
 }
 
-TEST_P(WorkersTest, ReportWhatEndsAThread) {
+BACKEND_TEST(WorkersTest, ReportWhatEndsAThread) {
   Base base(real_time());
   net::Workers::Options options = workers_options();
   std::atomic<bool> thrown{false};
@@ -251,7 +250,7 @@ TEST_P(WorkersTest, ReportWhatEndsAThread) {
 }
 
 // libstdc++'s promise would end the program here.
-TEST_P(WorkersTest, ReportThatThereIsNoMemoryForAThread) {
+BACKEND_TEST(WorkersTest, ReportThatThereIsNoMemoryForAThread) {
   if (!FailingNew::works()) GTEST_SKIP();
   bool failed = true;
   for (std::size_t n = 0; failed && n < 100; ++n) {
@@ -266,7 +265,7 @@ TEST_P(WorkersTest, ReportThatThereIsNoMemoryForAThread) {
   EXPECT_FALSE(failed);
 }
 
-TEST_P(WorkersTest, ReportThatThereIsNoDescriptorForAConnection) {
+BACKEND_TEST(WorkersTest, ReportThatThereIsNoDescriptorForAConnection) {
   Base base(real_time());
   net::Workers::Options options = workers_options();
   std::atomic<int> error{0};

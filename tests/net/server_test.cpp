@@ -7,7 +7,6 @@ namespace {
 using co::Task;
 
 class ServerTest : public EveryBackendCo {};
-ON_EVERY_BACKEND(ServerTest);
 
 Task<int> ask_lines(net::Address server, int lines) {
   Base& base = co_await co::base();
@@ -27,7 +26,7 @@ Task<int> ask_lines(net::Address server, int lines) {
   co_return right;
 }
 
-TEST_P(ServerTest, AnswersManyClientsAtOnce) {
+BACKEND_TEST(ServerTest, AnswersManyClientsAtOnce) {
   Base base(real_time());
   const auto serves = [](Base& its_base) -> Task<int> {
     net::Listener listener(its_base, net::Address::loopback(0));
@@ -65,7 +64,7 @@ Task<std::size_t> exchange(net::Address server, std::string data) {
   co_return all == data ? all.size() : 0;
 }
 
-TEST_P(ServerTest, AnswersThroughAProxyInBothDirections) {
+BACKEND_TEST(ServerTest, AnswersThroughAProxyInBothDirections) {
   Base base(real_time());
   const auto proxies = [](Base& its_base) -> Task<std::size_t> {
     net::Listener listener(its_base, net::Address::loopback(0));
@@ -88,7 +87,7 @@ TEST_P(ServerTest, AnswersThroughAProxyInBothDirections) {
   EXPECT_EQ(run_task(base, proxies(base)), std::size_t{4} << 20);
 }
 
-TEST_P(ServerTest, RunsOnSeveralThreads) {
+BACKEND_TEST(ServerTest, RunsOnSeveralThreads) {
   Base base(real_time());
   net::Workers::Options options;
   options.base.backend = GetParam();

@@ -726,9 +726,8 @@ TEST_P(StreamTest, EndsATaskThatIsCancelledAtAnyPoint) {
 // What only sockets have.
 
 class SocketStreamTest : public EveryBackendCo {};
-ON_EVERY_BACKEND(SocketStreamTest);
 
-TEST_P(SocketStreamTest, GivesDataAndTheEndThatCameBeforeItWasMade) {
+BACKEND_TEST(SocketStreamTest, GivesDataAndTheEndThatCameBeforeItWasMade) {
   Base base(real_time());
   for (const bool is_tcp : {false, true}) {
     auto sockets = is_tcp ? connected_tcp() : net::Socket::pair();
@@ -739,7 +738,7 @@ TEST_P(SocketStreamTest, GivesDataAndTheEndThatCameBeforeItWasMade) {
   }
 }
 
-TEST_P(SocketStreamTest, SleepsWhileNobodyReadsWhatThePeerSends) {
+BACKEND_TEST(SocketStreamTest, SleepsWhileNobodyReadsWhatThePeerSends) {
   Base base(watched());
   auto sockets = connected_tcp();
   net::SocketStream stream(base, std::move(sockets.first));
@@ -755,7 +754,7 @@ TEST_P(SocketStreamTest, SleepsWhileNobodyReadsWhatThePeerSends) {
   EXPECT_TRUE(stays_asleep(base));
 }
 
-TEST_P(SocketStreamTest, SleepsWhileAWriteWaitsForAPeerThatWritesNoMore) {
+BACKEND_TEST(SocketStreamTest, SleepsWhileAWriteWaitsForAPeerThatWritesNoMore) {
   Base base(watched());
   auto sockets = connected_tcp();
   sockets.second.shutdown(SHUT_WR);
@@ -768,7 +767,7 @@ TEST_P(SocketStreamTest, SleepsWhileAWriteWaitsForAPeerThatWritesNoMore) {
   EXPECT_TRUE(ends.codes.empty());
 }
 
-TEST_P(SocketStreamTest, IsACacheLineAndAllocatesNothingWhileItIsIdle) {
+BACKEND_TEST(SocketStreamTest, IsACacheLineAndAllocatesNothingWhileItIsIdle) {
   if (!FailingNew::works()) GTEST_SKIP();
   static_assert(sizeof(void*) != 8 || sizeof(net::SocketStream) == 64);
   Base base(real_time());
@@ -784,7 +783,7 @@ TEST_P(SocketStreamTest, IsACacheLineAndAllocatesNothingWhileItIsIdle) {
   EXPECT_EQ(counting.count(), 0U);
 }
 
-TEST_P(SocketStreamTest, ClosesItsSocketIfItCannotBeWatched) {
+BACKEND_TEST(SocketStreamTest, ClosesItsSocketIfItCannotBeWatched) {
   Base base(real_time());
   auto sockets = net::Socket::pair();
   const int fd = sockets.first.fd();
@@ -795,7 +794,7 @@ TEST_P(SocketStreamTest, ClosesItsSocketIfItCannotBeWatched) {
   EXPECT_LT(::fcntl(fd, F_GETFD), 0);
 }
 
-TEST_P(SocketStreamTest, GivesItsSocketUpWithWhatIsInIt) {
+BACKEND_TEST(SocketStreamTest, GivesItsSocketUpWithWhatIsInIt) {
   Base base(real_time());
   auto sockets = net::Socket::pair();
   ASSERT_EQ(::send(sockets.second.fd(), "kept", 4, 0), 4);
@@ -807,7 +806,7 @@ TEST_P(SocketStreamTest, GivesItsSocketUpWithWhatIsInIt) {
   EXPECT_EQ(run_task(base, read_all(second)), "kept");
 }
 
-TEST_P(SocketStreamTest, GoesOnAfterACallThatASignalInterrupted) {
+BACKEND_TEST(SocketStreamTest, GoesOnAfterACallThatASignalInterrupted) {
   Base base(real_time());
   auto sockets = net::Socket::pair();
   net::SocketStream ours(base, std::move(sockets.first));

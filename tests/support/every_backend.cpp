@@ -3,6 +3,11 @@
 
 namespace event_cpp::test {
 
+void EveryBackend::add_test(const Registration& test,
+                            void (*add)(const Registration&, const char* name)) {
+  add(test, (std::string(test.name) + '/' + to_string(test.backend)).c_str());
+}
+
 bool EveryBackend::stays_asleep(Base& base, Duration window) {
   constexpr std::uint64_t kAFewWakeUps = 50;  // each asks the clock a handful of times
   base.stop_after(window);

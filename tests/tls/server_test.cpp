@@ -221,7 +221,6 @@ TEST_F(TlsServerTest, RefusesCertificatesThatItCouldNotShowWhereverTheyStand) {
 
 // Over sockets.
 class TlsServeTest : public EveryBackendCo {};
-ON_EVERY_BACKEND(TlsServeTest);
 
 Task<> echo_tls(Base&, tls::Stream& stream) {
   for (;;) {
@@ -256,7 +255,7 @@ net::ServeOptions keeping(std::vector<std::exception_ptr>& failures) {
   return serve_options;
 }
 
-TEST_P(TlsServeTest, AnswersClientsBesideEachOther) {
+BACKEND_TEST(TlsServeTest, AnswersClientsBesideEachOther) {
   Base base(real_time());
   const Bounded bounded(base);
   net::Listener listener(base, net::Address::loopback(0));
@@ -281,7 +280,7 @@ TEST_P(TlsServeTest, AnswersClientsBesideEachOther) {
   while (serving.size() > 0) base.loop(RunMode::once);
 }
 
-TEST_P(TlsServeTest, LooksUpTheHostOfAClientAsItWasGiven) {
+BACKEND_TEST(TlsServeTest, LooksUpTheHostOfAClientAsItWasGiven) {
   Base base(real_time());
   const Bounded bounded(base);
   net::Listener listener(base, net::Address::loopback(0));
@@ -304,7 +303,7 @@ TEST_P(TlsServeTest, LooksUpTheHostOfAClientAsItWasGiven) {
             (std::vector<std::string>{"localhost", "localhost.", "::1%nowhere", "::1%nowhere"}));
 }
 
-TEST_P(TlsServeTest, TellsOfHandshakesThatFailAndGoesOn) {
+BACKEND_TEST(TlsServeTest, TellsOfHandshakesThatFailAndGoesOn) {
   Base base(real_time());
   const Bounded bounded(base);
   net::Listener listener(base, net::Address::loopback(0));
@@ -332,7 +331,7 @@ TEST_P(TlsServeTest, TellsOfHandshakesThatFailAndGoesOn) {
   EXPECT_EQ(text_of(failures[0]), client + ": the client speaks HTTP without TLS");
 }
 
-TEST_P(TlsServeTest, NamesAClientThatResetsWhileItShakesHands) {
+BACKEND_TEST(TlsServeTest, NamesAClientThatResetsWhileItShakesHands) {
   Base base(real_time());
   const Bounded bounded(base);
   net::Listener listener(base, net::Address::loopback(0));
@@ -359,7 +358,7 @@ TEST_P(TlsServeTest, NamesAClientThatResetsWhileItShakesHands) {
   EXPECT_EQ(name, address);
 }
 
-TEST_P(TlsServeTest, NamesAClientWhoseBytesAreBadAfterTheHandshake) {
+BACKEND_TEST(TlsServeTest, NamesAClientWhoseBytesAreBadAfterTheHandshake) {
   Base base(real_time());
   const Bounded bounded(base);
   net::Listener listener(base, net::Address::loopback(0));
@@ -385,7 +384,7 @@ TEST_P(TlsServeTest, NamesAClientWhoseBytesAreBadAfterTheHandshake) {
   EXPECT_EQ(failure.substr(0, name.size() + 2), name + ": ") << failure;
 }
 
-TEST_P(TlsServeTest, TakesOptionsWithoutANumberAndZeroForTheUsualOne) {
+BACKEND_TEST(TlsServeTest, TakesOptionsWithoutANumberAndZeroForTheUsualOne) {
   Base base(real_time());
   const Bounded bounded(base);
   Server server(Context::server(server_options()));
@@ -402,7 +401,7 @@ TEST_P(TlsServeTest, TakesOptionsWithoutANumberAndZeroForTheUsualOne) {
   }
 }
 
-TEST_P(TlsServeTest, EndsAHandshakeAtTheLimitThatItIsGiven) {
+BACKEND_TEST(TlsServeTest, EndsAHandshakeAtTheLimitThatItIsGiven) {
   Base base(real_time());
   const Bounded bounded(base, 9s);  // the limit is 10 s by default
   net::Listener listener(base, net::Address::loopback(0));
@@ -417,7 +416,7 @@ TEST_P(TlsServeTest, EndsAHandshakeAtTheLimitThatItIsGiven) {
   EXPECT_EQ(error_of(failures.back()).code(), std::errc::timed_out);
 }
 
-TEST_P(TlsServeTest, ShakesHandsWithNoMoreThanItIsToldAtOnce) {
+BACKEND_TEST(TlsServeTest, ShakesHandsWithNoMoreThanItIsToldAtOnce) {
   Base base(real_time());
   const Bounded bounded(base);
   net::Listener listener(base, net::Address::loopback(0));
@@ -445,7 +444,7 @@ TEST_P(TlsServeTest, ShakesHandsWithNoMoreThanItIsToldAtOnce) {
   while (clients.size() > 0) base.loop(RunMode::once);
 }
 
-TEST_P(TlsServeTest, ServesOnSeveralThreadsWithOneServer) {
+BACKEND_TEST(TlsServeTest, ServesOnSeveralThreadsWithOneServer) {
   Server server(Context::server(server_options()));
   net::Workers workers(2, net::Address::loopback(0), [server](Base& base, net::Socket socket) {
     return [](Base& its_base, net::Socket connection, Server shared) -> Task<> {
