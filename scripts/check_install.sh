@@ -44,39 +44,26 @@ install_and_move() {
   ! grep -rIl "$source" "$prefix" || fail "the files above name the source folder"
 }
 
-# compile_header COMPILER STANDARD HEADER OPTION
-compile_header() {
-  # shellcheck disable=SC2086  # options
-  "$1" -std="$2" -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wundef -Werror "$4" $adapted \
-    -fsyntax-only -I"$prefix/include" -include "$3" "$work/empty.cpp"
-}
-
-# Each that a user includes alone with the oldest standard, by the compiler that is faster; all in one by
-# the other, in both orders; what includes the core also with a newer standard. With the short name of
-# the namespace, and without.
-headers_compile_alone() {
-  local headers public
-  export -f compile_header
-  export prefix work
+# In both orders, and what includes the core also with a newer standard: with the short name of the
+# namespace, and without. scripts/check_headers.sh compiles each alone.
+headers_compile_together() {
+  local compile adapted order compiler
   # The headers of adapters include those of the libraries that they are for.
   adapted=$(pkg-config --cflags-only-I libpq glib-2.0 hiredis libcurl | sed 's/-I/-isystem /g')
-  export adapted
-  : >"$work/empty.cpp"
-  headers=$(cd "$prefix/include" && find event -name '*.hpp' | sort)
-  public=$(grep -v /detail/ <<<"$headers")
-  xargs -P "$(nproc)" -I{} bash -c 'compile_header "$@"' _ clang++ c++20 {} -UEVENT_CPP_NO_ALIAS \
-    <<<"$public" || fail "the public headers do not compile alone with clang++"
-  sed 's/.*/#include <&>/' <<<"$headers" >"$work/all.hpp"
-  tac "$work/all.hpp" >"$work/all_backwards.hpp"
-  local order
-  for order in all all_backwards; do
-    compile_header g++ c++20 "$work/$order.hpp" -DEVENT_CPP_NO_ALIAS ||
-      fail "the public headers do not compile together with g++"
-  done
-  local compiler
+  compile="-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wundef -Werror $adapted -fsyntax-only"
+  compile+=" -I$prefix/include -x c++"
+  (cd "$prefix/include" && find event -name '*.hpp' | sort) |
+    sed 's/.*/#include <&>/' >"$work/in_order.cpp"
+  tac "$work/in_order.cpp" >"$work/backwards.cpp"
+  echo "#include <event/event.hpp>" >"$work/core.cpp"
+  # shellcheck disable=SC2086  # options
   for compiler in g++ clang++; do
-    compile_header "$compiler" c++2b event/event.hpp -UEVENT_CPP_NO_ALIAS || fail "$compiler -std=c++2b"
+    for order in in_order backwards; do
+      beside "$compiler" -std=c++20 -DEVENT_CPP_NO_ALIAS $compile "$work/$order.cpp"
+    done
+    beside "$compiler" -std=c++2b $compile "$work/core.cpp"
   done
+  wait_for_all
 }
 
 # The soname carries the version that binaries depend on, and nothing but the library's own names
@@ -172,8 +159,8 @@ EOF
 
 echo "Install, and move what was installed"
 install_and_move
-echo "Each public header alone, and all together"
-headers_compile_alone
+echo "The public headers, all together"
+headers_compile_together
 echo "Symbols of the shared libraries"
 shared_object_is_tidy libevent-cpp "event_cpp::Base::dispatch()"
 shared_object_is_tidy libevent-cpp-co "event_cpp::co::TaskGroup::cancel()"
@@ -201,7 +188,7 @@ echo "The commands of the README, in /usr/local"
 commands_of_readme
 echo "add_subdirectory"
 consumer_with_cmake subdirectory "co dns tls" -DUSE=subdirectory -DEVENT_SOURCE="$source" \
-  -DCMAKE_UNITY_BUILD=ON
+  -DCMAKE_UNITY_BUILD=ON -DCMAKE_CXX_COMPILER=clang++
 echo "FetchContent, shared"
 consumer_with_cmake fetch co -DUSE=fetch -DEVENT_SOURCE="$source" -DBUILD_SHARED_LIBS=ON \
   -DEVENT_BUILD_{DNS,TLS}=OFF -DCMAKE_UNITY_BUILD=ON
