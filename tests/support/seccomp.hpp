@@ -5,6 +5,9 @@
 
 namespace event_cpp::test {
 
+// Whether the kernel has filters of system calls: emulators have none.
+bool can_refuse_calls();
+
 // From now on the kernel answers these calls, by their numbers, with `error`, in this process and
 // its children, and there is no way back: for a forked child. Returns false if the kernel has no
 // such filters.
