@@ -32,6 +32,7 @@ TLS = ("tls_epoll", "tls_event", "tls_libevent", "tls_asio")
 MESSAGE = 64
 BULK = 1 << 20
 IN_BULK = {"download": (MESSAGE, 1, BULK), "upload": (BULK, 1, MESSAGE)}
+SMALL_RECORD = 1_400
 RENEWED = (1, 0)  # arguments of the client: a connection for each message
 IDLE = 5_000
 ROUNDS = 9
@@ -221,6 +222,14 @@ def tls():
               f"{ratios[0][server][1]:6.2f} /{ratios[1][server][1]:5.2f} "
               f"{bulk_ratios[0]:6.2f} /{bulk_ratios[1]:5.2f} {bulk_calls[0]:6.1f} /{bulk_calls[1]:5.1f} "
               f"{idle_bytes(server):7.0f}", flush=True)
+    uploads = there([f"{name} upload" for name in TLS])
+    whole = times(uploads, 1, *IN_BULK["upload"], least=5)
+    os.environ["BENCH_RECORD"] = str(SMALL_RECORD)
+    small = times(uploads, 1, *IN_BULK["upload"], least=5)
+    del os.environ["BENCH_RECORD"]
+    for server, (ns, ratio) in small.items():
+        print(f"{server:26} a MiB received in records of {SMALL_RECORD} bytes {ns / 1000:8.1f} us "
+              f"{ratio:6.2f}, {ns / whole[server][0]:.2f} times one in large records", flush=True)
     for resumed in (False, True):
         if resumed:
             os.environ["BENCH_RESUME"] = "1"

@@ -1,5 +1,6 @@
 // How the client of the echo servers carries bytes: over TLS, by OpenSSL alone. Certificates are
-// not checked. With BENCH_RESUME set, each connection goes on with the session of the one before.
+// not checked. With BENCH_RESUME set, each connection goes on with the session of the one before;
+// with BENCH_RECORD, a record has so many bytes at most.
 #pragma once
 
 #include <openssl/ssl.h>
@@ -46,6 +47,9 @@ class Transport {
       std::signal(SIGPIPE, SIG_IGN);
       SSL_CTX* const made = SSL_CTX_new(TLS_client_method());
       SSL_CTX_set_mode(made, SSL_MODE_RELEASE_BUFFERS);
+      if (const char* const size = std::getenv("BENCH_RECORD"); size != nullptr) {
+        SSL_CTX_set_max_send_fragment(made, std::atol(size));
+      }
       if (std::getenv("BENCH_RESUME") != nullptr) {
         SSL_CTX_set_session_cache_mode(made, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
         SSL_CTX_sess_set_new_cb(made, &keep);
