@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>
+#include <system_error>
 
 namespace load {
 
@@ -80,7 +81,9 @@ WatchedServer::Descriptors WatchedServer::descriptors() const {
   Descriptors found;
   const std::string path = "/proc/" + std::to_string(process_->pid()) + "/fd";
   for (const auto& entry : std::filesystem::directory_iterator(path)) {
-    const bool kept = EVENT_CHECK_DESCRIPTORS && std::filesystem::read_symlink(entry) == "/";
+    std::error_code closed_meanwhile;
+    const bool kept =
+        EVENT_CHECK_DESCRIPTORS && std::filesystem::read_symlink(entry, closed_meanwhile) == "/";
     ++(kept ? found.kept : found.count);
     found.highest = std::max<std::size_t>(found.highest, std::stoul(entry.path().filename()));
   }
