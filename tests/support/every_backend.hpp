@@ -32,6 +32,7 @@ class EveryBackend : public testing::Test {
   // The one that this test runs on.
   static Backend GetParam() noexcept { return current_; }
 
+  // Of BACKEND_TEST: before main().
   template <class Suite>
   static bool add_tests(const char* suite, const char* name, const char* file, int line,
                         testing::Test* (*new_test)()) {
