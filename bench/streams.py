@@ -222,10 +222,9 @@ def tls():
               f"{ratios[0][server][1]:6.2f} /{ratios[1][server][1]:5.2f} "
               f"{bulk_ratios[0]:6.2f} /{bulk_ratios[1]:5.2f} {bulk_calls[0]:6.1f} /{bulk_calls[1]:5.1f} "
               f"{idle_bytes(server):7.0f}", flush=True)
-    uploads = there([f"{name} upload" for name in TLS])
-    whole = times(uploads, 1, *IN_BULK["upload"], least=5)
+    whole = dict(zip(IN_BULK, bulks))["upload"]
     os.environ["BENCH_RECORD"] = str(SMALL_RECORD)
-    small = times(uploads, 1, *IN_BULK["upload"], least=5)
+    small = times(list(whole), 1, *IN_BULK["upload"], least=5)
     del os.environ["BENCH_RECORD"]
     for server, (ns, ratio) in small.items():
         print(f"{server:26} a MiB received in records of {SMALL_RECORD} bytes {ns / 1000:8.1f} us "
