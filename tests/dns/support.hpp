@@ -95,14 +95,8 @@ class EveryNetworkWithNames : public EveryNetwork {
 };
 
 // Over a simulated network, where the test moves the time.
-class ToyNames : public testing::Test {
+class ToyNames : public testing::Test, protected FrozenBase {
  protected:
-  ToyNames() : base(options()) { net::set_kernel(base, &kernel); }
-
-  // Lets whatever can happen now happen.
-  void settle() {
-    for (int i = 0; i < 50; ++i) base.loop(RunMode::nonblock);
-  }
   // In small steps, so that nothing that waits for another thing comes late.
   void pass(Duration duration) {
     settle();
@@ -133,9 +127,6 @@ class ToyNames : public testing::Test {
     return static_cast<std::size_t>(std::count(seen.begin(), seen.end(), name));
   }
 
-  ManualTime time{ManualTime::Mode::advance_only};
-  ToyKernel kernel;
-  Base base;
   std::unique_ptr<co::TaskGroup> tasks = std::make_unique<co::TaskGroup>(base);
 
  private:
@@ -146,13 +137,6 @@ class ToyNames : public testing::Test {
       reset(new Server(base));
     }
   };
-
-  Options options() {
-    Options chosen;
-    chosen.backend = Backend::none;
-    chosen.time = &time;
-    return chosen;
-  }
 
  protected:
   ServerOnToy server{base, kernel};

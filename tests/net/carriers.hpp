@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "net/frozen_base.hpp"
 #include "net/support.hpp"
-#include "net/toy_kernel.hpp"
 
 namespace event_cpp::test {
 
@@ -46,9 +46,9 @@ inline std::pair<net::Socket, net::Socket> connected_tcp() {
   return {std::move(ours), std::move(theirs)};
 }
 
-class EveryCarrier : public testing::TestWithParam<Over> {
+class EveryCarrier : public testing::TestWithParam<Over>, protected FrozenBase {
  protected:
-  EveryCarrier() : base(options()) {
+  EveryCarrier() : FrozenBase(GetParam().backend) {
     const auto& over = GetParam();
     if (over.carrier == Carrier::memory) {
       memory_ = std::make_unique<net::Memory>(base, kMemoryRoom);
@@ -79,39 +79,7 @@ class EveryCarrier : public testing::TestWithParam<Over> {
     a_.reset();
   }
 
-  template <class T>
-  T run(co::Task<T> task) {
-    return run_bounded(base, std::move(task));
-  }
-  // Runs until `done` says so.
-  template <class F>
-  void run_until(F done) {
-    const Bounded bounded(base);
-    bool is_done = done();
-    for (int i = 0; !is_done && i < 1'000'000; ++i) {
-      base.loop(is_socket() ? RunMode::once : RunMode::nonblock);
-      is_done = done();
-    }
-    EXPECT_TRUE(is_done);
-  }
-  // Lets whatever can happen now happen.
-  void settle() {
-    for (int i = 0; i < 20; ++i) base.loop(RunMode::nonblock);
-  }
-
-  // Only the test and the base move it.
-  ManualTime time{ManualTime::Mode::advance_only};
-  ToyKernel kernel;
-  Base base;
-
  private:
-  Options options() {
-    Options chosen;
-    chosen.backend = GetParam().backend;
-    chosen.time = &time;
-    return chosen;
-  }
-
   std::unique_ptr<net::Memory> memory_;
   std::unique_ptr<net::SocketStream> a_;
   std::unique_ptr<net::SocketStream> b_;

@@ -115,28 +115,14 @@ TEST_P(ConnectTest, LeavesNoDescriptorOfThoseThatFailed) {
 }
 
 // A network whose addresses can be silent.
-class HappyEyeballsTest : public testing::Test {
+class HappyEyeballsTest : public testing::Test, protected FrozenBase {
  protected:
-  HappyEyeballsTest() : base(options()) { net::set_kernel(base, &kernel); }
-  static Options options(ManualTime& time) {
-    Options chosen;
-    chosen.backend = Backend::none;
-    chosen.time = &time;
-    return chosen;
-  }
-  Options options() { return options(time); }
-  void settle() {
-    for (int i = 0; i < 20; ++i) base.loop(RunMode::nonblock);
-  }
+  HappyEyeballsTest() { net::set_kernel(base, &kernel); }
   net::Address silent(int port) {
     const net::Address address = net::Address::loopback(port);
     kernel.silent.insert(address);
     return address;
   }
-
-  ManualTime time{ManualTime::Mode::advance_only};
-  ToyKernel kernel;
-  Base base;
 };
 
 TEST_F(HappyEyeballsTest, BeginsANewAttemptEach250Milliseconds) {

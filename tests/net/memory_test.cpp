@@ -1,25 +1,15 @@
 // Memory: connections without a network, and what tests make of them.
 #include <array>
 
-#include "net/support.hpp"
+#include "net/frozen_base.hpp"
 
 namespace event_cpp::test {
 namespace {
 
 using co::Task;
 
-class MemoryTest : public testing::Test {
+class MemoryTest : public testing::Test, protected FrozenBase {
  protected:
-  MemoryTest() : base(options(time)) {}
-  static Options options(ManualTime& source) {
-    Options chosen;
-    chosen.backend = Backend::none;
-    chosen.time = &source;
-    return chosen;
-  }
-  void settle() {
-    for (int i = 0; i < 20; ++i) base.loop(RunMode::nonblock);
-  }
   std::string read(net::Stream& from) {
     std::array<char, 100> room{};
     const net::Io io = from.try_read(room);
@@ -27,9 +17,6 @@ class MemoryTest : public testing::Test {
     if (io < 0) return "(error)";
     return io == 0 ? "(end)" : std::string(room.data(), static_cast<std::size_t>(io));
   }
-
-  ManualTime time{ManualTime::Mode::advance_only};
-  Base base;
 };
 
 TEST_F(MemoryTest, TakesNoMoreThanItHasRoomFor) {

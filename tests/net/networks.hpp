@@ -14,8 +14,8 @@
 #include <utility>
 #include <vector>
 
+#include "net/frozen_base.hpp"
 #include "net/support.hpp"
-#include "net/toy_kernel.hpp"
 #include "support/descriptors.hpp"
 
 namespace event_cpp::test {
@@ -49,44 +49,13 @@ class NoDescriptors {
   rlimit before_{};
 };
 
-class EveryNetwork : public testing::TestWithParam<Backend> {
+class EveryNetwork : public testing::TestWithParam<Backend>, protected FrozenBase {
  protected:
-  EveryNetwork() : base(options()) {
+  EveryNetwork() : FrozenBase(GetParam()) {
     if (is_toy()) net::set_kernel(base, &kernel);
   }
 
   bool is_toy() const { return GetParam() == Backend::none; }
-
-  template <class T>
-  T run(co::Task<T> task) {
-    return run_bounded(base, std::move(task));
-  }
-  template <class F>
-  void run_until(F done) {
-    const Bounded bounded(base);
-    bool is_done = done();
-    for (int i = 0; !is_done && i < 1'000'000; ++i) {
-      base.loop(is_toy() ? RunMode::nonblock : RunMode::once);
-      is_done = done();
-    }
-    EXPECT_TRUE(is_done);
-  }
-  // Lets whatever can happen now happen.
-  void settle() {
-    for (int i = 0; i < 20; ++i) base.loop(RunMode::nonblock);
-  }
-
-  ManualTime time{ManualTime::Mode::advance_only};
-  ToyKernel kernel;
-  Base base;
-
- private:
-  Options options() {
-    Options chosen;
-    chosen.backend = GetParam();
-    chosen.time = &time;
-    return chosen;
-  }
 };
 
 inline std::vector<Backend> every_network() {

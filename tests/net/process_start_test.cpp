@@ -414,10 +414,8 @@ TEST_P(ProcessStartTest, SaysThatASimulatedBaseHasNoProcesses) {
     return false;
   };
   EXPECT_TRUE(refused(simulated));
-  ToyKernel kernel;
   net::set_kernel(base, &kernel);
   EXPECT_TRUE(refused(base));
-  net::set_kernel(base, nullptr);
 }
 
 }  // namespace

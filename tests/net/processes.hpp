@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "net/frozen_base.hpp"
 #include "net/spawn.hpp"
 #include "net/support.hpp"
 #include "support/children.hpp"
@@ -35,9 +36,9 @@ inline std::vector<Way> every_way() {
 #endif
 }
 
-class EveryStart : public testing::TestWithParam<std::tuple<Backend, Way>> {
+class EveryStart : public testing::TestWithParam<std::tuple<Backend, Way>>, protected FrozenBase {
  protected:
-  EveryStart() : base(options()) {
+  EveryStart() : FrozenBase(backend()) {
     reap_what_is_left();
 #if EVENT_HAVE_CLONE
     net::detail::spawner = is_clone() ? &net::detail::spawn_by_clone : &net::detail::spawn_by_posix;
@@ -48,18 +49,7 @@ class EveryStart : public testing::TestWithParam<std::tuple<Backend, Way>> {
   static Backend backend() { return std::get<0>(GetParam()); }
   static bool is_clone() { return std::get<1>(GetParam()) == Way::clone; }
 
-  Options options() {
-    Options chosen;
-    chosen.backend = backend();
-    chosen.time = &time;
-    return chosen;
-  }
-
-  // Time stands still unless the test moves it.
-  template <class T>
-  T run(co::Task<T> task) {
-    return run_bounded(base, std::move(task));
-  }
+  using FrozenBase::run;
   // Runs a command to its end.
   net::Outcome run(net::Command command, net::RunOptions options = {}) {
     return run(net::run(std::move(command), std::move(options)));
@@ -69,21 +59,12 @@ class EveryStart : public testing::TestWithParam<std::tuple<Backend, Way>> {
     return run(net::Command::shell(script), std::move(options));
   }
   template <class F>
-  void run_until(F done) {
-    const Bounded bounded(base);
-    for (int i = 0; !done() && i < 1'000'000; ++i) base.loop(RunMode::once);
-    EXPECT_TRUE(done());
-  }
-  template <class F>
   void run_a_while_until(F done) {
     for (int i = 0; !done() && i < 20'000; ++i) {
       base.loop(RunMode::nonblock);
       ::usleep(1000);
     }
     EXPECT_TRUE(done());
-  }
-  void settle() {
-    for (int i = 0; i < 20; ++i) base.loop(RunMode::nonblock);
   }
   net::Exit end_of(net::Process& process) { return run(process.wait()); }
 
@@ -132,9 +113,6 @@ class EveryStart : public testing::TestWithParam<std::tuple<Backend, Way>> {
     return {net::SpawnError(Step::base, {}, "", "none")};
   }
   using Step = net::SpawnError::Step;
-
-  ManualTime time{ManualTime::Mode::advance_only};
-  Base base;
 
  private:
   net::detail::Spawner spawner_ = net::detail::spawner;

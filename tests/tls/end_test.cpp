@@ -70,7 +70,7 @@ TEST_P(TlsEndTest, ComesAfterWhatIsUnsent) {
     text = co_await read_all(*pair.server);
     co_await pair.server->close();
   });
-  EXPECT_TRUE(run_until([&] { return tasks.size() == 0; }));
+  run_until([&] { return tasks.size() == 0; });
   EXPECT_EQ(text.size(), 5000U);
 }
 

@@ -231,7 +231,7 @@ TEST_F(TlsHandshakeTest, TellsPlainHttpFromTls) {
   tasks.spawn(
       accept_into(end_b(), Server(Context::server(server_options())), stream, server_failure));
   memory->a().try_write("GET / HTTP/1.1\r\n\r\n");
-  EXPECT_TRUE(run_until([&] { return tasks.size() == 0; }));
+  run_until([&] { return tasks.size() == 0; });
   EXPECT_EQ(error_of(server_failure).code(), Errc::plain_http) << text_of(server_failure);
 }
 
@@ -241,7 +241,7 @@ TEST_F(TlsHandshakeTest, TellsThatTheServerDoesNotSpeakTls) {
   tasks.spawn(
       connect_into(end_a(), authority().trusting(), "localhost", stream, client_failure, {}));
   memory->b().try_write("220 mail.example.com ESMTP\r\n");
-  EXPECT_TRUE(run_until([&] { return tasks.size() == 0; }));
+  run_until([&] { return tasks.size() == 0; });
   EXPECT_EQ(error_of(client_failure).code(), Errc::not_tls) << text_of(client_failure);
 }
 
@@ -251,7 +251,7 @@ TEST_F(TlsHandshakeTest, TellsThatThePeerHasLeft) {
   tasks.spawn(
       connect_into(end_a(), authority().trusting(), "localhost", stream, client_failure, {}));
   memory->b().close();
-  EXPECT_TRUE(run_until([&] { return tasks.size() == 0; }));
+  run_until([&] { return tasks.size() == 0; });
   EXPECT_EQ(error_of(client_failure).code(), event_cpp::Errc::truncated);
   EXPECT_EQ(error_of(client_failure).host(), "localhost");
 }
@@ -264,13 +264,13 @@ TEST_F(TlsHandshakeTest, IsNotOverWhenThePeerSaysGoodbye) {
   tasks.spawn(
       connect_into(end_a(), authority().trusting(), "localhost", stream, client_failure, {}));
   memory->b().try_write(goodbye);
-  EXPECT_TRUE(run_until([&] { return tasks.size() == 0; }));
+  run_until([&] { return tasks.size() == 0; });
   EXPECT_EQ(stream, nullptr);
   EXPECT_EQ(error_of(client_failure).code(), event_cpp::Errc::truncated);
   new_memory();
   tasks.spawn(accept_into(end_b(), server, stream, server_failure));
   memory->a().try_write(goodbye);
-  EXPECT_TRUE(run_until([&] { return tasks.size() == 0; }));
+  run_until([&] { return tasks.size() == 0; });
   EXPECT_EQ(stream, nullptr);
   EXPECT_TRUE(error_of(server_failure).code()) << text_of(server_failure);
 }

