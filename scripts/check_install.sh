@@ -44,28 +44,6 @@ install_and_move() {
   ! grep -rIl "$source" "$prefix" || fail "the files above name the source folder"
 }
 
-# In both orders, and what includes the core also with a newer standard: with the short name of the
-# namespace, and without. scripts/check_headers.sh compiles each alone.
-headers_compile_together() {
-  local compile adapted order compiler
-  # The headers of adapters include those of the libraries that they are for.
-  adapted=$(pkg-config --cflags-only-I libpq glib-2.0 hiredis libcurl | sed 's/-I/-isystem /g')
-  compile="-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wundef -Werror $adapted -fsyntax-only"
-  compile+=" -I$prefix/include -x c++"
-  (cd "$prefix/include" && find event -name '*.hpp' | sort) |
-    sed 's/.*/#include <&>/' >"$work/in_order.cpp"
-  tac "$work/in_order.cpp" >"$work/backwards.cpp"
-  echo "#include <event/event.hpp>" >"$work/core.cpp"
-  # shellcheck disable=SC2086  # options
-  for compiler in g++ clang++; do
-    for order in in_order backwards; do
-      beside "$compiler" -std=c++20 -DEVENT_CPP_NO_ALIAS $compile "$work/$order.cpp"
-    done
-    beside "$compiler" -std=c++2b $compile "$work/core.cpp"
-  done
-  wait_for_all
-}
-
 # The soname carries the version that binaries depend on, and nothing but the library's own names
 # can be seen from outside.
 shared_object_is_tidy() {
@@ -160,7 +138,7 @@ EOF
 echo "Install, and move what was installed"
 install_and_move
 echo "The public headers, all together"
-headers_compile_together
+scripts/check_headers.sh --together "$prefix/include"
 echo "Symbols of the shared libraries"
 shared_object_is_tidy libevent-cpp "event_cpp::Base::dispatch()"
 shared_object_is_tidy libevent-cpp-co "event_cpp::co::TaskGroup::cancel()"
