@@ -214,7 +214,7 @@ co::Task<> cancel_stopped(Connection& pg, Connection& other, std::string text) {
 
 BACKEND_TEST(PgTest, ClosesAConnectionWhoseCancelledQueryDoesNotEnd) {
   Base base(real_time());
-  Connection pg(base, {.cancel_limit = 100ms});
+  Connection pg(base);
   Connection other(base);
   run_task(base, cancel_stopped(pg, other, text()));
 }

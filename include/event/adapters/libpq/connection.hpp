@@ -56,9 +56,8 @@ class NextNotification final
 //   for (int row = 0; row < found.rows(); ++row) std::cout << found.text(row, 0) << "\n";
 //
 //   - One query runs at a time; queries of other tasks wait. A transaction of one task would
-//   include
-//     the queries of other tasks: use a connection of its own for each, from a Pool. For many small
-//     queries at once see Pipeline.
+//     include the queries of other tasks: use a connection of its own for each, from a Pool. For
+//     many small queries at once see Pipeline.
 //   - Cancelling a task makes the server cancel its query; the next query is sent when the server
 //     has confirmed that. If that takes more than Options::cancel_limit, the connection is closed.
 //   - Queries are not sent again, and there is no automatic reconnect: see ConnectionLost.
@@ -177,6 +176,8 @@ class Connection final : public detail::Session {
 
   enum class Copy : std::uint8_t { none, in, out };
   static constexpr std::chrono::milliseconds kAgain{50};
+  static constexpr const char* kNotAsked = "pg: the server could not be asked to cancel";
+  static constexpr const char* kDidNotEnd = "pg: a cancelled query did not end";
 
   static int ask_server(const std::shared_ptr<PGcancel>& cancel) {
     char why[256];
@@ -192,11 +193,11 @@ class Connection final : public detail::Session {
       const Duration left = until - base().now();
       const std::optional<int> asked =
           co_await co::try_with_timeout(left, co::blocking(&Connection::ask_server, cancel));
-      if (!asked.has_value()) Session::close("pg: the server could not be asked to cancel");
-      asked_ = asked.has_value() && *asked == 1;
+      asked_ = asked_ || asked == 1;
+      if (!asked.has_value()) Session::close(asked_ ? kDidNotEnd : kNotAsked);
       if (recovering_) static_cast<void>(co_await co::try_with_timeout(kAgain, recovered()));
     } while (recovering_ && base().now() < until);
-    if (recovering_) Session::close("pg: a cancelled query did not end");
+    if (recovering_) Session::close(kDidNotEnd);
     asking_ = false;
     changed_.notify_all();
     send_queued();
@@ -217,7 +218,7 @@ class Connection final : public detail::Session {
   }
   void failed_to_ask() noexcept {
     asking_ = false;
-    Session::close("pg: the server could not be asked to cancel");
+    Session::close(kNotAsked);
     changed_.notify_all();
   }
   // Called when the running query was abandoned.
@@ -338,7 +339,7 @@ class Connection final : public detail::Session {
   Copy copy_ = Copy::none;
   std::uint64_t copies_ = 0;  // number of COPYs started
   bool asking_ = false;       // the server is being asked to cancel the running query
-  bool asked_ = false;        // the last request to cancel was sent
+  bool asked_ = false;        // the server was asked to cancel
   bool recovering_ = false;   // the running query was abandoned
   std::uint64_t dropped_ = 0;
   std::deque<Notification> notifications_;
