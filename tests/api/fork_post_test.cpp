@@ -91,7 +91,7 @@ BACKEND_TEST(ForkPostTest, LeavesTheChildWhatWasPostedWithoutItsWakeUp) {
 }
 
 BACKEND_TEST(ForkPostTest, WorksWheneverItComes) {
-  if (EVENT_HAS_ASAN || EVENT_HAS_TSAN) {
+  if (EVENT_HAS_ASAN_OR_TSAN) {
     GTEST_SKIP() << "the sanitizer's allocator may be locked in the child for good";
   }
   constexpr int kForks = 5;

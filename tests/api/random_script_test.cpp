@@ -17,7 +17,7 @@ class RandomScriptTest : public EveryBackend {};
 
 // The first ones, and those that found a mistake, in the library or in the model.
 std::vector<unsigned> seeds() {
-  std::vector<unsigned> chosen(EVENT_HAS_ASAN || EVENT_HAS_TSAN ? 6 : 30);
+  std::vector<unsigned> chosen(EVENT_HAS_ASAN_OR_TSAN ? 6 : 30);
   std::iota(chosen.begin(), chosen.end(), 1);
   chosen.insert(chosen.end(), {390, 569, 1119, 1173, 1323, 1896});
   return chosen;

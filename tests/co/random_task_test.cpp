@@ -21,12 +21,12 @@ void expect_lives(Backend backend, unsigned first, unsigned count) {
 }
 
 TEST(RandomTaskTest, KeepsEveryPromiseHoweverTasksLiveAndDie) {
-  expect_lives(Backend::none, 1, EVENT_HAS_ASAN || EVENT_HAS_TSAN ? 200 : 3'000);
+  expect_lives(Backend::none, 1, EVENT_HAS_ASAN_OR_TSAN ? 200 : 3'000);
 }
 
 TEST(RandomTaskTest, KeepsEveryPromiseOnEveryBackend) {
   for (const Backend backend : usable_backends()) {
-    expect_lives(backend, 10'001, EVENT_HAS_ASAN || EVENT_HAS_TSAN ? 40 : 200);
+    expect_lives(backend, 10'001, EVENT_HAS_ASAN_OR_TSAN ? 40 : 200);
   }
 }
 

@@ -107,7 +107,7 @@ BACKEND_TEST(TaskTest, RunThrowsDeadlockIfNothingCanWakeIt) {
 
 // So many that the stack would overflow if each left a frame there.
 BACKEND_TEST(TaskTest, LoopsOverMillionsOfAwaits) {
-  constexpr int kAwaits = EVENT_HAS_ASAN || EVENT_HAS_TSAN ? 200'000 : 2'000'000;
+  constexpr int kAwaits = EVENT_HAS_ASAN_OR_TSAN ? 200'000 : 2'000'000;
   Base base(options());
   const auto child = []() -> Task<int> { co_return 1; };
   const auto loops = [child]() -> Task<int> {

@@ -206,6 +206,7 @@ TEST_P(ResolverLifetimeTest, KeepsWhatAFileSaysWhileItCannotBeRead) {
 // In a child, as the kernel refuses for good.
 TEST_P(ResolverLifetimeTest, TellsAnErrorOfThisMachineAsWhatItIs) {
   if (is_toy()) return;
+  if (!can_refuse_calls()) GTEST_SKIP() << "this kernel has no filters of system calls";
   struct Refused {
     long number;
     int error;
@@ -220,7 +221,7 @@ TEST_P(ResolverLifetimeTest, TellsAnErrorOfThisMachineAsWhatItIs) {
       // Nothing is left that may be new to the process or the base.
       EXPECT_TRUE(look_up(resolver, "a.test").found());
       resolver.flush();
-      if (!refuse_calls({number}, error)) return;
+      ASSERT_TRUE(refuse_calls({number}, error));
       EXPECT_EQ(look_up(resolver, "a.test").error, std::error_code(error, std::system_category()));
     })) << number;
   }

@@ -18,3 +18,7 @@
 #else
 #define EVENT_HAS_TSAN 0
 #endif
+
+// Each slows a program several times, and takes its memory over: so random tests are fewer, and a
+// child that was forked beside threads may find the allocator locked for good.
+#define EVENT_HAS_ASAN_OR_TSAN (EVENT_HAS_ASAN || EVENT_HAS_TSAN)
