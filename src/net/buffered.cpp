@@ -307,6 +307,8 @@ bool Buffered::Drain::is_enough() const noexcept {
 bool Buffered::Drain::begin_drain(co::detail::Chain& chain, void* frame) {
   buffered_.put(bytes_);
   const std::size_t enough = flushes_ ? 0 : buffered_.limits_.high;
+  // To copy some bytes takes no turn: who goes on with it comes to the limit. A write of none does.
+  if (buffered_.unsent() <= enough && !bytes_.empty()) return false;
   if (buffered_.unsent() > enough && !buffered_.waits_) {
     buffered_.send();
     buffered_.throw_if_failed("write");

@@ -337,6 +337,33 @@ TEST_F(BufferedTest, SendsWhatWasPutBeforeATaskWaitsForAnAnswer) {
   EXPECT_EQ(answer, "answer");
 }
 
+TEST_F(BufferedTest, CopiesAnyNumberOfPiecesInOneTurn) {
+  net::Buffered io(memory.a());
+  co::TaskGroup tasks(base);
+  int written = 0;
+  tasks.spawn([&]() -> Task<> {
+    for (; written < 1'000; ++written) co_await io.write("x");
+  });
+  EXPECT_EQ(written, 1'000);
+  settle();
+  EXPECT_EQ(received().size(), 1'000U);
+}
+
+TEST_F(BufferedTest, LetsOthersHaveTheirTurnThoughItMayAlwaysWrite) {
+  for (const std::string piece : {"", "some bytes"}) {
+    net::Memory endless(base, std::size_t{1} << 30);
+    net::Buffered io(endless.a());
+    co::TaskGroup tasks(base);
+    tasks.spawn([&]() -> Task<> {
+      for (;;) co_await io.write(piece);
+    });
+    EXPECT_EQ(tasks.size(), 1U);
+    tasks.cancel();
+    settle();
+    EXPECT_EQ(tasks.size(), 0U) << piece;
+  }
+}
+
 TEST_F(BufferedTest, WaitsAboveTheHighMarkUntilTheLowOne) {
   net::Memory narrow(base, 10);
   net::Limits limits;

@@ -88,7 +88,7 @@ class EVENT_API Buffered : private Waiter {
   // error nothing was copied.
   void put(Bytes bytes);
 
-  // co_await: calls put(). Then, if more than Limits::high is unsent, waits until no more than
+  // co_await: calls put(), and if more than Limits::high is unsent then, waits until no more than
   // Limits::low is. If the wait is cancelled, nothing is lost: the bytes were copied, and are still
   // sent. Errors: as put(), and then nothing was copied; also the error of sending.
   [[nodiscard]] Drain write(Bytes bytes, unsigned line = __builtin_LINE()) noexcept;
