@@ -198,27 +198,5 @@ TEST_F(SocketTest, RaisesNoSignalWhenADescriptorIsPassedToNobody) {
   EXPECT_THROW(net::send_descriptor(socket, 0), std::system_error);
 }
 
-// Bytes.
-
-std::size_t size_of(net::Bytes bytes) { return bytes.size(); }
-
-TEST(BytesTest, IsALiteralWithoutItsZero) {
-  EXPECT_EQ(size_of("abc"), 3U);
-  EXPECT_EQ(size_of(""), 0U);
-  EXPECT_EQ(net::Bytes("abc").text(), "abc");
-}
-
-TEST(BytesTest, IsMadeOfWhateverHoldsText) {
-  const std::string text("a\0b", 3);
-  EXPECT_EQ(size_of(text), 3U);
-  EXPECT_EQ(size_of(std::string_view(text)), 3U);
-  const std::array<char, 4> array{'a', 'b', 'c', '\0'};
-  EXPECT_EQ(size_of(std::span<const char>(array)), 4U);
-  const std::vector<char> vector(5);
-  EXPECT_EQ(size_of(std::span<const char>(vector)), 5U);
-  EXPECT_EQ(size_of(net::Chunk()), 0U);
-  EXPECT_EQ(size_of({}), 0U);
-}
-
 }  // namespace
 }  // namespace event_cpp::test
