@@ -104,13 +104,9 @@ class EVENT_API Socket {
   Kernel* kernel_ = nullptr;
 };
 
-// Sends an fd over a Unix stream socket, with one byte of data. The receiver gets a new fd of its
-// own for the same open file description; `fd` stays the caller's. Never waits. Errors: throws
-// std::system_error; EAGAIN if the socket's buffer is full. See SCM_RIGHTS in unix(7).
+// As the functions of the same name for a SocketStream (see event/net/transfer.hpp), but never
+// wait: throw EAGAIN if the socket's buffer is full, or there is nothing to receive.
 EVENT_API void send_descriptor(const Socket& over, int fd);
-// Receives an fd that send_descriptor() has sent, close-on-exec; the caller owns it. Returns -1 if
-// the peer has closed. Never waits. Errors: throws std::system_error; EAGAIN if there is nothing to
-// receive; EBADMSG if data came without an fd. If several fds came, all but the first are closed.
 EVENT_API int receive_descriptor(const Socket& over);
 
 }  // namespace event_cpp::net

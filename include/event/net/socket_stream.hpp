@@ -80,6 +80,11 @@ class EVENT_API SocketStream final : public Stream,
   Io try_splice_to(int pipe, std::size_t count) noexcept;
   Io try_splice_from(int pipe, std::size_t count) noexcept;
   bool can_splice() const noexcept;
+  // Pass an fd over a Unix socket with one byte of data, as send_descriptor() and
+  // receive_descriptor() do. Never wait. Return the number of bytes, 0 at the end, or an error:
+  // EBADMSG if data came without an fd. The caller owns the fd that is received, -1 without one.
+  Io try_send_descriptor(int descriptor) noexcept;
+  Io try_receive_descriptor(int& descriptor) noexcept;
 
   // -1 after close().
   using SocketEvent::fd;

@@ -1,4 +1,5 @@
-// copy(), send_file(), drain_and_close(): transfers that consist of many operations.
+// Transfers that consist of many operations: copy(), send_file(), drain_and_close(); and fds that
+// are passed to another process.
 #pragma once
 
 #include <sys/types.h>
@@ -32,5 +33,19 @@ EVENT_API co::Task<> drain_and_close(Stream& stream, Duration limit);
 // Errors: throws std::system_error. Lifetime: stream and fd outlive the task.
 EVENT_API co::Task<std::uint64_t> send_file(SocketStream& to, int fd, off_t from,
                                             std::uint64_t count);
+
+// Sends an fd over a Unix socket, with one byte of data, when the socket takes it. The receiver
+// gets a new fd of its own for the same open file description; `fd` stays the caller's. Errors:
+// throws std::system_error: std::errc::operation_canceled, and then nothing was sent; EBADF if `fd`
+// is not open; EINVAL if it is no Unix socket. Lifetime: stream and fd outlive the task. See
+// SCM_RIGHTS in unix(7).
+EVENT_API co::Task<> send_descriptor(SocketStream& over, int fd);
+// Waits for an fd that the peer sends so. Returns it, close-on-exec, and the caller owns it; or -1
+// if the peer has closed. The fd comes with its byte: any other read that takes the byte, also one
+// of a Buffered that reads ahead, loses the fd. So both sides must know when one comes, or use a
+// socket for nothing else. Errors: throws std::system_error: std::errc::operation_canceled, and
+// then nothing was received; EBADMSG if the byte came without an fd. If several fds came, all but
+// the first are closed. Lifetime: the stream outlives the task.
+EVENT_API co::Task<int> receive_descriptor(SocketStream& over);
 
 }  // namespace event_cpp::net

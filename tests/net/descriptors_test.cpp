@@ -1,0 +1,154 @@
+// Descriptors that are passed over the stream of a Unix socket.
+#include "support/descriptors.hpp"
+
+#include <fcntl.h>
+
+#include <optional>
+#include <string>
+#include <system_error>
+
+#include "net/support.hpp"
+#include "net/toy_kernel.hpp"
+
+namespace event_cpp::test {
+namespace {
+
+using co::Task;
+
+struct Peers {
+  net::SocketStream a;
+  net::SocketStream b;
+
+  explicit Peers(Base& base, std::pair<net::Socket, net::Socket> pair = net::Socket::pair())
+      : a(base, std::move(pair.first)), b(base, std::move(pair.second)) {}
+};
+
+class DescriptorsTest : public EveryBackendCo {
+ protected:
+  void SetUp() override {
+    if (GetParam() == Backend::none) GTEST_SKIP() << "no descriptors";
+  }
+
+  static Task<> receive_into(net::SocketStream& from, std::optional<int>& fd) {
+    const int received = co_await net::receive_descriptor(from);
+    fd = received;
+  }
+  static Task<> receive_one(net::SocketStream& from) {
+    const Fd received(co_await net::receive_descriptor(from));
+  }
+  static void settle(Base& base) {
+    for (int i = 0; i < 20; ++i) base.loop(RunMode::nonblock);
+  }
+};
+
+BACKEND_TEST(DescriptorsTest, AreWaitedForWithoutSpinning) {
+  Base base(options());
+  Peers ends(base);
+  co::TaskGroup tasks(base);
+  std::optional<int> received;
+  // What was there before, and is gone, is no reason to try.
+  ASSERT_EQ(ends.a.try_write("x"), 1);
+  char byte = 0;
+  settle(base);
+  ASSERT_EQ(ends.b.try_read({&byte, 1}), 1);
+  tasks.spawn(receive_into(ends.b, received));
+  settle(base);
+  const std::uint64_t before = base.stats().callbacks[1];
+  settle(base);
+  EXPECT_EQ(base.stats().callbacks[1], before);
+  EXPECT_FALSE(received);
+  const Pipe pipe = make_pipe();
+  run_task(base, net::send_descriptor(ends.a, pipe.writer.get()));
+  settle(base);
+  ASSERT_TRUE(received);
+  const Fd writer(*received);
+  EXPECT_NE(writer.get(), pipe.writer.get());
+  EXPECT_NE(::fcntl(writer.get(), F_GETFD) & FD_CLOEXEC, 0);
+  write_bytes(writer);
+  read_bytes(pipe.reader);
+}
+
+BACKEND_TEST(DescriptorsTest, WaitUntilTheSocketTakesThem) {
+  Base base(options());
+  Peers ends(base);
+  const std::string much(1'000'000, 'x');
+  std::size_t sent = 0;
+  for (net::Io io = 0; (io = ends.a.try_write(much)) > 0;) sent += static_cast<std::size_t>(io);
+  co::TaskGroup tasks(base);
+  const Pipe pipe = make_pipe();
+  tasks.spawn(net::send_descriptor(ends.a, pipe.writer.get()));
+  settle(base);
+  const std::uint64_t before = base.stats().callbacks[1];
+  settle(base);
+  EXPECT_EQ(base.stats().callbacks[1], before);
+  EXPECT_EQ(tasks.size(), 1U);
+  std::string all(sent, ' ');
+  run_task(base, [](net::SocketStream& from, std::string& room) -> Task<> {
+    co_await from.read_exactly(room);
+  }(ends.b, all));
+  run_task(base, receive_one(ends.b));
+  EXPECT_EQ(tasks.size(), 0U);
+}
+
+BACKEND_TEST(DescriptorsTest, EndWithTheConnection) {
+  Base base(options());
+  Peers ends(base);
+  std::optional<int> received;
+  ends.a.close();
+  run_task(base, receive_into(ends.b, received));
+  EXPECT_EQ(received, -1);
+  EXPECT_EQ(run_task(base, error_of(net::send_descriptor(ends.b, 0))), std::errc::broken_pipe);
+}
+
+BACKEND_TEST(DescriptorsTest, SayThatAByteHasNone) {
+  Base base(options());
+  Peers ends(base);
+  ASSERT_EQ(ends.a.try_write("x"), 1);
+  EXPECT_EQ(run_task(base, error_of(receive_one(ends.b))), std::errc::bad_message);
+  EXPECT_EQ(run_task(base, error_of(net::send_descriptor(ends.a, -1))),
+            std::errc::bad_file_descriptor);
+}
+
+BACKEND_TEST(DescriptorsTest, AreNotLostByWhoIsCancelled) {
+  Base base(options());
+  Peers ends(base);
+  std::optional<int> received;
+  {
+    co::TaskGroup tasks(base);
+    tasks.spawn(receive_into(ends.b, received));
+    settle(base);
+    tasks.cancel();
+    run_task(base, net::send_descriptor(ends.a, 0));
+    settle(base);
+    EXPECT_FALSE(received);
+  }
+  run_task(base, receive_into(ends.b, received));
+  ASSERT_TRUE(received);
+  const Fd owned(*received);
+  EXPECT_GE(owned.get(), 0);
+}
+
+BACKEND_TEST(DescriptorsTest, AreNotSentOverATornStream) {
+  Base base(options());
+  Peers ends(base);
+  ends.a.tear();
+  EXPECT_EQ(run_task(base, error_of(net::send_descriptor(ends.a, 0))), Errc::torn);
+}
+
+TEST(ToyDescriptorsTest, CannotBePassed) {
+  ManualTime time;
+  Options options;
+  options.backend = Backend::none;
+  options.time = &time;
+  ToyKernel kernel;
+  Base base(options);
+  net::set_kernel(base, &kernel);
+  Peers ends(base, kernel.pair());
+  int fd = 0;
+  EXPECT_EQ(ends.a.try_send_descriptor(0), -ENOTSUP);
+  EXPECT_EQ(ends.b.try_receive_descriptor(fd), -ENOTSUP);
+  EXPECT_EQ(fd, -1);
+}
+
+}  // namespace
+}  // namespace event_cpp::test
