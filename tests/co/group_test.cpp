@@ -82,6 +82,35 @@ BACKEND_TEST(TaskGroupTest, KeepsAFunctionAndItsArgumentsAsLongAsTheTask) {
   EXPECT_EQ(alive, 0);
 }
 
+BACKEND_TEST(TaskGroupTest, RunsAnythingThatCanBeAwaited) {
+  Base base(options());
+  TaskGroup group(base);
+  const auto counts = [](int& count) -> Task<int> {
+    co_await co::yield();
+    co_return ++count;
+  };
+  int count = 0;
+  group.spawn(counts(count));
+  group.spawn(counts, std::ref(count));
+  group.spawn([&]() -> Task<std::unique_ptr<int>> { co_return std::make_unique<int>(++count); });
+  group.spawn(co::sleep(1ms));
+  group.spawn(co::when_any(co::sleep(1ms), co::sleep(2ms)));
+  EXPECT_EQ(group.size(), 4U);
+  run(base);
+  EXPECT_EQ(group.size(), 0U);
+  EXPECT_EQ(count, 3);
+}
+
+BACKEND_TEST(TaskGroupTest, JoinThrowsTheFailureOfATaskWithAValue) {
+  Base base(options());
+  TaskGroup group(base);
+  group.spawn([]() -> Task<int> {
+    co_await co::yield();
+    throw std::runtime_error("failed");
+  });
+  EXPECT_THROW(run_task(base, joins(group)), std::runtime_error);
+}
+
 BACKEND_TEST(TaskGroupTest, JoinWaitsUntilAllTasksHaveEnded) {
   Base base(options());
   TaskGroup group(base);

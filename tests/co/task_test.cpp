@@ -105,6 +105,14 @@ BACKEND_TEST(TaskTest, RunThrowsDeadlockIfNothingCanWakeIt) {
   EXPECT_EQ(destroyed, 1);
 }
 
+BACKEND_TEST(TaskTest, RunTakesOtherAwaitablesAsWell) {
+  Base base(options());
+  co::Channel<int> channel(1);
+  EXPECT_TRUE(channel.try_send(3));
+  EXPECT_EQ(co::run(base, channel.receive()), 3);
+  co::run(base, co::sleep(1ms));
+}
+
 // So many that the stack would overflow if each left a frame there.
 BACKEND_TEST(TaskTest, LoopsOverMillionsOfAwaits) {
   constexpr int kAwaits = EVENT_HAS_ASAN_OR_TSAN ? 200'000 : 2'000'000;

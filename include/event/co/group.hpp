@@ -9,6 +9,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "event/co/detail/awaitable.hpp"
 #include "event/co/task.hpp"
 
 namespace event_cpp::co {
@@ -29,14 +30,25 @@ struct Child final : Pooled {
   Child* next = nullptr;
 };
 
+template <class T>
+inline constexpr bool kIsTask = false;
+template <class T>
+inline constexpr bool kIsTask<Task<T>> = true;
+
 template <class F, class... Args>
-concept TaskFunction = std::is_invocable_r_v<Task<>, F&, Args...>;
+concept TaskFunction =
+    std::is_invocable_v<F&, Args...> && kIsTask<std::invoke_result_t<F&, Args...>>;
 
 // Keeps f and its arguments as long as the task runs that f(args...) returns.
 template <class F, class... Args>
 Task<> keep(F f, Args... args) {
-  Task<> task = std::invoke(f, std::move(args)...);
-  co_await std::move(task);
+  auto task = std::invoke(f, std::move(args)...);
+  static_cast<void>(co_await std::move(task));
+}
+
+template <class A>
+Task<> drop_value(A awaitable) {
+  static_cast<void>(co_await std::move(awaitable));
 }
 
 }  // namespace detail
@@ -79,6 +91,13 @@ class EVENT_API TaskGroup final : private detail::Owner {
   // std::system_error, std::errc::invalid_argument, for a moved-from task. Cost: two blocks of
   // memory, which are reused.
   void spawn(Task<> task);
+
+  // The same for a task with a value, which is dropped, or another awaitable. Cost: another frame.
+  template <detail::Awaitable A>
+  requires(!std::same_as<A, Task<>>)
+  void spawn(A&& awaitable) {
+    spawn(detail::drop_value(std::forward<A>(awaitable)));
+  }
 
   // The same for the task that f(args...) returns. The group keeps `f` and `args` as long as the
   // task exists, so f may be a lambda with captures.

@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "event/co/detail/awaitable.hpp"
 #include "event/co/task.hpp"
 
 namespace event_cpp::co {
@@ -47,6 +48,12 @@ T run(Base& base, Task<T> task) {
   auto coroutine = std::move(task).release();
   if (coroutine.start(root.chain(), detail::Scheduler::end_of(root.chain()))) root.wait();
   return coroutine.promise().take();
+}
+// The same for another awaitable.
+template <detail::Awaitable A>
+requires detail::Awaiter<A>
+detail::Awaited<A> run(Base& base, A&& awaitable) {
+  return run(base, detail::as_task(std::forward<A>(awaitable)));
 }
 
 }  // namespace event_cpp::co
