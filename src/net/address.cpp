@@ -156,7 +156,8 @@ Address Address::unix_abstract(std::string_view name) {
 
 std::optional<Address> Address::parse(std::string_view text, int port) {
   static_cast<void>(checked_port(port));
-  if (text.find('\0') != std::string_view::npos) return std::nullopt;
+  const bool is_abstract = text.starts_with("unix:@");  // whose name may have any bytes
+  if (!is_abstract && text.find('\0') != std::string_view::npos) return std::nullopt;
   if (text.starts_with("unix:")) return parse_unix(text.substr(5));
   if (text.starts_with('[')) {
     const std::size_t end = text.find(']');
@@ -202,27 +203,39 @@ std::optional<Address> Address::from(const sockaddr* address, socklen_t size) no
   }
 }
 
+std::string Address::host() const {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  if (family() == AF_INET) {
+    return ::inet_ntop(AF_INET, &storage_.ipv4.sin_addr, text.data(), text.size());
+  }
+  if (family() != AF_INET6) return {};
+  std::string host = ::inet_ntop(AF_INET6, &storage_.ipv6.sin6_addr, text.data(), text.size());
+  const std::uint32_t scope = storage_.ipv6.sin6_scope_id;
+  return scope == 0 ? host : host + '%' + std::to_string(scope);
+}
+
 std::string Address::text() const {
   switch (family()) {
-    case AF_INET: {
-      std::array<char, INET_ADDRSTRLEN> host{};
-      ::inet_ntop(AF_INET, &storage_.ipv4.sin_addr, host.data(), host.size());
-      return std::string(host.data()) + ':' + std::to_string(port());
+    case AF_INET:
+      return host() + ':' + std::to_string(port());
+    case AF_INET6:
+      return '[' + host() + "]:" + std::to_string(port());
+    case AF_UNIX: {
+      const char* const begin = is_abstract()             ? "unix:@"
+                                : path().starts_with('@') ? "unix:./"
+                                                          : "unix:";
+      return begin + std::string(path());
     }
-    case AF_INET6: {
-      std::array<char, INET6_ADDRSTRLEN> host{};
-      ::inet_ntop(AF_INET6, &storage_.ipv6.sin6_addr, host.data(), host.size());
-      std::string result = std::string("[") + host.data();
-      if (storage_.ipv6.sin6_scope_id != 0) {
-        result += '%' + std::to_string(storage_.ipv6.sin6_scope_id);
-      }
-      return result + "]:" + std::to_string(port());
-    }
-    case AF_UNIX:
-      return std::string("unix:") + (is_abstract() ? "@" : "") + std::string(path());
     default:
       return {};
   }
+}
+
+Address Address::unmapped() const {
+  if (family() != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&storage_.ipv6.sin6_addr)) return *this;
+  in_addr_t host = 0;
+  std::memcpy(&host, &storage_.ipv6.sin6_addr.s6_addr[12], sizeof host);
+  return made_of(ipv4(host, port()));
 }
 
 bool Address::is_loopback() const noexcept {

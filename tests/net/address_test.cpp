@@ -25,6 +25,37 @@ TEST(AddressTest, ParsesWhatItPrints) {
   }
 }
 
+TEST(AddressTest, ParsesWhatItPrintsOfEveryUnixSocket) {
+  using namespace std::string_literals;
+  const Address file = Address::unix_path("@name");
+  EXPECT_EQ(file.text(), "unix:./@name");
+  EXPECT_EQ(Address::parse(file.text())->path(), "./@name");
+#ifdef __linux__
+  for (const std::string& name : {"name"s, "\0na\0me\0"s, "@"s, "unix:"s}) {
+    const Address address = Address::unix_abstract(name);
+    ASSERT_TRUE(Address::parse(address.text())) << name;
+    EXPECT_EQ(*Address::parse(address.text()), address) << name;
+    EXPECT_EQ(address.path(), name);
+  }
+#endif
+}
+
+TEST(AddressTest, PrintsTheHostAlone) {
+  EXPECT_EQ(Address::loopback(80).host(), "127.0.0.1");
+  EXPECT_EQ(Address::loopback_ipv6(80).host(), "::1");
+  EXPECT_EQ(Address::parse("[fe80::1%2]:80")->host(), "fe80::1%2");
+  EXPECT_EQ(Address::unix_path("/a").host(), "");
+  EXPECT_EQ(Address().host(), "");
+}
+
+TEST(AddressTest, FindsTheIpv4AddressInAnIpv6Address) {
+  EXPECT_EQ(Address::parse("[::ffff:192.0.2.1]:80")->unmapped(), *Address::parse("192.0.2.1:80"));
+  for (const char* const other : {"192.0.2.1:80", "[::1]:80", "[::192.0.2.1]:80", "unix:/a"}) {
+    EXPECT_EQ(Address::parse(other)->unmapped(), *Address::parse(other)) << other;
+  }
+  EXPECT_EQ(Address().unmapped(), Address());
+}
+
 TEST(AddressTest, ParsesHostsWithoutAPort) {
   EXPECT_EQ(Address::parse("127.0.0.1", 7)->text(), "127.0.0.1:7");
   EXPECT_EQ(Address::parse("127.0.0.1:8", 7)->text(), "127.0.0.1:8");

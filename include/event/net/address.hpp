@@ -56,6 +56,12 @@ class EVENT_API Address {
 
   // As text, with the port, in a form that parse() reads. Empty if there is no address.
   std::string text() const;
+  // The IP address as text, without the port and without brackets: "127.0.0.1", "::1",
+  // "fe80::1%2". Empty if it is not an IP address.
+  std::string host() const;
+  // An IPv4 client of a socket that is bound to any() has an IPv6 address, "::ffff:192.0.2.1". This
+  // returns the IPv4 address of such a one, and a copy of any other.
+  Address unmapped() const;
 
   int family() const noexcept { return storage_.any.sa_family; }
   bool is_ip() const noexcept { return family() == AF_INET || family() == AF_INET6; }
