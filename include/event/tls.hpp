@@ -7,3 +7,4 @@
 #include "event/tls/error.hpp"
 #include "event/tls/server.hpp"
 #include "event/tls/stream.hpp"
+#include "event/tls/test.hpp"

@@ -195,12 +195,22 @@ void detail::set_linked_resolver(LinkedResolve* resolve) noexcept {
   linked_resolver.store(resolve, std::memory_order_release);
 }
 
-co::Task<Socket> connect(std::string host, int port, Duration limit) {
+namespace {
+
+co::Task<Socket> connect_within(std::string host, int port, Duration limit) {
   Socket socket = co_await co::with_timeout(limit, resolve_and_connect(std::move(host), port));
   co_return std::move(socket);
 }
 
+}  // namespace
+
+// No coroutine, which would keep a view of the name and not the name.
+co::Task<Socket> connect(std::string_view host, int port, Duration limit) {
+  return connect_within(std::string(host), port, limit);
+}
+
 co::Task<std::vector<Address>> resolve(std::string host, int port) {
+  if (host.find('\0') != std::string::npos) detail::throw_io(-EINVAL, "event::net::resolve");
   const auto numeric = Address::parse(host, port);
   const bool has_port = numeric && numeric->is_ip() && numeric->port() != port;
   if (numeric && !has_port) co_return std::vector<Address>{*numeric};

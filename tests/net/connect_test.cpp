@@ -95,6 +95,12 @@ TEST_P(ConnectTest, RefusesToTryNoAddress) {
   EXPECT_EQ(outcome.error, std::errc::invalid_argument);
 }
 
+TEST_P(ConnectTest, RefusesANameWithAZeroByte) {
+  Attempt outcome;
+  run(connect_by_name(std::string("localhost\0.test", 15), 1, 10s, outcome));
+  EXPECT_EQ(outcome.error, std::errc::invalid_argument);
+}
+
 TEST_P(ConnectTest, LeavesNoDescriptorOfThoseThatFailed) {
   net::Listener listener(base, net::Address::loopback(0));
   const net::Address bad = refusing();

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "event/co/task.hpp"
@@ -25,7 +26,7 @@ EVENT_API co::Task<Socket> connect(Address address);
 // sockets of the other attempts are closed. `host` may be a name, or an address without a port as
 // for Address::parse(). `limit` covers the lookup as well. Errors: throws those of resolve();
 // std::errc::timed_out after `limit`; otherwise the error of the attempt that failed last.
-EVENT_API co::Task<Socket> connect(std::string host, int port,
+EVENT_API co::Task<Socket> connect(std::string_view host, int port,
                                    Duration limit = std::chrono::seconds(10));
 
 // Returns the addresses of a host, best first, each with `port`. A numeric address is parsed
@@ -34,7 +35,8 @@ EVENT_API co::Task<Socket> connect(std::string host, int port,
 //   - event::dns, in a program that links it: see dns::Resolver, also for its errors
 //   - getaddrinfo(3), in the thread pool of co::blocking(). Cancelling does not stop it, and the
 //     base's destructor waits for it. Errors: those of name_category(), such as EAI_NONAME.
-// Errors: throws std::system_error; std::errc::invalid_argument if the port is not in 0 ... 65535.
+// Errors: throws std::system_error; std::errc::invalid_argument if the port is not in 0 ... 65535,
+// or the name has a zero byte.
 EVENT_API co::Task<std::vector<Address>> resolve(std::string host, int port);
 
 // Connects to the first of `addresses` that answers. They are tried in this order, and a new
