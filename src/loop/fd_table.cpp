@@ -309,6 +309,18 @@ void FdTable::invalidate(int fd, Entry& entry) noexcept {
   });
 }
 
+void FdTable::check_reported() noexcept {
+  if (!kernel_.poller().traits().reports_closed || batch_.size() == 0) return;
+  const ReadyEvent& ready = batch_.ready()[checked_++ % batch_.size()];
+  if (ready.generation == ReadyEvent::kDeadline) return;
+  Entry& entry = entries_[static_cast<std::size_t>(ready.fd)];
+  // One that waits for changes alone does not fire for ever, and asking would make it fire.
+  if (entry.generation != ready.generation || any(entry.registered & Events::edge)) return;
+  if (means_gone(kernel_.verify(ready.fd, entry.generation, entry.registered))) {
+    invalidate(ready.fd, entry);
+  }
+}
+
 void FdTable::report_of_none(const ReadyEvent& ready, Entry& entry) noexcept {
   if (ready.generation == ReadyEvent::kDeadline) {
     batch_.expired = true;

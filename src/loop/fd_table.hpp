@@ -144,6 +144,10 @@ class FdTable {
     return node->attached ? node : nullptr;
   }
 
+  // To be called now and then after a wait: checks one of the fds that were reported. If it was
+  // closed, and a duplicate is ready, the events on it would fire for ever. Cost: a system call.
+  void check_reported() noexcept;
+
   // From now on what nobody is interested in is removed at once: what the kernel watches shows to
   // others.
   void disable_lazy_removal() noexcept;
@@ -305,6 +309,7 @@ class FdTable {
   PagedArray<Entry> entries_;
   RecordPool<Link> links_;
   GrowArray<int> dirty_;
+  std::size_t checked_ = 0;
   bool needs_repair_ = false;  // the kernel reports a registration that is not ours any more
   bool removes_lazily_ = true;
   bool expects_same_file_ = false;  // of a kept fd, for another event: which guess was right last

@@ -15,6 +15,7 @@ constexpr std::uint32_t kStops = Attention::kStops;
 // rarely enough that a load which needs it all the time does not notice. So much is kept in any
 // case, of each table.
 constexpr std::uint64_t kGiveBackEvery = 1024;
+constexpr std::uint64_t kWaitsPerCheck = 4096;
 constexpr std::size_t kKeptBytes = std::size_t{256} * 1024;
 
 }  // namespace
@@ -137,6 +138,8 @@ inline void Loop::run_once() {
   } else {
     other_clocks_.wait(block);
   }
+  if (kernel().waits() % kWaitsPerCheck == 0) [[unlikely]]
+    watches_.table().check_reported();
 }
 
 void Loop::restart_or_throw() {

@@ -57,7 +57,8 @@ class Epoll final : public Poller {
       : Poller({.kind = Backend::epoll,
                 .supported = kConditions | Events::edge | Events::exclusive,
                 .kernel_entry = kInPlace ? 0 : sizeof(epoll_event),
-                .prefers_lazy_removal = true}) {
+                .prefers_lazy_removal = true,
+                .reports_closed = true}) {
     if (const int error = open(); error != 0) {
       throw std::system_error(error, std::system_category(), "epoll_create1");
     }

@@ -213,6 +213,9 @@ struct PollerTraits {
   // Whether a registration that nobody is interested in is best left alone until it reports
   // something: removing it costs a system call, and leaving it nothing.
   bool prefers_lazy_removal = false;
+
+  // Whether a file is still reported under an fd that was closed, while it is open under another.
+  bool reports_closed = false;
 };
 
 // One kernel's way to wait. A poller translates; it holds no policy, and never calls a user.

@@ -324,6 +324,43 @@ BACKEND_TEST(FdReuseTest, SleepsWhenADuplicateIsReadyAndTheOldEventIsStillAttach
   EXPECT_TRUE(stays_asleep(base));
 }
 
+BACKEND_TEST(FdReuseTest, StopsFiringForADuplicateThatIsReady) {
+  enum class How { persistent, attached_again, reused };
+  for (const How how : {How::persistent, How::attached_again, How::reused}) {
+#ifndef NDEBUG
+    if (how == How::attached_again) continue;  // that is asserted
+#endif
+    SCOPED_TRACE(static_cast<int>(how));
+    Base base(watched());
+    Pipe pipe = make_pipe();
+    const int number = pipe.reader.get();
+    const Events options_of_it = how == How::attached_again ? Events::none : Events::persist;
+    Event event(base, number, Events::read | options_of_it, [](Event& self) {
+      if (!self.attached()) self.attach();
+    });
+    event.attach();
+    const Pipe other = readable_pipe();
+    int served = 0;
+    Event beside(base, other.reader.get(), kReadPersist, [&] { ++served; });
+    beside.attach();
+    base.loop(RunMode::nonblock);
+
+    const Stale stale = close_but_keep(std::move(pipe));
+    std::optional<Fd> next;
+    if (how == How::reused) next = move_to(number, make_pipe().reader);
+    for (int i = 0; i < 20'000; ++i) base.loop(RunMode::nonblock);
+
+    EXPECT_EQ(std::exchange(served, 0), 20'001);
+    const std::uint64_t before = base.stats().callbacks[1];
+    for (int i = 0; i < 10; ++i) base.loop(RunMode::nonblock);
+    EXPECT_EQ(base.stats().callbacks[1] - before, 10U);
+    EXPECT_EQ(served, 10);
+    EXPECT_TRUE(event.attached());
+    beside.detach();
+    EXPECT_TRUE(stays_asleep(base));
+  }
+}
+
 BACKEND_TEST(FdReuseTest, DoesNotFireForADuplicateOfTheFileThatHadTheNumberBefore) {
   enum class How { detached_before_close, detached_after_close, destroyed, fired, attached };
   for (const How how : {How::detached_before_close, How::detached_after_close, How::destroyed,
