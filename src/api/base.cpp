@@ -42,7 +42,10 @@ void Base::stop_now() noexcept { loop_->stop(detail::Attention::kStopNow); }
 void Base::stop_after(AnyDuration delay) {
   if (loop_->closing()) return;
   if (stop_timer_ == nullptr) {
-    auto timer = std::make_unique<Event>(*this, -1, Events::timeout, [this] { stop(); });
+    auto timer = std::make_unique<Event>(*this, -1, Events::timeout, [this] {
+      stop();
+      loop_->uncount_callback(Priority::middle);  // it is none of the user's
+    });
     timer->keep_alive(false);
     stop_timer_ = std::move(timer);
   }

@@ -79,5 +79,12 @@ BACKEND_TEST(StopAfterTest, MayBeLeftBehindWhenTheBaseGoes) {
   base.stop_after(1s);
 }
 
+BACKEND_TEST(StopAfterTest, DoesNotCountAsACallback) {
+  Base base(options());
+  base.stop_after(1s);
+  EXPECT_EQ(run(base), 0U);
+  EXPECT_EQ(base.stats().callbacks[1], 0U);
+}
+
 }  // namespace
 }  // namespace event_cpp::test
