@@ -7,7 +7,6 @@
 #include <csignal>
 #include <event/event.hpp>
 #include <event/tls.hpp>
-#include <event/tls/test.hpp>
 #include <exception>
 #include <iostream>
 #include <string>

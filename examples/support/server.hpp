@@ -42,9 +42,12 @@ inline void announce(event::net::Listener& listener) {
   });
 }
 
-// Ends at the first SIGINT or SIGTERM. The next one does what it did before.
+// Ends at the first SIGINT or SIGTERM. The next one ends the program at once: without the last two
+// lines it would be handled, and nobody would wait for it.
 inline event::co::Task<> stop_signal() {
   co_await event::co::when_any(event::co::signal(SIGINT), event::co::signal(SIGTERM));
+  std::signal(SIGINT, SIG_DFL);
+  std::signal(SIGTERM, SIG_DFL);
 }
 
 inline event::co::Task<> announce_and_serve(event::net::Listener& listener,

@@ -92,6 +92,16 @@ TEST_P(CoroutineServerTest, LetsConnectionsEndWithinItsGracePeriod) {
   EXPECT_EQ(server->process().wait(), 0) << server->process().errors();
 }
 
+TEST_P(CoroutineServerTest, EndsAtOnceAtASecondSignal) {
+  const auto server = start({"--grace", "1h"});
+  const TcpClient client(server->port());
+  ASSERT_TRUE(client.echoes("hello"));
+  for (int i = 0; i < 20'000 && !client.readable_within(std::chrono::milliseconds(1)); ++i)
+    server->process().signal(SIGTERM);
+  EXPECT_EQ(client.receive_all(), "");
+  EXPECT_EQ(server->process().wait(), std::nullopt) << "no signal has ended it";
+}
+
 TEST(EchoCoroutineTest, ClosesAnIdleClient) {
   const Server server("echo_coroutine", {"--idle", "200ms"});
   const TcpClient client(server.port());
