@@ -30,10 +30,11 @@ EVENT_API Loop* loop_of(Base& base) noexcept;
 // of the object it serves, or hold it in a unique_ptr. A temporary event cannot be attached.
 //
 // Thread-safety: belongs to the thread that runs its base; debug builds of the library assert it.
-// Lifetime: event and base may be destroyed in either order. Destroying an event detaches it, in
-// its own callback too; the callback must then not use what it captured any more. The descriptor is
-// not owned: detach or destroy the event before closing it. If you close first, the event does not
-// fire for whatever reuses the fd, except when the two files cannot be told apart:
+// Lifetime: event and base may be destroyed in either order; once the base is gone, an event may
+// only be detached, asked whether it is attached, and destroyed. Destroying an event detaches it,
+// in its own callback too; the callback must then not use what it captured any more. The descriptor
+// is not owned: detach or destroy the event before closing it. If you close first, the event does
+// not fire for whatever reuses the fd, except when the two files cannot be told apart:
 //   - a regular file that got the inode of a deleted one
 //   - on poll, an eventfd, timerfd or the like after another one
 // Memory: 56 bytes on 64-bit systems. A callable of up to two pointers is stored inside, a larger
