@@ -3,7 +3,6 @@
 
 #include <sys/uio.h>
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <span>
@@ -12,14 +11,16 @@
 
 namespace event_cpp::net::detail {
 
-// At most 64 of them: the caller goes on with the rest.
+// At most 64 of them: the caller goes on with the rest. Without the empty ones: else a call could
+// write nothing although there is something to write.
 class Gathered {
  public:
-  explicit Gathered(std::span<const Bytes> pieces) noexcept
-      : count_(std::min(pieces.size(), parts_.size())) {
-    for (std::size_t i = 0; i < count_; ++i) {
-      parts_[i] = {const_cast<char*>(pieces[i].data()), pieces[i].size()};
-      size_ += pieces[i].size();
+  explicit Gathered(std::span<const Bytes> pieces) noexcept {
+    for (const Bytes piece : pieces) {
+      if (piece.empty()) continue;
+      if (count_ == parts_.size()) break;
+      parts_[count_++] = {const_cast<char*>(piece.data()), piece.size()};
+      size_ += piece.size();
     }
   }
 
@@ -30,7 +31,7 @@ class Gathered {
 
  private:
   std::array<iovec, 64> parts_;  // NOLINT(cppcoreguidelines-pro-type-member-init)
-  std::size_t count_;
+  std::size_t count_ = 0;
   std::size_t size_ = 0;
 };
 

@@ -160,6 +160,20 @@ Task<> expect_all(net::Stream& from, const std::string& data, int& done) {
 }
 
 TEST_P(StreamTest, CarriesBothDirectionsAtOnce) {
+TEST_P(StreamTest, PassesOverEmptyPieces) {
+  std::vector<net::Bytes> pieces(100);
+  pieces.emplace_back("data");
+  pieces.insert(pieces.end(), 1000, net::Bytes());
+  pieces.emplace_back("tail");
+  ASSERT_EQ(a().try_write(std::span<const net::Bytes>(pieces)), 8);
+  pieces.assign(100, net::Bytes());
+  EXPECT_EQ(a().try_write(std::span<const net::Bytes>(pieces)), 0);
+  EXPECT_EQ(a().try_write(std::span<const net::Bytes>()), 0);
+  std::array<char, 16> room{};
+  run_until([&] { return b().try_read(room) == 8; });
+  EXPECT_EQ(std::string_view(room.data(), 8), "datatail");
+}
+
   const std::string data = pattern(much() / 4);
   int done = 0;
   co::TaskGroup tasks(base);
