@@ -555,6 +555,23 @@ TEST_P(StreamTest, ReceivesUpTo64KibibytesAtOnce) {
 }
 
 // Callbacks.
+TEST(ChunkTest, IsEmptyOnceItWasMovedFrom) {
+  net::Chunk first(net::detail::take_buffer(), 10);
+  first.remove_prefix(3);
+  const char* const bytes = first.data();
+  net::Chunk second(std::move(first));
+  EXPECT_EQ(second.data(), bytes);
+  EXPECT_EQ(second.size(), 7U);
+  // NOLINTNEXTLINE(bugprone-use-after-move)
+  EXPECT_EQ(first.data(), nullptr);
+  EXPECT_TRUE(first.empty());
+  first = std::move(second);
+  EXPECT_EQ(first.data(), bytes);
+  EXPECT_EQ(first.size(), 7U);
+  // NOLINTNEXTLINE(bugprone-use-after-move)
+  EXPECT_EQ(second.data(), nullptr);
+}
+
 
 TEST_P(StreamTest, CallsBackWhileThereIsSomethingToRead) {
   std::string all;

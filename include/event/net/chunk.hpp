@@ -88,7 +88,7 @@ class [[nodiscard]] Chunk {
       : buffer_(buffer), size_(static_cast<std::uint32_t>(size)) {}
   Chunk(Chunk&& other) noexcept
       : buffer_(std::exchange(other.buffer_, nullptr)),
-        begin_(other.begin_),
+        begin_(std::exchange(other.begin_, 0)),
         size_(std::exchange(other.size_, 0)) {}
   Chunk& operator=(Chunk&& other) noexcept {
     std::swap(buffer_, other.buffer_);
