@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "event/event_class.hpp"
+#include "sys/deadline.hpp"
 
 namespace event_cpp::net {
 namespace {
@@ -284,7 +285,7 @@ void Memory::State::end(int from) noexcept {
 
 // When what is sent now arrives: not before what was sent earlier.
 TimePoint Memory::State::arrival(const Direction& direction) const noexcept {
-  const TimePoint time = base.now() + latency;
+  const TimePoint time = event_cpp::detail::later(base.now(), std::max(latency, Duration::zero()));
   return direction.coming.empty() ? time : std::max(time, direction.coming.back().time);
 }
 

@@ -56,6 +56,25 @@ TEST_F(MemoryTest, DeliversAfterADelayAndTheEndAsWell) {
   EXPECT_EQ(read(memory.b()), "(end)");
 }
 
+TEST_F(MemoryTest, DeliversNothingAfterADelayWithoutAnEnd) {
+  net::Memory memory(base);
+  memory.delay(Duration::max());
+  EXPECT_EQ(memory.a().try_write("abc"), 3);
+  EXPECT_EQ(memory.a().try_shutdown(), 0);
+  time.advance(std::chrono::hours(24 * 365));
+  settle();
+  EXPECT_EQ(read(memory.b()), "(nothing)");
+}
+
+TEST_F(MemoryTest, DeliversAtOnceAfterANegativeDelay) {
+  net::Memory memory(base);
+  memory.delay(Duration::min());
+  EXPECT_EQ(memory.a().try_write("abc"), 3);
+  EXPECT_EQ(memory.a().try_shutdown(), 0);
+  EXPECT_EQ(read(memory.b()), "abc");
+  EXPECT_EQ(read(memory.b()), "(end)");
+}
+
 TEST_F(MemoryTest, KeepsTheOrderWhenTheDelayChanges) {
   net::Memory memory(base);
   memory.delay(5s);

@@ -28,7 +28,7 @@ class EVENT_API Memory {
 
   // Limits each later read and write to so many bytes. Zero counts as one.
   void at_most(std::size_t bytes_a_call) noexcept;
-  // Delays what is written later, and a later shutdown, by `time`.
+  // Delays what is written later, and a later shutdown, by `time`. A negative time counts as zero.
   void delay(AnyDuration time) noexcept;
   // Breaks the connection after `bytes` more bytes were written, both directions together. From
   // then on writing fails with `error` at both ends. Reading returns what has arrived, and then
