@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <utility>
@@ -251,7 +252,7 @@ void Listener::call_back() {
       if (*alive && self.on_accept_ != nullptr) self.wait_for_more();
     }
   } const at_the_end{*this};
-  for (int i = 0; i < options_.batch; ++i) {
+  for (int i = 0; i < std::max(options_.batch, 1); ++i) {
     Socket connection;
     const std::error_code error = take(connection);
     if (error) return fail(error);

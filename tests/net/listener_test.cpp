@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <stdexcept>
 
@@ -131,6 +132,18 @@ TEST_P(ListenerTest, GivesACallbackABatchInAnIterationAtMost) {
     most = std::max(most, accepted - before);
   }
   EXPECT_EQ(most, 16);
+}
+
+TEST_P(ListenerTest, TakesABatchOfLessThanOneForOne) {
+  for (const int batch : {0, -1, std::numeric_limits<int>::min()}) {
+    net::ListenOptions options;
+    options.batch = batch;
+    net::Listener listener(base, net::Address::loopback(0), options);
+    const auto waiting = clients(listener.address(), 3);
+    int accepted = 0;
+    listener.on_accept([&](net::Socket) { ++accepted; });
+    run_until([&] { return accepted == 3; });
+  }
 }
 
 TEST_P(ListenerTest, LosesNoConnectionIfAnAcceptIsCancelled) {

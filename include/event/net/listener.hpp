@@ -20,7 +20,8 @@ struct ListenOptions {
   bool reuse_port = false;  // several listeners on one port share its connections: SO_REUSEPORT
   // Connections that serve() handles at once; others wait in the kernel's queue.
   std::size_t most = std::numeric_limits<std::size_t>::max();
-  int batch = 16;           // the most connections that on_accept() gets in one iteration
+  // The most connections that on_accept() gets in one iteration. Less than 1 counts as 1.
+  int batch = 16;
   bool no_delay = true;     // TCP_NODELAY on accepted sockets
   bool keep_alive = false;  // SO_KEEPALIVE on accepted sockets
 };
