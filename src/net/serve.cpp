@@ -61,7 +61,7 @@ co::Task<> detail::serve_connections(Listener& listener, Handler handler, ServeO
 
 struct Workers::Worker {
   // Runs in the thread. Uses what it refers to only until it listens, or has ended.
-  void run(const Address& where, Handler handler, const Options& options) noexcept;
+  void run(const Address& where, const Handler& handler, const Options& options) noexcept;
   // Waits until it listens. Errors: throws why it does not.
   Address await_listening();
   void cancel() noexcept;
@@ -78,7 +78,8 @@ struct Workers::Worker {
   co::TaskGroup* group = nullptr;
 };
 
-void Workers::Worker::run(const Address& where, Handler handler, const Options& options) noexcept {
+void Workers::Worker::run(const Address& where, const Handler& handler,
+                          const Options& options) noexcept {
   try {
     Base own(options.base);
     ListenOptions listen = options.listen;
@@ -93,7 +94,7 @@ void Workers::Worker::run(const Address& where, Handler handler, const Options& 
     co::TaskGroup server(own, "worker");
     listener = &own_listener;
     group = &server;
-    server.spawn(serve(own_listener, std::move(handler), options.serve));
+    server.spawn(serve(own_listener, handler, options.serve));
     struct Reachable {
       Worker& worker;
       Reachable(Worker& its_worker, Base& own_base) : worker(its_worker) {

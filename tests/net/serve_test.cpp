@@ -279,6 +279,35 @@ BACKEND_TEST(WorkersTest, ReportThatThereIsNoDescriptorForAConnection) {
   const net::Workers workers(1, net::Address::loopback(0), echo, options);
   net::Socket client = net::Socket::make(base, AF_INET, SOCK_STREAM);
   const auto wait = [&]() -> Task<> {
+// Can be copied so many times.
+class RarelyCopied {
+ public:
+  explicit RarelyCopied(int copies) : left_(std::make_shared<std::atomic<int>>(copies)) {}
+  RarelyCopied(const RarelyCopied& other) : left_(other.left_) {
+    if ((*left_)-- <= 0) throw std::bad_alloc();
+  }
+  RarelyCopied(RarelyCopied&&) = default;
+  Task<> operator()(net::Socket /*connection*/) const { co_return; }
+
+ private:
+  std::shared_ptr<std::atomic<int>> left_;
+};
+
+BACKEND_TEST(WorkersTest, ReportThatAHandlerCannotBeCopied) {
+  bool failed = true;
+  int copies = 0;
+  for (; failed && copies < 100; ++copies) {
+    try {
+      const net::Workers workers(3, net::Address::loopback(0), RarelyCopied(copies),
+                                 workers_options());
+      failed = false;
+    } catch (const std::bad_alloc&) {
+    }
+  }
+  EXPECT_FALSE(failed);
+  EXPECT_GT(copies, 3);
+}
+
     while (error == 0) co_await co::sleep(1ms);
   };
   {
