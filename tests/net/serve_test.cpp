@@ -116,6 +116,36 @@ TEST_P(ServeTest, TellsOfWhatAHandlerThrowsAndGoesOn) {
   EXPECT_EQ(failures, 3);
 }
 
+TEST_P(ServeTest, TellsOfAHandlerThatClosesWhatItReadsAndOfNoneThatIsCancelled) {
+  std::vector<std::error_code> errors;
+  net::ServeOptions options;
+  options.grace = 0s;
+  options.on_error = [&](const std::exception_ptr& thrown) {
+    try {
+      std::rethrow_exception(thrown);
+    } catch (const std::system_error& error) {
+      errors.push_back(error.code());
+    }
+  };
+  std::vector<net::SocketStream*> streams;
+  const auto handler = [&](net::Socket socket) -> Task<> {
+    net::SocketStream stream(base, std::move(socket));
+    streams.push_back(&stream);
+    const net::Chunk none = co_await stream.receive();
+  };
+  co::TaskGroup server(base);
+  server.spawn(net::serve(listener, handler, options));
+  connect(2);
+  run_until([&] { return streams.size() == 2; });
+  streams.front()->close();
+  settle();
+  ASSERT_EQ(errors.size(), 1U);
+  EXPECT_EQ(errors.front(), std::errc::operation_canceled);
+  server.cancel();
+  run_until([&] { return server.size() == 0; });
+  EXPECT_EQ(errors.size(), 1U);
+}
+
 TEST_P(ServeTest, DropsWhatAHandlerThrowsIfNobodyWantsToKnow) {
   int served = 0;
   const auto handler = [&](net::Socket) -> Task<> {
@@ -249,6 +279,35 @@ BACKEND_TEST(WorkersTest, ReportWhatEndsAThread) {
   workers.stop();
 }
 
+// Can be copied so many times.
+class RarelyCopied {
+ public:
+  explicit RarelyCopied(int copies) : left_(std::make_shared<std::atomic<int>>(copies)) {}
+  RarelyCopied(const RarelyCopied& other) : left_(other.left_) {
+    if ((*left_)-- <= 0) throw std::bad_alloc();
+  }
+  RarelyCopied(RarelyCopied&&) = default;
+  Task<> operator()(net::Socket /*connection*/) const { co_return; }
+
+ private:
+  std::shared_ptr<std::atomic<int>> left_;
+};
+
+BACKEND_TEST(WorkersTest, ReportThatAHandlerCannotBeCopied) {
+  bool failed = true;
+  int copies = 0;
+  for (; failed && copies < 100; ++copies) {
+    try {
+      const net::Workers workers(3, net::Address::loopback(0), RarelyCopied(copies),
+                                 workers_options());
+      failed = false;
+    } catch (const std::bad_alloc&) {
+    }
+  }
+  EXPECT_FALSE(failed);
+  EXPECT_GT(copies, 3);
+}
+
 // libstdc++'s promise would end the program here.
 BACKEND_TEST(WorkersTest, ReportThatThereIsNoMemoryForAThread) {
   if (!FailingNew::works()) GTEST_SKIP();
@@ -279,35 +338,6 @@ BACKEND_TEST(WorkersTest, ReportThatThereIsNoDescriptorForAConnection) {
   const net::Workers workers(1, net::Address::loopback(0), echo, options);
   net::Socket client = net::Socket::make(base, AF_INET, SOCK_STREAM);
   const auto wait = [&]() -> Task<> {
-// Can be copied so many times.
-class RarelyCopied {
- public:
-  explicit RarelyCopied(int copies) : left_(std::make_shared<std::atomic<int>>(copies)) {}
-  RarelyCopied(const RarelyCopied& other) : left_(other.left_) {
-    if ((*left_)-- <= 0) throw std::bad_alloc();
-  }
-  RarelyCopied(RarelyCopied&&) = default;
-  Task<> operator()(net::Socket /*connection*/) const { co_return; }
-
- private:
-  std::shared_ptr<std::atomic<int>> left_;
-};
-
-BACKEND_TEST(WorkersTest, ReportThatAHandlerCannotBeCopied) {
-  bool failed = true;
-  int copies = 0;
-  for (; failed && copies < 100; ++copies) {
-    try {
-      const net::Workers workers(3, net::Address::loopback(0), RarelyCopied(copies),
-                                 workers_options());
-      failed = false;
-    } catch (const std::bad_alloc&) {
-    }
-  }
-  EXPECT_FALSE(failed);
-  EXPECT_GT(copies, 3);
-}
-
     while (error == 0) co_await co::sleep(1ms);
   };
   {

@@ -24,6 +24,11 @@ struct ServeOptions {
   // Called with each exception that a handler throws, such as the error of a connection that the
   // peer has reset. Such an exception ends only that connection. If this is empty, the exceptions
   // are dropped. What this function throws itself leaves dispatch().
+  //
+  // The exception does not say whose connection it was, unless it is a tls::Error: see
+  // tls::Error::host(). A handler that waits on its stream while it closes that stream itself ends
+  // with std::errc::operation_canceled, which is reported. If it ends with this error because the
+  // server was cancelled, nothing is reported.
   std::function<void(std::exception_ptr)> on_error = {};
 };
 
