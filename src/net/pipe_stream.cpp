@@ -70,8 +70,6 @@ Io PipeStream::try_write(std::span<const Bytes> pieces) noexcept {
 Io PipeStream::try_shutdown() noexcept {
   if (fd() == -1) return -EBADF;
   if (!is_terminal_) {
-    // Whoever calls this may be what waits to write.
-    static_cast<void>(forget(Want::write));
     close();
     return 0;
   }

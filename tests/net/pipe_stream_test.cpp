@@ -192,6 +192,70 @@ BACKEND_TEST(PipeStreamTest, EndsTheWaitOfATaskWhenItIsDestroyed) {
   EXPECT_EQ(code, std::errc::operation_canceled);
 }
 
+BACKEND_TEST(PipeStreamTest, EndsTheWaitOfAWriterWhenItIsShutDown) {
+  const std::string data(1'000'000, 'x');
+  std::error_code code;
+  co::TaskGroup tasks(*base);
+  tasks.spawn([&]() -> Task<> { code = co_await writer->try_write_all(data); });
+  settle();
+  EXPECT_EQ(writer->try_shutdown(), 0);
+  settle();
+  EXPECT_EQ(code, std::errc::operation_canceled);
+}
+
+BACKEND_TEST(PipeStreamTest, CallsNoMoreOnceItIsShutDown) {
+  const auto kept = std::make_shared<int>();
+  int calls = 0;
+  writer->on_writable([&, kept] {
+    ++calls;
+    EXPECT_EQ(writer->try_write("x"), 1);
+    EXPECT_EQ(writer->try_shutdown(), 0);
+    EXPECT_GT(kept.use_count(), 1);
+  });
+  settle();
+  EXPECT_EQ(calls, 1);
+  EXPECT_EQ(kept.use_count(), 1);
+  EXPECT_EQ(run_task(*base, read_all(*reader)), "x");
+}
+
+BACKEND_TEST(PipeStreamTest, KeepsNoCallbackOnceItIsShutDown) {
+  const auto kept = std::make_shared<int>();
+  int calls = 0;
+  writer->on_writable([&, kept] { ++calls; });
+  EXPECT_EQ(writer->try_shutdown(), 0);
+  EXPECT_EQ(kept.use_count(), 1);
+  settle();
+  EXPECT_EQ(calls, 0);
+  EXPECT_EQ(kept.use_count(), 1);
+}
+
+// Also when the turn of the task is over, and it waits to shut down.
+BACKEND_TEST(PipeStreamTest, IsShutDownByATaskHoweverMuchItHasDoneBefore) {
+  for (int writes = 0; writes < 20; ++writes) {
+    std::array<int, 2> ends{};
+    ASSERT_EQ(::pipe(ends.data()), 0);
+    PipeStream from(*base, ends[0]);
+    PipeStream to(*base, ends[1]);
+    bool is_shut = false;
+    bool goes_on = false;
+    co::TaskGroup tasks(*base);
+    tasks.spawn([&]() -> Task<> {
+      for (int i = 0; i < writes; ++i) co_await to.write("x");
+      co_await to.shutdown();
+      is_shut = true;
+      co_await co::sleep(1h);
+      goes_on = true;
+    });
+    EXPECT_EQ(run_task(*base, read_all(from)).size(), static_cast<std::size_t>(writes));
+    settle();
+    EXPECT_TRUE(is_shut) << writes;
+    EXPECT_FALSE(goes_on) << writes;  // it was resumed once
+    time.advance(1h);
+    settle();
+    EXPECT_TRUE(goes_on) << writes;
+  }
+}
+
 BACKEND_TEST(PipeStreamTest, RefusesWhatIsNotOpen) {
   for (const int fd : {-1, -2, std::numeric_limits<int>::min(), 900}) {
     try {

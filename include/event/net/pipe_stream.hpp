@@ -24,9 +24,9 @@ class EVENT_API PipeStream final : public Stream, private detail::SocketEvent {
   Io try_read(Room room) noexcept override;
   Io try_write(Bytes bytes) noexcept override;
   Io try_write(std::span<const Bytes> pieces) noexcept override;
-  // For a pipe: closes it. For a terminal: writes the VEOF character (Ctrl-D). At the start of a
-  // line this is end-of-file for the reader. In the middle of a line it only flushes the line; call
-  // it again for end-of-file.
+  // For a pipe: closes it, as close() does. For a terminal: writes the VEOF character (Ctrl-D). At
+  // the start of a line this is end-of-file for the reader. In the middle of a line it only flushes
+  // the line; call it again for end-of-file.
   Io try_shutdown() noexcept override;
   void wait(Want want, Waiter& waiter) noexcept override { wait_for(want, waiter); }
   Waiter* unwait(Want want) noexcept override { return forget(want); }

@@ -352,6 +352,8 @@ class ShutdownOp final : public StreamOp<S, ShutdownOp<S>, Want::write> {
  public:
   using StreamOp<S, ShutdownOp, Want::write>::StreamOp;
   bool step() noexcept {
+    // A pipe closes itself, which must not drop the operation that has closed it.
+    if (this->waits()) this->stream().unwait(Want::write);
     io_ = this->stream().try_shutdown();
     return io_ != kWouldBlock;
   }
