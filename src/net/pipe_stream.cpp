@@ -50,6 +50,7 @@ PipeStream::PipeStream(Base& base, int fd)
     : SocketEvent(base, prepare(fd)), is_terminal_(::isatty(fd) == 1) {}
 
 Io PipeStream::try_read(Room room) noexcept {
+  if (fd() == -1) return -EBADF;
   if (timed_out()) return -ETIMEDOUT;
   if (room.empty()) return 0;
   const Io io =

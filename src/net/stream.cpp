@@ -2,6 +2,7 @@
 
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -47,6 +48,8 @@ void detail::throw_io(Io result, const char* what) {
 void Stream::throw_error(Io error, const char* what) const { detail::throw_io(error, what); }
 
 void Stream::on_ready(Want want, std::function<void()> f) {
+  // Nothing would end the calls on a closed stream. Reading into no room makes no system call.
+  if (f != nullptr && try_read(Room()) == -EBADF) return;
   detail::set_callback(*this, want, std::move(f));
 }
 

@@ -224,6 +224,8 @@ BACKEND_TEST(PipeStreamTest, KeepsNoCallbackOnceItIsShutDown) {
   writer->on_writable([&, kept] { ++calls; });
   EXPECT_EQ(writer->try_shutdown(), 0);
   EXPECT_EQ(kept.use_count(), 1);
+  writer->on_writable([&, kept] { ++calls; });
+  writer->on_readable([&, kept] { ++calls; });
   settle();
   EXPECT_EQ(calls, 0);
   EXPECT_EQ(kept.use_count(), 1);

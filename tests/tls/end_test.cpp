@@ -202,7 +202,7 @@ TEST_P(TlsEndTest, MayComeInACallbackThatIsSetAfterIt) {
       pair.client.reset();
     });
     settle();
-    EXPECT_EQ(calls, 1);
+    EXPECT_EQ(calls, by_below ? 1 : 0);  // none if it has closed itself
     EXPECT_EQ(end.use_count(), 1);
     // Nor is a callback kept that was not called any more.
     pair.server->close_now();

@@ -248,6 +248,18 @@ TEST_F(TlsStreamTest, CallsBackWhatWaitsForEitherDirection) {
   EXPECT_EQ(got, "hello hello hello ");
 }
 
+TEST_F(TlsStreamTest, NeitherKeepsNorCallsACallbackThatIsSetAfterItWasClosed) {
+  Pair pair = shake_hands();
+  const auto kept = std::make_shared<int>();
+  int calls = 0;
+  static_cast<net::Stream&>(*pair.server).close();
+  pair.server->on_readable([&, kept] { ++calls; });
+  pair.server->on_writable([&, kept] { ++calls; });
+  EXPECT_EQ(kept.use_count(), 1);
+  settle();
+  EXPECT_EQ(calls, 0);
+}
+
 TEST_F(TlsStreamTest, LetsOthersHaveTheirTurn) {
   Pair pair = shake_hands();
   for (int i = 0; i < 100; ++i) EXPECT_EQ(pair.client->try_write("x"), 1);
