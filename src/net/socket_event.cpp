@@ -9,6 +9,10 @@
 namespace event_cpp::net::detail {
 namespace {
 
+// Given to activate() beside a direction: if both are due, the writer comes first. A stream never
+// waits for this condition.
+constexpr Events kWriterFirst = Events::urgent;
+
 Events first_interest(const Base& base, int fd) {
   if (fd < kSystem) return Events::persist;
   if (base.backend() == Backend::poll) return Events::closed | Events::persist;
@@ -47,7 +51,7 @@ void SocketEvent::on(Events fired) {
   slot.write |= kBudget;
   if (any(fired & Events::read)) slot.read |= kMayRead;
   if (any(fired & Events::write)) slot.read &= ~kBlocked;
-  call_waiters();
+  call_waiters(false);
 }
 
 void SocketEvent::on_more(Events fired) {
@@ -56,14 +60,15 @@ void SocketEvent::on_more(Events fired) {
   if (any(fired & (Events::read | Events::closed))) slot.read |= kMayRead;
   if (any(fired & Events::closed)) slot.read |= kEnded;
   if (any(fired & Events::write)) slot.read &= ~kBlocked;
-  if (!any(fired & (Events::read | Events::write | Events::closed)) && !has_failed()) fail(0);
+  constexpr Events kReady = Events::read | Events::write | Events::closed;
+  if ((fired & (kReady | Events::timeout)) == Events::timeout && !has_failed()) fail(0);
   ask_kernel();
-  call_waiters();
+  call_waiters(any(fired & kWriterFirst));
 }
 
 // Nothing of this is touched after a waiter was called: it may be gone. If both directions are due,
-// the second one is called in the next iteration.
-[[gnu::always_inline]] inline void SocketEvent::call_waiters() {
+// they take turns, one in each iteration.
+[[gnu::always_inline]] inline void SocketEvent::call_waiters(bool writer_first) {
   const Slots& slot = slots();
   Waiter* const reader = makes_sense(Want::read) ? waiter(slot.read) : nullptr;
   Waiter* const writer = makes_sense(Want::write) ? waiter(slot.write) : nullptr;
@@ -72,13 +77,14 @@ void SocketEvent::on_more(Events fired) {
     return;
   }
   if (writer != nullptr) [[unlikely]]
-    return call_both(*reader);
+    return call_both(*reader, *writer, writer_first);
   reader->ready();
 }
 
-[[gnu::noinline]] void SocketEvent::call_both(Waiter& reader) {
-  activate(Events::write);
-  reader.ready();
+// The turn of the other one is in the conditions of the event: there is no bit for it in Slots.
+[[gnu::noinline]] void SocketEvent::call_both(Waiter& reader, Waiter& writer, bool writer_first) {
+  activate(writer_first ? Events::read : Events::write | kWriterFirst);
+  (writer_first ? writer : reader).ready();
 }
 
 void SocketEvent::set_idle_timeout(Duration limit) {

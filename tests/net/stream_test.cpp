@@ -3,6 +3,7 @@
 
 #include <array>
 #include <csignal>
+#include <cstdlib>
 #include <stdexcept>
 #include <vector>
 
@@ -664,6 +665,59 @@ TEST_P(StreamTest, NeitherKeepsNorCallsACallbackThatACallbackSetsAfterItHasClose
   settle();
   EXPECT_EQ(calls, 1);
   EXPECT_EQ(kept.use_count(), 1);
+}
+
+// Neither direction starves beside one that always makes sense.
+TEST_P(StreamTest, CallsBothDirectionsInTurnWhileBothMakeSense) {
+  EXPECT_EQ(b().try_write("nobody reads this"), 17);
+  int reads = 0;
+  int writes = 0;
+  a().on_readable([&] { ++reads; });
+  a().on_writable([&] { ++writes; });
+  settle();
+  EXPECT_GT(reads, 10);
+  EXPECT_GT(writes, 10);
+  EXPECT_LE(std::abs(reads - writes), 2);
+}
+
+TEST_P(StreamTest, IsNotTimedOutByAWriterThatGivesUpItsTurn) {
+  std::array<char, 16> room{};
+  a().idle_timeout(1s);
+  a().on_writable([] {});
+  a().on_readable([&] {
+    EXPECT_EQ(a().try_read(room), 1);
+    EXPECT_EQ(a().try_read(room), net::kWouldBlock);
+    while (a().try_write(std::string(100'000, 'f')) > 0) {
+    }
+    a().on_readable([] {});  // updates what is registered
+    a().on_writable({});
+    a().on_readable([] {});
+  });
+  EXPECT_EQ(b().try_write("x"), 1);
+  settle();
+  EXPECT_EQ(a().try_read(room), net::kWouldBlock);
+}
+
+// The callback leaves something to read each time.
+TEST_P(StreamTest, WritesBesideACallbackThatReadsNothing) {
+  EXPECT_EQ(b().try_write("nobody reads this"), 17);
+  Ends ends;
+  co::TaskGroup tasks(base);
+  write_until_blocked(tasks, a(), ends);
+  a().on_readable([] {});
+  settle();
+  std::vector<char> room(1 << 20);
+  const auto drain = [&] {
+    std::size_t size = 0;
+    for (net::Io io = b().try_read(room); io > 0; io = b().try_read(room)) {
+      size += static_cast<std::size_t>(io);
+    }
+    return size;
+  };
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_GT(drain(), 0U);
+    settle();
+  }
 }
 
 TEST_P(StreamTest, LetsTheCallbackOfAWriteDestroyItWhileATaskReads) {

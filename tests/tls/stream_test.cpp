@@ -260,6 +260,19 @@ TEST_F(TlsStreamTest, NeitherKeepsNorCallsACallbackThatIsSetAfterItWasClosed) {
   EXPECT_EQ(calls, 0);
 }
 
+TEST_F(TlsStreamTest, CallsBothDirectionsInTurnWhileBothMakeSense) {
+  Pair pair = shake_hands();
+  EXPECT_EQ(pair.client->try_write("nobody reads this"), 17);
+  int reads = 0;
+  int writes = 0;
+  pair.server->on_readable([&] { ++reads; });
+  pair.server->on_writable([&] { ++writes; });
+  settle();
+  EXPECT_GT(reads, 10);
+  EXPECT_GT(writes, 10);
+  EXPECT_LE(std::abs(reads - writes), 2);
+}
+
 TEST_F(TlsStreamTest, LetsOthersHaveTheirTurn) {
   Pair pair = shake_hands();
   for (int i = 0; i < 100; ++i) EXPECT_EQ(pair.client->try_write("x"), 1);

@@ -86,8 +86,8 @@ class EVENT_API Stream : public detail::StreamOps<Stream> {
 
   // Calls f() in the loop whenever trying to read, or to write, may succeed, until the stream is
   // closed. f need not read everything: it is called again. Replaces an earlier function; an empty
-  // f ends the calls. f may replace itself. On a closed stream they do nothing. Errors: throws
-  // std::bad_alloc.
+  // f ends the calls. f may replace itself. On a closed stream they do nothing. If both directions
+  // may succeed, their functions are called in turn. Errors: throws std::bad_alloc.
   void on_readable(std::function<void()> f) { on_ready(Want::read, std::move(f)); }
   void on_writable(std::function<void()> f) { on_ready(Want::write, std::move(f)); }
 

@@ -135,8 +135,8 @@ class EVENT_API SocketEvent : protected Event {
   static void fire(Event& event, Events fired) { static_cast<SocketEvent&>(event).on(fired); }
   void on(Events fired);
   void on_more(Events fired);
-  void call_waiters();
-  void call_both(Waiter& reader);
+  void call_waiters(bool writer_first);
+  void call_both(Waiter& reader, Waiter& writer, bool writer_first);
   // On a level-triggered backend: sets the interest to the conditions that waiters need.
   void ask_kernel() noexcept {
     if (!any(events() & Events::edge)) modify_interest();
