@@ -19,8 +19,8 @@ namespace event_cpp::net {
 // of an operation: its system call and some 100 instructions. It is edge-triggered: epoll and
 // kqueue have it registered once, and poll changes its interest when a task starts or stops
 // waiting. If another event on the same fd does not have Events::edge, this stream becomes
-// level-triggered. As long as it is open, dispatch() does not return for lack of events, even if
-// nothing waits on the stream.
+// level-triggered, and wakes up the loop all the time while there is room to write. As long as it
+// is open, dispatch() does not return for lack of events, even if nothing waits on the stream.
 class EVENT_API SocketStream final : public Stream,
                                      public detail::StreamOps<SocketStream>,
                                      private detail::SocketEvent {

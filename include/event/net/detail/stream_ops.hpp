@@ -435,7 +435,10 @@ class StreamOps {
     return ShutdownOp<S>(self(), line);
   }
 
-  // Wait until trying to read, or to write, may succeed. They transfer nothing.
+  // Wait until trying to read, or to write, may succeed. They transfer nothing. An edge-triggered
+  // stream knows only what its own calls, such as try_read(), have met. To wait for calls of your
+  // own on its fd, use co::ready() on a duplicate of it (dup(2)): on the fd itself it would make
+  // the stream level-triggered.
   [[nodiscard]] auto readable(unsigned line = __builtin_LINE()) noexcept {
     return ReadyOp<S, Want::read>(self(), line);
   }
