@@ -182,6 +182,8 @@ class [[nodiscard]] Task {
     detail::Coroutine<T> coroutine_;
   };
   Awaiter operator co_await() && noexcept { return Awaiter(std::move(coroutine_)); }
+  // The compiler shows this line to who awaits a task that has a name.
+  Awaiter operator co_await() const& = delete;  // awaited once: co_await std::move(task)
 
   // For the library's own use: takes the coroutine out.
   detail::Coroutine<T> release() && noexcept { return std::move(coroutine_); }
