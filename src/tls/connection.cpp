@@ -49,23 +49,21 @@ Connection::~Connection() {
 
 // Steps.
 
-// What is left is sent in the loop.
+// What is left is sent in the loop. Whoever waits until all is sent is woken, since the caller may
+// be other code.
 void Connection::flush() noexcept {
   const Io io = wire_.flush();
-  if (io == 0) {
-    writer_.unwait();
-  } else if (io == kWouldBlock) {
-    writer_.wait();
-  } else {
+  if (io == kWouldBlock) return writer_.wait();
+  const bool waited = writer_.unwait();
+  if (io != 0) {
     write_failed_ = io;
     if (io != -ETIMEDOUT) wire_.drop_output();  // an idle timeout may be lifted
   }
+  if (waited || io != 0) wake_later();
 }
 
-// Somebody may wait for what this sends.
-void Connection::flush_beside_writer() noexcept {
-  flush();
-  if (waiter(Want::write) != nullptr && can(Want::write)) turn_.activate(Events::timeout);
+void Connection::wake_later() noexcept {
+  if (waiters_[0] != nullptr || waiters_[1] != nullptr) turn_.activate(Events::timeout);
 }
 
 Io Connection::fail(Failure failure) noexcept {
@@ -117,7 +115,7 @@ Io Connection::read(net::Room room, bool lenient_end) noexcept {
   if (failed_ != 0) return failed_;
   if (room.empty() || ended_) return 0;
   if (!wire_.has_reserve()) {
-    flush_beside_writer();
+    flush();
     read_wants_write_ = !wire_.has_reserve();
     if (read_wants_write_) return kWouldBlock;
   }
@@ -133,7 +131,7 @@ Io Connection::read(net::Room room, bool lenient_end) noexcept {
     if (result == 1) total += size;
   } while (result == 1 && total < room.size() && wire_.has_input());
   if (result != 1) io = outcome(result);
-  if (wire_.unsent() > 0) flush_beside_writer();
+  if (wire_.unsent() > 0) flush();
   if (write_wants_read_ && SSL_in_init(ssl_.get()) == 0) {
     write_wants_read_ = false;
     if (waiter(Want::write) != nullptr) turn_.activate(Events::timeout);
@@ -172,7 +170,7 @@ Io Connection::write(net::Bytes bytes) noexcept {
 // goodbye goes out before that. A message of the peer may have come in part, or an answer has had
 // no room.
 Io Connection::catch_up() noexcept {
-  write_wants_read_ = false;
+  const bool waited = std::exchange(write_wants_read_, false);
   Io io = 0;
   while (io == 0 && (SSL_in_init(ssl_.get()) != 0 || new_keys_ != SSL_KEY_UPDATE_NONE)) {
     clear_errors();
@@ -186,6 +184,7 @@ Io Connection::catch_up() noexcept {
     // This may have read what is for the reader too.
     if (waiter(Want::read) != nullptr && can(Want::read)) turn_.activate(Events::timeout);
   }
+  if (waited && !write_wants_read_) wake_later();
   return io;
 }
 
@@ -354,8 +353,10 @@ void Connection::Below<kWant>::wait() noexcept {
 }
 
 template <Want kWant>
-void Connection::Below<kWant>::unwait() noexcept {
-  if (std::exchange(waits(), false)) static_cast<void>(connection_.below_->unwait(kWant));
+bool Connection::Below<kWant>::unwait() noexcept {
+  if (!std::exchange(waits(), false)) return false;
+  static_cast<void>(connection_.below_->unwait(kWant));
+  return true;
 }
 
 template <Want kWant>

@@ -108,7 +108,7 @@ class Connection {
     void dropped() noexcept override;
 
     void wait() noexcept;
-    void unwait() noexcept;
+    bool unwait() noexcept;  // returns whether it waited
 
    private:
     bool& waits() noexcept { return connection_.waits_[static_cast<std::size_t>(kWant)]; }
@@ -125,7 +125,7 @@ class Connection {
   template <class F>
   void end(F close_below) noexcept;
   void flush() noexcept;
-  void flush_beside_writer() noexcept;
+  void wake_later() noexcept;
   net::Io outcome(int result) noexcept;
   net::Io fail(Failure failure) noexcept;
   net::Io catch_up() noexcept;

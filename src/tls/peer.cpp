@@ -138,7 +138,7 @@ void Connection::update_keys(bool both) {
   if (shut_) throw error(-EPIPE);
   new_keys_ = std::max(new_keys_, both ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED);
   static_cast<void>(catch_up());  // without room they go before what is written next
-  flush_beside_writer();
+  flush();
   if (failed_ != 0) throw error(failed_);
 }
 

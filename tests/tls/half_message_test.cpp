@@ -76,6 +76,18 @@ TEST_F(TlsHalfMessageTest, HoldsAWriteUntilTheOtherHalfIsReadByAnotherCall) {
   EXPECT_FALSE(code) << code.message();
 }
 
+TEST_F(TlsHalfMessageTest, HoldsAWriteUntilTheOtherHalfIsReadByAnotherWrite) {
+  std::error_code code = std::make_error_code(std::errc::io_error);
+  co::TaskGroup tasks(base);
+  tasks.spawn(write_hello(code));
+  settle();
+  peer.give(rest);
+  EXPECT_EQ(client->try_write("first "), 6);
+  EXPECT_EQ(received(), "first ");
+  EXPECT_EQ(received(), "hello");
+  EXPECT_FALSE(code) << code.message();
+}
+
 TEST_F(TlsHalfMessageTest, FailsAWriteWhenItIsCut) {
   std::error_code code;
   co::TaskGroup tasks(base);

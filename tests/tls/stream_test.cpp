@@ -273,6 +273,37 @@ TEST_F(TlsStreamTest, CallsBothDirectionsInTurnWhileBothMakeSense) {
   EXPECT_LE(std::abs(reads - writes), 2);
 }
 
+TEST_F(TlsStreamTest, CallsBackAWriterThoughOtherCodeHasSentTheRest) {
+  Pair pair = shake_hands();
+  const std::string much(65'536, 'x');
+  while (pair.client->try_write(much) > 0) {
+  }
+  int writable = 0;
+  pair.client->on_writable([&] { ++writable; });
+  settle();
+  EXPECT_EQ(writable, 0);
+  for (std::string room(65'536, '\0'); pair.server->try_read(room) > 0;) {
+  }
+  EXPECT_EQ(pair.client->try_write("x"), 1);
+  settle();
+  EXPECT_GT(writable, 1);
+}
+
+TEST_F(TlsStreamTest, EndsAWriteThatWaitsWhenOtherCodeShutsDown) {
+  Pair pair = shake_hands();
+  std::error_code code;
+  co::TaskGroup tasks(base);
+  tasks.spawn(
+      [&]() -> Task<> { code = co_await pair.client->try_write_all(std::string(1'000'000, 'x')); });
+  settle();
+  std::string room(65'536, '\0');
+  while (pair.server->try_read(room) > 0) {
+  }
+  EXPECT_EQ(pair.client->try_shutdown(), 0);
+  run_until([&] { return tasks.size() == 0; });
+  EXPECT_EQ(code, std::errc::broken_pipe);
+}
+
 TEST_F(TlsStreamTest, LetsOthersHaveTheirTurn) {
   Pair pair = shake_hands();
   for (int i = 0; i < 100; ++i) EXPECT_EQ(pair.client->try_write("x"), 1);
