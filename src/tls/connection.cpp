@@ -81,7 +81,8 @@ Io Connection::outcome(int result) noexcept {
       if (wire_.ended()) return net::to_io(event_cpp::Errc::truncated);
       return wire_.input_error();
     case SSL_ERROR_WANT_WRITE:
-      if (wire_.unsent() == 0) return write_failed_ != 0 ? write_failed_ : -ENOMEM;
+      if (write_failed_ != 0) return write_failed_;
+      if (wire_.unsent() == 0) return -ENOMEM;
       read_wants_write_ = true;
       return kWouldBlock;
     case SSL_ERROR_ZERO_RETURN:
@@ -117,7 +118,7 @@ Io Connection::read(net::Room room, bool lenient_end) noexcept {
   if (!wire_.has_reserve()) {
     flush();
     read_wants_write_ = !wire_.has_reserve();
-    if (read_wants_write_) return kWouldBlock;
+    if (read_wants_write_) return write_failed_ != 0 ? write_failed_ : kWouldBlock;
   }
   read_wants_write_ = false;
   wire_.begin_step();
@@ -274,7 +275,7 @@ bool Connection::can(Want want) const noexcept {
     if (write_failed_ != 0 || (torn_ && !shut_)) return true;
     return wire_.unsent() == 0 && !write_wants_read_;
   }
-  if (read_wants_write_) return wire_.unsent() == 0;
+  if (read_wants_write_) return wire_.unsent() == 0 || write_failed_ != 0;
   return ended_ || wire_.ended() || wire_.has_input() || SSL_pending(ssl_.get()) > 0;
 }
 

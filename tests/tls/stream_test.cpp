@@ -395,6 +395,41 @@ TEST_F(TlsStreamTest, PassesIdleTimeoutsOn) {
   EXPECT_EQ(pair.client->try_read(room), 5);
 }
 
+// The answers to new keys have no room.
+TEST_F(TlsStreamTest, PassesIdleTimeoutsOnHoweverManyNewKeysHaveCome) {
+  using namespace std::chrono_literals;
+  for (const int keys : {0, 8, 12, 20, 30}) {
+    new_memory(70'000);
+    Pair pair = shake_hands();
+    const std::string much(65'536, 'x');
+    while (pair.server->try_write(much) > 0) {
+    }
+    std::error_code code;
+    co::TaskGroup tasks(base);
+    tasks.spawn([&]() -> Task<> {
+      const auto chunk = co_await pair.server->try_receive();
+      code = chunk.error;
+    });
+    for (int i = 0; i < keys; ++i) {
+      pair.client->update_keys(true);
+      base.loop(RunMode::nonblock);
+    }
+    pair.server->idle_timeout(5s);
+    settle();
+    EXPECT_EQ(tasks.size(), 1U) << keys;
+    time.advance(5s);
+    settle();
+    EXPECT_EQ(code, std::errc::timed_out) << keys;
+    std::array<char, 100> room{};
+    EXPECT_EQ(net::to_error(pair.server->try_read(room)), std::errc::timed_out) << keys;
+    EXPECT_EQ(net::to_error(pair.server->try_write("x")), std::errc::timed_out) << keys;
+    pair.server->idle_timeout(0s);
+    for (std::string all(65'536, '\0'); pair.client->try_read(all) > 0;) settle();
+    EXPECT_EQ(pair.client->try_write("hello"), 5) << keys;
+    EXPECT_EQ(pair.server->try_read(room), 5) << keys;
+  }
+}
+
 TEST_F(TlsStreamTest, GivesBothEndsTheSameSecret) {
   Pair pair = shake_hands();
   const std::string secret = pair.client->exporter("EXPORTER-test", 32, "context");
