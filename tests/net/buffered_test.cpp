@@ -1,5 +1,6 @@
 // Buffered: framing what is read, gathering what is written.
 #include <array>
+#include <limits>
 #include <random>
 #include <string>
 #include <vector>
@@ -121,6 +122,29 @@ TEST_F(BufferedTest, RefusesAnEndlessLineBeforeItsEndHasCome) {
   net::Buffered io(memory.a());
   std::string line;
   EXPECT_EQ(run(error_of(line_of(io, line))), Errc::too_long);
+}
+
+TEST_F(BufferedTest, TakesAnyNumberAsALimitOfALine) {
+  for (std::size_t below_max = 0; below_max < 4; ++below_max) {
+    net::Limits limits;
+    limits.line = std::numeric_limits<std::size_t>::max() - below_max;
+    net::Memory late(base);
+    net::Buffered io(late.a(), limits);
+    std::string line;
+    std::string before;
+    co::TaskGroup tasks(base);
+    ASSERT_GT(late.b().try_write("hello "), 0);
+    tasks.spawn(line_of(io, line));
+    settle();
+    ASSERT_GT(late.b().try_write("world\nhello "), 0);
+    settle();
+    EXPECT_EQ(line, "hello world");
+    tasks.spawn(until_of(io, "||", before));
+    settle();
+    ASSERT_GT(late.b().try_write("again||"), 0);
+    settle();
+    EXPECT_EQ(before, "hello again");
+  }
 }
 
 TEST_F(BufferedTest, ReadsUpToADelimiterHoweverItIsCut) {
