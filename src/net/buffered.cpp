@@ -24,10 +24,9 @@ void detail::FlushList::flush() noexcept {
 
 // What is unsent and does not wait is in the list, unless the base is gone.
 Buffered::~Buffered() {
-  if (waits_) {
-    stream_.unwait(Want::write);
-    return;
-  }
+  if (reader_ != nullptr) reader_->abandon();
+  if (drain_ != nullptr) drain_->abandon();
+  stop_waiting();
   while (in_list_.linked() && unsent() > 0) {
     const Io io = stream_.try_write(Bytes(out_.data() + sent_, unsent()));
     if (io <= 0) break;
@@ -93,18 +92,36 @@ Io Buffered::fill() noexcept {
   }
 }
 
-bool Buffered::Read::await_ready() {
+// What is read is consumed when the task resumes, so that nothing is lost if it does not.
+bool Buffered::Read::begin_read(co::detail::Chain& chain, void* frame) noexcept {
   buffered_.tidy();
   buffered_.searched_ = 0;  // for what the read before looked for
-  if (complete()) return true;
-  if (stream().may(Want::read) && step()) return true;
-  buffered_.send();
-  if (buffered_.failed_ < 0) {
-    if (!step()) io_ = buffered_.failed_;
-    return true;
+  bool ended = complete() || (stream().may(Want::read) && step());
+  if (!ended) {
+    buffered_.send();
+    if (buffered_.failed_ < 0) {
+      if (!step()) io_ = buffered_.failed_;
+      ended = true;
+    }
   }
+  if (ended) return false;
+  assert(buffered_.reader_ == nullptr && "one task reads");
   buffered_.reader_ = this;
-  return false;
+  suspended_ = true;
+  begin_wait(chain, frame);
+  return true;
+}
+
+void Buffered::Read::end(Io error) noexcept {
+  if (!waits()) return;
+  stream().unwait(Want::read);
+  fail(error);
+  wake();
+}
+
+void Buffered::Read::abandon() noexcept {
+  end(-ECANCELED);
+  if (suspended_) fail(-ECANCELED);
 }
 
 bool Buffered::Read::step() noexcept {
@@ -135,7 +152,6 @@ bool Buffered::Read::complete() noexcept {
       }
       if (text.size() < count_) return false;
       result_ = text.substr(0, count_);
-      buffered_.consume(count_);
       return true;
     case Kind::peek:
       result_ = text;
@@ -169,7 +185,7 @@ bool Buffered::Read::complete_delimited(std::string_view delimiter) noexcept {
     return true;
   }
   result_ = before;
-  buffered_.consume(found + delimiter.size());
+  count_ = found + delimiter.size();
   return true;
 }
 
@@ -183,7 +199,7 @@ bool Buffered::Read::end_of_stream() noexcept {
         io_ = to_io(Errc::too_long);
       } else if (!rest.empty()) {
         at_end_ = false;  // a last line without an end
-        buffered_.consume(rest.size());
+        count_ = rest.size();
       }
       break;
     }
@@ -199,7 +215,17 @@ bool Buffered::Read::end_of_stream() noexcept {
   return true;
 }
 
-void Buffered::Read::throw_if_failed() const {
+void Buffered::Read::finish() {
+  if (suspended_ || cancelled() || io_ < 0) [[unlikely]]
+    leave_or_throw();
+  if (count_ > 0) buffered_.consume(count_);
+}
+
+void Buffered::Read::leave_or_throw() {
+  if (suspended_) {
+    leave();
+    if (chain()->cancelled) co::detail::throw_cancelled();
+  }
   throw_if_cancelled();
   if (io_ < 0) raise(io_, "read");
 }
@@ -210,7 +236,7 @@ co::Waiting Buffered::Read::waiting() const noexcept {
 }
 
 Chunk Buffered::ReadChunk::await_resume() {
-  throw_if_failed();
+  finish();
   Buffered& from = buffered();
   if (from.spill_.empty()) return std::move(from.chunk_);
   const std::string_view text = from.buffered();
@@ -266,15 +292,31 @@ void Buffered::send() noexcept {
   while (unsent() > 0) {
     const Io io = stream_.try_write(Bytes(out_.data() + sent_, unsent()));
     if (io == kWouldBlock) {
-      waits_ = true;
-      stream_.wait(Want::write, *this);
+      if (!start_waiting()) return send_failed(-EBUSY);
       break;
     }
     if (io < 0) return send_failed(io);
     sent_ += static_cast<std::size_t>(io);
   }
-  if (unsent() == 0) release_output();
-  if (drain_ != nullptr && drain_->is_enough()) std::exchange(drain_, nullptr)->end();
+  if (unsent() == 0) {
+    release_output();
+    stop_waiting();
+  }
+  if (drain_ != nullptr && drain_->is_enough()) drain_->end();
+}
+
+// Other code may wait to write, such as one that shuts the stream down. It goes on waiting.
+bool Buffered::start_waiting() noexcept {
+  Waiter* const before = stream_.unwait(Want::write);
+  waits_ = before == nullptr || before == this;
+  stream_.wait(Want::write, waits_ ? *this : *before);
+  return waits_;
+}
+
+void Buffered::stop_waiting() noexcept {
+  if (!std::exchange(waits_, false)) return;
+  Waiter* const before = stream_.unwait(Want::write);
+  if (before != nullptr && before != this) stream_.wait(Want::write, *before);
 }
 
 void Buffered::release_output() noexcept {
@@ -285,9 +327,9 @@ void Buffered::release_output() noexcept {
 void Buffered::send_failed(Io error) noexcept {
   failed_ = error;
   release_output();
-  // Who waits on the stream is the last reader, or nobody.
-  if (stream_.unwait(Want::read) != nullptr) reader_->end(error);
-  if (drain_ != nullptr) std::exchange(drain_, nullptr)->end();
+  stop_waiting();
+  if (reader_ != nullptr) reader_->end(error);
+  if (drain_ != nullptr) drain_->end();
 }
 
 void Buffered::ready() {
@@ -315,22 +357,39 @@ bool Buffered::Drain::begin_drain(co::detail::Chain& chain, void* frame) {
     buffered_.throw_if_failed("write");
   }
   const bool may_go_on = chain.spend();
-  if (buffered_.unsent() <= enough && may_go_on) return false;
+  const bool ended = buffered_.unsent() <= enough;
+  if (ended && may_go_on) return false;
+  waited_ = true;
   if (chain.cancelled) {
     begin_cancelled(chain, frame);
-  } else if (buffered_.unsent() <= enough) {
+  } else if (ended) {
     begin_done(chain, frame);
   } else {
     assert(buffered_.drain_ == nullptr && "one task writes");
     begin(chain, frame);
     buffered_.drain_ = this;
+    suspended_ = true;
   }
   return true;
 }
 
-void Buffered::Drain::await_resume() const {
+void Buffered::Drain::abandon() noexcept {
+  io_ = waits() ? -ECANCELED : buffered_.failed_;
+  leave();
+  end();
+}
+
+// After a wait. The Buffered may be destroyed, unless this is still drain_.
+void Buffered::Drain::finish() {
   throw_if_cancelled();
-  buffered_.throw_if_failed("write");
+  if (suspended_) {
+    leave();
+    buffered_.throw_if_failed("write");
+  } else if (io_ < 0) {
+    detail::throw_io(io_, "write");
+  } else if (chain()->cancelled) {
+    co::detail::throw_cancelled();
+  }
 }
 
 Buffered::Drain Buffered::write(Bytes bytes, unsigned line) noexcept {

@@ -23,10 +23,9 @@ class FlushList {
     while (head_.linked()) head_.next()->unlink();
   }
   void add(Buffered& buffered) noexcept;
-
- private:
   void flush() noexcept;
 
+ private:
   co::detail::Link head_;
   Hook hook_;
 };

@@ -9,6 +9,7 @@
 
 #include "base/unique_fd.hpp"
 #include "event/co/timeout.hpp"
+#include "net/net_state.hpp"
 
 namespace event_cpp::net {
 
@@ -103,7 +104,10 @@ co::Task<std::uint64_t> copy(Stream& from, Stream& to) {
 
 namespace {
 
+// What a Buffered has collected goes out first. Who waits to write more is dropped, as by close().
 co::Task<> drain(Stream& stream) {
+  if (auto& list = detail::state_of(stream.base()).flush_list) list->flush();
+  if (Waiter* const writer = stream.unwait(Want::write)) writer->dropped();
   co_await stream.shutdown();
   for (;;) {
     const Chunk chunk = co_await stream.receive();

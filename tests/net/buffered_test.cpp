@@ -1,6 +1,8 @@
 // Buffered: framing what is read, gathering what is written.
+#include <algorithm>
 #include <array>
 #include <limits>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -465,6 +467,24 @@ TEST_F(BufferedTest, EndsAFlushWhenTheStreamIsClosed) {
   EXPECT_EQ(code, std::errc::operation_canceled);
 }
 
+TEST_F(BufferedTest, LeavesOtherCodeThatWaitsToWriteAlone) {
+  net::Memory narrow(base, 10);
+  int calls = 0;
+  ASSERT_EQ(narrow.a().try_write(std::string(20, 'x')), 10);
+  narrow.a().on_writable([&] { ++calls; });
+  {
+    net::Buffered io(narrow.a());
+    io.put("much");
+    settle();
+    EXPECT_EQ(run(error_of(flush(io))), std::errc::device_or_resource_busy);
+  }
+  EXPECT_EQ(calls, 0);
+  std::array<char, 10> room{};
+  EXPECT_EQ(narrow.b().try_read(room), 10);
+  settle();
+  EXPECT_GT(calls, 0);
+}
+
 TEST_F(BufferedTest, SendsAllOfAWriteThatIsCancelled) {
   net::Memory narrow(base, 1);
   net::Limits limits;
@@ -538,6 +558,120 @@ TEST_P(BufferedStreamTest, KeepsTheOrderOfWhatIsPutAndWritten) {
   co::TaskGroup sending(base);
   sending.spawn(put_numbers(a(), 100'000));
   EXPECT_EQ(run(read_numbers(b())), 100'000);
+}
+
+// What was put is sent at the end of the iteration, after the stream has been shut down.
+TEST_P(BufferedStreamTest, LeavesOtherCodeThatReadsAloneWhenASendFails) {
+  for (const bool has_waited : {false, true}) {
+    std::string got;
+    std::string line;
+    co::TaskGroup tasks(base);
+    net::Buffered io(a());
+    if (has_waited) {
+      tasks.spawn(line_of(io, line));
+      settle();
+      ASSERT_EQ(b().try_write("hello\n"), 6);
+      run_until([&] { return tasks.size() == 0; });
+    }
+    tasks.spawn([&]() -> Task<> {
+      io.put("QUIT\r\n");
+      co_await a().shutdown();
+      const net::Chunk chunk = co_await a().receive();
+      got = chunk.text();
+    });
+    settle();
+    EXPECT_EQ(tasks.size(), 1U);
+    ASSERT_EQ(b().try_write("bye"), 3);
+    run_until([&] { return tasks.size() == 0; });
+    EXPECT_EQ(got, "bye");
+    EXPECT_EQ(run(error_of(flush(io))), std::errc::broken_pipe);
+  }
+}
+
+TEST_P(BufferedStreamTest, SendsWhatWasPutBeforeADrainAndClose) {
+  net::Buffered io(a());
+  std::string got;
+  co::TaskGroup tasks(base);
+  tasks.spawn([&]() -> Task<> {
+    io.put("QUIT\r\n");
+    co_await net::drain_and_close(a(), 1s);
+  });
+  tasks.spawn([&]() -> Task<> {
+    got = co_await read_all(b());
+    b().close();
+  });
+  run_until([&] { return tasks.size() == 0; });
+  EXPECT_EQ(got, "QUIT\r\n");
+}
+
+TEST_P(BufferedStreamTest, TellsAWriterThatTheStreamIsDrainedAndClosed) {
+  net::Buffered io(a());
+  std::error_code code;
+  co::TaskGroup tasks(base);
+  io.put(std::string(much(), 'x'));
+  tasks.spawn([&]() -> Task<> { code = co_await error_of(flush(io)); });
+  tasks.spawn([&]() -> Task<> { co_await net::drain_and_close(a(), 1s); });
+  tasks.spawn([&]() -> Task<> {
+    const std::string all = co_await read_all(b());
+    EXPECT_LT(all.size(), much());
+    b().close();
+  });
+  run_until([&] { return tasks.size() == 0; });
+  EXPECT_EQ(code, std::errc::operation_canceled);
+}
+
+TEST_P(BufferedStreamTest, GoesOnSendingAfterAReadHasSentTheRest) {
+  net::Buffered io(a());
+  std::size_t sent = much();
+  std::size_t got = 0;
+  std::string room(std::size_t{1} << 20, '\0');
+  const auto peer_reads = [&] {
+    net::Io size = 0;
+    while ((size = b().try_read(room)) > 0) got += static_cast<std::size_t>(size);
+  };
+  io.put(std::string(much(), 'x'));
+  settle();
+  EXPECT_GT(io.unsent(), 0U);
+  co::TaskGroup reader(base);
+  co::TaskGroup tasks(base);
+  std::string line;
+  peer_reads();
+  reader.spawn(line_of(io, line));  // sends before it waits
+  for (int i = 0; i < 3; ++i) {
+    run_until([&] {
+      peer_reads();
+      return got == sent;
+    });
+    EXPECT_EQ(io.unsent(), 0U);
+    sent += 5;
+    io.put("more\n");
+    tasks.spawn(flush(io));
+    run_until([&] { return tasks.size() == 0; });
+  }
+}
+
+TEST_P(BufferedStreamTest, ThatIsDestroyedEndsTheTasksThatWaitInIt) {
+  std::optional<net::Buffered> io(a());
+  std::string line;
+  std::array<std::error_code, 2> codes;
+  co::TaskGroup tasks(base);
+  tasks.spawn([&]() -> Task<> { codes[0] = co_await error_of(line_of(*io, line)); });
+  tasks.spawn(
+      [&]() -> Task<> { codes[1] = co_await error_of(write(*io, std::string(much(), 'x'))); });
+  settle();
+  EXPECT_EQ(tasks.size(), 2U);
+  io.reset();
+  settle();
+  EXPECT_EQ(tasks.size(), 0U);
+  for (const std::error_code& code : codes) EXPECT_EQ(code, std::errc::operation_canceled);
+  // Others may wait now.
+  std::array<char, 10> room{};
+  tasks.spawn([&]() -> Task<> {
+    const std::size_t size = co_await a().read_some(room);
+    EXPECT_EQ(size, 5U);
+  });
+  ASSERT_EQ(b().try_write("hello"), 5);
+  run_until([&] { return tasks.size() == 0; });
 }
 
 TEST_P(BufferedStreamTest, ReportsThatThePeerHasReset) {

@@ -304,6 +304,70 @@ TEST_F(TlsStreamTest, EndsAWriteThatWaitsWhenOtherCodeShutsDown) {
   EXPECT_EQ(code, std::errc::broken_pipe);
 }
 
+TEST_F(TlsStreamTest, GoesOnSendingWhatIsBufferedAfterAReadHasSentTheRest) {
+  for (const std::size_t size : {150'000U, 229'000U}) {
+    new_memory(100'000);
+    Pair pair = shake_hands();
+    net::Buffered io(*pair.client);
+    std::string room(65'536, '\0');
+    std::size_t got = 0;
+    const auto server_reads = [&] {
+      net::Io read = 0;
+      while ((read = pair.server->try_read(room)) > 0) got += static_cast<std::size_t>(read);
+    };
+    for (int i = 0; i < 3; ++i) {  // takes the tickets
+      EXPECT_EQ(pair.client->try_read(net::Room(room).first(1)), net::kWouldBlock);
+      settle();
+    }
+    io.put(std::string(size, 'x'));
+    settle();
+    EXPECT_GT(io.unsent(), 0U);
+    server_reads();
+    co::TaskGroup reader(base);
+    co::TaskGroup tasks(base);
+    reader.spawn([&]() -> Task<> { co_await io.read_line(); });  // sends before it waits
+    tasks.spawn([&]() -> Task<> {
+      co_await io.flush();
+      io.put("more\n");
+      co_await io.flush();
+      co_await pair.client->shutdown();
+    });
+    run_until([&] {
+      server_reads();
+      return tasks.size() == 0;
+    });
+    run_until([&] { return pair.server->try_read(room) == 0; });
+    EXPECT_EQ(got, size + 5);
+    reader.cancel();
+    settle();
+  }
+}
+
+TEST_F(TlsStreamTest, SendsWhatIsBufferedBeforeItIsClosed) {
+  for (const bool has_waited : {false, true}) {
+    new_memory();
+    Pair pair = shake_hands();
+    net::Buffered io(*pair.client);
+    std::string got;
+    co::TaskGroup tasks(base);
+    tasks.spawn([&]() -> Task<> {
+      if (has_waited) co_await io.read_line();
+      io.put("QUIT\r\n");
+      co_await pair.client->close(std::chrono::seconds(1));
+    });
+    if (has_waited) {
+      settle();
+      EXPECT_EQ(pair.server->try_write("hello\n"), 6);
+    }
+    tasks.spawn([&]() -> Task<> {
+      got = co_await read_all(*pair.server);
+      co_await pair.server->close(std::chrono::seconds(1));
+    });
+    run_until([&] { return tasks.size() == 0; });
+    EXPECT_EQ(got, "QUIT\r\n");
+  }
+}
+
 TEST_F(TlsStreamTest, LetsOthersHaveTheirTurn) {
   Pair pair = shake_hands();
   for (int i = 0; i < 100; ++i) EXPECT_EQ(pair.client->try_write("x"), 1);

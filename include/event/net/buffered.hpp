@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "event/net/stream.hpp"
 
@@ -31,8 +32,13 @@ struct Limits {
 // were read ahead, or that are not sent yet. It holds no buffers while they are empty.
 //
 // A read that is cancelled loses nothing: the next read returns what has arrived.
-// Thread-safety: belongs to the thread that runs its base. Lifetime: the stream outlives it.
-class EVENT_API Buffered : private Waiter {
+//
+// Before you shut the stream down or close it, await flush(). If bytes are unsent then, they are
+// lost, and later writes throw; only drain_and_close() first sends what the stream takes at once.
+//
+// Thread-safety: belongs to the thread that runs its base. Lifetime: the stream outlives it. May be
+// destroyed while a task waits in it: the task resumes with std::errc::operation_canceled.
+class EVENT_API Buffered final : private Waiter {
  public:
   explicit Buffered(Stream& stream, Limits limits = {}) noexcept
       : stream_(stream), limits_(limits), in_list_(*this) {}
@@ -82,8 +88,10 @@ class EVENT_API Buffered : private Waiter {
   void consume(std::size_t count) noexcept;
 
   // Copies `bytes`. They are sent when a task next waits in a read of this object, and at the
-  // latest at the end of the iteration, so that several answers become one system call. Never
-  // waits. Errors: throws std::system_error: the error of an earlier send that failed;
+  // latest at the end of the iteration, so that several answers become one system call. If the
+  // stream is shut down before that, they are lost: call flush() first. Never waits. Errors: throws
+  // std::system_error: the error of an earlier send that failed, which is
+  // std::errc::device_or_resource_busy if other code waited to write to the stream;
   // std::errc::no_buffer_space if more than Limits::most would be unsent; std::bad_alloc. After an
   // error nothing was copied.
   void put(Bytes bytes);
@@ -114,6 +122,8 @@ class EVENT_API Buffered : private Waiter {
   Io fill() noexcept;
   void send() noexcept;
   void send_failed(Io error) noexcept;
+  bool start_waiting() noexcept;
+  void stop_waiting() noexcept;
   void release_output() noexcept;
   void throw_if_failed(const char* what) const;
 
@@ -130,8 +140,9 @@ class EVENT_API Buffered : private Waiter {
   std::string out_;
   std::size_t sent_ = 0;  // of out_
   Io failed_ = 0;         // the error of a send
+  // The write and the read for which a task is suspended.
   Drain* drain_ = nullptr;
-  Read* reader_ = nullptr;  // the last read that had to wait; it may be destroyed
+  Read* reader_ = nullptr;
   struct InList : co::detail::Link {
     explicit InList(Buffered& its_owner) noexcept : owner(its_owner) {}
     Buffered& owner;
@@ -144,14 +155,20 @@ class EVENT_API Buffered::Read : public detail::StreamOp<Stream, Read, Want::rea
  public:
   enum class Kind : std::uint8_t { line, until, exactly, peek, chunk };
 
-  bool await_ready();
-  bool step() noexcept;
-  void fail(Io error) noexcept { io_ = error; }
-  // Ends the wait with an error.
-  void end(Io error) noexcept {
-    fail(error);
-    wake();
+  bool await_ready() const noexcept { return false; }
+  template <co::detail::TaskPromise P>
+  bool await_suspend(std::coroutine_handle<P> task) noexcept {
+    return begin_read(task.promise().chain(), task.address());
   }
+  bool step() noexcept;
+  void fail(Io error) noexcept {
+    io_ = error;
+    leave();
+  }
+  // Ends the wait with an error, if this waits.
+  void end(Io error) noexcept;
+  // The Buffered is being destroyed.
+  void abandon() noexcept;
   co::Waiting waiting() const noexcept override;
 
  protected:
@@ -163,30 +180,37 @@ class EVENT_API Buffered::Read : public detail::StreamOp<Stream, Read, Want::rea
         result_(delimiter.data(), delimiter.size()),
         count_(count) {}
   Read(Read&&) noexcept = default;
-  ~Read() = default;
+  ~Read() { leave(); }
 
-  void throw_if_failed() const;
+  // Consumes what was read, or throws.
+  void finish();
   bool at_end() const noexcept { return at_end_; }
   std::string_view text() const noexcept { return result_; }
   Buffered& buffered() const noexcept { return buffered_; }
 
  private:
+  bool begin_read(co::detail::Chain& chain, void* frame) noexcept;
+  [[gnu::noinline]] void leave_or_throw();
   bool complete() noexcept;
   bool complete_delimited(std::string_view delimiter) noexcept;
   bool end_of_stream() noexcept;
+  void leave() noexcept {
+    if (std::exchange(suspended_, false)) buffered_.reader_ = nullptr;
+  }
 
   Kind kind_;
   bool at_end_ = false;
+  bool suspended_ = false;  // this is reader_
   Buffered& buffered_;
   std::string_view result_;  // before: the delimiter
-  std::size_t count_;
+  std::size_t count_;        // of bytes to consume
   Io io_ = 0;
 };
 
 class Buffered::ReadLine final : public Read {
  public:
-  std::optional<std::string_view> await_resume() const {
-    throw_if_failed();
+  std::optional<std::string_view> await_resume() {
+    finish();
     return at_end() ? std::nullopt : std::optional(text());
   }
 
@@ -198,8 +222,8 @@ class Buffered::ReadLine final : public Read {
 
 class Buffered::ReadText final : public Read {
  public:
-  std::string_view await_resume() const {
-    throw_if_failed();
+  std::string_view await_resume() {
+    finish();
     return text();
   }
 
@@ -222,14 +246,14 @@ class Buffered::ReadChunk final : public Read {
 class EVENT_API Buffered::Drain final : public co::detail::Wait {
  public:
   Drain(Drain&&) noexcept = default;
-  ~Drain() {
-    if (buffered_.drain_ == this) buffered_.drain_ = nullptr;
-  }
+  ~Drain() { leave(); }
   template <co::detail::TaskPromise P>
   bool await_suspend(std::coroutine_handle<P> task) {
     return begin_drain(task.promise().chain(), task.address());
   }
-  void await_resume() const;
+  void await_resume() {
+    if (waited_) finish();
+  }
   co::Waiting waiting() const noexcept override { return describe("write"); }
 
  private:
@@ -239,12 +263,23 @@ class EVENT_API Buffered::Drain final : public co::detail::Wait {
 
   bool begin_drain(co::detail::Chain& chain, void* frame);
   bool is_enough() const noexcept;
-  void end() noexcept { wake(); }
-  void withdraw() noexcept override { buffered_.drain_ = nullptr; }
+  void finish();
+  void end() noexcept {
+    if (waits()) wake();
+  }
+  // The Buffered is being destroyed.
+  void abandon() noexcept;
+  void leave() noexcept {
+    if (std::exchange(suspended_, false)) buffered_.drain_ = nullptr;
+  }
+  void withdraw() noexcept override { leave(); }
 
   bool flushes_;
+  bool waited_ = false;     // for others to have their turn, too
+  bool suspended_ = false;  // this is drain_
   Buffered& buffered_;
   Bytes bytes_;
+  Io io_ = 0;
 };
 
 }  // namespace event_cpp::net

@@ -22,7 +22,9 @@ EVENT_API co::Task<std::uint64_t> copy(Stream& from, Stream& to);
 
 // Closes the stream so that the peer gets all that was sent, even if the peer is still sending (see
 // Stream::close()): shuts it down, discards incoming data until the peer closes or `limit` has
-// passed, and closes it. The stream is closed in any case. Errors: throws
+// passed, and closes it. The stream is closed in any case. What was put into a Buffered is sent
+// first, as far as the stream takes it at once. A task that waits to write to the stream then
+// resumes with std::errc::operation_canceled, as after Stream::close(). Errors: throws
 // std::errc::operation_canceled if the task is cancelled, or the stream is closed meanwhile;
 // std::bad_alloc. Errors of the stream are ignored. Lifetime: the stream outlives the task.
 EVENT_API co::Task<> drain_and_close(Stream& stream, Duration limit);

@@ -56,11 +56,7 @@ class StreamOp : public co::detail::Wait {
   [[gnu::always_inline]] bool await_ready() { return stream_->may(kWant) && self().step(); }
   template <co::detail::TaskPromise P>
   void await_suspend(std::coroutine_handle<P> task) noexcept {
-    co::detail::Chain& chain = task.promise().chain();
-    if (chain.cancelled) [[unlikely]]
-      return fail_cancelled(chain, task.address());
-    begin(chain, task.address());
-    stream_->wait(kWant, *this);
+    begin_wait(task.promise().chain(), task.address());
   }
 
   // Of Waiter.
@@ -84,6 +80,13 @@ class StreamOp : public co::detail::Wait {
 
  protected:
   S& stream() const noexcept { return *stream_; }
+
+  [[gnu::always_inline]] void begin_wait(co::detail::Chain& chain, void* frame) noexcept {
+    if (chain.cancelled) [[unlikely]]
+      return fail_cancelled(chain, frame);
+    begin(chain, frame);
+    stream_->wait(kWant, *this);
+  }
 
   // For a write that ends without having sent everything.
   void tear_if_begun() noexcept {
