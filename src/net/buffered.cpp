@@ -104,11 +104,15 @@ bool Buffered::Read::begin_read(co::detail::Chain& chain, void* frame) noexcept 
       ended = true;
     }
   }
-  if (ended) return false;
+  if (ended && chain.spend_little()) return false;
   assert(buffered_.reader_ == nullptr && "one task reads");
   buffered_.reader_ = this;
   suspended_ = true;
-  begin_wait(chain, frame);
+  if (ended && !chain.cancelled) {
+    begin_done(chain, frame);
+  } else {
+    begin_wait(chain, frame);
+  }
   return true;
 }
 
@@ -350,13 +354,12 @@ bool Buffered::Drain::is_enough() const noexcept {
 bool Buffered::Drain::begin_drain(co::detail::Chain& chain, void* frame) {
   buffered_.put(bytes_);
   const std::size_t enough = flushes_ ? 0 : buffered_.limits_.high;
-  // To copy some bytes takes no turn: who goes on with it comes to the limit. A write of none does.
-  if (buffered_.unsent() <= enough && !bytes_.empty()) return false;
-  if (buffered_.unsent() > enough && !buffered_.waits_) {
+  const bool copies = buffered_.unsent() <= enough;
+  if (!copies && !buffered_.waits_) {
     buffered_.send();
     buffered_.throw_if_failed("write");
   }
-  const bool may_go_on = chain.spend();
+  const bool may_go_on = copies ? chain.spend_little() : chain.spend();
   const bool ended = buffered_.unsent() <= enough;
   if (ended && may_go_on) return false;
   waited_ = true;

@@ -33,6 +33,9 @@ struct Limits {
 //
 // A read that is cancelled loses nothing: the next read returns what has arrived.
 //
+// Reads and writes that need not wait for the stream end at once. After 256 of these in a row the
+// task resumes in the next iteration, so that others get a turn.
+//
 // Before you shut the stream down or close it, await flush(). If bytes are unsent then, they are
 // lost, and later writes throw; only drain_and_close() first sends what the stream takes at once.
 //

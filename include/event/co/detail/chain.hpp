@@ -125,8 +125,9 @@ enum class Turn : std::uint8_t {
 // innermost one runs or waits. Thread-safety: belongs to the thread of its scheduler.
 class Chain : public Link {
  public:
-  // How many operations may complete without waiting before other chains run.
-  static constexpr std::uint8_t kBudget = 8;
+  // Other chains run after so many operations in a row that complete without waiting and only copy
+  // in memory, or after an eighth of that of all others.
+  static constexpr std::uint16_t kBudget = 256;
 
   Chain(Owner& its_owner, Scheduler& runs_on) noexcept : owner(&its_owner), scheduler(&runs_on) {}
 
@@ -141,11 +142,9 @@ class Chain : public Link {
 
   // Called for an operation that can complete without a wait. Returns false if the budget is used
   // up: then it must resume in the next iteration.
-  bool spend() noexcept {
-    if (budget == 0) return false;
-    --budget;
-    return true;
-  }
+  bool spend() noexcept { return spend(kBudget / 8); }
+  // The same for one that only copies in memory.
+  bool spend_little() noexcept { return spend(1); }
 
   // Whether one of its tasks is running now. Requires: it was started, and has not ended.
   bool running() const noexcept { return pending == nullptr && !linked(); }
@@ -159,7 +158,14 @@ class Chain : public Link {
   // `owner`, which is an Away.
   bool away = false;
   Turn turn = Turn::resume;
-  std::uint8_t budget = kBudget;  // shared with chains that it starts and that run at once
+  std::uint16_t budget = kBudget;  // shared with chains that it starts and that run at once
+
+ private:
+  bool spend(std::uint16_t cost) noexcept {
+    if (budget < cost) return false;
+    budget = static_cast<std::uint16_t>(budget - cost);
+    return true;
+  }
 };
 
 class Away;
