@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "net/carriers.hpp"
+#include "net/mixed_calls.hpp"
 #include "support/failing_new.hpp"
 
 namespace event_cpp::test {
@@ -281,6 +282,15 @@ TEST_F(BufferedTest, LosesNothingHoweverItIsCutAndCancelled) {
     };
     run(read_all_of_it());
     ASSERT_EQ(taken, sent.size()) << "seed " << seed;
+  }
+}
+
+TEST_F(BufferedTest, LosesNothingHoweverItsCallsAreMixed) {
+  for (unsigned seed = 1; seed <= 60 && !HasFailure(); ++seed) {
+    SCOPED_TRACE(seed);
+    net::Memory narrow(base, 1 + seed * seed);
+    if (seed % 2 == 0) narrow.at_most(seed);
+    MixedCalls(base, narrow.a(), narrow.b(), seed).run(400);
   }
 }
 

@@ -5,6 +5,7 @@
 #include <array>
 #include <limits>
 
+#include "net/mixed_calls.hpp"
 #include "tls/support.hpp"
 
 namespace event_cpp::test {
@@ -365,6 +366,18 @@ TEST_F(TlsStreamTest, SendsWhatIsBufferedBeforeItIsClosed) {
     });
     run_until([&] { return tasks.size() == 0; });
     EXPECT_EQ(got, "QUIT\r\n");
+  }
+}
+
+TEST_F(TlsStreamTest, LosesNothingHoweverTheCallsOfABufferedAreMixed) {
+  for (unsigned seed = 1; seed <= 40 && !HasFailure(); ++seed) {
+    SCOPED_TRACE(seed);
+    new_memory(seed % 4 == 0 ? 100'000 : 1 + seed * seed * 20);
+    Pair pair = shake_hands_within(many_updates(), many_updates());
+    ASSERT_TRUE(pair.client != nullptr && pair.server != nullptr);
+    MixedCalls calls(base, *pair.client, *pair.server, seed);
+    calls.disturb = [&] { (seed % 2 == 0 ? pair.client : pair.server)->update_keys(true); };
+    calls.run(400);
   }
 }
 
