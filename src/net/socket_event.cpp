@@ -9,7 +9,7 @@
 namespace event_cpp::net::detail {
 namespace {
 
-// Given to activate() beside a direction: if both are due, the writer comes first. A stream never
+// Given to activate() beside kTurn: if both are due, the writer comes first. A stream never
 // waits for this condition.
 constexpr Events kWriterFirst = Events::urgent;
 
@@ -44,8 +44,8 @@ void SocketEvent::modify_interest() noexcept {
 
 // Most of the time: readable, writable or both. Calls nothing but the waiter, at its end.
 void SocketEvent::on(Events fired) {
-  constexpr Events kBoth = Events::read | Events::write;
-  if (has_failed() || any(fired & ~kBoth) || !any(events() & Events::edge)) [[unlikely]]
+  constexpr Events kUsual = Events::read | Events::write | kTurn;
+  if (has_failed() || any(fired & ~kUsual) || !any(events() & Events::edge)) [[unlikely]]
     return on_more(fired);
   Slots& slot = slots();
   slot.write |= kBudget;
@@ -60,8 +60,8 @@ void SocketEvent::on_more(Events fired) {
   if (any(fired & (Events::read | Events::closed))) slot.read |= kMayRead;
   if (any(fired & Events::closed)) slot.read |= kEnded;
   if (any(fired & Events::write)) slot.read &= ~kBlocked;
-  constexpr Events kReady = Events::read | Events::write | Events::closed;
-  if ((fired & (kReady | Events::timeout)) == Events::timeout && !has_failed()) fail(0);
+  const bool is_idle = !any(fired & (Events::read | Events::write | Events::closed));
+  if (any(fired & Events::timeout) && is_idle && !has_failed()) fail(0);
   ask_kernel();
   call_waiters(any(fired & kWriterFirst));
 }
@@ -83,7 +83,7 @@ void SocketEvent::on_more(Events fired) {
 
 // The turn of the other one is in the conditions of the event: there is no bit for it in Slots.
 [[gnu::noinline]] void SocketEvent::call_both(Waiter& reader, Waiter& writer, bool writer_first) {
-  activate(writer_first ? Events::read : Events::write | kWriterFirst);
+  activate(writer_first ? kTurn : kTurn | kWriterFirst);
   (writer_first ? writer : reader).ready();
 }
 

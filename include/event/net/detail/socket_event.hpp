@@ -29,7 +29,7 @@ class EVENT_API SocketEvent : protected Event {
            "one task or callback waits for each direction");
     place = reinterpret_cast<std::uintptr_t>(&new_waiter) | (place & kFlags);
     if (makes_sense(want)) {
-      activate(want == Want::read ? Events::read : Events::write);
+      activate(kTurn);
     } else {
       ask_kernel();
     }
@@ -114,6 +114,10 @@ class EVENT_API SocketEvent : protected Event {
   // kFailures, whose first entry is the idle timeout.
   static constexpr std::uintptr_t kFailed = 8;
   static constexpr std::uintptr_t kFlags = 15;
+  // This activates itself with kTurn, to call a waiter in the next iteration. It does not change
+  // the known state of the socket: the buffer may be emptied or filled until then. The backends
+  // never report it for a socket.
+  static constexpr Events kTurn = Events::signal;
   static constexpr Io kFailures[] = {-ETIMEDOUT, -ECONNRESET, -ETIMEDOUT, -EHOSTUNREACH,
                                      -ENETUNREACH};
   static_assert(sizeof(Slots) <= kRoom);
