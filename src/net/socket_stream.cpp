@@ -111,8 +111,10 @@ Io SocketStream::try_splice_from(int /*pipe*/, std::size_t /*count*/) noexcept {
 #endif
 
 Io SocketStream::try_shutdown() noexcept {
-  if (is_simulated()) return kernel()->shutdown(fd(), SHUT_WR);
-  return detail::result(::shutdown(fd(), SHUT_WR));
+  const Io io = is_simulated() ? kernel()->shutdown(fd(), SHUT_WR)
+                               : detail::result(::shutdown(fd(), SHUT_WR));
+  if (io == 0) note_shutdown();
+  return io;
 }
 
 void SocketStream::close() noexcept { release().close(); }

@@ -403,6 +403,38 @@ TEST_P(StreamTest, RaisesNoSignalWhenThePeerIsGone) {
   EXPECT_TRUE(code == std::errc::broken_pipe || code == std::errc::connection_reset) << last;
 }
 
+// What need not wait.
+
+void fill(net::Stream& stream) {
+  const std::string part(100'000, 'f');
+  while (stream.try_write(part) > 0) {
+  }
+}
+
+Task<> expect_writes_to_fail(net::Stream& stream, std::error_condition with) {
+  const std::error_code bytes = co_await stream.try_write_all("x");
+  EXPECT_EQ(bytes, with);
+  const std::array<net::Bytes, 2> pieces{"y", "z"};
+  const std::error_code in_pieces = co_await stream.try_write_all(pieces);
+  EXPECT_EQ(in_pieces, with);
+  co_await stream.writable();
+}
+
+TEST_P(StreamTest, FailsAtOnceToWriteOnceItIsTornThoughThePeerReadsNothing) {
+  {
+    Ends ends;
+    co::TaskGroup writing(base);
+    write_until_blocked(writing, a(), ends);
+  }
+  run(expect_writes_to_fail(a(), make_error_code(Errc::torn).default_error_condition()));
+}
+
+TEST_P(StreamTest, FailsAtOnceToWriteAfterItsEndThoughThePeerReadsNothing) {
+  fill(a());
+  EXPECT_EQ(a().try_shutdown(), 0);
+  run(expect_writes_to_fail(a(), std::errc::broken_pipe));
+}
+
 // Turns.
 
 TEST_P(StreamTest, LetsOthersHaveTheirTurnAfterEightOperations) {
@@ -607,12 +639,6 @@ TEST_P(StreamTest, CallsBackWhenThereIsRoomToWrite) {
     }
     return calls == 1;
   });
-}
-
-void fill(net::Stream& stream) {
-  const std::string part(100'000, 'f');
-  while (stream.try_write(part) > 0) {
-  }
 }
 
 // Somebody else reads or writes, later than the callback. A new report of the kernel may come at

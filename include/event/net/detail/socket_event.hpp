@@ -84,7 +84,12 @@ class EVENT_API SocketEvent : protected Event {
   Io noted_read(Io io, std::size_t wanted) noexcept;
   Io noted_write(Io io, std::size_t wanted) noexcept;
 
-  void tear_off() noexcept { slots().read |= kTorn; }
+  // After each of these writes fail at once, however full the socket's buffer is.
+  void tear_off() noexcept { slots().read = (slots().read | kTorn) & ~kBlocked; }
+  void note_shutdown() noexcept {
+    slots().read &= ~kBlocked;
+    if (waiter(slots().write) != nullptr) activate(kTurn);
+  }
   bool refuses_write() const noexcept {
     return (slots().read & kTorn) != 0 || (slots().write & kFailed) != 0;
   }
