@@ -1,5 +1,6 @@
 // Streams, whatever carries them: what each operation does, and what ends it.
 #include <fcntl.h>
+#include <poll.h>
 
 #include <array>
 #include <csignal>
@@ -435,6 +436,33 @@ TEST_P(StreamTest, FailsAtOnceToWriteAfterItsEndThoughThePeerReadsNothing) {
   run(expect_writes_to_fail(a(), std::errc::broken_pipe));
 }
 
+Task<> shut_down(net::Stream& stream) { co_await stream.shutdown(); }
+
+TEST_P(StreamTest, EndsAWriteThatWaitsWhenItIsShutDown) {
+  Ends ends;
+  co::TaskGroup writing(base);
+  write_until_blocked(writing, a(), ends);
+  run(shut_down(a()));
+  ASSERT_TRUE(run_until([&] { return !ends.codes.empty(); }));
+  EXPECT_EQ(ends.codes[0], std::errc::broken_pipe);
+}
+
+TEST_P(StreamTest, ShutsDownAtOnceThoughThePeerReadsNothing) {
+  fill(a());
+  run(shut_down(a()));
+  EXPECT_GT(run(read_all(b())).size(), 0U);
+}
+
+TEST_P(StreamTest, ShutsDownAtOnceWhenItIsTorn) {
+  {
+    Ends ends;
+    co::TaskGroup writing(base);
+    write_until_blocked(writing, a(), ends);
+  }
+  run(shut_down(a()));
+  EXPECT_GT(run(read_all(b())).size(), 0U);
+}
+
 // Turns.
 
 TEST_P(StreamTest, LetsOthersHaveTheirTurnAfterEightOperations) {
@@ -458,6 +486,25 @@ TEST_P(StreamTest, LetsOthersHaveTheirTurnAfterEightOperations) {
     most = std::max(most, reads - before);
   }
   EXPECT_LE(most, 8);
+}
+
+TEST_P(StreamTest, EndsACancelledTaskThoughThereIsAlwaysSomethingToRead) {
+  EXPECT_EQ(b().try_write(std::string(1000, 'x')), 1000);
+  settle();
+  int reads = 0;
+  std::error_code code;
+  const auto read = [](net::Stream& stream, int& count) -> Task<> {
+    std::array<char, 1> room{};
+    for (; count < 1000; ++count) co_await stream.read_exactly(room);
+  };
+  co::TaskGroup reading(base);
+  reading.spawn([&]() -> Task<> {
+    reading.cancel();
+    code = co_await error_of(read(a(), reads));
+  });
+  settle();
+  EXPECT_EQ(code, std::errc::operation_canceled);
+  EXPECT_LE(reads, 16);
 }
 
 // Time.
@@ -922,6 +969,29 @@ BACKEND_TEST(SocketStreamTest, GivesDataAndTheEndThatCameBeforeItWasMade) {
     sockets.second.close();
     net::SocketStream stream(base, std::move(sockets.first));
     EXPECT_EQ(run_task(base, read_all(stream)), "early");
+  }
+}
+
+BACKEND_TEST(SocketStreamTest, ReadsInACancelledTaskWhatCameBeforeItWasMade) {
+  Base base(real_time());
+  for (const bool is_tcp : {false, true}) {
+    auto sockets = is_tcp ? connected_tcp() : net::Socket::pair();
+    ASSERT_EQ(::send(sockets.second.fd(), "data", 4, 0), 4);
+    pollfd arrived{sockets.first.fd(), POLLIN, 0};
+    ASSERT_EQ(::poll(&arrived, 1, -1), 1);
+    net::SocketStream stream(base, std::move(sockets.first));
+    std::vector<net::Io> results;
+    co::TaskGroup tasks(base);
+    tasks.spawn([&]() -> Task<> {
+      tasks.cancel();
+      std::array<char, 3> room{};
+      for (int i = 0; i < 3; ++i) {
+        const auto got = co_await stream.try_read_some(room);
+        results.push_back(got ? static_cast<net::Io>(got.value) : -got.error.value());
+      }
+    });
+    for (int i = 0; i < 3; ++i) base.loop(RunMode::nonblock);
+    EXPECT_EQ(results, (std::vector<net::Io>{3, 1, -ECANCELED}));
   }
 }
 

@@ -55,8 +55,12 @@ class StreamOp : public co::detail::Wait {
 
   [[gnu::always_inline]] bool await_ready() { return stream_->may(kWant) && self().step(); }
   template <co::detail::TaskPromise P>
-  void await_suspend(std::coroutine_handle<P> task) noexcept {
-    begin_wait(task.promise().chain(), task.address());
+  bool await_suspend(std::coroutine_handle<P> task) noexcept {
+    co::detail::Chain& chain = task.promise().chain();
+    if (self().tries_anyway(chain.cancelled)) [[unlikely]]
+      return try_anyway(chain, task.address());
+    begin_wait(chain, task.address());
+    return true;
   }
 
   // Of Waiter.
@@ -81,6 +85,10 @@ class StreamOp : public co::detail::Wait {
  protected:
   S& stream() const noexcept { return *stream_; }
 
+  // Whether to call step() once more before a wait: in a cancelled task, which cannot wait; and if
+  // the operation need not wait for the stream.
+  bool tries_anyway(bool cancelled) const noexcept { return cancelled; }
+
   [[gnu::always_inline]] void begin_wait(co::detail::Chain& chain, void* frame) noexcept {
     if (chain.cancelled) [[unlikely]]
       return fail_cancelled(chain, frame);
@@ -100,6 +108,19 @@ class StreamOp : public co::detail::Wait {
 
  private:
   Self& self() noexcept { return static_cast<Self&>(*this); }
+  // Returns whether the task is suspended. A cancelled task that has used up its budget does not
+  // try: so it ends although there is always something to read.
+  [[gnu::noinline]] bool try_anyway(co::detail::Chain& chain, void* frame) noexcept {
+    const bool has_turn = chain.spend();
+    const bool done = (has_turn || !chain.cancelled) && self().step();
+    if (done && has_turn) return false;
+    if (done) {
+      begin_done(chain, frame);
+    } else {
+      begin_wait(chain, frame);
+    }
+    return true;
+  }
   // Instead of a wait.
   [[gnu::noinline]] void fail_cancelled(co::detail::Chain& chain, void* frame) noexcept {
     tear_if_begun();
@@ -335,6 +356,7 @@ class ReadyOp final : public StreamOp<S, ReadyOp<S, kWant>, kWant> {
  public:
   using StreamOp<S, ReadyOp, kWant>::StreamOp;
   bool step() noexcept { return true; }
+  bool tries_anyway(bool /*cancelled*/) const noexcept { return false; }
   void fail(Io error) noexcept { io_ = error; }
   void await_resume() const {
     if (io_ < 0) this->raise(io_, "wait for a stream");
@@ -354,6 +376,9 @@ template <class S>
 class ShutdownOp final : public StreamOp<S, ShutdownOp<S>, Want::write> {
  public:
   using StreamOp<S, ShutdownOp, Want::write>::StreamOp;
+  // Most streams end at once, however full they are.
+  bool await_ready() const noexcept { return false; }
+  bool tries_anyway(bool /*cancelled*/) const noexcept { return true; }
   bool step() noexcept {
     // A pipe closes itself, which must not drop the operation that has closed it.
     if (this->waits()) this->stream().unwait(Want::write);
@@ -375,9 +400,10 @@ class ShutdownOp final : public StreamOp<S, ShutdownOp<S>, Want::write> {
 // is cancelled or the stream is closed; std::errc::timed_out after an idle_timeout(). The
 // counterparts that begin with try_ return the error in a co::Result instead.
 //
-// An operation that need not wait ends at once. After eight of these in a row the task resumes in
-// the next iteration, so that others get a turn. The memory that `room`, `bytes` and `pieces` refer
-// to must live until the co_await has returned or thrown; it is not used afterwards.
+// An operation that need not wait ends at once, also in a cancelled task. After eight of these in a
+// row the task resumes in the next iteration, so that others get a turn. The memory that `room`,
+// `bytes` and `pieces` refer to must live until the co_await has returned or thrown; it is not used
+// afterwards.
 template <class S>
 class StreamOps {
  public:
