@@ -463,7 +463,80 @@ TEST_P(StreamTest, ShutsDownAtOnceWhenItIsTorn) {
   EXPECT_GT(run(read_all(b())).size(), 0U);
 }
 
+// What the operations of no bytes give.
+Task<> move_nothing(net::Stream& stream, std::error_code reads, std::error_code writes) {
+  const auto some = co_await stream.try_read_some({});
+  EXPECT_EQ(some.error, reads);
+  EXPECT_EQ(some.value, 0U);
+  const auto exactly = co_await stream.try_read_exactly({});
+  EXPECT_EQ(exactly.error, reads);
+  EXPECT_EQ(exactly.value, 0U);
+  const std::array<net::Bytes, 3> empty_pieces{};
+  const std::error_code bytes = co_await stream.try_write_all(net::Bytes());
+  EXPECT_EQ(bytes, writes);
+  const std::error_code no_pieces = co_await stream.try_write_all(std::span<const net::Bytes>());
+  EXPECT_EQ(no_pieces, writes);
+  const std::error_code pieces = co_await stream.try_write_all(empty_pieces);
+  EXPECT_EQ(pieces, writes);
+  if (reads || writes) co_return;
+  const std::size_t some_thrown = co_await stream.read_some({});
+  EXPECT_EQ(some_thrown, 0U);
+  const std::size_t exactly_thrown = co_await stream.read_exactly({});
+  EXPECT_EQ(exactly_thrown, 0U);
+  co_await stream.write(net::Bytes());
+  co_await stream.write(std::span<const net::Bytes>());
+  co_await stream.write(empty_pieces);
+}
+
+TEST_P(StreamTest, MovesNoBytesWithoutWaiting) {
+  run(move_nothing(a(), {}, {}));
+  fill(a());
+  run(move_nothing(a(), {}, {}));
+}
+
+TEST_P(StreamTest, FailsToMoveNoBytesOnceItIsClosed) {
+  a().close();
+  const std::error_code closed = net::to_error(-EBADF);
+  run(move_nothing(a(), closed, closed));
+}
+
+TEST_P(StreamTest, FailsToMoveNoBytesOnceItIsTornOrTimedOut) {
+  {
+    Ends ends;
+    co::TaskGroup writing(base);
+    write_until_blocked(writing, a(), ends);
+  }
+  run(move_nothing(a(), {}, Errc::torn));
+  b().idle_timeout(10s);
+  time.advance(11s);
+  settle();
+  const std::error_code timed_out = net::to_error(-ETIMEDOUT);
+  run(move_nothing(b(), timed_out, timed_out));
+}
+
 // Turns.
+
+TEST_P(StreamTest, LetsOthersHaveTheirTurnWhileATaskMovesNoBytes) {
+  fill(a());
+  int operations = 0;
+  const auto move = [](net::Stream& stream, int& count) -> Task<> {
+    while (count < 1000) {
+      co_await stream.read_some({});
+      co_await stream.write(net::Bytes());
+      count += 2;
+    }
+  };
+  co::TaskGroup moving(base);
+  moving.spawn([&] { return move(a(), operations); });
+  int most = operations;
+  const Bounded bounded(base);
+  while (operations < 1000) {
+    const int before = operations;
+    base.loop(RunMode::nonblock);
+    most = std::max(most, operations - before);
+  }
+  EXPECT_LE(most, 16);
+}
 
 TEST_P(StreamTest, LetsOthersHaveTheirTurnAfterEightOperations) {
   EXPECT_EQ(b().try_write(std::string(1000, 'x')), 1000);

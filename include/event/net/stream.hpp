@@ -40,8 +40,9 @@ class EVENT_API Stream : public detail::StreamOps<Stream> {
 
   // The following calls never wait and are not awaited. They return the number of bytes, or an
   // error below zero: kWouldBlock if there is nothing to read or no room to write; for others see
-  // to_error(). try_read() returns 0 at the end of the stream, or if `room` is empty; -EBADF once
-  // the stream is closed, also if `room` is empty.
+  // to_error(). try_read() returns 0 at the end of the stream, or if `room` is empty; try_write()
+  // returns 0 if there is nothing to write; both return -EBADF once the stream is closed, in these
+  // cases too.
   virtual Io try_read(Room room) noexcept = 0;
   // May take only a part of the bytes.
   virtual Io try_write(Bytes bytes) noexcept = 0;

@@ -167,6 +167,7 @@ class ReadOp final : public StreamOp<S, ReadOp<S, kErrors>, Want::read> {
     io_ = io;
     return true;
   }
+  bool tries_anyway(bool cancelled) const noexcept { return cancelled || size_ == 0; }
   void fail(Io error) noexcept { io_ = error; }
   Given<std::size_t, kErrors> await_resume() const {
     return give<kErrors>(*this, io_ < 0 ? std::size_t{0} : static_cast<std::size_t>(io_), io_,
@@ -237,9 +238,10 @@ class ReadExactlyOp final : public StreamOp<S, ReadExactlyOp<S, kErrors>, Want::
       got_ += static_cast<std::size_t>(io);
       if (got_ < room_.size() && !this->stream().may(Want::read)) return false;
     }
-    io_ = 0;
+    io_ = room_.empty() ? this->stream().try_read(room_) : 0;
     return true;
   }
+  bool tries_anyway(bool cancelled) const noexcept { return cancelled || room_.empty(); }
   void fail(Io error) noexcept { io_ = error; }
   Given<std::size_t, kErrors> await_resume() const {
     return give<kErrors>(*this, got_, io_, "read_exactly");
@@ -258,12 +260,12 @@ class WriteOp final : public StreamOp<S, WriteOp<S, kErrors>, Want::write> {
   WriteOp(S& stream, Bytes bytes, unsigned line) noexcept
       : StreamOp<S, WriteOp, Want::write>(stream, line), data_(bytes.data()), left_(bytes.size()) {}
   bool step() noexcept {
-    if (left_ == 0) return true;
     const Io io = this->stream().try_write(Bytes(data_, left_));
     if (io == static_cast<Io>(left_)) [[likely]]
       return true;
     return go_on(io);
   }
+  bool tries_anyway(bool cancelled) const noexcept { return cancelled || left_ == 0; }
   void fail(Io error) noexcept {
     data_ = nullptr;
     io_ = error;
@@ -311,7 +313,10 @@ class WritePiecesOp final : public StreamOp<S, WritePiecesOp<S, kErrors>, Want::
   bool step() noexcept {
     for (;;) {
       skip_sent();
-      if (pieces_.empty()) return true;
+      if (pieces_.empty()) {
+        if (!this->begun_) io_ = this->stream().try_write(Bytes());
+        return true;
+      }
       const Io io = sent_ > 0 ? this->stream().try_write(Bytes(pieces_.front().subspan(sent_)))
                               : this->stream().try_write(pieces_);
       if (io == kWouldBlock) return false;
@@ -325,6 +330,10 @@ class WritePiecesOp final : public StreamOp<S, WritePiecesOp<S, kErrors>, Want::
       skip_sent();
       if (!pieces_.empty() && !this->stream().may(Want::write)) return false;
     }
+  }
+  bool tries_anyway(bool cancelled) noexcept {
+    skip_sent();
+    return cancelled || pieces_.empty();
   }
   void fail(Io error) noexcept { io_ = error; }
   auto await_resume() const {
@@ -401,9 +410,10 @@ class ShutdownOp final : public StreamOp<S, ShutdownOp<S>, Want::write> {
 // counterparts that begin with try_ return the error in a co::Result instead.
 //
 // An operation that need not wait ends at once, also in a cancelled task. After eight of these in a
-// row the task resumes in the next iteration, so that others get a turn. The memory that `room`,
-// `bytes` and `pieces` refer to must live until the co_await has returned or thrown; it is not used
-// afterwards.
+// row the task resumes in the next iteration, so that others get a turn. An operation of no bytes
+// never waits; it fails if the stream is closed or has timed out, or a write if it is torn. The
+// memory that `room`, `bytes` and `pieces` refer to must live until the co_await has returned or
+// thrown; it is not used afterwards.
 template <class S>
 class StreamOps {
  public:
