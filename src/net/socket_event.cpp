@@ -136,6 +136,7 @@ Io SocketEvent::noted_write(Io io, std::size_t wanted) noexcept {
 }
 
 Io SocketEvent::refuse_write() const noexcept {
+  if (fd() == -1) return -EBADF;
   return has_failed() ? failure() : to_io(Errc::torn);
 }
 

@@ -40,7 +40,7 @@ Io SocketStream::write_less(ssize_t size, Bytes bytes) noexcept {
 Io SocketStream::try_read_otherwise(Room room) noexcept {
   if (fd() == -1) return -EBADF;
   if (timed_out()) return -ETIMEDOUT;
-  if (room.empty()) return fd() == -1 ? -EBADF : 0;
+  if (room.empty()) return 0;
   return noted_read(detail::call_recv(Event::base(), fd(), room.data(), room.size(), MSG_DONTWAIT),
                     room.size());
 }

@@ -363,6 +363,17 @@ TEST_P(StreamTest, RefusesEverythingOnceItIsClosed) {
   EXPECT_EQ(net::to_error(a().try_shutdown()), std::errc::bad_file_descriptor);
 }
 
+TEST_P(StreamTest, RefusesEverythingOnceItIsClosedThoughItWasTornOrHadTimedOut) {
+  a().tear();
+  a().close();
+  run(try_what_is_closed(a()));
+  b().idle_timeout(10s);
+  time.advance(11s);
+  settle();
+  b().close();
+  run(try_what_is_closed(b()));
+}
+
 TEST_P(StreamTest, EndsBothWaitsWhenThePeerResets) {
   Ends reading;
   Ends writing;
