@@ -11,8 +11,8 @@
 #include <cerrno>
 #include <system_error>
 
+#include "event/net/detail/without_sigpipe.hpp"
 #include "net/gather.hpp"
-#include "net/without_sigpipe.hpp"
 
 namespace event_cpp::net {
 namespace {

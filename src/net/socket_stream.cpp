@@ -8,8 +8,8 @@
 #include <array>
 #include <cerrno>
 
+#include "event/net/detail/without_sigpipe.hpp"
 #include "net/gather.hpp"
-#include "net/without_sigpipe.hpp"
 #ifdef __linux__
 #include <sys/sendfile.h>
 #endif

@@ -1,11 +1,15 @@
 #include <gtest/gtest.h>
 
+#include <array>
+#include <csignal>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "adapters/services.hpp"
 #include "event/adapters/hiredis.hpp"
+#include "event/net.hpp"
+#include "support/signals.hpp"
 
 namespace event_cpp::test {
 namespace {
@@ -473,6 +477,61 @@ co::Task<> psubscribe_to(redis::Subscriber& subscriber, std::string pattern) {
 }
 co::Task<> unsubscribe_from(redis::Subscriber& subscriber, std::string channel) {
   co_await subscriber.unsubscribe(channel);
+}
+
+// A server that reads once, answers or does not, and closes.
+class RedisPeerTest : public EveryBackendCo {
+ protected:
+  co::Task<> serve_once(bool answers) {
+    net::Socket socket = co_await listener.accept();
+    net::SocketStream peer(base, std::move(socket));
+    std::array<char, 1000> room{};
+    co_await peer.read_some(room);
+    if (answers) co_await peer.write("+PONG\r\n");
+  }
+  co::Task<> write_after_the_end() {
+    co::TaskGroup tasks(base);
+    tasks.spawn(serve_once(true));
+    co_await redis.connect(listener.address());
+    const Reply pong = co_await redis.command("PING");
+    EXPECT_EQ(pong.text(), "PONG");
+    // The server has closed, which nobody has read yet.
+    const std::error_code code = co_await code_of(redis, "PING");
+    EXPECT_EQ(code, Errc::not_sent);
+    EXPECT_FALSE(redis.connected());
+  }
+  co::Task<> write_on_after_the_end() {
+    co::TaskGroup tasks(base);
+    tasks.spawn(serve_once(false));
+    co_await redis.connect(listener.address());
+    const std::string value(32U << 20U, 'x');  // more than the kernel takes
+    std::error_code code;
+    try {
+      co_await redis.call("SET", "big", value);
+    } catch (const std::system_error& error) {
+      code = error.code();
+    }
+    EXPECT_EQ(code, Errc::not_sent);
+  }
+
+  Base base{real_time()};
+  examples_test::TemporaryFolder folder;
+  net::Listener listener{base, net::Address::unix_path(folder.file("socket"))};
+  Connection redis{base};
+};
+
+BACKEND_TEST(RedisPeerTest, MayCloseBeforeACommandWithoutASignal) {
+  const Disposition counted(SIGPIPE, &count_stray);
+  strays = 0;
+  run_task(base, write_after_the_end());
+  EXPECT_EQ(strays, 0);
+}
+
+BACKEND_TEST(RedisPeerTest, MayCloseInACommandWithoutASignal) {
+  const Disposition counted(SIGPIPE, &count_stray);
+  strays = 0;
+  run_task(base, write_on_after_the_end());
+  EXPECT_EQ(strays, 0);
 }
 
 class RedisRightsTest : public RedisTest {

@@ -123,7 +123,8 @@ class Command final : public adapters::detail::Request<Command, Reply> {
 //   - Cancelling a task abandons its command: if it was sent, its reply is dropped, and the
 //     connection stays. For a limit use co::with_timeout().
 //   - If the connection is lost, each command fails with Errc::not_sent or Errc::unknown_outcome.
-//     Commands are not sent again, and there is no automatic reconnect: call connect() again.
+//     Commands are not sent again, and there is no automatic reconnect: call connect() again. No
+//     call raises SIGPIPE.
 //   - A command that blocks, such as BLPOP, delays all later ones; and WATCH, MULTI and EXEC of
 //     several tasks get mixed up. Use separate connections for these. For SUBSCRIBE see Subscriber.
 //
@@ -279,7 +280,7 @@ class Connection : public detail::Session {
     } else if (reply != nullptr) {
       command.answer(self.inbox_, detail::keep(reply));
     } else {
-      const bool all_written = command.end_ + sdslen(context->c.obuf) <= self.sent_;
+      const bool all_written = command.end_ + detail::unsent(context->c) <= self.sent_;
       const Errc code = all_written ? Errc::unknown_outcome : Errc::not_sent;
       command.fail(self.inbox_, detail::error(code, self.why(context)));
     }

@@ -20,6 +20,7 @@
 #include "event/adapters/detail/request.hpp"
 #include "event/adapters/detail/watch.hpp"
 #include "event/adapters/hiredis/error.hpp"
+#include "event/adapters/hiredis/output.hpp"
 #include "event/adapters/hiredis/reply.hpp"
 #include "event/co/wait.hpp"
 #include "event/hook.hpp"
@@ -184,6 +185,7 @@ class Session {
       throw std::system_error(code, std::system_category(), "redis: " + why);
     }
     if (event_.attached()) event_.detach();
+    set_no_sigpipe(made->c.fd);
     event_.assign(made->c.fd, Events::none);
     context_ = made;
     reads_ = writes_ = paused_ = false;
@@ -307,7 +309,7 @@ class Session {
   }
   void write() noexcept {
     writing_ = true;
-    ::redisAsyncHandleWrite(context_);
+    handle_write(*context_);
     writing_ = false;
   }
 

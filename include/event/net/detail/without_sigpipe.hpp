@@ -7,8 +7,9 @@
 
 namespace event_cpp::net::detail {
 
-// Calls f(), which returns -EPIPE if the signal was raised. The signal is blocked in this thread
-// meanwhile, and taken if it came; one that was pending before stays. Three system calls and more.
+// Calls f(), which returns -EPIPE if it may have raised the signal. The signal is blocked in this
+// thread meanwhile, and taken if it came; one that was pending before stays. Three system calls and
+// more.
 template <class F>
 auto without_sigpipe(F f) noexcept {
   sigset_t pipe;
