@@ -372,8 +372,35 @@ BACKEND_TEST(RedisTest, RefusesCommandsThatTurnTheConnectionIntoASubscriber) {
   EXPECT_THROW(static_cast<void>(redis.command("MONITOR")), std::system_error);
   EXPECT_NO_THROW(static_cast<void>(redis.command("MONITORS")));
   EXPECT_NO_THROW(static_cast<void>(redis.command("s")));
-  EXPECT_NO_THROW(static_cast<void>(redis.command("")));
   EXPECT_THROW(static_cast<void>(redis.command("GET %y", 1)), std::system_error);
+}
+
+// hiredis aborts the process at it.
+BACKEND_TEST(RedisTest, RefusesAnEmptyCommand) {
+  Base base(real_time());
+  Connection redis(base);
+  const auto never = [](adapters::Outcome<Reply>) { ADD_FAILURE(); };
+  for (const char* const empty : {"", " ", "   "}) {
+    const auto code = [](auto make) {
+      try {
+        make();
+      } catch (const std::system_error& error) {
+        return error.code();
+      }
+      return std::error_code();
+    };
+    const std::error_code awaited = code([&] { static_cast<void>(redis.command(empty)); });
+    EXPECT_EQ(awaited, std::errc::invalid_argument) << '"' << empty << '"';
+    const std::error_code called = code([&] { redis.command(never, empty); });
+    EXPECT_EQ(called, std::errc::invalid_argument) << '"' << empty << '"';
+  }
+  run_task(base, [](Connection& shared, int port) -> co::Task<> {
+    co_await shared.connect("127.0.0.1", port);
+    const Reply refused = co_await shared.call("");
+    EXPECT_TRUE(refused.is_error());
+    const Reply pong = co_await shared.command("PING");
+    EXPECT_EQ(pong.text(), "PONG");
+  }(redis, server.port()));
 }
 
 BACKEND_TEST(RedisTest, CancelsAConnectionThatIsBeingMade) {

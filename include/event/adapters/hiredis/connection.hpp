@@ -27,8 +27,13 @@ namespace detail {
 class Text {
  public:
   // Errors: throws std::system_error, std::errc::invalid_argument, if hiredis failed to make it,
-  // for which it gives no reason.
-  Text(char* text, long long size) : text_(text), size_(check(size)) {}
+  // for which it gives no reason; and for a command without a word, at which hiredis would abort.
+  Text(char* text, long long size) : text_(text), size_(check(size)) {
+    if (std::string_view(text_.get(), size_).starts_with("*0")) {
+      throw std::system_error(std::make_error_code(std::errc::invalid_argument),
+                              "redis: the command is empty");
+    }
+  }
 
   const char* data() const noexcept { return text_.get(); }
   std::size_t size() const noexcept { return size_; }
@@ -82,6 +87,7 @@ Text format(const char* text, Args... args) {
 }
 template <class... Args>
 Text join(const Args&... args) {
+  static_assert(sizeof...(args) > 0, "a command has at least one word");
   const std::string_view views[] = {std::string_view(args)...};
   const char* data[sizeof...(args)];
   std::size_t sizes[sizeof...(args)];
@@ -152,8 +158,8 @@ class Connection : public detail::Session {
   // %s takes a const char*, %b a pointer and a size_t. The arguments are copied at once; the
   // command is sent when it is awaited. Errors: throws std::system_error: Errc::not_sent,
   // Errc::unknown_outcome, std::errc::operation_canceled; std::errc::invalid_argument for an
-  // invalid format, and for SUBSCRIBE and similar commands; std::bad_alloc. Cost: an allocation
-  // from a pool, and what hiredis allocates.
+  // invalid format, an empty command, and for SUBSCRIBE and similar commands; std::bad_alloc. Cost:
+  // an allocation from a pool, and what hiredis allocates.
   template <class... Args>
   [[nodiscard]] auto command(const char* format, Args... args) {
     return adapters::detail::Ask<detail::Command>(make(detail::format(format, args...)), 0U);
