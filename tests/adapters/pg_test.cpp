@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cstddef>
 #include <optional>
 #include <span>
@@ -8,6 +9,7 @@
 
 #include "adapters/services.hpp"
 #include "event/adapters/libpq.hpp"
+#include "event/net.hpp"
 
 namespace event_cpp::test {
 namespace {
@@ -217,6 +219,52 @@ BACKEND_TEST(PgTest, ClosesAConnectionWhoseCancelledQueryDoesNotEnd) {
   Connection pg(base);
   Connection other(base);
   run_task(base, cancel_stopped(pg, other, text()));
+}
+
+// A server that accepts connections, and answers no query and no request to cancel one.
+co::Task<> stay_silent(Base& base, net::Socket socket) {
+  constexpr std::string_view kAccept("R\0\0\0\10\0\0\0\0K\0\0\0\14\0\0\0\1\0\0\0\2Z\0\0\0\5I", 28);
+  constexpr std::string_view kCancel("\0\0\0\20\4\322\26\56", 8);
+  net::SocketStream peer(base, std::move(socket));
+  std::string begin;
+  std::array<char, 1000> room{};
+  while (begin.size() < kCancel.size()) {
+    const std::size_t size = co_await peer.read_some(room);
+    if (size == 0) co_return;
+    begin.append(room.data(), size);
+  }
+  if (!begin.starts_with(kCancel)) co_await peer.write(kAccept);
+  std::size_t size = 1;
+  while (size > 0) size = co_await peer.read_some(room);
+}
+
+co::Task<> fail_over(Connection& pg, net::Listener& silent, std::string text) {
+  Base& base = co_await co::base();
+  co::TaskGroup servers(base);
+  servers.spawn(net::serve(silent, stay_silent));
+  co_await pg.connect("host=127.0.0.1 user=test sslmode=disable gssencmode=disable port=" +
+                      std::to_string(silent.address().port()));
+  const auto none = co_await co::try_with_timeout(20ms, pg.query("select 1"));
+  EXPECT_FALSE(none.has_value());
+  pg.close();
+  EXPECT_TRUE(pg.is_settled());
+  co_await pg.settled();
+  co_await pg.connect(text);
+  EXPECT_TRUE(pg.idle());
+  const auto next = co_await co::try_with_timeout(60s, pg.query("select 7"));
+  EXPECT_TRUE(next.has_value() && next->integer(0, 0) == 7);
+  co_await co::sleep(20ms);  // the short limit of the first server has passed
+  const Result last = co_await pg.query("select 8");
+  EXPECT_EQ(last.integer(0, 0), 8);
+}
+
+BACKEND_TEST(PgTest, ForgetsACancellationWithTheConnectionThatItWasFor) {
+  Base base(real_time());
+  for (const std::chrono::milliseconds limit : {std::chrono::milliseconds(3'600'000), 10ms}) {
+    Connection pg(base, {.cancel_limit = limit});
+    net::Listener silent(base, net::Address::loopback(0));
+    run_task(base, fail_over(pg, silent, text()));
+  }
 }
 
 co::Task<> copy_both_ways(Connection& pg, std::string text) {

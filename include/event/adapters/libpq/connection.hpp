@@ -185,21 +185,24 @@ class Connection final : public detail::Session {
   }
   // Asks the server to cancel the running query. No query is sent until this has ended. If the
   // query was abandoned, it must end within the limit. The server ignores a request that arrives
-  // before the query, so it is asked again until the query has ended.
+  // before the query, so it is asked again until the query has ended. If the connection is lost
+  // meanwhile, lost() has ended the cancellation, and another connection may be there.
   co::Task<> ask_to_cancel() {
+    const std::uint64_t connection = number_;
     const TimePoint until = base().now() + options_.cancel_limit;
     do {
       const std::shared_ptr<PGcancel> cancel(::PQgetCancel(conn_), &::PQfreeCancel);
       const Duration left = until - base().now();
       const std::optional<int> asked =
           co_await co::try_with_timeout(left, co::blocking(&Connection::ask_server, cancel));
+      if (number_ != connection) co_return;
       asked_ = asked_ || asked == 1;
       if (!asked.has_value()) Session::close(asked_ ? kDidNotEnd : kNotAsked);
       if (recovering_) static_cast<void>(co_await co::try_with_timeout(kAgain, recovered()));
+      if (number_ != connection) co_return;
     } while (recovering_ && base().now() < until);
     if (recovering_) Session::close(kDidNotEnd);
-    asking_ = false;
-    changed_.notify_all();
+    end_asking();
     send_queued();
     update();
   }
@@ -217,8 +220,12 @@ class Connection final : public detail::Session {
     }
   }
   void failed_to_ask() noexcept {
-    asking_ = false;
+    if (!asking_) return;  // the connection was lost meanwhile
     Session::close(kNotAsked);
+    end_asking();
+  }
+  void end_asking() noexcept {
+    asking_ = false;
     changed_.notify_all();
   }
   // Called when the running query was abandoned.
@@ -311,9 +318,10 @@ class Connection final : public detail::Session {
     }
   }
   void lost() noexcept override {
+    ++number_;
     copy_ = Copy::none;
     recovering_ = false;
-    changed_.notify_all();
+    end_asking();
     while (next_.linked()) {
       detail::NextNotification& request = first_next();
       request.unlink();
@@ -338,6 +346,7 @@ class Connection final : public detail::Session {
   Options options_;
   Copy copy_ = Copy::none;
   std::uint64_t copies_ = 0;  // number of COPYs started
+  std::uint64_t number_ = 0;  // of the connection: it changes when one is lost
   bool asking_ = false;       // the server is being asked to cancel the running query
   bool asked_ = false;        // the server was asked to cancel
   bool recovering_ = false;   // the running query was abandoned
