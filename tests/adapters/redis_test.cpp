@@ -160,13 +160,21 @@ BACKEND_TEST(RedisTest, SendsTheCommandsOfAnIterationInOneWriteAndRegistersNothi
   run_task(base, pipelined(redis, server.port()));
 }
 
+// Ends a BLPOP of another connection, which has waited until then.
+co::Task<> end_pop(std::string list, int port) {
+  Connection other(co_await co::base());
+  co_await other.connect("127.0.0.1", port);
+  co_await other.call("RPUSH", list, "x");
+}
+
 co::Task<> cancel_one(Connection& redis, int port) {
   co_await redis.connect("127.0.0.1", port);
   co_await redis.call("SET", "key", "value");
   // Its reply comes before that of GET, and must not be taken for it.
-  const auto blocked = co_await co::try_with_timeout(20ms, redis.command("BLPOP nothing 1"));
+  const auto blocked = co_await co::try_with_timeout(20ms, redis.command("BLPOP nothing 0"));
   EXPECT_FALSE(blocked.has_value());
   EXPECT_EQ(redis.in_flight(), 1U);
+  co_await end_pop("nothing", port);
   const std::string value = co_await get(redis, "key");
   EXPECT_EQ(value, "value");
   EXPECT_EQ(redis.in_flight(), 0U);
@@ -182,11 +190,12 @@ co::Task<> cancel_unsent(Connection& redis, int port) {
   co_await redis.connect("127.0.0.1", port);
   Base& base = co_await co::base();
   co::TaskGroup group(base);
-  group.spawn([](Connection& shared) -> co::Task<> { co_await shared.command("BLPOP no 1"); },
+  group.spawn([](Connection& shared) -> co::Task<> { co_await shared.command("BLPOP no 0"); },
               std::ref(redis));
   const auto late = co_await co::try_with_timeout(20ms, redis.command("SET cancelled 1"));
   EXPECT_FALSE(late.has_value());
   EXPECT_EQ(redis.waiting(), 0U);
+  co_await end_pop("no", port);
   co_await group.join();
   const Reply missing = co_await redis.command("GET cancelled");
   EXPECT_TRUE(missing.is_nil());
@@ -341,8 +350,8 @@ co::Task<> given_up_close(Connection& redis, int port) {
   Base& base = co_await co::base();
   for (const bool destroyed : {false, true}) {
     std::optional<co::TaskGroup> group(std::in_place, base);
-    group->spawn([&]() -> co::Task<> { co_await redis.command("BLPOP nothing 0.05"); });
-    group->spawn([&]() -> co::Task<> { co_await redis.close(10s); });
+    group->spawn([&]() -> co::Task<> { co_await redis.command("BLPOP nothing 0"); });
+    group->spawn([&]() -> co::Task<> { co_await redis.close(1000s); });
     co_await co::sleep(1ms);
     const std::error_code refused = co_await code_of(redis, "PING");
     EXPECT_EQ(refused, Errc::not_sent);
@@ -353,6 +362,7 @@ co::Task<> given_up_close(Connection& redis, int port) {
       co_await group->join();
     }
     EXPECT_TRUE(redis.connected());
+    co_await end_pop("nothing", port);
     const std::error_code code = co_await code_of(redis, "PING");
     EXPECT_EQ(code, std::error_code()) << destroyed;
   }
