@@ -67,6 +67,17 @@ TEST(HostsTest, HaveAddressesAndNames) {
   EXPECT_EQ(hosts.find("none"), nullptr);
 }
 
+TEST(HostsTest, HaveTheGoodNamesOfALineWithBadOnes) {
+  const Hosts hosts("192.0.2.1 b\xc3\xa4.d good -\xff also.good 1.2\n192.0.2.2 a_\xc3\xa4\n");
+  for (const char* const name : {"good", "also.good"}) {
+    const auto* const host = hosts.find(name);
+    ASSERT_NE(host, nullptr) << name;
+    EXPECT_EQ(host->canonical, "good");
+    EXPECT_EQ(host->addresses, std::vector{v4("192.0.2.1", 0)});
+  }
+  EXPECT_EQ(hosts.find("1.2"), nullptr);
+}
+
 class HostsFileTest : public EveryNetworkWithNames {
  protected:
   static constexpr const char* kText = "192.0.2.1 web.test www\n2001:db8::1 six.test\n";
