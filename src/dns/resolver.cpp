@@ -25,7 +25,6 @@ detail::DnsState& detail::state_of(Base& base) {
 
 Resolver::Resolver(Base& base, Options options)
     : lookups_(std::make_shared<detail::Lookups>(base, std::move(options))) {
-  net::set_resolver(base, {});  // this one, from now on
   detail::state_of(base).resolvers.push_back(lookups_);
 }
 

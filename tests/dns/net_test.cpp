@@ -66,19 +66,25 @@ TEST_P(ConnectByNameTest, UsesTheLastResolverThatIsStillThere) {
   EXPECT_EQ(server.seen().back(), "b.test");
 }
 
-TEST_P(ConnectByNameTest, UsesWhatWasSetLast) {
+TEST_P(ConnectByNameTest, UsesTheFunctionOfTheBaseBeforeAnyResolver) {
   int asked = 0;
-  const auto own = [&asked](std::string, int port) -> co::Task<std::vector<net::Address>> {
+  net::set_resolver(base, [&asked](std::string, int port) -> co::Task<std::vector<net::Address>> {
     ++asked;
     co_return std::vector<net::Address>{net::Address::loopback(port)};
-  };
-  net::set_resolver(base, own);
-  const dns::Resolver resolver(base, only({server.address()}));
-  connect_to("a.test", 80);
-  EXPECT_EQ(asked, 0);
-  net::set_resolver(base, own);
+  });
+  {
+    const dns::Resolver resolver(base, only({server.address()}));
+    connect_to("a.test", 1);
+    EXPECT_EQ(asked, 1);
+  }
   connect_to("a.test", 1);
-  EXPECT_EQ(asked, 1);
+  EXPECT_EQ(asked, 2);
+  EXPECT_TRUE(server.seen().empty());
+  net::set_resolver(base, {});
+  const dns::Resolver resolver(base, only({server.address()}));
+  connect_to("a.test", 1);
+  EXPECT_EQ(asked, 2);
+  EXPECT_FALSE(server.seen().empty());
 }
 
 TEST_P(ConnectByNameTest, NeedsNoResolverToBeMade) {

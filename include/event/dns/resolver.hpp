@@ -18,8 +18,9 @@ class Lookups;
 }
 
 // Asks name servers for the addresses of host names, on one base, without threads. While it exists,
-// net::resolve() and net::connect() on that base use it. If there are several, they use the one
-// that was made last; if there is none, they make one with default Options at the first lookup.
+// net::resolve() and net::connect() on that base use it, unless net::set_resolver() has given them
+// a function. If there are several, they use the one that was made last; if there is none, they
+// make one with default Options at the first lookup.
 //
 // Queries go over UDP, each from a new socket and with a random id, and again over TCP if the
 // answer does not fit. A server that did not answer, or answered nonsense, is tried last for the
