@@ -104,6 +104,7 @@ Lookups::Lookups(Base& base, Options options)
 
 co::Task<Answer> Lookups::resolve(std::shared_ptr<Lookups> self, std::string name, int port,
                                   Family family) {
+  co_await co::detail::Spend();
   std::vector<std::string> names;
   std::optional<Answer> answer = self->without_asking(name, port, family, names);
   if (answer) co_return std::move(*answer);

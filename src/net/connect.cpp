@@ -213,11 +213,15 @@ co::Task<std::vector<Address>> resolve(std::string host, int port) {
   if (host.find('\0') != std::string::npos) detail::throw_io(-EINVAL, "event::net::resolve");
   const auto numeric = Address::parse(host, port);
   const bool has_port = numeric && numeric->is_ip() && numeric->port() != port;
-  if (numeric && !has_port) co_return std::vector<Address>{*numeric};
+  if (numeric && !has_port) {
+    co_await co::detail::Spend();
+    co_return std::vector<Address>{*numeric};
+  }
   Base& base = co_await co::base();
   const Resolve resolver = detail::state_of(base).resolve;
   std::vector<Address> addresses;
   if (resolver != nullptr) {
+    co_await co::detail::Spend();
     addresses = co_await resolver(host, port);
     if (addresses.empty()) {
       throw std::system_error(EAI_NONAME, name_category(), "event::net::resolve: " + host);

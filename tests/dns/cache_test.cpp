@@ -41,6 +41,39 @@ TEST_F(CacheTest, GivesEachLookupThePortThatItAskedFor) {
   EXPECT_EQ(answer.addresses, std::vector{v4("192.0.2.1", 443)});  // at once
 }
 
+co::Task<> look_up_often(dns::Resolver& by, std::string name, int& count) {
+  constexpr int kBound = 1000;  // which is never reached, as the task waits before
+  while (count < kBound) {
+    ++count;
+    try {
+      co_await by.resolve(name);
+    } catch (const std::system_error& error) {
+      if (error.code() == std::errc::operation_canceled) throw;
+    }
+  }
+}
+
+TEST_F(CacheTest, LetsOthersHaveTheirTurnThoughItHasTheAnswer) {
+  const TemporaryFile hosts("192.0.2.7 file.test\n");
+  dns::Options options = only({server->address()});
+  options.hosts_file = hosts.path();
+  dns::Resolver both(base, options);
+  server->answer("a.test", {v4("192.0.2.1")}, 60s);
+  for (const char* const name :
+       {"a.test", "no.test", "file.test", "localhost", "127.0.0.1", "::1", "a b", "x.onion"}) {
+    look_up(both, name);
+    int count = 0;
+    tasks->spawn(look_up_often(both, name, count));
+    EXPECT_LT(count, 20) << name;
+    EXPECT_EQ(tasks->size(), 1U) << name;
+    tasks->cancel();
+    settle();
+    EXPECT_EQ(tasks->size(), 0U) << name;
+    EXPECT_LT(count, 20) << name;
+    tasks = std::make_unique<co::TaskGroup>(base);
+  }
+}
+
 TEST_F(CacheTest, KeepsAChainForAsLongAsItsShortestLink) {
   server->alias("www.test", "web.test", 5s);
   server->alias("web.test", "a.test", 1h);

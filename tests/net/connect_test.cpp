@@ -306,6 +306,32 @@ BACKEND_TEST(ConnectSystemTest, ConnectsToANameOfThisMachine) {
   EXPECT_TRUE(outcome.socket);
 }
 
+Task<> resolve_often(std::string host, int& count) {
+  constexpr int kBound = 1000;  // which is never reached, as the task waits before
+  while (count < kBound) {
+    ++count;
+    const auto addresses = co_await net::resolve(host, 80);
+  }
+}
+
+BACKEND_TEST(ConnectSystemTest, LetsOthersHaveTheirTurnThoughItNeedsNoLookup) {
+  Base base(real_time());
+  net::set_resolver(base, [](std::string, int port) -> Task<std::vector<net::Address>> {
+    co_return std::vector<net::Address>{net::Address::loopback(port)};
+  });
+  for (const char* const host : {"127.0.0.1", "[::1]", "a.name"}) {
+    co::TaskGroup tasks(base);
+    int count = 0;
+    tasks.spawn(resolve_often(host, count));
+    EXPECT_LT(count, 20) << host;
+    EXPECT_EQ(tasks.size(), 1U) << host;
+    tasks.cancel();
+    run(base);
+    EXPECT_EQ(tasks.size(), 0U) << host;
+    EXPECT_LT(count, 20) << host;
+  }
+}
+
 Task<> resolve_once(std::string host, int port) {
   const auto addresses = co_await net::resolve(std::move(host), port);
   EXPECT_FALSE(addresses.empty());

@@ -121,6 +121,31 @@ class Yield final : public Wait {
   void withdraw() noexcept override {}
 };
 
+// Before an operation that can complete without a wait: yields if the budget of the chain is used
+// up, and then fails if the task is cancelled.
+class Spend final : public Wait {
+ public:
+  Spend() noexcept : Wait(0) {}
+  template <TaskPromise P>
+  bool await_suspend(std::coroutine_handle<P> task) noexcept {
+    Chain& chain = task.promise().chain();
+    if (chain.spend()) return false;
+    if (chain.cancelled) {
+      begin_cancelled(chain, task.address());
+    } else {
+      begin_done(chain, task.address());
+    }
+    return true;
+  }
+  void await_resume() const {
+    if (chain() != nullptr && chain()->cancelled) throw_cancelled();
+  }
+  Waiting waiting() const noexcept override { return describe("yield"); }
+
+ private:
+  void withdraw() noexcept override {}
+};
+
 // A task asks for something that needs no wait.
 template <class T, T (*kAnswer)(Chain&)>
 class Question {
