@@ -100,6 +100,11 @@ Lookups::Lookups(Base& base, Options options)
     throw std::system_error(std::make_error_code(std::errc::invalid_argument),
                             "event::dns::Options::servers");
   }
+  for (const std::filesystem::path* const path : {&options_.resolv_conf, &options_.hosts_file}) {
+    if (path->native().find('\0') == std::string::npos) continue;
+    throw std::system_error(std::make_error_code(std::errc::invalid_argument),
+                            "event::dns::Options: a path contains a zero byte");
+  }
 }
 
 co::Task<Answer> Lookups::resolve(std::shared_ptr<Lookups> self, std::string name, int port,

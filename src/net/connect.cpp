@@ -156,6 +156,10 @@ co::Task<Socket> resolve_and_connect(std::string host, int port) {
 }
 
 std::vector<Address> ask_system(const std::string& host, int port) {
+  if (host.find('\0') != std::string::npos) {
+    throw std::system_error(std::make_error_code(std::errc::invalid_argument),
+                            "event::net::resolve: the name contains a zero byte");
+  }
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_ADDRCONFIG;
@@ -210,7 +214,6 @@ co::Task<Socket> connect(std::string_view host, int port, Duration limit) {
 }
 
 co::Task<std::vector<Address>> resolve(std::string host, int port) {
-  if (host.find('\0') != std::string::npos) detail::throw_io(-EINVAL, "event::net::resolve");
   const auto numeric = Address::parse(host, port);
   const bool has_port = numeric && numeric->is_ip() && numeric->port() != port;
   if (numeric && !has_port) {

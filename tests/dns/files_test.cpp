@@ -78,6 +78,20 @@ TEST(HostsTest, HaveTheGoodNamesOfALineWithBadOnes) {
   EXPECT_EQ(hosts.find("1.2"), nullptr);
 }
 
+TEST(ResolverFilesTest, MayHaveNoZeroByteInTheirPaths) {
+  Base base({.backend = Backend::none});
+  for (auto dns::Options::*const path : {&dns::Options::resolv_conf, &dns::Options::hosts_file}) {
+    dns::Options options = only({});
+    options.*path = std::string("/etc/hosts\0x", 12);
+    try {
+      const dns::Resolver resolver(base, options);
+      ADD_FAILURE();
+    } catch (const std::system_error& error) {
+      EXPECT_EQ(error.code(), std::errc::invalid_argument);
+    }
+  }
+}
+
 class HostsFileTest : public EveryNetworkWithNames {
  protected:
   static constexpr const char* kText = "192.0.2.1 web.test www\n2001:db8::1 six.test\n";

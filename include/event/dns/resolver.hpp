@@ -33,7 +33,8 @@ class Lookups;
 class EVENT_API Resolver {
  public:
   // Reads no file and sends no query yet. Errors: throws std::bad_alloc; std::system_error:
-  // std::errc::invalid_argument if one of `options.servers` is not an IP address with a port.
+  // std::errc::invalid_argument if one of `options.servers` is not an IP address with a port, or a
+  // path has a zero byte.
   explicit Resolver(Base& base, Options options = {});
   ~Resolver();
   Resolver(const Resolver&) = delete;

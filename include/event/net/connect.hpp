@@ -36,7 +36,7 @@ EVENT_API co::Task<Socket> connect(std::string_view host, int port,
 //   - getaddrinfo(3), in the thread pool of co::blocking(). Cancelling does not stop it, and the
 //     base's destructor waits for it. Errors: those of name_category(), such as EAI_NONAME.
 // Errors: throws std::system_error; std::errc::invalid_argument if the port is not in 0 ... 65535,
-// or the name has a zero byte.
+// or getaddrinfo() would be given a name with a zero byte.
 EVENT_API co::Task<std::vector<Address>> resolve(std::string host, int port);
 
 // Connects to the first of `addresses` that answers. They are tried in this order, and a new
