@@ -229,6 +229,28 @@ BACKEND_TEST(CurlTest, GetsBodiesAndSaysWhatIsWrong) {
   run_task(base, errors(multi, server));
 }
 
+co::Task<> zero_bytes(curl::Multi& multi, HttpServer& server) {
+  const std::string url = server.url("/hello") + std::string("\0/404", 5);
+  const std::error_code code = co_await error_of(fetch(multi, url, 10));
+  EXPECT_EQ(code, std::errc::invalid_argument);
+  EXPECT_EQ(server.connections(), 0);
+  curl::Easy easy;
+  try {
+    easy.set(CURLOPT_USERAGENT, std::string("a\0b", 3));
+    ADD_FAILURE();
+  } catch (const std::system_error& error) {
+    EXPECT_EQ(error.code(), std::errc::invalid_argument);
+  }
+  easy.set(CURLOPT_POSTFIELDSIZE, 3).set(CURLOPT_COPYPOSTFIELDS, std::string("a\0b", 3));
+}
+
+BACKEND_TEST(CurlTest, RefusesTextWithAZeroByte) {
+  Base base(real_time());
+  HttpServer server(base);
+  curl::Multi multi(base);
+  run_task(base, zero_bytes(multi, server));
+}
+
 co::Task<> slow_reader(curl::Multi& multi, HttpServer& server) {
   constexpr std::size_t kSize = std::size_t{32} << 20U;
   curl::Download download(multi);

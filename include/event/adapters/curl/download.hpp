@@ -99,10 +99,10 @@ class Download {
   Easy& easy() noexcept { return easy_; }
 
   // co_await: starts the transfer, and waits until the body begins or the transfer has ended. May
-  // be called once. Errors: as Multi::perform(); those of net::resolve().
+  // be called once. Errors: as Multi::perform(); those of net::resolve(); those of Easy::set().
   co::Task<> start(std::string url) {
-    co_await lookup_.resolve(easy_, url);
     easy_.set(CURLOPT_URL, url);
+    co_await lookup_.resolve(easy_, url);
     easy_.set(CURLOPT_WRITEFUNCTION, &Download::on_body);
     easy_.set(CURLOPT_WRITEDATA, this);
     easy_.set(CURLOPT_HEADERFUNCTION, &Download::on_header);
@@ -218,7 +218,7 @@ struct Response {
 };
 
 // co_await: downloads a whole body, following at most 30 redirects. Any HTTP status is a result,
-// not an error. Errors: as Multi::perform(); CURLE_TOO_MANY_REDIRECTS; CURLE_FILESIZE_EXCEEDED if
+// not an error. Errors: as Download::start(); CURLE_TOO_MANY_REDIRECTS; CURLE_FILESIZE_EXCEEDED if
 // the body is longer than `most` bytes. Lifetime: the Multi outlives the task.
 inline co::Task<Response> get(Multi& multi, std::string url,
                               std::size_t most = std::size_t{64} << 20U) {

@@ -27,12 +27,15 @@ class Easy {
     ::curl_easy_setopt(get(), CURLOPT_ERRORBUFFER, state_->message.data());
     ::curl_easy_setopt(get(), CURLOPT_NOSIGNAL, 1L);  // signals are for the program's own use
   }
+  // Errors: also as set().
   explicit Easy(const std::string& url) : Easy() { set(CURLOPT_URL, url); }
 
   // Sets an option: see curl_easy_setopt(3). A number may have any integer type; a std::string is
   // for an option whose text libcurl copies. Do not set these, which Multi uses: CURLOPT_PRIVATE,
   // CURLOPT_CLOSESOCKETFUNCTION, CURLOPT_NOSIGNAL, CURLOPT_ERRORBUFFER.
-  // Errors: throws std::system_error of category().
+  // Errors: throws std::system_error of category(); std::errc::invalid_argument for a std::string
+  // with a zero byte, where libcurl would end it, except for CURLOPT_COPYPOSTFIELDS, whose size
+  // CURLOPT_POSTFIELDSIZE says.
   template <class T>
   Easy& set(CURLoption option, const T& value) {
     CURLcode code = CURLE_OK;
@@ -44,7 +47,13 @@ class Easy {
     } else if constexpr (std::is_convertible_v<const T&, const char*> || std::is_pointer_v<T>) {
       code = ::curl_easy_setopt(get(), option, value);
     } else {
-      code = ::curl_easy_setopt(get(), option, std::string(value).c_str());
+      const std::string text(value);
+      // The only text that libcurl takes with a size, if it was told one.
+      if (option != CURLOPT_COPYPOSTFIELDS && text.find('\0') != std::string::npos) {
+        throw std::system_error(std::make_error_code(std::errc::invalid_argument),
+                                "curl: the text of an option contains a zero byte");
+      }
+      code = ::curl_easy_setopt(get(), option, text.c_str());
     }
     if (code != CURLE_OK) throw std::system_error(code, category(), "curl_easy_setopt");
     note(option, value);
