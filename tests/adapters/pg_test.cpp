@@ -146,6 +146,13 @@ co::Task<> fail_to_connect(Connection& pg, std::string text) {
     why = error.what();
   }
   EXPECT_NE(why.find("nonsense"), std::string::npos) << why;
+  text += std::string("\0 nonsense=1", 12);  // libpq would not see it
+  try {
+    co_await pg.connect(text);
+  } catch (const pg::Error& error) {
+    why = error.what();
+  }
+  EXPECT_NE(why.find("zero byte"), std::string::npos) << why;
 }
 
 BACKEND_TEST(PgTest, SaysWhyItCannotConnect) {

@@ -23,6 +23,9 @@ using Keywords = std::map<std::string, std::string>;
 
 // Parses a connection string or URI. Errors: throws Error.
 inline Keywords parse_keywords(const std::string& text) {
+  if (text.find('\0') != std::string::npos) {
+    throw Error("pg: the connection string contains a zero byte");
+  }
   char* why = nullptr;
   const std::unique_ptr<PQconninfoOption, decltype(&::PQconninfoFree)> options(
       ::PQconninfoParse(text.c_str(), &why), &::PQconninfoFree);
