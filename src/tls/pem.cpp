@@ -4,9 +4,9 @@
 #include <openssl/pem.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <fstream>
-#include <iterator>
 #include <utility>
 
 #include "tls/failure.hpp"
@@ -15,9 +15,15 @@ namespace event_cpp::tls {
 
 namespace {
 
+// A stream buffer throws if it cannot read, as from a directory. std::istream::read() catches that.
 std::string read_file(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(file), {}};
+  std::string text;
+  std::ifstream file;
+  if (path.native().find('\0') == std::string::npos) file.open(path, std::ios::binary);
+  std::array<char, 4096> part{};
+  while (file.read(part.data(), part.size()) || file.gcount() > 0) {
+    text.append(part.data(), static_cast<std::size_t>(file.gcount()));
+  }
   if (!file.is_open() || file.bad()) detail::throw_openssl(Errc::bad_file, path.string());
   return text;
 }

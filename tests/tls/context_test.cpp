@@ -77,6 +77,19 @@ TEST(TlsContextTest, ReadsFilesAndNamesTheOneThatIsMissing) {
   std::remove(path.c_str());
 }
 
+TEST(TlsContextTest, NamesAFileThatCannotBeRead) {
+  const std::string directory = testing::TempDir();
+  const std::string other = "/dev/null" + std::string("\0.pem", 5);  // another file, up to the zero
+  for (const std::string& path : {directory, other, std::string()}) {
+    const tls::Error first = error_thrown_by([&] { tls::Pem::files(path, "/dev/null"); });
+    EXPECT_EQ(first.code(), Errc::bad_file) << path;
+    const tls::Error second = error_thrown_by([&] { tls::Pem::files("/dev/null", path); });
+    EXPECT_EQ(second.code(), Errc::bad_file) << path;
+  }
+  const tls::Error named = error_thrown_by([&] { tls::Pem::files("/dev/null", directory); });
+  EXPECT_NE(std::string_view(named.what()).find(directory), std::string_view::npos);
+}
+
 TEST(TlsContextTest, RefusesAServerWithoutACertificate) {
   EXPECT_EQ(error_thrown_by([] { Context::server({}); }).code(), std::errc::invalid_argument);
 }
