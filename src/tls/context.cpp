@@ -115,6 +115,7 @@ void ContextState::set_versions(Version least, Version most) {
 }
 
 void ContextState::set_ciphers(const std::string& ciphers) {
+  if (ciphers.find('\0') != std::string::npos) refuse("ciphers contain a zero byte");
   std::string suites;  // of TLS 1.3
   std::string others;
   for (std::size_t at = 0; at < ciphers.size();) {

@@ -115,6 +115,8 @@ TEST(TlsContextTest, RefusesCiphersAndProtocolsThatDoNotExist) {
   tls::ClientOptions options = client_options();
   options.ciphers = "NOTHING";
   EXPECT_EQ(error_thrown_by([&] { Context::client(options); }).code(), std::errc::invalid_argument);
+  options.ciphers = std::string("ECDHE-RSA-AES128-GCM-SHA256\0:NOTHING", 36);
+  EXPECT_EQ(error_thrown_by([&] { Context::client(options); }).code(), std::errc::invalid_argument);
   options = client_options();
   options.alpn = {""};
   EXPECT_EQ(error_thrown_by([&] { Context::client(options); }).code(), std::errc::invalid_argument);
