@@ -191,7 +191,7 @@ void Launch::set_environment() {
   search_path_ = kStandardPath;
   for (std::string& text : texts_) {
     environment_.push_back(text.data());
-    if (name_of_variable(text.c_str()) == "PATH") search_path_ = text.substr(sizeof "PATH");
+    if (text.starts_with("PATH=")) search_path_ = text.substr(sizeof "PATH");
   }
   environment_.push_back(nullptr);
   plan_.environment = environment_.data();

@@ -97,6 +97,19 @@ TEST_P(ProcessStartTest, FindsTheProgramInThePathOfTheChild) {
   EXPECT_EQ(say(command), "found");
 }
 
+// Which execve(2) accepts, and nobody reads.
+TEST_P(ProcessStartTest, LetsAVariableBeWithoutAValue) {
+  char path[] = "PATH";
+  char good[] = "EVENT_TEST_A=a";
+  char empty[] = "";
+  char* variables[] = {path, empty, good, nullptr};
+  char** const before = std::exchange(environ, variables);
+  const Command command("sh", {"-c", "echo $EVENT_TEST_A"});
+  const std::string said = say(command);
+  environ = before;
+  EXPECT_EQ(said, "a");
+}
+
 TEST_P(ProcessStartTest, TakesRelativePathsAsRelativeToTheDirectoryOfTheChild) {
   const Directory directory;
   directory.add_directory("bin");
