@@ -19,6 +19,17 @@
 
 namespace event_cpp::net::detail {
 
+// Notes that a candidate cannot be run, unless an earlier one says more: EACCES more than ENOENT,
+// and that more than others. Returns whether the search goes on, as that of execvp(3) and of shells
+// does if the program is not there or may not be run, or if there cannot be such a file.
+EVENT_IN_CHILD inline bool search_failed(int error, const char* path, Failure& failure) noexcept {
+  const bool goes_on = error == ENOENT || error == ENOTDIR || error == ENAMETOOLONG ||
+                       error == EACCES || error == ENODEV || error == ESTALE || error == ETIMEDOUT;
+  const bool says_less = failure.error == EACCES || (failure.error == ENOENT && error != EACCES);
+  if (!goes_on || !says_less) failure = {Step::exec, error, path};
+  return goes_on;
+}
+
 // Follows the plan. Returns only if that fails. Calls are the system calls to use, each of which
 // returns -errno if it fails; they must be such that any thread may have held any lock when the
 // child was made, and may block for nothing.
@@ -114,14 +125,10 @@ class Become {
     return true;
   }
 
-  // As execvp(3) does: what is not there, or may not be run, is not the end of the search.
   EVENT_IN_CHILD static void execute(const Plan& plan, Failure& failure) noexcept {
     for (const char* const* path = plan.candidates; *path != nullptr; ++path) {
-      const int error = Calls::execute(*path, plan.arguments, plan.environment);
-      const bool is_missing = error == -ENOENT || error == -ENOTDIR;
-      if (is_missing && failure.error != 0) continue;  // EACCES of an earlier one is said instead
-      static_cast<void>(check(error, Step::exec, failure, *path));
-      if (!is_missing && error != -EACCES) return;
+      const int error = -Calls::execute(*path, plan.arguments, plan.environment);
+      if (!search_failed(error, *path, failure)) return;
     }
   }
 };

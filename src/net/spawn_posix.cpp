@@ -89,17 +89,14 @@ Failure find_program(const Plan& plan, const char*& program) noexcept {
     }
   }
   const int from = directory ? directory.get() : AT_FDCWD;
-  Failure failure{Step::exec, ENOENT, plan.candidates[0]};
+  Failure failure;
   for (const char* const* path = plan.candidates; *path != nullptr; ++path) {
     const int error = why_not_run(from, *path);
     if (error == 0) {
       program = *path;
       return {};
     }
-    const bool is_missing = error == ENOENT || error == ENOTDIR;
-    if (is_missing) continue;
-    if (error != EACCES) return {Step::exec, error, *path};  // it is not known whether it is there
-    if (failure.error == ENOENT) failure = {Step::exec, EACCES, *path};
+    if (!search_failed(error, *path, failure)) break;  // it is not known whether it is there
   }
   return failure;
 }

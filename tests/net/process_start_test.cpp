@@ -110,6 +110,24 @@ TEST_P(ProcessStartTest, LetsAVariableBeWithoutAValue) {
   EXPECT_EQ(said, "a");
 }
 
+TEST_P(ProcessStartTest, LooksOnBehindAPathThatCannotBe) {
+  const Directory directory;
+  directory.add("program", "#!/bin/sh\necho found\n");
+  directory.add("file", "");
+  const std::string long_name(300, 'x');
+  std::string long_path;
+  for (int i = 0; i < 50; ++i) long_path += '/' + std::string(100, 'x');
+  for (const std::string& first : {'/' + long_name, long_path, directory.path("file")}) {
+    Command command("program");
+    command.environment["PATH"] = first + ':' + directory.path();
+    EXPECT_EQ(say(command), "found") << first;
+    command.program = "other";
+    EXPECT_EQ(error_of(command).code(), ENOENT) << first;
+  }
+  EXPECT_EQ(error_of(Command(long_name)).code(), ENAMETOOLONG);
+  EXPECT_EQ(error_of(Command(directory.path("file/program"))).code(), ENOTDIR);
+}
+
 TEST_P(ProcessStartTest, TakesRelativePathsAsRelativeToTheDirectoryOfTheChild) {
   const Directory directory;
   directory.add_directory("bin");
