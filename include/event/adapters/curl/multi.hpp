@@ -63,6 +63,7 @@ class Transfer final : public adapters::detail::Request<Transfer, std::monostate
 //   - libcurl looks up names in a thread of its own. Cancelling a transfer during the lookup blocks
 //     until that thread has ended. get() and Download look up the name of the URL with
 //     net::resolve() instead, unless the transfer uses a proxy.
+//   - libcurl sends without SIGPIPE. With TLS an old libcurl may raise it: ignore the signal then.
 //   - Idle connections are kept for reuse, and closed when no transfer has run for Options::idle.
 //
 // Thread-safety: belongs to the thread that runs its base. Lifetime: it may be destroyed while
