@@ -1,8 +1,9 @@
 // Runs commands at intervals, each for itself: "10s df -h" runs df every ten seconds. At most so
 // many run at once; the others wait for their turn. A command that takes longer than its limit is
-// stopped: SIGTERM, and SIGKILL five seconds later, to it and all that it has started. So is every
-// command at SIGTERM or Ctrl-C, and then the program ends. Times that a command has missed because
-// it still ran, or waited, are left out.
+// stopped: SIGTERM to it and all that it has started, and SIGKILL as soon as it has ended, or five
+// seconds later. So is every command at SIGTERM or Ctrl-C, and then the program ends. It is run by
+// a shell, which SIGTERM ends at once: "10s exec program" gives the program its five seconds. Times
+// that a command has missed because it still ran, or waited, are left out.
 //
 // Try it:   jobs "1s date" "3s ls /nowhere"          Ctrl-C ends it
 //           jobs --at-once 1 --limit 2s --count 3 "1s sleep 1" "1s sleep 9"

@@ -36,6 +36,15 @@ class ProcessSignalsTest : public EveryStart {
     run(first());
     return process;
   }
+  // Whether this system can signal a group whose first process has ended.
+  bool finds_group_after_the_end() {
+    auto process = started(Command::shell("sleep 1000 & echo $!"));
+    const pid_t left = std::stoi(line);
+    end_of(*process);
+    const bool found = process->kill_group(0);
+    ::kill(left, SIGKILL);
+    return found;
+  }
   std::string line;
 };
 ON_EVERY_START(ProcessSignalsTest);
@@ -161,6 +170,38 @@ TEST_P(ProcessSignalsTest, GoesOnStoppingIfItsTaskIsCancelled) {
   time.advance(5s);
   run_until([&] { return tasks.size() == 0; });
   EXPECT_TRUE(went_on);
+}
+
+TEST_P(ProcessSignalsTest, StopsInATaskThatWasCancelledBefore) {
+  auto process = started(Command::shell("trap 'exit 9' TERM; echo; while :; do sleep 0.01; done"));
+  co::TaskGroup tasks(base);
+  int code = 0;
+  bool went_on = false;
+  tasks.spawn([&]() -> Task<> {
+    try {
+      co_await co::sleep(1000h);
+    } catch (const std::system_error&) {
+      code = -1;
+    }
+    EXPECT_EQ(code, -1);
+    const Exit exit = co_await process->stop(1000s);
+    code = exit.code;
+    co_await co::yield();
+    went_on = true;
+  });
+  tasks.cancel();
+  run_until([&] { return tasks.size() == 0; });
+  EXPECT_EQ(code, 9);
+  EXPECT_FALSE(went_on);
+}
+
+// Its grace is for the child alone. The time stands still here.
+TEST_P(ProcessSignalsTest, KillsTheRestOfTheGroupAsSoonAsTheChildHasEnded) {
+  auto process = started(Command::shell("sh -c 'trap \"\" TERM; echo $$; exec sleep 1000' & wait"));
+  const pid_t child = std::stoi(line);
+  EXPECT_EQ(run(process->stop(1000s)).signal, SIGTERM);
+  if (!finds_group_after_the_end()) ::kill(child, SIGKILL);  // it has lived on
+  await([&] { return is_zombie_or_gone(child); });
 }
 
 TEST_P(ProcessSignalsTest, MayBeDroppedWhileItStops) {

@@ -80,7 +80,9 @@ struct EVENT_API Command {
   // `/bin/sh -c script`, with the arguments as "$1", "$2" ... in the script. Never put untrusted
   // text into the script: pass it as an argument. The shell gets a process group of its own, so
   // that Process::stop() and ~Process() reach the programs that it runs. Process::kill() reaches
-  // the shell alone; write `exec` before the last command if that command should get the signal.
+  // the shell alone; and after SIGTERM, which ends a shell at once, stop() kills what the shell has
+  // started. Write `exec` before the last command if that command should get the signal, and the
+  // time to end: `exec program` takes the place of the shell.
   static Command shell(std::string script, std::vector<std::string> arguments = {});
 
   // With a slash: a path. Without: looked up in the PATH of the child, or in /usr/bin:/bin if the

@@ -26,7 +26,7 @@ namespace event_cpp::net {
 class EVENT_API SpawnError : public std::system_error {
  public:
   enum class Step : std::uint8_t {
-    base,         // Errc::unsupported: this base is simulated, and has no processes
+    base,         // Errc::unsupported: it has Backend::none or a net::Kernel; ManualTime is allowed
     open,         // opening a file for a standard stream
     pipe,         // making a pipe
     terminal,     // no pseudo-terminal, or it cannot become the controlling terminal
@@ -146,9 +146,14 @@ class EVENT_API Process {
   bool kill_group(int signo);
 
   // Ends the child: sends SIGTERM, and SIGCONT in case it is stopped; after `grace`, SIGKILL. If
-  // the child has a group of its own, the signals go to the group, and SIGKILL goes to the rest of
-  // the group as soon as the child has ended. Returns when the child has ended. A cancellation of
-  // the task takes effect only after that. Errors: as wait().
+  // the child has a group of its own, the signals go to the group. `grace` is only for the child
+  // itself: as soon as it has ended, SIGKILL goes to the rest of the group, if the system can
+  // signal that: see kill_group(). A shell ends at SIGTERM at once, so its programs have no time to
+  // end: see Command::shell().
+  //
+  // Returns when the child has ended. A cancellation of the task takes effect only after that, also
+  // one that came before the call: this returns the Exit, and the next wait of the task throws.
+  // Errors: as wait().
   co::Task<Exit> stop(Duration grace);
 
   // From now on the destructor does not kill the child, which may outlive this program. The base
@@ -168,8 +173,9 @@ struct RunOptions {
   // How many bytes of stdout and of stderr to keep. More are read and dropped.
   std::size_t most_out = std::size_t{16} << 20;
   std::size_t most_err = std::size_t{1} << 20;
-  // If `limit` has passed or the task is cancelled: the time between SIGTERM and SIGKILL, see
-  // Process::stop(). Zero: SIGKILL at once.
+  // If `limit` has passed or the task is cancelled: the longest time between SIGTERM and SIGKILL.
+  // The program itself has this time. What it has started is killed as soon as the program has
+  // ended: see Process::stop(), also for shells. Zero: SIGKILL at once.
   Duration grace{};
   // After the program has ended, other processes may still have its pipes open. Reading ends when
   // nothing has come from a pipe for so long. Below 1 ns counts as 1 ns.
