@@ -149,4 +149,8 @@ co::Task<std::uint64_t> send_file(SocketStream& to, int fd, off_t from, std::uin
   co_return sent;
 }
 
+co::Task<std::uint64_t> SocketStream::send_file(int file, off_t from, std::uint64_t count) {
+  return net::send_file(*this, file, from, count);
+}
+
 }  // namespace event_cpp::net

@@ -175,6 +175,22 @@ TEST_P(StreamTest, PassesOverEmptyPieces) {
   EXPECT_EQ(std::string_view(room.data(), 8), "datatail");
 }
 
+TEST_P(StreamTest, WritesEveryFormOfBytes) {
+  run([](net::Stream& to) -> Task<> {
+    const std::array<net::Bytes, 2> pieces{"1", "2"};
+    const std::vector<unsigned char> other{'5', '6'};
+    char buffer[] = "4.";
+    auto part = to.write({buffer, 1});
+    co_await to.write(pieces);
+    co_await to.write("3");
+    co_await std::move(part);
+    co_await to.write(other);
+    co_await to.write(std::string("7"));
+    co_await to.shutdown();
+  }(a()));
+  EXPECT_EQ(run(read_all(b())), "1234567");
+}
+
 TEST_P(StreamTest, CarriesBothDirectionsAtOnce) {
   const std::string data = pattern(much() / 4);
   int done = 0;
@@ -476,10 +492,10 @@ TEST_P(StreamTest, ShutsDownAtOnceWhenItIsTorn) {
 
 // What the operations of no bytes give.
 Task<> move_nothing(net::Stream& stream, std::error_code reads, std::error_code writes) {
-  const auto some = co_await stream.try_read_some({});
+  const auto some = co_await stream.try_read_some(net::Room());
   EXPECT_EQ(some.error, reads);
   EXPECT_EQ(some.value, 0U);
-  const auto exactly = co_await stream.try_read_exactly({});
+  const auto exactly = co_await stream.try_read_exactly(net::Room());
   EXPECT_EQ(exactly.error, reads);
   EXPECT_EQ(exactly.value, 0U);
   const std::array<net::Bytes, 3> empty_pieces{};
@@ -490,9 +506,9 @@ Task<> move_nothing(net::Stream& stream, std::error_code reads, std::error_code 
   const std::error_code pieces = co_await stream.try_write_all(empty_pieces);
   EXPECT_EQ(pieces, writes);
   if (reads || writes) co_return;
-  const std::size_t some_thrown = co_await stream.read_some({});
+  const std::size_t some_thrown = co_await stream.read_some(net::Room());
   EXPECT_EQ(some_thrown, 0U);
-  const std::size_t exactly_thrown = co_await stream.read_exactly({});
+  const std::size_t exactly_thrown = co_await stream.read_exactly(net::Room());
   EXPECT_EQ(exactly_thrown, 0U);
   co_await stream.write(net::Bytes());
   co_await stream.write(std::span<const net::Bytes>());
@@ -532,7 +548,7 @@ TEST_P(StreamTest, LetsOthersHaveTheirTurnWhileATaskMovesNoBytes) {
   int operations = 0;
   const auto move = [](net::Stream& stream, int& count) -> Task<> {
     while (count < 1000) {
-      co_await stream.read_some({});
+      co_await stream.read_some(net::Room());
       co_await stream.write(net::Bytes());
       count += 2;
     }

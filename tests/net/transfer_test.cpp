@@ -176,7 +176,7 @@ TEST_P(TransferTest, ClosesAStreamIfDrainingItIsCancelled) {
 
 Task<> send_part(net::SocketStream& to, int file, off_t from, std::uint64_t count,
                  std::uint64_t& sent) {
-  sent = co_await net::send_file(to, file, from, count);
+  sent = co_await to.send_file(file, from, count);
 }
 
 TEST_P(TransferTest, SendsAPartOfAFile) {

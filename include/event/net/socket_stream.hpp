@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <utility>
 
@@ -81,6 +82,8 @@ class EVENT_API SocketStream final : public Stream,
   Io try_splice_to(int pipe, std::size_t count) noexcept;
   Io try_splice_from(int pipe, std::size_t count) noexcept;
   bool can_splice() const noexcept;
+  // net::send_file() to this stream.
+  [[nodiscard]] co::Task<std::uint64_t> send_file(int file, off_t from, std::uint64_t count);
   // Pass an fd over a Unix socket with one byte of data, as send_descriptor() and
   // receive_descriptor() do. Never wait. Return the number of bytes, 0 at the end, or an error:
   // EBADMSG if data came without an fd. The caller owns the fd that is received, -1 without one.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cerrno>
+#include <concepts>
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
@@ -453,8 +454,10 @@ class StreamOps {
   [[nodiscard]] auto write(Bytes bytes, unsigned line = __builtin_LINE()) noexcept {
     return WriteOp<S, Errors::thrown>(self(), bytes, line);
   }
-  // For a Chunk: keeps no copy of its bounds in the coroutine frame.
-  [[nodiscard]] auto write(const Chunk& chunk, unsigned line = __builtin_LINE()) noexcept {
+  // For a Chunk: keeps no copy of its bounds in the coroutine frame. A template, so that {data,
+  // size} is no Chunk.
+  template <std::same_as<Chunk> C>
+  [[nodiscard]] auto write(const C& chunk, unsigned line = __builtin_LINE()) noexcept {
     return write(chunk.bytes(), line);
   }
   [[nodiscard]] auto write(std::span<const Bytes> pieces,
