@@ -96,7 +96,8 @@ Io Buffered::fill() noexcept {
 bool Buffered::Read::begin_read(co::detail::Chain& chain, void* frame) noexcept {
   buffered_.tidy();
   buffered_.searched_ = 0;  // for what the read before looked for
-  bool ended = complete() || (stream().may(Want::read) && step());
+  // A cancelled task cannot wait, so it tries once.
+  bool ended = complete() || ((stream().may(Want::read) || chain.cancelled) && step());
   if (!ended) {
     buffered_.send();
     if (buffered_.failed_ < 0) {

@@ -666,6 +666,8 @@ TEST_F(BufferedTest, ThatIsDestroyedSendsWhatItCan) {
 
 // The same over what real streams do.
 
+class BufferedSystemTest : public EveryBackend {};
+
 class BufferedStreamTest : public EveryCarrier {};
 ON_EVERY_CARRIER(BufferedStreamTest);
 
@@ -693,6 +695,25 @@ Task<int> read_numbers(net::Stream& stream) {
     ++next;
   }
   co_return next;
+}
+
+BACKEND_TEST(BufferedSystemTest, ReadsInACancelledTaskWhatCameBeforeItWasMade) {
+  Base base(real_time());
+  auto sockets = net::Socket::pair();
+  ASSERT_EQ(::send(sockets.second.fd(), "one\n", 4, 0), 4);
+  net::SocketStream stream(base, std::move(sockets.first));
+  net::Buffered io(stream);
+  std::string line;
+  std::error_code error;
+  co::TaskGroup tasks(base);
+  tasks.spawn([&]() -> Task<> {
+    tasks.cancel();
+    co_await line_of(io, line);
+    error = co_await error_of(line_of(io, line));
+  });
+  for (int i = 0; i < 3; ++i) base.loop(RunMode::nonblock);
+  EXPECT_EQ(line, "one");
+  EXPECT_EQ(error, std::errc::operation_canceled);
 }
 
 TEST_P(BufferedStreamTest, KeepsTheOrderOfWhatIsPutAndWritten) {
