@@ -67,8 +67,9 @@ class EVENT_API Stream : public detail::StreamOps<Stream> {
 
   // After `limit` without a byte moved in either direction, every wait and every try fails with
   // std::errc::timed_out, until this is called again. Zero, the default, or less means no limit.
-  // The time runs even if nothing waits on the stream. This catches a silent peer, but not a slow
-  // one: for that see co::with_timeout(). Errors: throws std::system_error, ENOMEM.
+  // The time runs even if nothing waits on the stream, and starts anew when a SocketStream becomes
+  // ready, even if nobody reads. This catches a silent peer, but not a slow one: for that see
+  // co::with_timeout(). Errors: throws std::system_error, ENOMEM.
   virtual void idle_timeout(AnyDuration limit) = 0;
 
   // Closes at once. A task that waits on the stream resumes in the next iteration, with
