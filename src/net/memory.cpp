@@ -104,7 +104,7 @@ class Memory::State::End final : public Stream {
       sum += io;
       if (static_cast<std::size_t>(io) < piece.size()) break;
     }
-    return sum;
+    return sum > 0 ? sum : try_write(Bytes());  // nothing to write: says if that could not be
   }
   Io try_shutdown() noexcept override {
     if (closed_) return -EBADF;

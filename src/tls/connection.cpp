@@ -217,7 +217,7 @@ Io Connection::encrypt(net::Bytes bytes) noexcept {
 // Small pieces become one record.
 Io Connection::write(std::span<const net::Bytes> pieces) noexcept {
   while (!pieces.empty() && pieces.front().empty()) pieces = pieces.subspan(1);
-  if (pieces.empty()) return 0;
+  if (pieces.empty()) return write(net::Bytes());
   char* const gathered = pieces.size() > 1 && pieces.front().size() < Wire::kText
                              ? net::detail::try_take_buffer()
                              : nullptr;

@@ -377,6 +377,8 @@ TEST_P(StreamTest, RefusesEverythingOnceItIsClosed) {
   a().reset();
   run(try_what_is_closed(a()));
   EXPECT_EQ(net::to_error(a().try_shutdown()), std::errc::bad_file_descriptor);
+  const std::array<net::Bytes, 2> empty_pieces{};
+  EXPECT_EQ(a().try_write(empty_pieces), -EBADF);
 }
 
 TEST_P(StreamTest, RefusesEverythingOnceItIsClosedThoughItWasTornOrHadTimedOut) {

@@ -703,6 +703,7 @@ TEST_F(TlsStreamTest, RefusesNewKeysWhenItIsClosed) {
     }
     EXPECT_THROW(pair.client->update_keys(), tls::Error);
     EXPECT_EQ(pair.client->try_write("x"), closed ? -EBADF : -EPIPE);
+    EXPECT_EQ(pair.client->try_write(std::array<net::Bytes, 2>()), closed ? -EBADF : -EPIPE);
     EXPECT_FALSE(pair.client->why().starts_with("the stream below")) << pair.client->why();
   }
 }
