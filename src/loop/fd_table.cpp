@@ -316,9 +316,9 @@ void FdTable::check_reported() noexcept {
   Entry& entry = entries_[static_cast<std::size_t>(ready.fd)];
   // One that waits for changes alone does not fire for ever, and asking would make it fire.
   if (entry.generation != ready.generation || any(entry.registered & Events::edge)) return;
-  if (means_gone(kernel_.verify(ready.fd, entry.generation, entry.registered))) {
-    invalidate(ready.fd, entry);
-  }
+  // As if it were not exclusive: one that is cannot be modified, and the kernel would not look.
+  const Events asked = entry.registered & ~Events::exclusive;
+  if (means_gone(kernel_.verify(ready.fd, entry.generation, asked))) invalidate(ready.fd, entry);
 }
 
 void FdTable::report_of_none(const ReadyEvent& ready, Entry& entry) noexcept {

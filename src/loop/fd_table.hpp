@@ -144,8 +144,9 @@ class FdTable {
     return node->attached ? node : nullptr;
   }
 
-  // To be called now and then after a wait: checks one of the fds that were reported. If it was
-  // closed, and a duplicate is ready, the events on it would fire for ever. Cost: a system call.
+  // To be called after each so many waits: checks one of the fds that were reported, each in turn.
+  // If it was closed, and a duplicate is ready, the events on it would fire for ever; so they fire
+  // until the turn is theirs. Cost: a system call.
   void check_reported() noexcept;
 
   // From now on what nobody is interested in is removed at once: what the kernel watches shows to

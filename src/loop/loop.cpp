@@ -15,8 +15,10 @@ constexpr std::uint32_t kStops = Attention::kStops;
 // rarely enough that a load which needs it all the time does not notice. So much is kept in any
 // case, of each table.
 constexpr std::uint64_t kGiveBackEvery = 1024;
-constexpr std::uint64_t kWaitsPerCheck = 4096;
 constexpr std::size_t kKeptBytes = std::size_t{256} * 1024;
+
+// After so many waits one reported fd is checked: see FdTable::check_reported().
+constexpr std::uint64_t kWaitsPerCheck = 4096;
 
 }  // namespace
 

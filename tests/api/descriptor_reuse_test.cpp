@@ -325,8 +325,8 @@ BACKEND_TEST(FdReuseTest, SleepsWhenADuplicateIsReadyAndTheOldEventIsStillAttach
 }
 
 BACKEND_TEST(FdReuseTest, StopsFiringForADuplicateThatIsReady) {
-  enum class How { persistent, attached_again, reused };
-  for (const How how : {How::persistent, How::attached_again, How::reused}) {
+  enum class How { persistent, attached_again, reused, exclusive };
+  for (const How how : {How::persistent, How::attached_again, How::reused, How::exclusive}) {
 #ifndef NDEBUG
     if (how == How::attached_again) continue;  // that is asserted
 #endif
@@ -334,7 +334,10 @@ BACKEND_TEST(FdReuseTest, StopsFiringForADuplicateThatIsReady) {
     Base base(watched());
     Pipe pipe = make_pipe();
     const int number = pipe.reader.get();
-    const Events options_of_it = how == How::attached_again ? Events::none : Events::persist;
+    Events options_of_it = how == How::attached_again ? Events::none : Events::persist;
+    if (how == How::exclusive && base.backend() == Backend::epoll) {
+      options_of_it |= Events::exclusive;
+    }
     Event event(base, number, Events::read | options_of_it, [](Event& self) {
       if (!self.attached()) self.attach();
     });
@@ -347,7 +350,7 @@ BACKEND_TEST(FdReuseTest, StopsFiringForADuplicateThatIsReady) {
 
     const Stale stale = close_but_keep(std::move(pipe));
     std::optional<Fd> next;
-    if (how == How::reused) next = move_to(number, make_pipe().reader);
+    if (how == How::reused || how == How::exclusive) next = move_to(number, make_pipe().reader);
     for (int i = 0; i < 20'000; ++i) base.loop(RunMode::nonblock);
 
     EXPECT_EQ(std::exchange(served, 0), 20'001);
