@@ -369,7 +369,11 @@ bool Buffered::Drain::begin_drain(co::detail::Chain& chain, void* frame) {
   } else if (ended) {
     begin_done(chain, frame);
   } else {
-    assert(buffered_.drain_ == nullptr && "one task writes");
+    // One that was woken gets its result now, as this takes its place.
+    if (buffered_.drain_ != nullptr) {
+      assert(!buffered_.drain_->waits() && "one task writes");
+      buffered_.drain_->abandon();
+    }
     begin(chain, frame);
     buffered_.drain_ = this;
     suspended_ = true;
@@ -383,7 +387,7 @@ void Buffered::Drain::abandon() noexcept {
   end();
 }
 
-// After a wait. The Buffered may be destroyed, unless this is still drain_.
+// After a wait. The Buffered may be gone, unless this is still drain_.
 void Buffered::Drain::finish() {
   throw_if_cancelled();
   if (suspended_) {

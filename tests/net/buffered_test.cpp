@@ -595,6 +595,27 @@ TEST_F(BufferedTest, ReportsTheErrorOfAnEarlierSendOnEveryLaterWrite) {
   EXPECT_EQ(run(error_of(write(io, "x"))), std::errc::connection_reset);
 }
 
+TEST_F(BufferedTest, LetsATaskWaitBeforeTheOneThatItHasWokenGoesOn) {
+  net::Memory narrow(base, 10);
+  net::Buffered io(narrow.a());
+  co::TaskGroup tasks(base);
+  std::array<char, 100> room{};
+  io.put("0123456789 first");
+  tasks.spawn(flush(io));
+  settle();
+  EXPECT_EQ(tasks.size(), 1U);
+  EXPECT_EQ(narrow.b().try_read(room), 10);
+  while (io.unsent() > 0) base.loop(RunMode::nonblock);
+  io.put("0123456789 second");
+  tasks.spawn(flush(io));
+  for (int i = 0; i < 10; ++i) {
+    static_cast<void>(narrow.b().try_read(room));
+    settle();
+  }
+  EXPECT_EQ(tasks.size(), 0U);
+  EXPECT_EQ(io.unsent(), 0U);
+}
+
 TEST_F(BufferedTest, EndsAFlushWhenTheStreamIsClosed) {
   net::Memory narrow(base, 1);
   net::Buffered io(narrow.a());
