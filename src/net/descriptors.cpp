@@ -55,7 +55,7 @@ Io receive_now(int over, int& fd) noexcept {
   Message message;
   const Io size = detail::uninterrupted(
       [&] { return detail::result(::recvmsg(over, &message, kCloseByExec | MSG_DONTWAIT)); });
-  if (size <= 0) return size;
+  if (size < 0) return size;
   for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
        header = CMSG_NXTHDR(&message, header)) {
     if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
@@ -63,7 +63,7 @@ Io receive_now(int over, int& fd) noexcept {
     for (std::size_t i = 0; i < count; ++i) {
       int received = -1;
       std::memcpy(&received, CMSG_DATA(header) + i * sizeof received, sizeof received);
-      if (fd >= 0) {
+      if (fd >= 0 || size == 0) {
         ::close(received);
         continue;
       }
@@ -71,7 +71,7 @@ Io receive_now(int over, int& fd) noexcept {
       if (kCloseByExec == 0) ::fcntl(fd, F_SETFD, FD_CLOEXEC);
     }
   }
-  return fd >= 0 ? size : -EBADMSG;
+  return fd >= 0 || size == 0 ? size : -EBADMSG;
 }
 
 }  // namespace

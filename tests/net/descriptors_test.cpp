@@ -2,7 +2,10 @@
 #include "support/descriptors.hpp"
 
 #include <fcntl.h>
+#include <sys/socket.h>
 
+#include <array>
+#include <cstring>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -92,12 +95,14 @@ BACKEND_TEST(DescriptorsTest, WaitUntilTheSocketTakesThem) {
 
 BACKEND_TEST(DescriptorsTest, EndWithTheConnection) {
   Base base(options());
+  const Pipe pipe = make_pipe();
   Peers ends(base);
   std::optional<int> received;
   ends.a.close();
   run_task(base, receive_into(ends.b, received));
   EXPECT_EQ(received, -1);
-  EXPECT_EQ(run_task(base, error_of(net::send_descriptor(ends.b, 0))), std::errc::broken_pipe);
+  EXPECT_EQ(run_task(base, error_of(net::send_descriptor(ends.b, pipe.reader.get()))),
+            std::errc::broken_pipe);
 }
 
 BACKEND_TEST(DescriptorsTest, SayThatAByteHasNone) {
@@ -111,6 +116,7 @@ BACKEND_TEST(DescriptorsTest, SayThatAByteHasNone) {
 
 BACKEND_TEST(DescriptorsTest, AreNotLostByWhoIsCancelled) {
   Base base(options());
+  const Pipe pipe = make_pipe();
   Peers ends(base);
   std::optional<int> received;
   {
@@ -118,7 +124,7 @@ BACKEND_TEST(DescriptorsTest, AreNotLostByWhoIsCancelled) {
     tasks.spawn(receive_into(ends.b, received));
     settle(base);
     tasks.cancel();
-    run_task(base, net::send_descriptor(ends.a, 0));
+    run_task(base, net::send_descriptor(ends.a, pipe.reader.get()));
     settle(base);
     EXPECT_FALSE(received);
   }
@@ -130,9 +136,36 @@ BACKEND_TEST(DescriptorsTest, AreNotLostByWhoIsCancelled) {
 
 BACKEND_TEST(DescriptorsTest, AreNotSentOverATornStream) {
   Base base(options());
+  const Pipe pipe = make_pipe();
   Peers ends(base);
   ends.a.tear();
-  EXPECT_EQ(run_task(base, error_of(net::send_descriptor(ends.a, 0))), Errc::torn);
+  EXPECT_EQ(run_task(base, error_of(net::send_descriptor(ends.a, pipe.reader.get()))), Errc::torn);
+}
+
+// A message without data is taken for the end, and what came with it is closed.
+BACKEND_TEST(DescriptorsTest, AreNotLeakedByAMessageWithoutData) {
+  Base base(options());
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends.data()), 0);
+  const Fd sender(ends[0]);
+  net::SocketStream stream(base, net::Socket::adopt(ends[1]));
+  const Pipe pipe = make_pipe();
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+  msghdr message{};
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  cmsghdr* const header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof(int));
+  const int fd = pipe.reader.get();
+  std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
+  ASSERT_EQ(::sendmsg(sender.get(), &message, 0), 0);
+  const auto before = open_descriptors();
+  std::optional<int> received;
+  run_task(base, receive_into(stream, received));
+  EXPECT_EQ(received, -1);
+  EXPECT_EQ(open_descriptors(), before);
 }
 
 TEST(ToyDescriptorsTest, CannotBePassed) {
