@@ -65,6 +65,7 @@ Io PipeStream::try_write(Bytes bytes) noexcept { return try_write({&bytes, 1}); 
 Io PipeStream::try_write(std::span<const Bytes> pieces) noexcept {
   if (refuses_write()) return refuse_write();
   const detail::Gathered gathered(pieces);
+  if (gathered.size() == 0) return fd() == -1 ? -EBADF : 0;
   return noted_write(write_quietly(fd(), gathered.parts(), gathered.count()), gathered.size());
 }
 

@@ -45,8 +45,11 @@ Io SocketStream::try_read_otherwise(Room room) noexcept {
                     room.size());
 }
 
+// Without bytes there is no call: over SOCK_SEQPACKET it would send the end, and some systems
+// refuse it.
 Io SocketStream::try_write_otherwise(Bytes bytes) noexcept {
   if (refuses_write()) return refuse_write();
+  if (bytes.empty()) return fd() == -1 ? -EBADF : 0;
   return noted_write(
       detail::call_send(Event::base(), fd(), bytes.data(), bytes.size(), detail::kSendFlags),
       bytes.size());
@@ -55,6 +58,7 @@ Io SocketStream::try_write_otherwise(Bytes bytes) noexcept {
 Io SocketStream::try_write(std::span<const Bytes> pieces) noexcept {
   if (refuses_write()) return refuse_write();
   detail::Gathered gathered(pieces);
+  if (gathered.size() == 0) return try_write_otherwise(Bytes());
   msghdr message{};
   message.msg_iov = gathered.parts();
   message.msg_iovlen = static_cast<decltype(message.msg_iovlen)>(gathered.count());
