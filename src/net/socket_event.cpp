@@ -92,9 +92,13 @@ void SocketEvent::set_idle_timeout(Duration limit) {
   if (timed_out()) slots().write = (slots().write & ~kFlags) | kBudget;
   if (limit > Duration::zero()) {
     rearm(limit);
+  } else if (Event::timeout() == Duration::zero()) {
+    return;
   } else if (is_simulated()) {
     detach();
-  } else if (Event::timeout() != Duration::zero()) {
+    let_all_try();  // what was due is forgotten
+    activate(kTurn);
+  } else {
     rearm(Duration::max());
   }
 }

@@ -371,6 +371,20 @@ Task<> try_what_is_closed(net::Stream& stream) {
   EXPECT_EQ(exactly.error, std::errc::bad_file_descriptor);
 }
 
+TEST_P(StreamTest, GoesOnCallingBackWhenAnIdleTimeoutIsLifted) {
+  for (const Duration before : {Duration::zero(), Duration(10s)}) {
+    a().idle_timeout(before);
+    ASSERT_EQ(b().try_write("x"), 1);
+    settle();
+    int calls = 0;
+    a().on_readable([&] { ++calls; });
+    a().idle_timeout(0s);
+    settle();
+    EXPECT_GT(calls, 0);
+    a().on_readable({});
+  }
+}
+
 TEST_P(StreamTest, RefusesEverythingOnceItIsClosed) {
   a().close();
   a().close();

@@ -84,7 +84,7 @@ class EVENT_API SocketEvent : protected Event {
   Io noted_read(Io io, std::size_t wanted) noexcept;
   Io noted_write(Io io, std::size_t wanted) noexcept;
 
-  // After each of these writes fail at once, however full the socket's buffer is.
+  // After either of these every write fails at once, however full the socket's buffer is.
   void tear_off() noexcept { slots().read = (slots().read | kTorn) & ~kBlocked; }
   void note_shutdown() noexcept {
     slots().read &= ~kBlocked;
