@@ -104,7 +104,8 @@ co::Task<std::uint64_t> copy(Stream& from, Stream& to) {
 
 namespace {
 
-// What a Buffered has collected goes out first. Who waits to write more is dropped, as by close().
+// What is collected for this stream goes out first, and with it all that is on this base. Who waits
+// to write more is dropped, as by close().
 co::Task<> drain(Stream& stream) {
   if (auto& list = detail::state_of(stream.base()).flush_list) list->flush();
   if (Waiter* const writer = stream.unwait(Want::write)) writer->dropped();

@@ -305,6 +305,30 @@ TEST_F(TlsStreamTest, EndsAWriteThatWaitsWhenOtherCodeShutsDown) {
   EXPECT_EQ(code, std::errc::broken_pipe);
 }
 
+TEST_F(TlsStreamTest, DropsWhatIsBufferedWhenATaskShutsItDown) {
+  Pair pair = shake_hands();
+  net::Buffered io(*pair.client);
+  io.put(std::string(1'000'000, 'x'));
+  std::error_code code;
+  std::string text;
+  co::TaskGroup tasks(base);
+  tasks.spawn([&]() -> Task<> {
+    try {
+      co_await io.flush();
+    } catch (const std::system_error& error) {
+      code = error.code();
+    }
+  });
+  settle();
+  EXPECT_EQ(tasks.size(), 1U);
+  tasks.spawn(shut_down(*pair.client));
+  settle();
+  EXPECT_EQ(code, std::errc::operation_canceled);
+  tasks.spawn(read_into(*pair.server, text));
+  run_until([&] { return tasks.size() == 0; });
+  EXPECT_GT(text.size(), 0U);
+}
+
 TEST_F(TlsStreamTest, GoesOnSendingWhatIsBufferedAfterAReadHasSentTheRest) {
   for (const std::size_t size : {150'000U, 229'000U}) {
     new_memory(100'000);

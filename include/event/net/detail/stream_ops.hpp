@@ -75,10 +75,10 @@ class StreamOp : public co::detail::Wait {
     wake();
   }
 
-  // Throws an error that step() has got. The stream still exists.
+  // Throws an error that step() has got.
   [[noreturn, gnu::cold]] void raise(Io io, const char* what) const {
     if constexpr (requires { stream_->throw_error(io, what); }) {
-      if (io <= -kOtherErrors) stream_->throw_error(io, what);
+      if (io <= -kOtherErrors && stream_ != nullptr) stream_->throw_error(io, what);
     }
     throw_io(io, what);
   }
@@ -117,6 +117,7 @@ class StreamOp : public co::detail::Wait {
     if (done && has_turn) return false;
     if (done) {
       begin_done(chain, frame);
+      stream_ = nullptr;  // it may be gone when the task resumes
     } else {
       begin_wait(chain, frame);
     }
@@ -393,7 +394,10 @@ class ShutdownOp final : public StreamOp<S, ShutdownOp<S>, Want::write> {
     // A pipe closes itself, which must not drop the operation that has closed it.
     if (this->waits()) this->stream().unwait(Want::write);
     io_ = this->stream().try_shutdown();
-    return io_ != kWouldBlock;
+    if (io_ != kWouldBlock) return true;
+    // Who waits to write more is dropped, as by close().
+    if (Waiter* const writer = this->stream().unwait(Want::write)) writer->dropped();
+    return false;
   }
   void fail(Io error) noexcept { io_ = error; }
   void await_resume() const {
@@ -412,7 +416,8 @@ class ShutdownOp final : public StreamOp<S, ShutdownOp<S>, Want::write> {
 //
 // An operation that need not wait ends at once, also in a cancelled task. After eight of these in a
 // row the task resumes in the next iteration, so that others get a turn. An operation of no bytes
-// never waits; it fails if the stream is closed or has timed out, or a write if it is torn. The
+// never waits for the stream; it fails if the stream is closed, has timed out or, for a write, is
+// torn. The
 // memory that `room`, `bytes` and `pieces` refer to must live until the co_await has returned or
 // thrown; it is not used afterwards.
 template <class S>
