@@ -111,6 +111,10 @@ BACKEND_TEST(TaskTest, RunTakesOtherAwaitablesAsWell) {
   EXPECT_TRUE(channel.try_send(3));
   EXPECT_EQ(co::run(base, channel.receive()), 3);
   co::run(base, co::sleep(1ms));
+  struct Later {
+    auto operator co_await() const { return co::sleep(1ms); }
+  };
+  co::run(base, Later());
 }
 
 // So many that the stack would overflow if each left a frame there.

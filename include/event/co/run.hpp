@@ -51,7 +51,6 @@ T run(Base& base, Task<T> task) {
 }
 // The same for another awaitable.
 template <detail::Awaitable A>
-requires detail::Awaiter<A>
 detail::Awaited<A> run(Base& base, A&& awaitable) {
   return run(base, detail::as_task(std::forward<A>(awaitable)));
 }

@@ -49,12 +49,12 @@ template <class T>
 Task<T> as_task(Task<T>&& task) noexcept {
   return std::move(task);
 }
-template <Awaiter A>
-Task<Awaited<A>> as_task(A awaiter) {
+template <Awaitable A>
+Task<Awaited<A>> as_task(A awaitable) {
   if constexpr (std::is_void_v<Awaited<A>>) {
-    co_await std::move(awaiter);
+    co_await std::move(awaitable);
   } else {
-    co_return co_await std::move(awaiter);
+    co_return co_await std::move(awaitable);
   }
 }
 

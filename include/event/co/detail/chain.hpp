@@ -125,8 +125,8 @@ enum class Turn : std::uint8_t {
 // innermost one runs or waits. Thread-safety: belongs to the thread of its scheduler.
 class Chain : public Link {
  public:
-  // Other chains run after so many operations in a row that complete without waiting and only copy
-  // in memory, or after an eighth of that of all others.
+  // What a chain may spend before other chains run. An operation that only copies in memory costs
+  // 1, and any other that completes without waiting an eighth of all.
   static constexpr std::uint16_t kBudget = 256;
 
   Chain(Owner& its_owner, Scheduler& runs_on) noexcept : owner(&its_owner), scheduler(&runs_on) {}
