@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "event/net/chunk.hpp"
 #include "gtest/gtest.h"
 
 namespace event_cpp::test {
@@ -73,6 +74,7 @@ TEST(BytesTest, AreRangesOfOtherTypesOfByte) {
   EXPECT_EQ(text_of(raw), "ab\0"sv);
   EXPECT_EQ(text_of(std::span(raw).first(2)), "ab"sv);
   EXPECT_EQ(text_of(u8"text"sv), "text"sv);
+  EXPECT_EQ(text_of(u8"text"), "text"sv);
   static_assert(!std::convertible_to<std::vector<int>, Bytes>);
   static_assert(!std::convertible_to<std::nullptr_t, Bytes>);
 }

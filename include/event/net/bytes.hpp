@@ -39,6 +39,9 @@ class Bytes : public std::span<const char> {
       : Bytes(&text[0], text[kSize - 1] == '\0' ? kSize - 1 : kSize) {}
   template <std::size_t kSize>
   constexpr Bytes(char (&buffer)[kSize]) noexcept : Bytes(&buffer[0], kSize) {}
+  template <std::size_t kSize>
+  Bytes(const char8_t (&text)[kSize]) noexcept
+      : Bytes(reinterpret_cast<const char (&)[kSize]>(text)) {}
   template <detail::TextPointer T>
   constexpr Bytes(const T& text) noexcept : Bytes(std::string_view(text)) {}
   template <std::convertible_to<std::string_view> T>
