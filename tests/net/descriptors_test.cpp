@@ -12,6 +12,7 @@
 
 #include "net/support.hpp"
 #include "net/toy_kernel.hpp"
+#include "support/process.hpp"
 
 namespace event_cpp::test {
 namespace {
