@@ -9,10 +9,6 @@
 namespace event_cpp::net::detail {
 namespace {
 
-// Given to activate() beside kTurn: if both are due, the writer comes first. A stream never
-// waits for this condition.
-constexpr Events kWriterFirst = Events::urgent;
-
 Events first_interest(const Base& base, int fd) {
   if (fd < kSystem) return Events::persist;
   if (base.backend() == Backend::poll) return Events::closed | Events::persist;

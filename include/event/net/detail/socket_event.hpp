@@ -123,6 +123,8 @@ class EVENT_API SocketEvent : protected Event {
   // the known state of the socket: the buffer may be emptied or filled until then. The backends
   // never report it for a socket.
   static constexpr Events kTurn = Events::signal;
+  // Beside kTurn: if both directions are due, the writer comes first.
+  static constexpr Events kWriterFirst = Events::urgent;
   static constexpr Io kFailures[] = {-ETIMEDOUT, -ECONNRESET, -ETIMEDOUT, -EHOSTUNREACH,
                                      -ENETUNREACH};
   static_assert(sizeof(Slots) <= kRoom);

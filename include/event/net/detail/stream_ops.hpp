@@ -311,7 +311,9 @@ template <class S, Errors kErrors>
 class WritePiecesOp final : public StreamOp<S, WritePiecesOp<S, kErrors>, Want::write> {
  public:
   WritePiecesOp(S& stream, std::span<const Bytes> pieces, unsigned line) noexcept
-      : StreamOp<S, WritePiecesOp, Want::write>(stream, line), pieces_(pieces) {}
+      : StreamOp<S, WritePiecesOp, Want::write>(stream, line), pieces_(pieces) {
+    skip_sent();
+  }
   bool step() noexcept {
     for (;;) {
       skip_sent();
@@ -333,10 +335,7 @@ class WritePiecesOp final : public StreamOp<S, WritePiecesOp<S, kErrors>, Want::
       if (!pieces_.empty() && !this->stream().may(Want::write)) return false;
     }
   }
-  bool tries_anyway(bool cancelled) noexcept {
-    skip_sent();
-    return cancelled || pieces_.empty();
-  }
+  bool tries_anyway(bool cancelled) const noexcept { return cancelled || pieces_.empty(); }
   void fail(Io error) noexcept { io_ = error; }
   auto await_resume() const {
     if constexpr (kErrors == Errors::thrown) {
@@ -417,9 +416,8 @@ class ShutdownOp final : public StreamOp<S, ShutdownOp<S>, Want::write> {
 // An operation that need not wait ends at once, also in a cancelled task. After eight of these in a
 // row the task resumes in the next iteration, so that others get a turn. An operation of no bytes
 // never waits for the stream; it fails if the stream is closed, has timed out or, for a write, is
-// torn. The
-// memory that `room`, `bytes` and `pieces` refer to must live until the co_await has returned or
-// thrown; it is not used afterwards.
+// torn. The memory that `room`, `bytes` and `pieces` refer to must live until the co_await has
+// returned or thrown; it is not used afterwards.
 template <class S>
 class StreamOps {
  public:
@@ -477,7 +475,8 @@ class StreamOps {
     return WritePiecesOp<S, Errors::returned>(self(), pieces, line);
   }
 
-  // Ends this direction: the peer reads end-of-file. Reading goes on. See shutdown(2).
+  // Ends this direction: the peer reads end-of-file. Reading goes on. If this has to wait, as over
+  // TLS, another task that waits to write gets std::errc::operation_canceled. See shutdown(2).
   [[nodiscard]] auto shutdown(unsigned line = __builtin_LINE()) noexcept {
     return ShutdownOp<S>(self(), line);
   }
