@@ -52,7 +52,6 @@ void TaskGroup::drop_all() noexcept {
     if (child.chain.away) std::terminate();  // see resume_on()
     if (child.chain.linked() && child.chain.turn == detail::Turn::report) {
       reap(child);
-      child.error = child.coroutine.promise().error();
       child.coroutine.reset();  // what it was given may refer to what goes with the group
       scheduler_->adopt(child.chain);
       continue;
@@ -93,7 +92,7 @@ void TaskGroup::wake_join() noexcept {
 
 // If the task failed: keeps it until its turn comes to be reported, and returns true.
 bool TaskGroup::failed(Child& child) noexcept {
-  const std::exception_ptr& error = child.coroutine.promise().error();
+  const std::exception_ptr& error = child.chain.error;
   if (error == nullptr || (child.chain.cancelled && detail::is_cancellation(error))) return false;
   scheduler_->queue(child.chain, detail::Turn::report);
   if (on_failure_ == nullptr && error_ == nullptr) {
@@ -105,7 +104,7 @@ bool TaskGroup::failed(Child& child) noexcept {
 
 std::exception_ptr TaskGroup::report(Chain& chain) noexcept {
   Child& child = Child::of(chain);
-  const std::exception_ptr error = child.coroutine.promise().error();
+  const std::exception_ptr error = std::move(chain.error);
   drop(child);
   std::exception_ptr leaves;
   if (on_failure_ != nullptr) {

@@ -139,7 +139,7 @@ class Orphanage final : public Owner {
   void* ended(Chain& /*chain*/) noexcept override { return nullptr; }
   std::exception_ptr report(Chain& chain) noexcept override {
     const std::unique_ptr<Child> child(&Child::of(chain));
-    return child->error;
+    return child->chain.error;
   }
 };
 

@@ -2,9 +2,11 @@
 
 namespace event_cpp::co::detail {
 
-void Branches::ended_at_once(std::size_t i, bool failed) noexcept {
+void Branches::branch_ended(std::size_t i) noexcept {
   --left_;
-  decide(i, failed);
+  if (first_ != kNone || (until_ == Until::all && chains_[i].error == nullptr)) return;
+  first_ = i;
+  if (!starting_) cancel_all();
 }
 
 bool Branches::all_started() noexcept {
@@ -18,16 +20,8 @@ void Branches::cancel_all() noexcept {
   for (std::size_t i = 0; i < count_; ++i) chains_[i].cancel();
 }
 
-void Branches::decide(std::size_t i, bool failed) noexcept {
-  if (first_ != kNone || (until_ == Until::all && !failed)) return;
-  first_ = i;
-  if (!starting_) cancel_all();
-}
-
 void* Branches::ended(Chain& chain) noexcept {
-  const auto i = static_cast<std::size_t>(&chain - chains_);
-  --left_;
-  decide(i, failed(i));
+  branch_ended(static_cast<std::size_t>(&chain - chains_));
   return left_ > 0 ? nullptr : wait_.finish();
 }
 

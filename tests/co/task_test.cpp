@@ -67,14 +67,36 @@ BACKEND_TEST(TaskTest, DoesNothingBeforeItIsAwaited) {
   EXPECT_FALSE(ran);
 }
 
+Task<int> fails(const char* why, bool waits) {
+  if (waits) co_await co::yield();
+  throw std::runtime_error(why);
+}
+
 BACKEND_TEST(TaskTest, ThrowsWhatItsCoroutineThrows) {
   Base base(options());
-  const auto fails = [](bool waits) -> Task<> {
-    if (waits) co_await co::yield();
-    throw std::runtime_error("failed");
-  };
-  EXPECT_THROW(run_task(base, fails(true)), std::runtime_error);
-  EXPECT_THROW(run_task(base, fails(false)), std::runtime_error);
+  EXPECT_THROW(run_task(base, fails("failed", true)), std::runtime_error);
+  EXPECT_THROW(run_task(base, fails("failed", false)), std::runtime_error);
+}
+
+// Some of its tasks fail after a wait, some before, and those in between do not.
+Task<std::string> failures_in_a_row() {
+  std::string caught;
+  for (const bool waits : {true, false}) {
+    for (const char* const why : {"one", "two"}) {
+      try {
+        co_await fails(why, waits);
+      } catch (const std::runtime_error& e) {
+        caught += e.what();
+      }
+      caught += std::to_string(co_await doubled_at_once(waits ? 2 : 1));
+    }
+  }
+  co_return caught;
+}
+
+BACKEND_TEST(TaskTest, ThrowsAnExceptionOnceToWhoAwaitsIt) {
+  Base base(options());
+  EXPECT_EQ(run_task(base, failures_in_a_row()), "one4two4one2two2");
 }
 
 BACKEND_TEST(TaskTest, ThatWasMovedFromCannotBeAwaited) {

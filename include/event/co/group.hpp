@@ -25,7 +25,6 @@ struct Child final : Pooled {
 
   Chain chain;  // first: a chain is converted to the child that it is part of
   Coroutine<void> coroutine;
-  std::exception_ptr error;  // what it threw, once its group is gone
   Child* previous = nullptr;
   Child* next = nullptr;
 };

@@ -39,11 +39,9 @@ class PromiseBase : public Pooled {
 
   std::suspend_always initial_suspend() const noexcept { return {}; }
   End final_suspend() const noexcept { return {}; }
-  void unhandled_exception() noexcept { error_ = std::current_exception(); }
+  void unhandled_exception() noexcept { chain_->error = std::current_exception(); }
 
   Chain& chain() const noexcept { return *chain_; }
-  bool failed() const noexcept { return error_ != nullptr; }
-  const std::exception_ptr& error() const noexcept { return error_; }
 
   // Runs the task to its first wait, as a part of `chain`. Returns false if it has ended; else
   // `next` is what goes on when it ends.
@@ -57,14 +55,13 @@ class PromiseBase : public Pooled {
 
  protected:
   void rethrow() const {
-    if (error_ != nullptr) std::rethrow_exception(error_);
+    if (chain_->error != nullptr) std::rethrow_exception(std::exchange(chain_->error, nullptr));
   }
 
  private:
   std::uintptr_t next_ =
       0;  // who goes on at the end: see Scheduler::ended(); 0 while it is started
   Chain* chain_ = nullptr;
-  std::exception_ptr error_;
 };
 
 template <class T>

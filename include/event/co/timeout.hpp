@@ -107,8 +107,8 @@ class ScopeWait final : public Wait {
  private:
   // The task's value wins over a timeout, and a cancellation from outside does.
   bool expired() const noexcept {
-    return scope_->timed_out() && !outer_cancelled_ && coroutine_.promise().failed() &&
-           is_cancellation(coroutine_.promise().error());
+    const std::exception_ptr& error = scope_->chain().error;
+    return scope_->timed_out() && !outer_cancelled_ && error != nullptr && is_cancellation(error);
   }
   void withdraw() noexcept override {}
 

@@ -23,8 +23,8 @@ class EVENT_API Branches : public Owner {
 
   Branches(Until until, Wait& wait) noexcept : wait_(wait), until_(until) {}
 
-  // Branch i has ended while it was started; all are started.
-  void ended_at_once(std::size_t i, bool failed) noexcept;
+  // Branch i has ended; all are started.
+  void branch_ended(std::size_t i) noexcept;
   // Returns false if none is left.
   bool all_started() noexcept;
   void cancel_all() noexcept;
@@ -41,8 +41,6 @@ class EVENT_API Branches : public Owner {
 
  private:
   void* ended(Chain& chain) noexcept override;
-  virtual bool failed(std::size_t i) const noexcept = 0;
-  void decide(std::size_t i, bool failed) noexcept;
 
   Chain* chains_ = nullptr;
   Wait& wait_;
@@ -91,15 +89,7 @@ class BranchesOf final : public Branches, public Pooled {
     chains[i].budget = outer.budget;
     if (coroutine.start(chains[i], Scheduler::end_of(chains[i]))) return;
     outer.budget = chains[i].budget;
-    ended_at_once(i, coroutine.promise().failed());
-  }
-
-  template <std::size_t... I>
-  bool failed_at(std::size_t i, std::index_sequence<I...>) const noexcept {
-    return ((I == i && std::get<I>(coroutines_).promise().failed()) || ...);
-  }
-  bool failed(std::size_t i) const noexcept override {
-    return failed_at(i, std::index_sequence_for<T...>());
+    branch_ended(i);
   }
 
   std::tuple<Coroutine<T>...>& coroutines_;
@@ -140,13 +130,11 @@ class BranchesWait : public Wait {
   }
 
   // Throws what the task of the first branch threw, if it did.
-  template <std::size_t... I>
-  void throw_first(std::index_sequence<I...>) {
+  void throw_first() {
     const std::size_t first = branches_->first();
-    ((I == first && std::get<I>(coroutines_).promise().failed()
-          ? std::rethrow_exception(std::get<I>(coroutines_).promise().error())
-          : void()),
-     ...);
+    if (first == Branches::kNone) return;
+    const std::exception_ptr& error = branches_->chains[first].error;
+    if (error != nullptr) std::rethrow_exception(error);
   }
 
   std::tuple<Coroutine<T>...> coroutines_;
@@ -164,8 +152,8 @@ class WhenAll final : public BranchesWait<Branches::Until::all, T...> {
 
  private:
   template <std::size_t... I>
-  std::tuple<Value<T>...> results(std::index_sequence<I...> all) {
-    this->throw_first(all);
+  std::tuple<Value<T>...> results(std::index_sequence<I...>) {
+    this->throw_first();
     return {take<Value<T>>(std::get<I>(this->coroutines_).promise())...};
   }
 };
@@ -190,18 +178,19 @@ class WhenAny final : public BranchesWait<Branches::Until::any, T...> {
 
  private:
   template <std::size_t... I>
-  Any<T...> results(std::index_sequence<I...> all) {
-    this->throw_first(all);
+  Any<T...> results(std::index_sequence<I...>) {
+    this->throw_first();
     Any<T...> any{this->branches_->first(), {}};
     (take_value(std::get<I>(any.values), std::get<I>(this->coroutines_).promise()), ...);
     return any;
   }
   template <class U>
   void take_value(std::optional<Value<U>>& value, Promise<U>& promise) {
-    if (!promise.failed()) {
+    const std::exception_ptr& error = promise.chain().error;
+    if (error == nullptr) {
       value.emplace(take<Value<U>>(promise));
-    } else if (!is_cancellation(promise.error())) {
-      std::rethrow_exception(promise.error());
+    } else if (!is_cancellation(error)) {
+      std::rethrow_exception(error);
     }
   }
 };

@@ -153,6 +153,9 @@ class Chain : public Link {
   Scheduler* scheduler;
   Operation* pending = nullptr;  // what the innermost task waits for; null: it runs, or is ready to
   void* innermost = nullptr;     // the frame to resume
+  // Thrown by the task that has just ended. The one that awaits it throws it again; that of the
+  // first task is left for the owner.
+  std::exception_ptr error;
   bool cancelled = false;
   // True on a base that is not its owner's. Then the owner's thread may read only this member and
   // `owner`, which is an Away.
@@ -216,7 +219,7 @@ class EVENT_API Scheduler {
   void hold();
   void let_go() noexcept;
 
-  // Takes over the chain of a failed Child whose group is being destroyed: Child::error will leave
+  // Takes over the chain of a failed Child whose group is being destroyed: its exception will leave
   // dispatch().
   void adopt(Chain& chain) noexcept;
 
