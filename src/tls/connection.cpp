@@ -25,6 +25,10 @@ Io to_io(const std::error_code& code) noexcept {
 }
 
 constexpr std::size_t kMiB = std::size_t{1} << 20;
+constexpr std::int8_t kNoKeys = SSL_KEY_UPDATE_NONE;
+
+template <Want kWant>
+constexpr auto kIndex = static_cast<std::size_t>(kWant);
 
 }  // namespace
 
@@ -32,14 +36,12 @@ Connection::Connection(std::unique_ptr<net::Stream> below,
                        std::shared_ptr<const ContextState> context, const Limits& limits)
     : below_(std::move(below)),
       context_(std::move(context)),
-      wire_(*below_, *this),
       ssl_(context_->make_ssl()),
       turn_(below_->base(), -1, Events::none, [this] { wake(); }),
-      reader_(*this),
-      writer_(*this),
-      most_messages_(std::max(limits.updates, 0)),
+      messages_left_(std::max(limits.updates, 0)),
+      most_messages_(messages_left_),
       process_(::getpid()) {
-  wire_.connect(ssl_.get());
+  wire().connect(ssl_.get());
 }
 
 Connection::~Connection() {
@@ -52,51 +54,55 @@ Connection::~Connection() {
 // What is left is sent in the loop. Whoever waits until all is sent is woken, since the caller may
 // be other code.
 void Connection::flush() noexcept {
-  const Io io = wire_.flush();
-  if (io == kWouldBlock) return writer_.wait();
-  const bool waited = writer_.unwait();
+  const Io io = wire().flush();
+  if (io == kWouldBlock) return writer().wait();
+  const bool waited = writer().unwait();
   if (io != 0) {
-    write_failed_ = io;
-    if (io != -ETIMEDOUT) wire_.drop_output();  // an idle timeout may be lifted
+    write_failed_ = static_cast<int>(io);
+    if (io != -ETIMEDOUT) wire().drop_output();  // an idle timeout may be lifted
   }
   if (waited || io != 0) wake_later();
 }
 
 void Connection::wake_later() noexcept {
-  if (waiters_[0] != nullptr || waiters_[1] != nullptr) turn_.activate(Events::timeout);
+  if (reader().above != nullptr || writer().above != nullptr) turn_.activate(Events::timeout);
+}
+
+const Fault& Connection::fault() const noexcept {
+  static const Fault none;
+  return failure_ != nullptr ? *failure_ : none;
 }
 
 Io Connection::fail(Failure failure) noexcept {
   failure_ = std::move(failure.details);
-  failed_ = to_io(failure.code);
+  failed_ = static_cast<int>(to_io(failure.code));
   return failed_;
 }
 
 // What a call of OpenSSL that did not succeed means for who reads, or shakes hands.
 Io Connection::outcome(int result) noexcept {
-  if (messages_ > most_messages_) return fail(make_failure(Errc::too_many_updates, peer_name()));
+  if (messages_left_ < 0) return fail(make_failure(Errc::too_many_updates, peer_name()));
   read_wants_write_ = false;
   switch (SSL_get_error(ssl_.get(), result)) {
     case SSL_ERROR_WANT_READ:
-      if (wire_.ended()) return net::to_io(event_cpp::Errc::truncated);
-      return wire_.input_error();
+      if (wire().ended()) return net::to_io(event_cpp::Errc::truncated);
+      return wire().input_error();
     case SSL_ERROR_WANT_WRITE:
       if (write_failed_ != 0) return write_failed_;
-      if (wire_.unsent() == 0) return -ENOMEM;
+      if (wire().unsent() == 0) return -ENOMEM;
       read_wants_write_ = true;
       return kWouldBlock;
     case SSL_ERROR_ZERO_RETURN:
       ended_ = true;
       return 0;
     default:
-      return fail(failure_of(ssl_.get(), peer_name(), fault_ != nullptr ? *fault_ : Fault(),
-                             refused_name_));
+      return fail(failure_of(ssl_.get(), peer_name(), fault(), refused_name_));
   }
 }
 
 Io Connection::handshake() noexcept {
   clear_errors();
-  wire_.begin_step();
+  wire().begin_step();
   const int result = SSL_do_handshake(ssl_.get());
   Io io = result == 1 ? 0 : outcome(result);
   flush();
@@ -115,13 +121,13 @@ Io Connection::read(net::Room room, bool lenient_end) noexcept {
   if (closed_) return -EBADF;
   if (failed_ != 0) return failed_;
   if (room.empty() || ended_) return 0;
-  if (!wire_.has_reserve()) {
+  if (!wire().has_reserve()) {
     flush();
-    read_wants_write_ = !wire_.has_reserve();
+    read_wants_write_ = !wire().has_reserve();
     if (read_wants_write_) return write_failed_ != 0 ? write_failed_ : kWouldBlock;
   }
   read_wants_write_ = false;
-  wire_.begin_step();
+  wire().begin_step();
   std::size_t total = 0;
   int result = 0;
   Io io = 0;
@@ -130,9 +136,9 @@ Io Connection::read(net::Room room, bool lenient_end) noexcept {
     std::size_t size = 0;
     result = SSL_read_ex(ssl_.get(), room.data() + total, room.size() - total, &size);
     if (result == 1) total += size;
-  } while (result == 1 && total < room.size() && wire_.has_input());
+  } while (result == 1 && total < room.size() && wire().has_input());
   if (result != 1) io = outcome(result);
-  if (wire_.unsent() > 0) flush();
+  if (wire().unsent() > 0) flush();
   if (write_wants_read_ && SSL_in_init(ssl_.get()) == 0) {
     write_wants_read_ = false;
     if (waiter(Want::write) != nullptr) turn_.activate(Events::timeout);
@@ -147,7 +153,7 @@ void Connection::count(std::size_t received) noexcept {
   const std::size_t sum = received_ + received;
   received_ = static_cast<std::uint32_t>(sum < kMiB ? sum : 0);
   if (sum < kMiB) return;
-  messages_ = std::min<std::int64_t>(messages_, 0);
+  messages_left_ = std::max(messages_left_, most_messages_);
 }
 
 Io Connection::write(net::Bytes bytes) noexcept {
@@ -157,10 +163,10 @@ Io Connection::write(net::Bytes bytes) noexcept {
   if (shut_) return -EPIPE;
   if (write_failed_ != 0) return write_failed_;
   if (bytes.empty()) return 0;
-  if (wire_.unsent() > 0) flush();
+  if (wire().unsent() > 0) flush();
   if (write_failed_ != 0) return write_failed();
-  if (wire_.unsent() > 0) return kWouldBlock;
-  if (!wire_.prepare()) return -ENOMEM;
+  if (wire().unsent() > 0) return kWouldBlock;
+  if (!wire().prepare()) return -ENOMEM;
   Io io = catch_up();
   if (io == 0) io = encrypt(bytes);
   flush();
@@ -173,12 +179,12 @@ Io Connection::write(net::Bytes bytes) noexcept {
 Io Connection::catch_up() noexcept {
   const bool waited = std::exchange(write_wants_read_, false);
   Io io = 0;
-  while (io == 0 && (SSL_in_init(ssl_.get()) != 0 || new_keys_ != SSL_KEY_UPDATE_NONE)) {
+  while (io == 0 && (SSL_in_init(ssl_.get()) != 0 || new_keys_ != kNoKeys)) {
     clear_errors();
-    wire_.begin_step();
+    wire().begin_step();
     int result = 1;
     if (SSL_in_init(ssl_.get()) == 0)
-      result = SSL_key_update(ssl_.get(), std::exchange(new_keys_, SSL_KEY_UPDATE_NONE));
+      result = SSL_key_update(ssl_.get(), std::exchange(new_keys_, kNoKeys));
     if (result == 1) result = SSL_do_handshake(ssl_.get());
     if (result != 1) io = outcome(result);
     write_wants_read_ = io == kWouldBlock && !read_wants_write_;
@@ -197,10 +203,10 @@ Io Connection::encrypt(net::Bytes bytes) noexcept {
   while (total < bytes.size() && total < net::detail::kBufferSize) {
     if (total == net::detail::kBufferSize / 2) {
       flush();
-      if (write_failed_ != 0 || !wire_.prepare()) break;
+      if (write_failed_ != 0 || !wire().prepare()) break;
     }
     const std::size_t size = std::min(bytes.size() - total, Wire::kText);
-    if (!wire_.fits(size)) break;
+    if (!wire().fits(size)) break;
     clear_errors();
     std::size_t written = 0;
     const int result = SSL_write_ex(ssl_.get(), bytes.data() + total, size, &written);
@@ -238,7 +244,7 @@ Io Connection::write(std::span<const net::Bytes> pieces) noexcept {
 Io Connection::write_failed() noexcept {
   if (ended_) return write_failed_;
   clear_errors();
-  wire_.begin_step();
+  wire().begin_step();
   char first = 0;
   std::size_t size = 0;
   const int result = SSL_peek_ex(ssl_.get(), &first, 1, &size);
@@ -251,8 +257,8 @@ Io Connection::shutdown() noexcept {
   if (closed_) return -EBADF;
   if (!established_ || failed_ != 0) return 0;
   if (!shut_) {
-    if (!wire_.has_reserve()) flush();
-    if (!wire_.has_reserve() && write_failed_ == 0) return kWouldBlock;
+    if (!wire().has_reserve()) flush();
+    if (!wire().has_reserve() && write_failed_ == 0) return kWouldBlock;
     if (catch_up() == kWouldBlock && write_failed_ == 0) {
       flush();
       return kWouldBlock;
@@ -264,7 +270,7 @@ Io Connection::shutdown() noexcept {
   }
   flush();
   if (write_failed_ != 0) return write_failed_;
-  return wire_.unsent() > 0 ? kWouldBlock : 0;
+  return wire().unsent() > 0 ? kWouldBlock : 0;
 }
 
 // Who waits.
@@ -273,10 +279,10 @@ bool Connection::can(Want want) const noexcept {
   if (closed_ || failed_ != 0) return true;
   if (want == Want::write) {
     if (write_failed_ != 0 || (torn_ && !shut_)) return true;
-    return wire_.unsent() == 0 && !write_wants_read_;
+    return wire().unsent() == 0 && !write_wants_read_;
   }
-  if (read_wants_write_) return wire_.unsent() == 0 || write_failed_ != 0;
-  return ended_ || wire_.ended() || wire_.has_input() || SSL_pending(ssl_.get()) > 0;
+  if (read_wants_write_) return wire().unsent() == 0 || write_failed_ != 0;
+  return ended_ || wire().ended() || wire().has_input() || SSL_pending(ssl_.get()) > 0;
 }
 
 bool Connection::may(Want want) noexcept {
@@ -298,15 +304,15 @@ void Connection::wait(Want want, net::Waiter& new_waiter) noexcept {
   }
 }
 
-// For what is unsent writer_ waits already.
+// For what is unsent writer() waits already.
 void Connection::wait_below(Want want) noexcept {
-  if (want == Want::read ? !read_wants_write_ : write_wants_read_) reader_.wait();
+  if (want == Want::read ? !read_wants_write_ : write_wants_read_) reader().wait();
 }
 
 net::Waiter* Connection::unwait(Want want) noexcept {
   net::Waiter* const before = std::exchange(waiter(want), nullptr);
   const bool writer_reads = write_wants_read_ && waiter(Want::write) != nullptr;
-  if (waiter(Want::read) == nullptr && !writer_reads) reader_.unwait();
+  if (waiter(Want::read) == nullptr && !writer_reads) reader().unwait();
   return before;
 }
 
@@ -348,30 +354,36 @@ void Connection::below_is_ready(Want want) {
 }
 
 template <Want kWant>
-void Connection::Below<kWant>::wait() noexcept {
-  if (std::exchange(waits(), true)) return;
-  connection_.below_->wait(kWant, *this);
+Connection& Below<kWant>::connection() noexcept {
+  return static_cast<Connection&>(*this);
 }
 
 template <Want kWant>
-bool Connection::Below<kWant>::unwait() noexcept {
-  if (!std::exchange(waits(), false)) return false;
-  static_cast<void>(connection_.below_->unwait(kWant));
+void Below<kWant>::wait() noexcept {
+  if (std::exchange(connection().waits_[kIndex<kWant>], true)) return;
+  connection().below_->wait(kWant, *this);
+}
+
+template <Want kWant>
+bool Below<kWant>::unwait() noexcept {
+  if (!std::exchange(connection().waits_[kIndex<kWant>], false)) return false;
+  static_cast<void>(connection().below_->unwait(kWant));
   return true;
 }
 
 template <Want kWant>
-void Connection::Below<kWant>::ready() {
+void Below<kWant>::ready() {
   unwait();
-  connection_.below_is_ready(kWant);
+  connection().below_is_ready(kWant);
 }
 
 // Somebody has closed the stream below.
 template <Want kWant>
-void Connection::Below<kWant>::dropped() noexcept {
-  waits() = false;
-  connection_.closed_ = true;
-  connection_.drop_waiters();
+void Below<kWant>::dropped() noexcept {
+  Connection& self = connection();
+  self.waits_[kIndex<kWant>] = false;
+  self.closed_ = true;
+  self.drop_waiters();
 }
 
 void Connection::drop_waiters() noexcept {
@@ -400,10 +412,10 @@ void Connection::reset() noexcept {
 
 template <class F>
 void Connection::end(F close_below) noexcept {
-  reader_.unwait();
-  writer_.unwait();
+  reader().unwait();
+  writer().unwait();
   turn_.detach();
-  wire_.drop_output();
+  wire().drop_output();
   close_below(*below_);
   drop_waiters();
 }

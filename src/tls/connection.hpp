@@ -23,13 +23,37 @@ namespace event_cpp::tls::detail {
 // The session in it, if it is of this context; else null.
 SSL_SESSION* session_of(const Session& session, const ContextState& context) noexcept;
 
+class Connection;
+
+// Waits for the stream below of a connection, of which it is a part, and knows who waits above.
+template <net::Want kWant>
+class Below : public net::Waiter {
+ public:
+  // Of Waiter.
+  void ready() override;
+  void dropped() noexcept override;
+
+  void wait() noexcept;
+  bool unwait() noexcept;  // returns whether it waited
+
+  net::Waiter* above = nullptr;
+
+ protected:
+  ~Below() = default;
+
+ private:
+  Connection& connection() noexcept;
+};
+
 // OpenSSL between a stream above and one below. It takes a step: lets OpenSSL go on with what has
 // come, and sends what that gave. What is then unsent goes out as the stream below takes it; until
 // that is done, nothing more is written.
 //
 // Who waits above waits for the same direction below, or for what is unsent; if something is there
 // already, for its turn.
-class Connection {
+class Connection final : private Below<net::Want::read>,
+                         private Below<net::Want::write>,
+                         private Wire {
  public:
   Connection(std::unique_ptr<net::Stream> below, std::shared_ptr<const ContextState> context,
              const Limits& limits);
@@ -98,25 +122,17 @@ class Connection {
     std::string session_key;
   };
 
-  // Waits below.
-  template <net::Want kWant>
-  class Below final : public net::Waiter {
-   public:
-    explicit Below(Connection& connection) noexcept : connection_(connection) {}
-    // Of Waiter.
-    void ready() override;
-    void dropped() noexcept override;
+  friend class Below<net::Want::read>;
+  friend class Below<net::Want::write>;
+  friend class Wire;
 
-    void wait() noexcept;
-    bool unwait() noexcept;  // returns whether it waited
-
-   private:
-    bool& waits() noexcept { return connection_.waits_[static_cast<std::size_t>(kWant)]; }
-
-    Connection& connection_;
-  };
-
-  net::Waiter*& waiter(net::Want want) noexcept { return waiters_[static_cast<std::size_t>(want)]; }
+  Below<net::Want::read>& reader() noexcept { return *this; }
+  Below<net::Want::write>& writer() noexcept { return *this; }
+  Wire& wire() noexcept { return *this; }
+  const Wire& wire() const noexcept { return *this; }
+  net::Waiter*& waiter(net::Want want) noexcept {
+    return want == net::Want::read ? reader().above : writer().above;
+  }
   bool can(net::Want want) const noexcept;
   void wait_below(net::Want want) noexcept;
   void wake();
@@ -133,44 +149,43 @@ class Connection {
   net::Io write_failed() noexcept;
   void count(std::size_t received) noexcept;
   bool is_ours() const noexcept;
+  // What is wrong with a certificate of the peer, if that was noted.
+  const Fault& fault() const noexcept;
   // In the texts of errors.
   std::string peer_name() const noexcept;
 
+  bool established_ = false;  // these are in the padding of Wire
+  bool ended_ = false;        // by the peer, in order
+  bool shut_ = false;
+  bool torn_ = false;
+  bool refused_name_ = false;
+  bool writer_first_ = false;  // of two that are due
   std::unique_ptr<net::Stream> below_;
   std::shared_ptr<const ContextState> context_;
   std::unique_ptr<const ServerSide> server_;  // null after the handshake, and of a client
   std::unique_ptr<const ClientSide> client_;  // null: of a server
-  Wire wire_;
   SslPtr ssl_;
   Event turn_;  // calls who waits for what is there already
   std::unique_ptr<Peer> peer_;
-  Below<net::Want::read> reader_;
-  Below<net::Want::write> writer_;
-  std::array<net::Waiter*, 2> waiters_{};
-  net::Io failed_ = 0;        // for good, in both directions
-  net::Io write_failed_ = 0;  // of the stream below
-  std::shared_ptr<const ErrorDetails> failure_;
-  std::unique_ptr<Fault> fault_;
-  std::int64_t messages_ = 0;   // of the peer besides data, without answers to requests...
-  std::uint32_t received_ = 0;  // ...since so much data came
+  std::shared_ptr<const ErrorDetails> failure_;  // before it has failed: a certificate at fault
+  // Results: see net::Io.
+  int failed_ = 0;        // for good, in both directions
+  int write_failed_ = 0;  // of the stream below
+  // How many messages besides data the peer may still send, until `received_` is a MiB.
+  int messages_left_;
   const int most_messages_;
+  std::uint32_t received_ = 0;
   const pid_t process_;
-  int new_keys_ = SSL_KEY_UPDATE_NONE;  // that wait until OpenSSL has sent others
-  std::int8_t budget_ = kBudget;        // successes before others have a turn
-  std::array<bool, 2> waits_{};         // of reader_ and writer_
-  bool established_ = false;
+  std::int8_t new_keys_ = SSL_KEY_UPDATE_NONE;  // that wait until OpenSSL has sent others
+  std::int8_t budget_ = kBudget;                // successes before others have a turn
+  std::array<bool, 2> waits_{};                 // below, for each direction
   bool read_wants_write_ = false;
   bool write_wants_read_ = false;
-  bool ended_ = false;  // by the peer, in order
-  bool shut_ = false;
-  bool torn_ = false;
   bool closed_ = false;
-  bool refused_name_ = false;
-  bool writer_first_ = false;  // of two that are due
 
   static constexpr std::int8_t kBudget = 7;
 };
 
-static_assert(sizeof(void*) != 8 || sizeof(Connection) == 304);
+static_assert(sizeof(void*) != 8 || sizeof(Connection) == 240);
 
 }  // namespace event_cpp::tls::detail

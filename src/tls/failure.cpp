@@ -146,8 +146,7 @@ Failure describe(const std::error_code& code, std::string_view host, const Fault
   try {
     auto details = std::make_shared<ErrorDetails>();
     details->host = host;
-    details->subject = fault.subject;
-    details->depth = fault.depth;
+    static_cast<Fault&>(*details) = fault;
     details->alert = alert;
     details->by_peer = alert >= 0;
     describe(*details, code, more);

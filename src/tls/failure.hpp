@@ -11,19 +11,17 @@
 
 namespace event_cpp::tls::detail {
 
-struct ErrorDetails {
-  std::string what;
-  std::string host;
-  std::string subject;
-  int depth = -1;
-  int alert = -1;
-  bool by_peer = false;
-};
-
 // A certificate of the peer that did not verify.
 struct Fault {
   std::string subject;
   int depth = -1;
+};
+
+struct ErrorDetails : Fault {
+  std::string what;
+  std::string host;
+  int alert = -1;
+  bool by_peer = false;
 };
 
 // What has ended a connection. Without memory for the details they are missing.

@@ -1,5 +1,6 @@
 // What a connection knows of its peer, and what OpenSSL tells it meanwhile.
 #include <algorithm>
+#include <limits>
 #include <system_error>
 #include <utility>
 
@@ -99,7 +100,7 @@ std::string_view Connection::why() const noexcept {
   if (failure_ != nullptr) return failure_->what;
   if (failed_ != 0) return "failed, and there was no memory to say why";
   if (write_failed_ != 0) return "the stream below has failed";
-  if (wire_.ended() && !ended_) return "the connection was cut";
+  if (wire().ended() && !ended_) return "the connection was cut";
   return {};
 }
 
@@ -136,7 +137,8 @@ void Connection::update_keys(bool both) {
   if (closed_) throw error(-EBADF);
   if (failed_ != 0) throw error(failed_);
   if (shut_) throw error(-EPIPE);
-  new_keys_ = std::max(new_keys_, both ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED);
+  const int keys = both ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED;
+  new_keys_ = std::max(new_keys_, static_cast<std::int8_t>(keys));
   static_cast<void>(catch_up());  // without room they go before what is written next
   flush();
   if (failed_ != 0) throw error(failed_);
@@ -146,17 +148,22 @@ void Connection::update_keys(bool both) {
 
 void Connection::note_fault(X509* certificate, int depth) noexcept {
   try {
-    fault_ = std::make_unique<Fault>(Fault{subject_of(certificate), depth});
+    const auto details = std::make_shared<ErrorDetails>();
+    details->subject = subject_of(certificate);
+    details->depth = depth;
+    failure_ = details;
   } catch (const std::bad_alloc&) {  // then the error names no certificate
   }
 }
 
 void Connection::note_message() noexcept {
-  if (++messages_ > most_messages_) wire_.stop();
+  if (--messages_left_ < 0) wire().stop();
 }
 
 // The answer is one message.
-void Connection::note_request() noexcept { --messages_; }
+void Connection::note_request() noexcept {
+  if (messages_left_ < std::numeric_limits<int>::max()) ++messages_left_;
+}
 
 void Connection::keep(SSL_SESSION* session) noexcept {
   if (context_->verifies()) note_end(ssl_.get(), session);

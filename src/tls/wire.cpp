@@ -4,6 +4,8 @@
 #include <cstring>
 #include <utility>
 
+#include "tls/connection.hpp"
+
 namespace event_cpp::tls::detail {
 
 using net::detail::give_back_buffer;
@@ -57,8 +59,11 @@ void Wire::connect(SSL* ssl) {
 
 Connection* Wire::owner_of(const SSL* ssl) noexcept {
   BIO* const bio = SSL_get_rbio(ssl);
-  return bio != nullptr ? &Calls::of(bio).owner_ : nullptr;
+  return bio != nullptr ? &Calls::of(bio).owner() : nullptr;
 }
+
+Connection& Wire::owner() noexcept { return static_cast<Connection&>(*this); }
+net::Stream& Wire::below() noexcept { return owner().below(); }
 
 Wire::~Wire() {
   if (in_ != nullptr) give_back_buffer(in_);
@@ -79,13 +84,13 @@ bool Wire::read(char* to, std::size_t size, std::size_t& got) noexcept {
 
 // The first read of a step is tried in any case, more only if there is more.
 bool Wire::fill() noexcept {
-  if (ended_ || step_ == 0 || (step_ < kStep && !below_.may(net::Want::read))) return false;
+  if (ended_ || step_ == 0 || (step_ < kStep && !below().may(net::Want::read))) return false;
   char* const buffer = try_take_buffer();
   if (buffer == nullptr) {
     input_error_ = -ENOMEM;
     return false;
   }
-  const net::Io io = below_.try_read({buffer, kBufferCapacity});
+  const net::Io io = below().try_read({buffer, kBufferCapacity});
   if (io > 0) {
     in_ = buffer;
     begin_ = 0;
@@ -96,7 +101,7 @@ bool Wire::fill() noexcept {
   give_back_buffer(buffer);
   step_ = 0;
   ended_ = io == 0;
-  if (io < 0) input_error_ = io;
+  if (io < 0) input_error_ = static_cast<int>(io);
   return false;
 }
 
@@ -114,10 +119,10 @@ bool Wire::prepare() noexcept {
 
 net::Io Wire::flush() noexcept {
   while (sent_ < written_) {
-    const net::Io io = below_.try_write(net::Bytes(out_ + sent_, written_ - sent_));
+    const net::Io io = below().try_write(net::Bytes(out_ + sent_, written_ - sent_));
     if (io < 0) return io;
     sent_ += static_cast<std::uint32_t>(io);
-    if (sent_ < written_ && !below_.may(net::Want::write)) return net::kWouldBlock;
+    if (sent_ < written_ && !below().may(net::Want::write)) return net::kWouldBlock;
   }
   drop_output();
   return 0;

@@ -15,6 +15,8 @@ class Connection;
 // writes them through a BIO. What comes is read as much as fits, and OpenSSL takes it record by
 // record until nothing is left: it keeps what is incomplete. What goes out is collected in whole
 // records, and sent at the end of a step, or after two full ones.
+//
+// A base class of Connection.
 class Wire {
  public:
   // What a record adds to its text at most: a header, an explicit nonce, a MAC, and padding.
@@ -24,8 +26,7 @@ class Wire {
   static constexpr std::size_t kReserve = 672;
   static_assert(net::detail::kBufferCapacity == 4 * (kText + kOverhead) + kReserve);
 
-  Wire(net::Stream& below, Connection& owner) noexcept : below_(below), owner_(owner) {}
-  ~Wire();
+  Wire() = default;
   Wire(const Wire&) = delete;
   Wire& operator=(const Wire&) = delete;
 
@@ -38,7 +39,7 @@ class Wire {
   // A step: OpenSSL may take what has come, and read so much again at most.
   void begin_step() noexcept {
     step_ = kStep;
-    input_error_ = net::kWouldBlock;
+    input_error_ = static_cast<int>(net::kWouldBlock);
   }
   // OpenSSL gets nothing more, whatever has come.
   void stop() noexcept { stopped_ = true; }
@@ -61,6 +62,9 @@ class Wire {
   net::Io flush() noexcept;
   void drop_output() noexcept;
 
+ protected:
+  ~Wire();
+
  private:
   static constexpr std::uint32_t kStep = net::detail::kBufferSize;
 
@@ -69,13 +73,13 @@ class Wire {
   bool read(char* to, std::size_t size, std::size_t& got) noexcept;
   bool write(const char* from, std::size_t size) noexcept;
   bool fill() noexcept;
+  Connection& owner() noexcept;
+  net::Stream& below() noexcept;
 
-  net::Stream& below_;
-  Connection& owner_;
   char* in_ = nullptr;
   char* out_ = nullptr;
-  net::Io input_error_ = net::kWouldBlock;
-  std::uint32_t begin_ = 0;  // of in_
+  int input_error_ = net::kWouldBlock;  // an Io
+  std::uint32_t begin_ = 0;             // of in_
   std::uint32_t end_ = 0;
   std::uint32_t sent_ = 0;  // of out_
   std::uint32_t written_ = 0;
