@@ -35,7 +35,7 @@ Task<> serve_and_ask(Base& base) {
 }
 
 BACKEND_TEST(NetAllocationTest, ThatFailsIsAnErrorAndLeavesNothingBehind) {
-  if (!FailingNew::works()) GTEST_SKIP();
+  if (!FailingNew::works()) GTEST_SKIP() << "operator new cannot be made to fail here";
   bool failed = true;
   std::size_t n = 0;
   for (; failed && n < 500; ++n) {
@@ -58,7 +58,7 @@ BACKEND_TEST(NetAllocationTest, ThatFailsIsAnErrorAndLeavesNothingBehind) {
 }
 
 BACKEND_TEST(NetAllocationTest, ThatFailsEndsAConnectionAndNotTheServer) {
-  if (!FailingNew::works()) GTEST_SKIP();
+  if (!FailingNew::works()) GTEST_SKIP() << "operator new cannot be made to fail here";
   // More than what is kept for reuse, so that a connection's task needs memory.
   Base base(real_time());
   int failures = 0;

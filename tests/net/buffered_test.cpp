@@ -422,7 +422,7 @@ TEST_F(BufferedTest, MayBeDestroyedWhileATaskLetsOthersHaveTheirTurn) {
 }
 
 TEST_F(BufferedTest, HoldsNoMemoryWhileItIsEmpty) {
-  if (!FailingNew::works()) GTEST_SKIP();
+  if (!FailingNew::works()) GTEST_SKIP() << "operator new cannot be made to fail here";
   net::Buffered io(memory.a());
   co::TaskGroup tasks(base);
   std::string line;
@@ -437,7 +437,7 @@ TEST_F(BufferedTest, HoldsNoMemoryWhileItIsEmpty) {
 }
 
 TEST_F(BufferedTest, ReportsThatThereIsNoMemoryAndLosesNothing) {
-  if (!FailingNew::works()) GTEST_SKIP();
+  if (!FailingNew::works()) GTEST_SKIP() << "operator new cannot be made to fail here";
   ASSERT_GT(memory.b().try_write("first part, "), 0);
   net::Buffered io(memory.a());
   std::string line;

@@ -172,7 +172,7 @@ TEST_P(ProcessExitTest, ReapsChildrenWhoseBaseIsGoneWhenTheNextOneIsStarted) {
 }
 
 TEST_P(ProcessExitTest, ReapsChildrenWhoseBaseIsGoneAlsoIfThereWasNoMemoryThen) {
-  if (!FailingNew::works()) GTEST_SKIP();
+  if (!FailingNew::works()) GTEST_SKIP() << "operator new cannot be made to fail here";
   std::optional<Base> other(std::in_place, options());
   std::optional<net::Process> process(std::in_place, *other, sleeper());
   const pid_t pid = process->pid();

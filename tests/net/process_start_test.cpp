@@ -387,7 +387,7 @@ TEST_P(ProcessStartTest, EndsAChildOfWhichItCannotSeeWhetherItsProgramRuns) {
 #endif
 
 TEST_P(ProcessStartTest, LeavesNothingIfThereIsNoMemoryToStartIt) {
-  if (!FailingNew::works()) GTEST_SKIP();
+  if (!FailingNew::works()) GTEST_SKIP() << "operator new cannot be made to fail here";
   Command command("true");
   command.in = command.out = command.err = net::Stdio::pipe();
   const auto before = open_descriptors();

@@ -310,7 +310,7 @@ BACKEND_TEST(WorkersTest, ReportThatAHandlerCannotBeCopied) {
 
 // libstdc++'s promise would end the program here.
 BACKEND_TEST(WorkersTest, ReportThatThereIsNoMemoryForAThread) {
-  if (!FailingNew::works()) GTEST_SKIP();
+  if (!FailingNew::works()) GTEST_SKIP() << "operator new cannot be made to fail here";
   bool failed = true;
   for (std::size_t n = 0; failed && n < 100; ++n) {
     std::optional<net::Workers> workers;  // they wait for memory to be stopped

@@ -1141,7 +1141,7 @@ BACKEND_TEST(SocketStreamTest, SleepsWhileAWriteWaitsForAPeerThatWritesNoMore) {
 }
 
 BACKEND_TEST(SocketStreamTest, IsACacheLineAndAllocatesNothingWhileItIsIdle) {
-  if (!FailingNew::works()) GTEST_SKIP();
+  if (!FailingNew::works()) GTEST_SKIP() << "operator new cannot be made to fail here";
   static_assert(sizeof(void*) != 8 || sizeof(net::SocketStream) == 64);
   Base base(real_time());
   auto warm_up = net::Socket::pair();

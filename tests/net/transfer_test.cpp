@@ -242,7 +242,7 @@ TEST_P(TransferTest, RaisesNoSignalForAFileOrAPipeIfThePeerIsGone) {
 #if EVENT_HAVE_EPOLL
 // Where the call is missing, or refused to a sandbox.
 TEST_P(TransferTest, CopiesAndSendsFilesWithoutTheCallsForIt) {
-  if (!is_socket()) GTEST_SKIP();
+  if (!is_socket()) GTEST_SKIP() << "not a socket";
   const std::string data = numbered(1 << 20);
   for (const int error : {ENOSYS, EINVAL}) {
     auto in = net::Socket::pair();
