@@ -22,9 +22,9 @@ namespace event_cpp {
 
 namespace detail {
 
-// For the floors above the core, and not for users.
+// For the layers above the core, and not for users.
 
-// What they keep for this base.
+// What these layers keep for this base.
 Floors& floors_of(Base& base) noexcept;
 // Options::order of the base; null if it has none.
 EVENT_API Order* order_of(Base& base) noexcept;
@@ -78,9 +78,10 @@ class EVENT_API Base {
   std::size_t loop(RunMode mode);
 
   // Ends dispatch() after the callbacks that are active now. Callbacks that these activate or post
-  // are kept for the next call. stop() before dispatch() makes the next dispatch() return without
-  // polling. Thread-safety: any thread, and any signal handler except with Backend::none. Cost: an
-  // atomic operation, and a system call if the base sleeps.
+  // are kept for the next call. After a stop() before dispatch(), the next dispatch() runs only
+  // what is active already, from an earlier call or by activate(), and returns without polling.
+  // Thread-safety: any thread, and any signal handler except with Backend::none. Cost: an atomic
+  // operation, and a system call if the base sleeps.
   void stop() noexcept;
 
   // The same, but after the callback that is running now; the other active ones stay active.
@@ -88,18 +89,18 @@ class EVENT_API Base {
 
   // Calls stop() after `delay`, in the current run, or in the next one if the base is not running.
   // With a delay of zero or less it stops in the next iteration. A new call replaces the previous
-  // one. It is cancelled when the run ends for any reason. It does not keep the base alive.
-  // Errors: throws std::system_error, ENOMEM, or std::bad_alloc.
+  // one. The pending stop is cancelled when the run ends for any reason, and does not keep the base
+  // alive. Errors: throws std::system_error, ENOMEM, or std::bad_alloc.
   void stop_after(AnyDuration delay);
 
   // Runs function() once, in the base's thread, and destroys it there. Functions that one thread
   // posts with one priority run in order. A function that a callback posts runs in the next
   // iteration. If the base is not running, the function is kept for the next dispatch(). If the
-  // base is destroyed first, the function is destroyed without having run. It may be move-only. A
-  // callable of up to two pointers needs no allocation.
-  // Thread-safety: any thread, but not a signal handler; the base must outlive the call.
-  // Errors: throws std::bad_alloc, and nothing is posted. Cost: a short lock; a system call only
-  // if the base sleeps and no other thread has woken it yet.
+  // base is destroyed first, the function is destroyed without having run. The function may be
+  // move-only. A callable of up to two pointers needs no allocation. Thread-safety: any thread, but
+  // not a signal handler; the base must outlive the call. Errors: throws std::bad_alloc, and
+  // nothing is posted. Cost: a short lock; a system call only if the base sleeps and no other
+  // thread has woken it yet.
   template <detail::Postable F>
   void post(F&& function, Priority priority = Priority::middle) {
     post(detail::Task(std::forward<F>(function)), priority);
@@ -184,11 +185,12 @@ class EVENT_API Base {
   int fd() noexcept;
 
   // Returns how long another loop may sleep before it calls loop(RunMode::nonblock): zero if a
-  // callback can run now, no value if no timeout is pending. Call it again before each sleep. With
-  // a TimeSource it is the exact time until the first deadline, plus Options::slack.
+  // callback can run now, no value if no timeout is pending. Call it again before each sleep. It is
+  // the time until the first deadline by the base's clock, plus Options::slack, and at most a
+  // second while an alarm waits and the kernel does not report changes of the wall clock.
   std::optional<Duration> next_timeout() const noexcept;
 
-  // The counters of this base. Cost: copies some 300 bytes. Counting itself costs little: it is
+  // The counters of this base. Cost: copies some 230 bytes. Counting itself costs little: it is
   // done once per iteration, or together with a system call.
   Stats stats() const noexcept;
 
@@ -201,8 +203,8 @@ class EVENT_API Base {
     on_slow(budget, std::make_shared<detail::SlowReport>(std::forward<F>(callback)));
   }
 
-  // Writes a line for each attached event: first by descriptor, then timers by deadline, signals
-  // and alarms.
+  // Writes a line for each attached event: first by descriptor, then timers by deadline, signals,
+  // processes and alarms.
   void dump(std::ostream& out) const;
 
  private:

@@ -20,8 +20,8 @@ class AttachedChildren;
 // owns it.) When the child has ended, reaps it, so that no zombie is left, and runs a callback once
 // with its wait status: see waitpid(2). The child may have ended before attach(). The status is -1,
 // which is neither WIFEXITED nor WIFSIGNALED, if it is lost: other code has reaped the child, or
-// the kernel has since SIGCHLD is ignored or has SA_NOCLDWAIT. If a debugger traces the child, the
-// callback runs after the debugger has waited for the end.
+// the kernel has, because SIGCHLD is ignored or has SA_NOCLDWAIT. If a debugger traces the child,
+// the callback runs after the debugger has waited for the end.
 //
 // On Linux it uses a pidfd, on the kqueue backend EVFILT_PROC, and does not change the disposition
 // of SIGCHLD. In these cases it handles SIGCHLD, as Signal does, while it is attached; an ignored
@@ -75,7 +75,7 @@ class EVENT_API Child : private Event {
   [[nodiscard]] std::error_code try_attach_pidfd(int pidfd) & noexcept;
 
   // Stops waiting. The child keeps running, and other code must reap it. Returns false if it was
-  // not attached, for example since the callback has run.
+  // not attached, for example because the callback has run.
   bool detach() noexcept;
 
   // Sends the child a signal; 0 only tests whether the child exists. Another process that reuses

@@ -1,6 +1,5 @@
 // Coroutines: tasks, groups, cancellation, and awaitable operations. CMake target event::co.
-// Options, timers and ManualTime are in <event/event.hpp>. docs/coroutines.md is the guide. It also
-// lists the coroutines that g++ 12 miscompiles.
+// docs/coroutines.md is the guide. It also lists the coroutines that g++ 12 miscompiles.
 #pragma once
 
 #include "event/co/channel.hpp"

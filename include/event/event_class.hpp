@@ -30,11 +30,11 @@ EVENT_API Loop* loop_of(Base& base) noexcept;
 // of the object it serves, or hold it in a unique_ptr. A temporary event cannot be attached.
 //
 // Thread-safety: belongs to the thread that runs its base; debug builds of the library assert it.
-// Lifetime: event and base may be destroyed in either order; once the base is gone, an event may
-// only be detached, asked whether it is attached, and destroyed. Destroying an event detaches it,
-// in its own callback too; the callback must then not use what it captured any more. The descriptor
-// is not owned: detach or destroy the event before closing it. If you close first, the event does
-// not fire for whatever reuses the fd, except when the two files cannot be told apart:
+// Lifetime: event and base may be destroyed in either order; once the base is gone, only detach(),
+// attached() and the destructor may be called. Destroying an event detaches it, in its own callback
+// too; the callback must then not use what it captured any more. The descriptor is not owned:
+// detach or destroy the event before closing it. If you close first, the event does not fire for
+// whatever reuses the fd, except when the two files cannot be told apart:
 //   - a regular file that got the inode of a deleted one
 //   - on poll, an eventfd, timerfd or the like after another one
 // Memory: 56 bytes on 64-bit systems. A callable of up to two pointers is stored inside, a larger
@@ -47,8 +47,8 @@ class EVENT_API Event {
   //
   // `callback` is f(Event&, Events fired), f(Event&), f(Events fired) or f(). One that accepts
   // several of these, such as a generic lambda, is called in the first of them. `fired` holds only
-  // conditions that the event asked for. An exception leaves dispatch().
-  // Errors: throws what copying or allocating the callback throws.
+  // conditions of the event, and those that were given to activate(). An exception leaves
+  // dispatch(). Errors: throws what copying or allocating the callback throws.
   template <detail::CallbackOf<Event> F>
   Event(Base& base, int fd, Events events, F&& callback, Priority priority = Priority::middle)
       : Event(base, fd, events, std::forward<F>(callback), priority, kOps<Event, std::decay_t<F>>) {
@@ -112,10 +112,9 @@ class EVENT_API Event {
   bool detach() noexcept;
 
   // Sets the timeout, counted from now, and attaches the event if it is not attached; so in the
-  // callback of a one-shot event it attaches it again. The special values of `timeout` are those of
-  // attach().
-  // Errors: as attach(), except already_attached. Cost: a store to move a deadline later; O(log n)
-  // to move it earlier; as attach() if it was not attached.
+  // callback of a one-shot event this attaches the event again. The special values of `timeout` are
+  // those of attach(). Errors: as attach(), except already_attached. Cost: a store to move a
+  // deadline later; O(log n) to move it earlier; as attach() if it was not attached.
   void rearm(AnyDuration timeout) &;
   [[nodiscard]] std::error_code try_rearm(AnyDuration timeout) & noexcept;
 
@@ -151,8 +150,8 @@ class EVENT_API Event {
   // The same, with the error returned.
   [[nodiscard]] std::error_code try_modify(Events events) & noexcept;
 
-  // Ends the program (std::terminate) if memory is needed and there is none: more than 64 events
-  // were activated before the next iteration.
+  // Ends the program (std::terminate) if more than 64 events are activated before the next
+  // iteration and there is no memory.
   //
   // Makes the callback run in the next iteration, in the order of its priority, with `fired` added
   // to its conditions, whether the event is attached or not. Conditions that are not in events()
@@ -217,7 +216,7 @@ class EVENT_API Event {
     detail::Stored<std::decay_t<F>>::create(node_.callable, std::forward<F>(callback));
   }
 
-  // Makes the loop forget it. Requires: node().in_use().
+  // Unregisters it from the loop. Requires: node().in_use().
   void release() noexcept;
 
   detail::Node& node() noexcept { return node_; }
@@ -255,6 +254,6 @@ class EVENT_API Event {
 static_assert(std::is_standard_layout_v<Event>, "Event::of() relies on it");
 
 static_assert(sizeof(void*) > 8 || sizeof(Event) <= 64, "an event is one cache line");
-static_assert(sizeof(void*) != 8 || sizeof(Event) == 56, "smaller than any other library's");
+static_assert(sizeof(void*) != 8 || sizeof(Event) == 56, "as documented above");
 
 }  // namespace event_cpp

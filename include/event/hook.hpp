@@ -27,7 +27,7 @@ class EVENT_API Hook {
  public:
   // Any other value counts as before_wait.
   enum class When : std::uint8_t {
-    before_wait,  // before the kernel is polled; events attached or posted here are included
+    before_wait,  // before polling the kernel; events attached and functions posted here count
     after_wait,   // after the poll, when ready events are active, before the first callback
     // In every iteration that has nothing else to run. Dangerous: while such a hook exists the base
     // busy-loops, and dispatch() does not return even if no event is attached. Each call counts as

@@ -16,8 +16,9 @@ enum class Backend : std::uint8_t {
   kqueue,
   poll,
 
-  // No kernel interface, on every platform: the base opens no descriptor, and makes a system call
-  // only to block. For simulation, and for threads that only run timers and posted functions.
+  // No kernel interface, on every platform: the base opens no descriptor, and makes system calls
+  // only to sleep, and to wake a thread that sleeps. For simulation, and for threads that only run
+  // timers and posted functions.
   //   - timers, alarms, hooks, posted functions and Event::activate() work as with other backends
   //   - attaching a descriptor, a signal or a running child process fails with Errc::unsupported;
   //     so does Clock::boottime
@@ -52,8 +53,8 @@ struct Options {
   // Errc::unsupported.
   Backend backend = Backend::automatic;
 
-  // After this many middle and low callbacks the kernel is polled again, so that a high event can
-  // overtake. 0 counts as 1.
+  // After this many middle and low callbacks the kernel is polled again, if something of a higher
+  // priority is attached or posted, so that it can overtake. 0 counts as 1.
   std::size_t slice = 64;
 
   // A wait for a deadline may end this much later, so that timers with close deadlines share a
@@ -87,7 +88,7 @@ enum class RunMode : std::uint8_t {
   forever = 0,    // until nothing that keeps the base alive is left, or stop()
   once = 1,       // until at least one callback has run
   nonblock = 2,   // polls the kernel once without waiting, even if nothing is attached
-  keep_alive = 4  // does not return because nothing that keeps the base alive is left
+  keep_alive = 4  // does not return for lack of events
 };
 
 constexpr RunMode operator|(RunMode a, RunMode b) noexcept {

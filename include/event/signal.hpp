@@ -22,7 +22,7 @@ namespace event_cpp {
 // signal, or calls the former handler):
 //   - in a child process before exec(3), after vfork(2) or after a fork(2) without
 //     Base::after_fork(). The parent's events do not fire. See also reset_signals().
-//   - when no event is attached, since other code had saved this handler and has restored it.
+//   - when no event is attached, because other code had saved this handler and has restored it.
 //
 // Do not use it for SIGSEGV, SIGFPE, SIGILL or SIGBUS raised by a fault: the fault would repeat.
 // Errors of attach(), besides those of Event: EINVAL for an invalid signal number, and for SIGKILL

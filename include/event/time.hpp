@@ -91,7 +91,7 @@ class AnyTimePoint {
 using AnyDeadline = AnyTimePoint<std::chrono::steady_clock>;
 
 // A clock for a base, instead of the monotonic clock: for simulations, tests and other clocks; see
-// Options::time. With one, loop(RunMode::nonblock) never sleeps, and Base::next_timeout() is exact.
+// Options::time. With one, loop(RunMode::nonblock) never sleeps.
 //
 // Thread-safety: a base calls it from its own thread only.
 // Lifetime: it outlives every base that uses it.

@@ -179,7 +179,7 @@ class [[nodiscard]] Task {
     detail::Coroutine<T> coroutine_;
   };
   Awaiter operator co_await() && noexcept { return Awaiter(std::move(coroutine_)); }
-  // The compiler shows this line to who awaits a task that has a name.
+  // The compiler shows this line for `co_await task` of a task with a name.
   Awaiter operator co_await() const& = delete;  // awaited once: co_await std::move(task)
 
   // For the library's own use: takes the coroutine out.

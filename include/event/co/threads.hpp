@@ -138,9 +138,8 @@ static_assert(sizeof(void*) != 8 || sizeof(BlockingWait) <= 48);
 // to its group, which is notified of its end or failure on the group's own thread. Does nothing if
 // the task is on that base already. Cancellation:
 //   - A task that was cancelled before does not move, and throws std::errc::operation_canceled.
-//   - If a task is cancelled while it is on another base, its wait there and later ones fail, but
-//   it
-//     can still return to its own base with resume_on().
+//   - If a task is cancelled while it is on another base, its waits there fail, but it can still
+//     return to its own base with resume_on().
 //
 // Lifetime: the other base must run until the task has left it or has ended. Until then dispatch()
 // of the task's own base does not return for lack of events. Dangerous: destroying the other base

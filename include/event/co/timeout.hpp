@@ -125,8 +125,8 @@ static_assert(sizeof(void*) != 8 || sizeof(ScopeWait<int, Scoped::timeout>) <= 4
 // Each of these takes a task or another awaitable.
 
 // Runs the task, and cancels it when `limit` has passed, counted from now. Returns only when the
-// task has ended. Returns its value, even if it came after the limit, or throws its exception, but
-// std::errc::timed_out instead of the std::errc::operation_canceled that the limit has caused. If
+// task has ended. Returns its value, even if it came after the limit, or throws its exception;
+// std::errc::timed_out replaces a std::errc::operation_canceled that the limit has caused. If
 // `limit` is not positive, the task runs to its first wait. Errors: also ENOMEM, std::bad_alloc.
 // Cost: one more block of memory, which is reused, and a timer.
 template <detail::Awaitable A>

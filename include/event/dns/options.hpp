@@ -44,14 +44,14 @@ struct Options {
   // The most queries under way at once, each with a socket; further ones wait. 0 counts as 1.
   std::size_t at_once = 256;
   // The longest time for which addresses are cached, and for which it is cached that a name or an
-  // address does not exist. A shorter TTL of the server counts.
+  // address does not exist. A shorter TTL from the server applies.
   Duration ttl_most = std::chrono::hours(1);
   Duration negative_most = std::chrono::seconds(30);
 
   // The files to read: see resolv.conf(5), hosts(5). An empty path: none. A lookup reads a file
   // again if it has changed, which is checked at most once a second. A file that is missing, not a
   // regular one, or not readable for this process counts as empty. If it cannot be read for another
-  // reason, for example since no fd is left, its earlier content stays in use.
+  // reason, for example because no fd is left, its earlier content stays in use.
   std::filesystem::path resolv_conf = "/etc/resolv.conf";
   std::filesystem::path hosts_file = "/etc/hosts";
 };

@@ -68,7 +68,7 @@ class EVENT_API Resolver {
   void flush() noexcept;
   // Checks both files now, instead of once a second. If resolv.conf has changed, the cache is
   // cleared. Queries that are under way still use the old servers. Errors: throws std::bad_alloc; a
-  // system error if a file that was never read cannot be read, for example since no fd is left.
+  // system error if a file that was never read cannot be read, for example because no fd is left.
   void reload();
 
   // The number of queries that were sent and have no answer yet. Queries that wait because of

@@ -12,9 +12,9 @@
 namespace event_cpp::dns::test {
 
 // A name server that answers over UDP and TCP on a free port of 127.0.0.1, or of the base's
-// simulated network. It answers with the names it was given, and with NXDOMAIN for others. fault()
-// makes it misbehave like a broken or forged server. Names are compared without case and without
-// the dot at the end.
+// simulated network. It answers for the names that it was given, and with NXDOMAIN for others.
+// fault() makes it misbehave like a broken or forged server. Names are compared without case and
+// without the dot at the end.
 //
 // Thread-safety: belongs to the thread that runs its base. Lifetime: the base outlives it. While it
 // exists, dispatch() does not return for lack of events.

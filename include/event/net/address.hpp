@@ -20,7 +20,7 @@ namespace event_cpp::net {
 
 // An IPv4 address and port, an IPv6 address with scope and port, the path of a Unix socket, or a
 // name in Linux's abstract namespace of Unix sockets. A value that can be copied, compared and
-// hashed. For host names see resolve(). Thread-safety: as an int. See ip(7), ipv6(7), unix(7).
+// hashed. For host names see resolve(). Thread-safety: as any value. See ip(7), ipv6(7), unix(7).
 class EVENT_API Address {
  public:
   // No address: family() is AF_UNSPEC.
@@ -59,8 +59,8 @@ class EVENT_API Address {
   // The IP address as text, without the port and without brackets: "127.0.0.1", "::1",
   // "fe80::1%2". Empty if it is not an IP address.
   std::string host() const;
-  // An IPv4 client of a socket that is bound to any() has an IPv6 address, "::ffff:192.0.2.1". This
-  // returns the IPv4 address of such a one, and a copy of any other.
+  // Returns the IPv4 address of an IPv4-mapped one, such as "::ffff:192.0.2.1", which an IPv4
+  // client of a socket bound to any() has; otherwise a copy.
   Address unmapped() const;
 
   int family() const noexcept { return storage_.any.sa_family; }

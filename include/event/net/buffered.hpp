@@ -33,9 +33,9 @@ struct Limits {
 //
 // A read that is cancelled loses nothing: the next read returns what has arrived.
 //
-// One task at a time reads, and one waits in write() or flush(); they may be two. Reads and writes
-// that need not wait for the stream end at once. After 256 in a row that only copy, or eight that
-// send, the task resumes in the next iteration, so that others get a turn.
+// One task at a time reads, and one waits in write() or flush(); these may be different tasks.
+// Reads and writes that need not wait for the stream end at once. After 256 in a row that only
+// copy, or eight that send, the task resumes in the next iteration, so that others get a turn.
 //
 // Before you shut the stream down or close it, await flush(). If bytes are unsent then, they are
 // lost, and later writes throw; only drain_and_close() first sends what the stream takes at once.

@@ -22,10 +22,10 @@ concept RangeOfOtherBytes = RangeOf<T, unsigned char> || RangeOf<T, signed char>
 
 }  // namespace detail
 
-// Bytes to send: a span of const char that text and ranges of other bytes also convert to. A string
-// literal, or another const array of char that ends with a zero byte, counts without that byte. An
-// array that is not const counts whole: for text in it write std::string_view(array). A pointer
-// counts up to the first zero byte. Owns nothing.
+// Bytes to send: a span of const char that text and ranges of other bytes also convert to. The last
+// zero byte of a string literal, or of another const array of char, is not included. An array that
+// is not const is included as a whole: for text in it write std::string_view(array). A pointer is
+// read up to the first zero byte. Owns nothing.
 class Bytes : public std::span<const char> {
  public:
   using std::span<const char>::span;  // NOLINT(modernize-use-equals-default)

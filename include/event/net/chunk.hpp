@@ -79,7 +79,7 @@ EVENT_OF_THIS_THREAD inline void give_back_buffer(char* buffer) noexcept {
 // Received bytes. Owns a buffer of 64 KiB, which is reused after the Chunk is destroyed. Converts
 // to false if it is empty, which means the end of the stream. Move-only. Destroy it as soon as its
 // bytes are no longer needed: each Chunk takes 64 KiB, also while its task waits for a slow peer.
-// Thread-safety: as an int; it may be destroyed in another thread.
+// Thread-safety: as any value; it may be destroyed in another thread.
 class [[nodiscard]] Chunk {
  public:
   Chunk() noexcept = default;

@@ -26,7 +26,7 @@ class EVENT_API Memory {
   Stream& a() noexcept;
   Stream& b() noexcept;
 
-  // Limits each later read and write to so many bytes. Zero counts as one.
+  // Limits each later read and write to `bytes_a_call` bytes. Zero counts as one.
   void at_most(std::size_t bytes_a_call) noexcept;
   // Delays what is written later, and a later shutdown, by `time`. A negative time counts as zero.
   void delay(AnyDuration time) noexcept;

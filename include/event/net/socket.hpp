@@ -23,8 +23,8 @@ struct PeerCredentials {
 // Owns a socket: its destructor closes it. Sockets made by this library are non-blocking and
 // close-on-exec. An fd of -1 means none; one below -1 is simulated: see Kernel.
 //
-// Thread-safety: as an int. Errors: the calls below throw std::system_error with the system's own
-// code unless they say otherwise.
+// Thread-safety: as any value. Errors: the calls below throw std::system_error with the system's
+// own code unless they say otherwise.
 class EVENT_API Socket {
  public:
   Socket() noexcept = default;

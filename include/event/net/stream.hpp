@@ -41,8 +41,8 @@ class EVENT_API Stream : public detail::StreamOps<Stream> {
   // The following calls never wait and are not awaited. They return the number of bytes, or an
   // error below zero: kWouldBlock if there is nothing to read or no room to write; for others see
   // to_error(). try_read() returns 0 at the end of the stream, or if `room` is empty; try_write()
-  // returns 0 if there is nothing to write; both return -EBADF once the stream is closed, in these
-  // cases too.
+  // returns 0 if there is nothing to write; both return -EBADF once the stream is closed, even if
+  // `room` or `bytes` is empty.
   virtual Io try_read(Room room) noexcept = 0;
   // May take only a part of the bytes.
   virtual Io try_write(Bytes bytes) noexcept = 0;
@@ -88,8 +88,9 @@ class EVENT_API Stream : public detail::StreamOps<Stream> {
 
   // Calls f() in the loop whenever trying to read, or to write, may succeed, until the stream is
   // closed. f need not read everything: it is called again. Replaces an earlier function; an empty
-  // f ends the calls. f may replace itself. On a closed stream they do nothing. If both directions
-  // may succeed, their functions are called in turn. Errors: throws std::bad_alloc.
+  // f ends the calls. f may replace itself. On a closed stream on_readable() and on_writable() do
+  // nothing. If both directions may succeed, their functions are called in turn. Errors: throws
+  // std::bad_alloc.
   void on_readable(std::function<void()> f) { on_ready(Want::read, std::move(f)); }
   void on_writable(std::function<void()> f) { on_ready(Want::write, std::move(f)); }
 

@@ -42,12 +42,12 @@ EVENT_API co::Task<std::uint64_t> send_file(SocketStream& to, int fd, off_t from
 // is not open; EINVAL if it is no Unix socket. Lifetime: stream and fd outlive the task. See
 // SCM_RIGHTS in unix(7).
 EVENT_API co::Task<> send_descriptor(SocketStream& over, int fd);
-// Waits for an fd that the peer sends so. Returns it, close-on-exec, and the caller owns it; or -1
-// if the peer has closed. The fd comes with its byte: any other read that takes the byte, also one
-// of a Buffered that reads ahead, loses the fd. So both sides must know when one comes, or use a
-// socket for nothing else. Errors: throws std::system_error: std::errc::operation_canceled, and
-// then nothing was received; EBADMSG if the byte came without an fd. If several fds came, all but
-// the first are closed. Lifetime: the stream outlives the task.
+// Waits for an fd that the peer sends with send_descriptor(). Returns it, close-on-exec, and the
+// caller owns it; or -1 if the peer has closed. The fd comes with its byte: any other read that
+// takes the byte, also one of a Buffered that reads ahead, loses the fd. So both sides must know
+// when one comes, or use a socket for nothing else. Errors: throws std::system_error:
+// std::errc::operation_canceled, and then nothing was received; EBADMSG if the byte came without an
+// fd. If several fds came, all but the first are closed. Lifetime: the stream outlives the task.
 EVENT_API co::Task<int> receive_descriptor(SocketStream& over);
 
 }  // namespace event_cpp::net

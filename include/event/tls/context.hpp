@@ -32,7 +32,7 @@ class ContextState;
 class ServerState;
 }  // namespace detail
 
-// A TLS session, with which a client resumes: a later connection to the same host has a shorter
+// A TLS session, that a client can resume: a later connection to the same host has a shorter
 // handshake. Empty if there is none. connect() and client() store and reuse sessions by themselves.
 // A resumed connection relies on the certificate check of the first one. So a session is used only
 // with the context that it came from, and only until the first certificate of the verified chain
@@ -80,9 +80,9 @@ struct ServerOptions {
   std::string client_trust;
   Version least = Version::tls12, most = Version::tls13;
   int tickets = 2;  // session tickets for each TLS 1.3 connection; TLS 1.2: one at most. 0: none
-  Duration ticket_rotation =
-      std::chrono::hours(12);  // a ticket key encrypts for so long, then only decrypts as long
-  std::string ciphers;         // as ClientOptions::ciphers
+  // A ticket key encrypts for this time, and then only decrypts for the same time.
+  Duration ticket_rotation = std::chrono::hours(12);
+  std::string ciphers;  // as ClientOptions::ciphers
 };
 
 // The settings of TLS connections: immutable, shared by connections of all threads. Copies refer to

@@ -81,7 +81,7 @@ class EVENT_API StreamBase : public net::Stream {
 
 // A TLS connection: made by connect(), client() and accept(), and used as any other net::Stream.
 //
-// A write encrypts at once. At most 64 KiB of encrypted data wait in memory; the event loop sends
+// A write encrypts at once. At most 65 KiB of encrypted data wait in memory; the event loop sends
 // them as the stream below takes them, and until then further writes wait. Reading delivers only
 // data whose authenticity was verified. A write that is cancelled half-way leaves the stream torn
 // (event::Errc::torn), as with any stream: complete records are still sent, and reading and close()
@@ -90,7 +90,7 @@ class EVENT_API StreamBase : public net::Stream {
 // shutdown() sends close_notify: nothing more will be written. Reading goes on. It also goes on
 // after a failed write.
 //
-// Memory: about 15 KiB while idle, nearly all of it OpenSSL's, and 64 KiB while encrypted data
+// Memory: about 15 KiB while idle, nearly all of it OpenSSL's, and 65 KiB while encrypted data
 // wait. Thread-safety: belongs to the thread that runs its base. Lifetime: owns the stream below.
 // May be moved while no task waits for it. The destructor is close_now(). After fork(2) the child
 // may only destroy it.

@@ -68,7 +68,7 @@ class Lookup {
 
 }  // namespace detail
 
-// A transfer whose body is read in parts, at the speed of the reader: when 64 KB are buffered, the
+// A transfer whose body is read in parts, at the speed of the reader: when 64 KiB are buffered, the
 // transfer pauses.
 //
 //   curl::Download download(multi);

@@ -33,7 +33,7 @@ class CopyIn {
     static_cast<void>(connection_->drain());
   }
 
-  // co_await: sends data, in parts of any size. Buffers about 64 KB, and then waits until the
+  // co_await: sends data, in parts of any size. Buffers about 64 KiB, and then waits until the
   // server has taken them. Errors in the data are reported by finish(). Errors: throws
   // ConnectionLost. Lifetime: `data` must live until the co_await has ended.
   co::Task<> put(std::string_view data) {
