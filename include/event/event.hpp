@@ -16,3 +16,4 @@
 #include "event/stats.hpp"        // IWYU pragma: export
 #include "event/time.hpp"         // IWYU pragma: export
 #include "event/timer.hpp"        // IWYU pragma: export
+#include "event/version.hpp"      // IWYU pragma: export
