@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "event/net/detail/send_flags.hpp"
+#include "net/bind.hpp"
 #include "net/callback_waiter.hpp"
 
 namespace event_cpp::net {
@@ -17,7 +18,7 @@ namespace {
 Socket make_bound(Base& base, const Address& address) {
   Socket socket = Socket::make(base, address.family(), SOCK_DGRAM);
   if (address.family() == AF_INET6) socket.set_ipv6_only(false);
-  socket.bind(address);
+  detail::bind_anew(socket, address, SOCK_DGRAM);
   return socket;
 }
 

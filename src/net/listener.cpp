@@ -1,7 +1,6 @@
 #include "event/net/listener.hpp"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,6 +10,7 @@
 
 #include "base/unique_fd.hpp"
 #include "event/event_class.hpp"
+#include "net/bind.hpp"
 
 namespace event_cpp::net {
 namespace {
@@ -70,30 +70,12 @@ bool is_ip(const Socket& socket) noexcept {
   }
 }
 
-// The socket at a path was left by a process that is gone: nobody answers there.
-bool is_left_behind(const Address& address) {
-  struct stat status {};
-  if (::lstat(std::string(address.path()).c_str(), &status) != 0 || !S_ISSOCK(status.st_mode)) {
-    return false;  // another file, which refuses as well
-  }
-  const Socket probe(::socket(AF_UNIX, SOCK_STREAM, 0));
-  ::fcntl(probe.fd(), F_SETFL, O_NONBLOCK);
-  return ::connect(probe.fd(), address.data(), address.size()) < 0 && errno == ECONNREFUSED;
-}
-
 Socket make_listening(Base& base, const Address& address, const ListenOptions& options) {
   Socket socket = Socket::make(base, address.family(), SOCK_STREAM);
   if (address.is_ip()) socket.set_reuse_address(true);
   if (options.reuse_port && address.is_ip()) socket.set_reuse_port(true);
   if (address.family() == AF_INET6) socket.set_ipv6_only(false);
-  const bool has_path = address.is_unix() && !address.is_abstract() && socket.kernel() == nullptr;
-  try {
-    socket.bind(address);
-  } catch (const std::system_error& error) {
-    if (!has_path || error.code() != std::errc::address_in_use || !is_left_behind(address)) throw;
-    ::unlink(std::string(address.path()).c_str());
-    socket.bind(address);
-  }
+  detail::bind_anew(socket, address, SOCK_STREAM);
   socket.listen(options.backlog);
   return socket;
 }

@@ -157,6 +157,25 @@ BACKEND_TEST(DatagramSystemTest, RemovesItsPathAndOnlyItsOwn) {
   EXPECT_NE(::access(name.c_str(), F_OK), 0);
 }
 
+BACKEND_TEST(DatagramSystemTest, TakesOverAPathThatWasLeftBehindButNoOther) {
+  Base base(real_time());
+  const std::string name = free_name();
+  const auto address = net::Address::unix_path(name);
+  {
+    net::Socket left = net::Socket::make(base, AF_UNIX, SOCK_DGRAM);
+    left.bind(address);
+  }
+  {
+    const net::Datagram datagram(base, address);
+    EXPECT_THROW(net::Datagram(base, address), std::system_error);
+    EXPECT_THROW(net::Listener(base, address), std::system_error);
+    EXPECT_EQ(::access(name.c_str(), F_OK), 0);
+  }
+  const net::Listener listener(base, address);
+  EXPECT_THROW(net::Datagram(base, address), std::system_error);
+  EXPECT_EQ(::access(name.c_str(), F_OK), 0);
+}
+
 BACKEND_TEST(DatagramSystemTest, WaitsForRoomOfTheReceiver) {
   Base base(real_time());
   net::Datagram a(base, net::Address::unix_path(free_name()));

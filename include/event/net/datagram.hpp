@@ -29,8 +29,9 @@ class EVENT_API Datagram : private detail::SocketEvent {
  public:
   using Packet = net::Packet;
 
-  // Makes a socket and binds it; with port 0 the kernel chooses a free one. Removes a Unix path
-  // when destroyed. Errors: throws std::system_error.
+  // Makes a socket and binds it; with port 0 the kernel chooses a free one. A stale socket file at
+  // a Unix path is removed if no process receives on it. Removes the path when destroyed. Errors:
+  // throws std::system_error.
   Datagram(Base& base, const Address& address);
   // Takes ownership of a socket that is bound or connected. Errors: throws std::system_error.
   Datagram(Base& base, Socket socket) : SocketEvent(base, std::move(socket)) {}
