@@ -50,7 +50,8 @@ void TaskGroup::drop_all() noexcept {
   while (first_ != nullptr) {
     Child& child = *first_;
     if (child.chain.away) std::terminate();  // see resume_on()
-    if (child.chain.linked() && child.chain.turn == detail::Turn::report) {
+    const bool has_failed = child.chain.linked() && child.chain.turn == detail::Turn::report;
+    if (has_failed && (on_failure_ != nullptr || leaves_dispatch(child))) {
       reap(child);
       child.coroutine.reset();  // what it was given may refer to what goes with the group
       scheduler_->adopt(child.chain);
@@ -102,8 +103,16 @@ bool TaskGroup::failed(Child& child) noexcept {
   return true;
 }
 
+// The first failure does, once, unless join() throws it.
+bool TaskGroup::leaves_dispatch(const Child& child) noexcept {
+  if (join_ != nullptr || reported_ || child.chain.error != error_) return false;
+  reported_ = true;
+  return true;
+}
+
 std::exception_ptr TaskGroup::report(Chain& chain) noexcept {
   Child& child = Child::of(chain);
+  const bool is_leaving = on_failure_ == nullptr && leaves_dispatch(child);
   const std::exception_ptr error = std::move(chain.error);
   drop(child);
   std::exception_ptr leaves;
@@ -113,7 +122,7 @@ std::exception_ptr TaskGroup::report(Chain& chain) noexcept {
     } catch (...) {
       leaves = std::current_exception();
     }
-  } else if (join_ == nullptr && error == error_) {
+  } else if (is_leaving) {
     leaves = error;
   }
   wake_join();
@@ -143,6 +152,7 @@ bool TaskGroup::Join::wait(Chain& chain, void* frame) {
   if (group_->size_ == 0) {
     if (chain.spend()) return false;
     was_cancelled_ = chain.cancelled;
+    take_result();
     begin_done(chain, frame);
     return true;
   }
@@ -151,6 +161,7 @@ bool TaskGroup::Join::wait(Chain& chain, void* frame) {
                             "event::co::TaskGroup::join: another task waits in join() already");
   }
   group_->join_ = this;
+  registered_ = true;
   begin(chain, frame);
   if (chain.cancelled) cancel();
   return true;
@@ -165,11 +176,18 @@ bool TaskGroup::Room::wait(Chain& chain, void* frame) {
     throw std::system_error(std::make_error_code(std::errc::device_or_resource_busy),
                             "event::co::TaskGroup::room: another task waits in room() already");
   }
+  const bool has_room = group_->size_ < count_;
+  if (has_room && chain.spend()) return false;
   if (chain.cancelled) {
     begin_cancelled(chain, frame);
     return true;
   }
+  if (has_room) {
+    begin_done(chain, frame);
+    return true;
+  }
   group_->room_ = this;
+  registered_ = true;
   begin(chain, frame);
   return true;
 }
@@ -180,18 +198,22 @@ void TaskGroup::Join::cancel() noexcept {
 }
 
 void TaskGroup::Join::group_is_gone() noexcept {
-  error_ = std::move(group_->error_);
-  group_ = nullptr;
+  take_result();
+  if (!waits()) return;  // all tasks had ended
   was_cancelled_ = true;
-  if (waits()) wake();
+  wake();
+}
+
+void TaskGroup::Join::take_result() noexcept {
+  if (std::exchange(registered_, false)) group_->join_ = nullptr;
+  group_->cancelled_ = false;
+  group_->reported_ = false;
+  error_ = std::exchange(group_->error_, nullptr);
+  group_ = nullptr;
 }
 
 void TaskGroup::Join::await_resume() {
-  if (group_ != nullptr) {
-    if (group_->join_ == this) group_->join_ = nullptr;
-    group_->cancelled_ = false;
-    error_ = std::exchange(group_->error_, nullptr);
-  }
+  if (group_ != nullptr) take_result();
   if (error_ != nullptr) std::rethrow_exception(std::exchange(error_, nullptr));
   if (was_cancelled_) detail::throw_cancelled();
 }

@@ -178,6 +178,64 @@ BACKEND_TEST(TaskGroupTest, FailureLeavesDispatchThoughItsGroupIsGone) {
   EXPECT_EQ(run(base), 0U);
 }
 
+// Of several failures only the first leaves, and once, whether the group is there or not.
+BACKEND_TEST(TaskGroupTest, FailureLeavesDispatchOnceWhoeverElseThrowsIt) {
+  const auto throws = [](std::exception_ptr error) -> Task<> {
+    std::rethrow_exception(error);
+    co_return;
+  };
+  for (const bool goes : {false, true}) {
+    SCOPED_TRACE(goes);
+    Base base(options());
+    std::optional<TaskGroup> group(std::in_place, base);
+    const auto shared = std::make_exception_ptr(std::runtime_error("shared"));
+    group->spawn(throws(shared));
+    group->spawn(throws(shared));
+    group->spawn(throws(std::make_exception_ptr(std::logic_error("another"))));
+    if (goes) group.reset();
+    EXPECT_THROW(run(base), std::runtime_error);
+    EXPECT_NO_THROW(run(base));
+  }
+}
+
+BACKEND_TEST(TaskGroupTest, FailureIsThrownInJoinAloneIfTheGroupGoes) {
+  Base base(options());
+  TaskGroup joiners(base);
+  std::optional<TaskGroup> group(std::in_place, base);
+  group->spawn(fails_after(1s));
+  int caught = 0;
+  const auto waits = [](TaskGroup& joined, int& count) -> Task<> {
+    try {
+      co_await joined.join();
+    } catch (const std::runtime_error&) {
+      ++count;
+    }
+  };
+  joiners.spawn(waits(*group, caught));
+  // After the task has failed, and before it is reported.
+  Timer timer(base, [&] { group.reset(); });
+  timer.attach(1s);
+  EXPECT_NO_THROW(run(base));
+  EXPECT_EQ(caught, 1);
+}
+
+// Nor is its place used, if it is another group's by then.
+BACKEND_TEST(TaskGroupTest, IsNotUsedByAJoinThatNeedsItNoMore) {
+  Base base(options());
+  TaskGroup joiners(base);
+  const auto joins_often = [](std::optional<TaskGroup>& joined, int& count) -> Task<> {
+    for (; count < 20 && joined.has_value(); ++count) co_await joined->join();
+  };
+  int joined = 0;
+  std::optional<TaskGroup> group(std::in_place, base);
+  joiners.spawn(joins_often(group, joined));
+  EXPECT_LT(joined, 20) << "others have their turn";
+  const auto never_awaited = std::make_unique<TaskGroup::Join>(group->join());
+  group.reset();
+  run(base);
+  EXPECT_EQ(joiners.size(), 0U);
+}
+
 BACKEND_TEST(TaskGroupTest, DestroysTheArgumentsOfAFailedTaskAtTheLatestWithItself) {
   Base base(options());
   int destroyed = 0;

@@ -89,5 +89,47 @@ BACKEND_TEST(RoomTest, FailsIfItsGroupGoes) {
   EXPECT_TRUE(sizes.empty());
 }
 
+BACKEND_TEST(RoomTest, IsNotLookedForInAGroupThatIsGone) {
+  Base base(options());
+  std::vector<std::size_t> sizes;
+  for (const std::size_t tasks : {0U, 1U}) {
+    SCOPED_TRACE(tasks);
+    std::optional<TaskGroup> group(std::in_place, base);
+    std::vector<Duration> ended;
+    if (tasks > 0) group->spawn(sleep_and_note(1h, ended));
+    TaskGroup waits(base);
+    waits.spawn(wait_for_room(*group, 1, sizes));
+    waits.cancel();
+    auto never_awaited = group->room(1);
+    group.reset();
+    base.dispatch();
+    EXPECT_EQ(waits.size(), 0U);
+  }
+}
+
+// Of what is there at once, as of all that need not wait.
+BACKEND_TEST(RoomTest, LeavesOthersTheirTurn) {
+  Base base(options());
+  TaskGroup group(base);
+  bool others_ran = false;
+  base.post([&] { others_ran = true; });
+  const auto spawns = [](TaskGroup& into, const bool& ends) -> Task<> {
+    for (int i = 0; i < 1000 && !ends; ++i) {
+      co_await into.room(4);
+      into.spawn([]() -> Task<> { co_return; });
+    }
+  };
+  TaskGroup spawners(base);
+  spawners.spawn(spawns(group, others_ran));
+  EXPECT_EQ(spawners.size(), 1U);
+  base.dispatch();
+  EXPECT_TRUE(others_ran);
+
+  spawners.spawn(spawns(group, false));
+  spawners.cancel();
+  base.dispatch();
+  EXPECT_EQ(spawners.size(), 0U);
+}
+
 }  // namespace
 }  // namespace event_cpp::test

@@ -65,7 +65,8 @@ Task<> drop_value(A awaitable) {
 //     a later join() throws it again.
 //   - With `on_failure` the other tasks are not affected. on_failure(exception) is called in the
 //     next iteration. It may spawn a new task, but must not destroy the group. An exception that it
-//     throws leaves dispatch().
+//     throws leaves dispatch(). If the group is destroyed before the call, the task's exception
+//     leaves dispatch() instead.
 //   - std::errc::operation_canceled of a cancelled task is not a failure.
 //
 // Thread-safety: belongs to the thread that runs its base. Lifetime: the group and the base may be
@@ -148,6 +149,7 @@ class EVENT_API TaskGroup final : private detail::Owner {
   std::exception_ptr report(detail::Chain& chain) noexcept override;
   void wake_join() noexcept;
   bool failed(detail::Child& child) noexcept;
+  bool leaves_dispatch(const detail::Child& child) noexcept;
   void reap(detail::Child& child) noexcept;
   void drop(detail::Child& child) noexcept;
   void drop_all() noexcept;
@@ -165,6 +167,7 @@ class EVENT_API TaskGroup final : private detail::Owner {
   std::function<void(std::exception_ptr)> on_failure_;
   const char* name_;
   bool cancelled_ = false;
+  bool reported_ = false;  // error_ has left dispatch()
   bool closing_ = false;
 };
 
@@ -172,7 +175,7 @@ class TaskGroup::Join final : public detail::Wait {
  public:
   Join(Join&&) noexcept = default;
   ~Join() {
-    if (group_ != nullptr && group_->join_ == this) group_->join_ = nullptr;
+    if (registered_) group_->join_ = nullptr;
   }
 
   bool await_ready() const noexcept { return false; }
@@ -191,11 +194,13 @@ class TaskGroup::Join final : public detail::Wait {
   Join(TaskGroup& group, unsigned line) noexcept : Wait(line), group_(&group) {}
   bool wait(detail::Chain& chain, void* frame);
   void group_is_gone() noexcept;
+  void take_result() noexcept;
   void withdraw() noexcept override {}
 
-  TaskGroup* group_;          // null: gone
-  std::exception_ptr error_;  // its first failure, if it is gone
+  bool registered_ = false;  // with the group, which may be gone if it is not
   bool was_cancelled_ = false;
+  TaskGroup* group_;          // null: the result was taken
+  std::exception_ptr error_;  // the first failure
 };
 
 static_assert(sizeof(void*) != 8 || sizeof(TaskGroup::Join) <= 48);
@@ -204,10 +209,10 @@ class TaskGroup::Room final : public detail::Wait {
  public:
   Room(Room&&) noexcept = default;
   ~Room() {
-    if (group_ != nullptr && group_->room_ == this) group_->room_ = nullptr;
+    if (registered_) group_->room_ = nullptr;
   }
 
-  bool await_ready() const noexcept { return count_ > 0 && group_->size_ < count_; }
+  bool await_ready() const noexcept { return false; }
   template <detail::TaskPromise P>
   bool await_suspend(std::coroutine_handle<P> task) {
     return wait(task.promise().chain(), task.address());
@@ -223,16 +228,20 @@ class TaskGroup::Room final : public detail::Wait {
   Room(TaskGroup& group, std::size_t count, unsigned line) noexcept
       : Wait(line), group_(&group), count_(count) {}
   bool wait(detail::Chain& chain, void* frame);
-  // There is room, or none any more as the group is gone. Does not look at the group again.
+  // There is room, or none any more as the group is gone.
   void end(bool refused) noexcept {
-    group_ = nullptr;
+    registered_ = false;
     refused_ = refused;
     wake();
   }
-  void withdraw() noexcept override { group_->room_ = nullptr; }
+  void withdraw() noexcept override {
+    registered_ = false;
+    group_->room_ = nullptr;
+  }
 
+  bool registered_ = false;  // with the group, which may be gone if it is not
   bool refused_ = false;
-  TaskGroup* group_;  // null: its answer has come
+  TaskGroup* group_;
   std::size_t count_;
 };
 
