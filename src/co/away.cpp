@@ -19,6 +19,11 @@ bool ResumeOn::begin_move(Chain& chain, void* frame) {
   return true;
 }
 
+// It still goes home.
+void ResumeOn::cancel() noexcept {
+  if (!Away::is_home_of(*chain(), to_)) Wait::cancel();
+}
+
 void ResumeOn::await_resume() const {
   throw_if_cancelled();
   if (failed_) throw std::bad_alloc();

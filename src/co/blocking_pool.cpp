@@ -1,11 +1,18 @@
 #include "co/blocking_pool.hpp"
 
+#include <unistd.h>
+
 #include <utility>
 
 #include "co/signals_blocked.hpp"
 #include "co/with_memory.hpp"
 
 namespace event_cpp::co::detail {
+
+BlockingPool::BlockingPool(Base& base) noexcept : base_(base), process_(::getpid()) {}
+
+bool BlockingPool::is_ours() const noexcept { return process_ == ::getpid(); }
+
 BlockingPool::~BlockingPool() {
   std::list<std::shared_ptr<Job>> dropped;
   {
@@ -53,7 +60,7 @@ void BlockingPool::serve() noexcept {
       if (ends_) return;
       job.splice(job.begin(), jobs_, jobs_.begin());
     }
-    job.front()->run();
+    if (!job.front()->is_cancelled) job.front()->run();
     {
       const std::lock_guard lock(mutex_);
       done_.splice(done_.end(), job);
@@ -74,16 +81,28 @@ void BlockingPool::tell_one() {
   if (job.wait != nullptr) job.wait->job_ended();
 }
 
+// Of a parent process: its threads are not here, and its mutex may be locked for good.
+void Scheduler::drop_pool() noexcept {
+  if (pool_ != nullptr && !pool_->is_ours()) static_cast<void>(pool_.release());
+  pool_.reset();
+}
+
 BlockingPool& Scheduler::pool() {
-  if (pool_ == nullptr) pool_ = std::make_unique<BlockingPool>(base_);
+  if (pool_ != nullptr && pool_->is_ours()) return *pool_;
+  auto made = std::make_unique<BlockingPool>(base_);
+  drop_pool();
+  pool_ = std::move(made);
   return *pool_;
 }
 
 BlockingWait::~BlockingWait() {
-  if (job_ != nullptr) job_->wait = nullptr;
+  if (job_ != nullptr) withdraw();
 }
 
-void BlockingWait::withdraw() noexcept { job_->wait = nullptr; }
+void BlockingWait::withdraw() noexcept {
+  job_->wait = nullptr;
+  job_->is_cancelled = true;
+}
 
 bool BlockingWait::begin_job(Chain& chain, void* frame, std::shared_ptr<Job> job) {
   if (chain.cancelled) {

@@ -1,6 +1,8 @@
 // Threads for functions that block: see blocking().
 #pragma once
 
+#include <sys/types.h>
+
 #include <condition_variable>
 #include <cstddef>
 #include <list>
@@ -18,11 +20,14 @@ class BlockingPool {
  public:
   static constexpr std::size_t kMostThreads = 16;
 
-  explicit BlockingPool(Base& base) noexcept : base_(base) {}
+  explicit BlockingPool(Base& base) noexcept;
   // Waits for the jobs that run, and drops those that have not begun.
   ~BlockingPool();
   BlockingPool(const BlockingPool&) = delete;
   BlockingPool& operator=(const BlockingPool&) = delete;
+
+  // False in a process that was forked since.
+  bool is_ours() const noexcept;
 
   // Runs the job in one of the threads, and then tells whoever waits for it.
   // Errors: throws std::bad_alloc, or std::system_error if there is no thread for it.
@@ -34,6 +39,7 @@ class BlockingPool {
   void tell_one();
 
   Base& base_;
+  const pid_t process_;
   std::vector<std::thread> threads_;
   std::mutex mutex_;
   std::condition_variable changed_;

@@ -58,7 +58,7 @@ Scheduler::~Scheduler() {
     static_cast<TaskGroup::InList*>(link)->group.closing_ = true;
   }
   while (groups_.linked()) static_cast<TaskGroup::InList*>(groups_.next())->group.abandon();
-  pool_.reset();
+  drop_pool();
   while (ready_.linked()) {
     auto& chain = *static_cast<Chain*>(ready_.next());
     chain.unlink();

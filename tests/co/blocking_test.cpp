@@ -13,6 +13,8 @@
 #include <utility>
 
 #include "co/support.hpp"
+#include "support/forked.hpp"
+#include "support/sanitizers.hpp"
 
 namespace event_cpp::test {
 namespace {
@@ -133,7 +135,7 @@ BACKEND_TEST(BlockingTest, StartsAThreadWhenItIsFirstUsedAndNeverMoreThanSixteen
   EXPECT_EQ(group.size(), 0U);
 }
 
-BACKEND_TEST(BlockingTest, LeavesTheFunctionAloneIfTheWaitIsCancelled) {
+BACKEND_TEST(BlockingTest, LeavesTheFunctionAloneThatHasBegunIfTheWaitIsCancelled) {
   Base base(real_time());
   std::promise<void> gate;
   std::shared_future<void> opens = gate.get_future().share();
@@ -153,9 +155,11 @@ BACKEND_TEST(BlockingTest, LeavesTheFunctionAloneIfTheWaitIsCancelled) {
       *here = std::this_thread::get_id() == thread;
     }
   };
-  const auto waits = [](std::shared_future<void> until, int& counter, bool& here) -> Task<> {
+  std::promise<void> begun;
+  const auto waits = [&begun](std::shared_future<void> until, int& counter, bool& here) -> Task<> {
     const std::thread::id home = std::this_thread::get_id();
-    auto f = [until, &counter, &here, home] {
+    auto f = [&begun, until, &counter, &here, home] {
+      begun.set_value();
       until.wait();
       return Result(&counter, &here, home);
     };
@@ -165,6 +169,7 @@ BACKEND_TEST(BlockingTest, LeavesTheFunctionAloneIfTheWaitIsCancelled) {
     const Bounded bounded(base);
     TaskGroup group(base);
     group.spawn(waits(opens, destroyed, destroyed_here));
+    begun.get_future().wait();
     group.cancel();
     while (group.size() > 0) base.loop(RunMode::once);
     EXPECT_EQ(destroyed, 0);
@@ -173,6 +178,40 @@ BACKEND_TEST(BlockingTest, LeavesTheFunctionAloneIfTheWaitIsCancelled) {
   run(base);
   EXPECT_EQ(destroyed, 1);
   EXPECT_TRUE(destroyed_here);
+}
+
+BACKEND_TEST(BlockingTest, DoesNotBeginAFunctionWhoseWaitWasCancelled) {
+  Base base(real_time());
+  std::promise<void> gate;
+  const std::shared_future<void> opens = gate.get_future().share();
+  TaskGroup busy(base);
+  const auto waits = [opens] { opens.wait(); };
+  for (int i = 0; i < 16; ++i) busy.spawn(blocks(waits));
+  std::atomic<int> begun{0};
+  const auto begins = [&begun] { ++begun; };
+  TaskGroup cancelled(base);
+  for (int i = 0; i < 100; ++i) cancelled.spawn(blocks(begins));
+  cancelled.cancel();
+  busy.spawn(blocks(begins));
+  gate.set_value();
+  run(base);
+  EXPECT_EQ(begun, 1);
+  EXPECT_EQ(busy.size() + cancelled.size(), 0U);
+}
+
+// Where the threads of the parent are not.
+BACKEND_TEST(BlockingTest, WorksInAForkedChildOfAProcessThatHasUsedIt) {
+  if (EVENT_HAS_TSAN) GTEST_SKIP() << "the thread sanitizer starts no thread in such a child";
+  auto base = std::make_unique<Base>(real_time());
+  const auto nothing = [] {};
+  run_task(*base, blocks(nothing));
+  EXPECT_TRUE(succeeds_in_child([&] { base.reset(); }));
+  EXPECT_TRUE(succeeds_in_child([&] {
+    base->after_fork();
+    run_task(*base, blocks(nothing));
+    base.reset();
+  }));
+  run_task(*base, blocks(nothing));
 }
 
 BACKEND_TEST(BlockingTest, ForgetsAFunctionThatEndsBetweenACancelAndItsTurn) {

@@ -256,6 +256,31 @@ BACKEND_TEST(ResumeOnTest, ComesHomeThoughItWasCancelledWhileItWasAway) {
   EXPECT_EQ(group.size(), 0U);
 }
 
+BACKEND_TEST(ResumeOnTest, ComesHomeThoughItIsCancelledBeforeItLeaves) {
+  Base home(options());
+  Base away(options());
+  Base* ended_on = nullptr;
+  const auto travels = [](Base& there, Base& back, Base*& last) -> Task<> {
+    co_await co::resume_on(there);
+    co_await co::sleep(1s);
+    co_await co::resume_on(back);
+    Base& now = co_await co::base();
+    last = &now;
+  };
+  TaskGroup group(home);
+  group.spawn(travels(away, home, ended_on));
+  home.loop(RunMode::nonblock);
+  away.loop(RunMode::nonblock);
+  group.cancel();  // by a posted function, which runs after timers
+  time.advance(1s);
+  for (int i = 0; i < 4; ++i) {
+    away.loop(RunMode::nonblock);
+    home.loop(RunMode::nonblock);
+  }
+  EXPECT_EQ(ended_on, &home);
+  EXPECT_EQ(group.size(), 0U);
+}
+
 BACKEND_TEST(ResumeOnTest, StaysWhereItIsIfThereIsNoMemory) {
   if (!FailingNew::works()) GTEST_SKIP() << "operator new cannot be replaced here";
   for (std::size_t n = 0;; ++n) {

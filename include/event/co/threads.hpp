@@ -1,6 +1,7 @@
 // resume_on() and blocking(): moving a task to another base, and running code in a thread pool.
 #pragma once
 
+#include <atomic>
 #include <concepts>
 #include <coroutine>
 #include <exception>
@@ -26,6 +27,7 @@ class EVENT_API ResumeOn final : public Wait {
     return begin_move(task.promise().chain(), task.address());
   }
   void await_resume() const;
+  void cancel() noexcept override;
   Waiting waiting() const noexcept override { return describe("resume_on"); }
 
  private:
@@ -48,6 +50,9 @@ class EVENT_API Job {
   virtual ~Job() = default;
 
   virtual void run() noexcept = 0;  // in a thread of the pool
+
+  // Nobody waits any more: it is not begun.
+  std::atomic<bool> is_cancelled{false};
 
   // For the base's thread alone.
   Scheduler* scheduler = nullptr;
@@ -156,10 +161,12 @@ static_assert(sizeof(void*) != 8 || sizeof(BlockingWait) <= 48);
 // to 16 threads, which are started when they are needed; further calls wait in a queue. The threads
 // block all signals.
 //
-// Cancelling the wait does not stop f(); its result is then destroyed. Since the task may be
-// destroyed while f() runs, f must own what it uses, and not refer to variables of the task. The
-// destructor of the base waits for calls that run, and drops those that have not started. With
-// Backend::none f() runs at once on the calling thread, so that a simulation has no threads.
+// Cancelling the wait does not stop f() if it has started; its result is then destroyed. If it has
+// not started it does not run. Since the task may be destroyed while f() runs, f must own what it
+// uses, and not refer to variables of the task. The destructor of the base waits for calls that
+// run, and drops those that have not started. With Backend::none f() runs at once on the calling
+// thread, so that a simulation has no threads. After fork(2) calls of the parent do not end in the
+// child: what waits for them there waits until it is cancelled. New calls work.
 // Errors: throws what f() throws; std::errc::operation_canceled; std::bad_alloc; a system error if
 // no thread can be started.
 template <std::invocable F>

@@ -267,6 +267,7 @@ class EVENT_API Scheduler {
 
   void drain();
   Chain& pick_ready();
+  void drop_pool() noexcept;
 
   Base& base_;
   Order* const order_;  // null: first in, first out
