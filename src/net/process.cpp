@@ -14,6 +14,7 @@
 #include "event/child.hpp"
 #include "event/co/sync.hpp"
 #include "event/co/timeout.hpp"
+#include "event/co/wait.hpp"
 #include "net/launch.hpp"
 #include "net/net_state.hpp"
 #include "net/unreaped.hpp"
@@ -55,6 +56,7 @@ struct Ending {
 };
 
 co::Task<Exit> wait_for(std::shared_ptr<Ending> ending) {
+  if (ending->exit) co_await co::detail::Spend();
   while (!ending->exit) {
     if (ending->is_owner_gone) co::detail::throw_cancelled();
     co_await ending->changed.wait();

@@ -61,6 +61,19 @@ TEST_P(ProcessExitTest, TellsEveryTaskThatWaits) {
   EXPECT_EQ(process.exit()->code, 4);
 }
 
+TEST_P(ProcessExitTest, LeavesOthersTheirTurnIfItIsToldOften) {
+  net::Process process(base, Command("true"));
+  bool others_ran = false;
+  const auto asks = [](net::Process& of, Base& its, bool& ends) -> Task<int> {
+    co_await of.wait();
+    its.post([&ends] { ends = true; });
+    int asked = 0;
+    for (; asked < 1000 && !ends; ++asked) co_await of.wait();
+    co_return asked;
+  };
+  EXPECT_LT(run(asks(process, base, others_ran)), 1000);
+}
+
 TEST_P(ProcessExitTest, CallsBackOnceAndLetsTheCallbackDestroyTheProcess) {
   int calls = 0;
   auto process = std::make_unique<net::Process>(base, Command("true"));
