@@ -28,8 +28,6 @@ namespace detail {
 Floors& floors_of(Base& base) noexcept;
 // Options::order of the base; null if it has none.
 EVENT_API Order* order_of(Base& base) noexcept;
-// Whether dispatch() would go on: an event keeps the base alive, or something waits to run.
-EVENT_API bool has_work(Base& base) noexcept;
 
 }  // namespace detail
 
@@ -136,6 +134,10 @@ class EVENT_API Base {
 
   // The number of attached events, including those of after() and once().
   std::size_t size() const noexcept;
+
+  // Whether dispatch() would go on: an event that keeps the base alive is attached, a callback is
+  // active or posted, an idle hook exists, or a task is on another base or in another thread.
+  bool has_work() const noexcept;
 
   // The backend of this base; never Backend::automatic.
   Backend backend() const noexcept;

@@ -244,9 +244,12 @@ class EVENT_API Event {
 
  private:
   template <void (*kFunction)(Event&, Events)>
-  static constexpr detail::NodeOps kFunctionOps{
-      [](detail::Node& node, Events fired) { kFunction(of(node), fired); }, nullptr,
-      detail::NodeKind::event, nullptr};
+  static void call_function(detail::Node& node, Events fired) {
+    kFunction(of(node), fired);
+  }
+  template <void (*kFunction)(Event&, Events)>
+  static constexpr detail::NodeOps kFunctionOps{&call_function<kFunction>, nullptr,
+                                                detail::NodeKind::event, nullptr};
 
   detail::Node node_;
 };

@@ -58,6 +58,7 @@ TimePoint Base::now() const noexcept { return loop_->now(); }
 
 bool Base::running() const noexcept { return loop_->running(); }
 
+bool Base::has_work() const noexcept { return loop_->alive(); }
 std::size_t Base::size() const noexcept { return loop_->watches().size(); }
 
 Backend Base::backend() const noexcept { return loop_->backend(); }
@@ -101,7 +102,6 @@ void Base::dump(std::ostream& out) const { loop_->watches().dump(out); }
 
 Order* detail::order_of(Base& base) noexcept { return loop_of(base)->watches().order(); }
 
-bool detail::has_work(Base& base) noexcept { return loop_of(base)->alive(); }
 
 detail::Loop* detail::loop_of(Base& base) noexcept { return base.loop_.get(); }
 

@@ -27,7 +27,7 @@ class Category final : public std::error_category {
       case Errc::deadlock:
         return "the task waits, and nothing is left that could wake it";
       case Errc::truncated:
-        return "the stream ended before all was there";
+        return "the stream ended in the middle of a message";
       case Errc::torn:
         return "an earlier write was given up half-way, so nothing can be sent any more";
       case Errc::too_long:

@@ -21,7 +21,7 @@ void* Root::ended(Chain& /*chain*/) noexcept {
 void Root::wait() {
   base_.loop(RunMode::forever);
   if (ended_) return;
-  if (event_cpp::detail::has_work(base_)) {
+  if (base_.has_work()) {
     throw std::system_error(std::make_error_code(std::errc::operation_canceled),
                             "event::co::run: the base was stopped");
   }

@@ -246,6 +246,27 @@ BACKEND_TEST(LoopTest, CountsWhatIsAttached) {
 
 // Fairness.
 
+BACKEND_TEST(LoopTest, HasWorkWhileDispatchWouldGoOn) {
+  Base base(options());
+  EXPECT_FALSE(base.has_work());
+  base.post([] {});
+  EXPECT_TRUE(base.has_work());
+  base.dispatch();
+  EXPECT_FALSE(base.has_work());
+
+  Timer timer(base, [] {});
+  timer.keep_alive(false);
+  timer.attach(1s);
+  EXPECT_FALSE(base.has_work());
+  timer.keep_alive(true);
+  EXPECT_TRUE(base.has_work());
+  timer.detach();
+  timer.activate(Events::timeout);
+  EXPECT_TRUE(base.has_work());
+  base.dispatch();
+  EXPECT_FALSE(base.has_work());
+}
+
 BACKEND_TEST(LoopTest, LooksAtTheKernelAlthoughAPostedFunctionAlwaysPostsAnother) {
   Base base(options());
   const Pipe pipe = readable_pipe();

@@ -231,10 +231,10 @@ static_assert(sizeof(void*) != 8 || sizeof(ExitWait) <= 48);
 
 }  // namespace detail
 
-// All of these are awaited in a task, where they are called: `co_await sleep(1s)`; or passed to
-// with_timeout(), when_all() and similar functions. Unless stated otherwise they throw
-// std::bad_alloc, and in a cancelled task std::system_error, std::errc::operation_canceled. While a
-// task waits for one of these, dispatch() does not return for lack of events.
+// Await them where you call them, `co_await sleep(1s)`, or pass them to with_timeout(), when_all()
+// and similar functions. Unless stated otherwise they throw std::bad_alloc, and in a cancelled task
+// std::system_error, std::errc::operation_canceled. While a task waits for one of these, dispatch()
+// does not return for lack of events.
 
 // The base that this task runs on. Never waits.
 inline detail::Question<Base&, &detail::base_of> base() noexcept { return {}; }

@@ -123,13 +123,14 @@ class Callable {
   };
 
   template <class F>
-  static constexpr Ops kOps{
-      [](Storage& storage, Args... args) {
-        static_cast<void>(Stored<F>::get(storage)(static_cast<Args&&>(args)...));
-      },
-      Stored<F>::kRelocate, Stored<F>::kDestroy};
+  static void call(Storage& storage, Args... args) {
+    static_cast<void>(Stored<F>::get(storage)(static_cast<Args&&>(args)...));
+  }
+  static void call_nothing(Storage& /*storage*/, Args... /*args*/) {}
 
-  static constexpr Ops kNoOps{[](Storage&, Args...) {}, nullptr, nullptr};
+  template <class F>
+  static constexpr Ops kOps{&call<F>, Stored<F>::kRelocate, Stored<F>::kDestroy};
+  static constexpr Ops kNoOps{&call_nothing, nullptr, nullptr};
 
   void take(Callable& other) noexcept {
     if (ops_ != nullptr && ops_->relocate != nullptr) {

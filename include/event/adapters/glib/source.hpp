@@ -65,7 +65,7 @@ class Source {
   void run() {
     Run run{::g_main_loop_new(context_, FALSE), running_};
     running_ = &run;
-    if (event_cpp::detail::has_work(base_)) ::g_main_loop_run(run.loop);
+    if (base_.has_work()) ::g_main_loop_run(run.loop);
     if (!run.gone) running_ = run.outer;
     ::g_main_loop_unref(run.loop);
     if (run.thrown != nullptr) std::rethrow_exception(run.thrown);
@@ -132,7 +132,7 @@ class Source {
     }
     if (gone) return G_SOURCE_REMOVE;
     self.gone_ = nullptr;
-    if (!event_cpp::detail::has_work(self.base_)) self.quit();
+    if (!self.base_.has_work()) self.quit();
     return G_SOURCE_CONTINUE;
   }
   void report(std::exception_ptr error) {
