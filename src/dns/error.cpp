@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "event/net/connect.hpp"
+
 namespace event_cpp::dns {
 namespace {
 
@@ -41,6 +43,9 @@ class Category final : public std::error_category {
         return std::errc::timed_out;
       case Errc::bad_name:
         return std::errc::invalid_argument;
+      case Errc::no_such_name:
+      case Errc::no_address:
+        return net::no_such_name();
       default:
         return {code, *this};
     }

@@ -59,6 +59,8 @@ const std::error_category& name_category() noexcept {
   return category;
 }
 
+std::error_condition no_such_name() noexcept { return {EAI_NONAME, name_category()}; }
+
 co::Task<Socket> connect(Address address) {
   Base& base = co_await co::base();
   Socket socket = Socket::make(base, address.family(), SOCK_STREAM);

@@ -119,6 +119,7 @@ TEST_P(HostsFileTest, IsNotReadIfItIsNotWanted) {
   without.hosts = false;
   dns::Resolver resolver(base, without);
   EXPECT_EQ(look_up(resolver, "web.test").error, dns::Errc::no_such_name);
+  EXPECT_EQ(look_up(resolver, "web.test").error, net::no_such_name());
 }
 
 TEST_P(HostsFileTest, LeavesAFamilyThatItDoesNotHaveToTheServers) {

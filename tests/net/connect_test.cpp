@@ -277,6 +277,7 @@ TEST_F(HappyEyeballsTest, TakesNoAddressForAnUnknownName) {
   tasks.spawn([&] { return connect_by_name("a.name", 80, 10s, outcome); });
   settle();
   EXPECT_EQ(outcome.error, std::error_code(EAI_NONAME, net::name_category()));
+  EXPECT_EQ(outcome.error, net::no_such_name());
 }
 
 // Over the system alone.

@@ -20,8 +20,9 @@ enum class Errc {
   too_many        // 65,536 queries are waiting already: see Options::at_once
 };
 
-// The category of these codes, named "dns". Codes compare equal to the std::errc of the same
-// meaning: timed_out, and bad_name to std::errc::invalid_argument.
+// The category of these codes, named "dns". Codes compare equal to the condition of the same
+// meaning: timed_out, and bad_name to std::errc::invalid_argument; no_such_name and no_address to
+// net::no_such_name().
 EVENT_API const std::error_category& category() noexcept;
 
 // Lets Errc convert to std::error_code, and compare with one.

@@ -15,6 +15,10 @@ namespace event_cpp::net {
 // The errors of getaddrinfo(3), named "getaddrinfo".
 EVENT_API const std::error_category& name_category() noexcept;
 
+// Equals the code of an error of resolve() and connect() if the name does not exist or has no
+// address, whether getaddrinfo(3) or event::dns has looked it up.
+EVENT_API std::error_condition no_such_name() noexcept;
+
 // Connects to an address, on the base of the task that awaits it. Returns a non-blocking socket,
 // with TCP_NODELAY if it is TCP. Has no limit but the system's (about two minutes): see
 // co::with_timeout(). Errors: throws std::system_error: ECONNREFUSED, ENETUNREACH, ETIMEDOUT ...;
