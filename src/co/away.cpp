@@ -1,5 +1,7 @@
 #include "co/away.hpp"
 
+#include <cstdio>
+#include <exception>
 #include <new>
 #include <utility>
 
@@ -27,6 +29,12 @@ void ResumeOn::cancel() noexcept {
 void ResumeOn::await_resume() const {
   throw_if_cancelled();
   if (failed_) throw std::bad_alloc();
+}
+
+void terminate_away() noexcept {
+  std::fputs("event: a task is on another base, and that or the task's owner is destroyed\n",
+             stderr);
+  std::terminate();
 }
 
 void cancel_away(Chain& chain) noexcept { static_cast<Away&>(*chain.owner).cancel(chain); }

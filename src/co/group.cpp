@@ -49,7 +49,7 @@ void TaskGroup::abandon() noexcept {
 void TaskGroup::drop_all() noexcept {
   while (first_ != nullptr) {
     Child& child = *first_;
-    if (child.chain.away) std::terminate();  // see resume_on()
+    if (child.chain.away) detail::terminate_away();
     const bool has_failed = child.chain.linked() && child.chain.turn == detail::Turn::report;
     if (has_failed && (on_failure_ != nullptr || leaves_dispatch(child))) {
       reap(child);

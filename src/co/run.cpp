@@ -9,7 +9,7 @@ namespace event_cpp::co::detail {
 Root::Root(Base& base) : base_(base), chain_(*this, Scheduler::of(base)) {}
 
 Root::~Root() {
-  if (chain_.away) std::terminate();  // see resume_on()
+  if (chain_.away) terminate_away();
 }
 
 void* Root::ended(Chain& /*chain*/) noexcept {

@@ -53,7 +53,7 @@ Scheduler::Scheduler(Base& base)
 
 // Tasks first: their destructors may use all the rest.
 Scheduler::~Scheduler() {
-  if (guests_ > 0) std::terminate();  // see resume_on()
+  if (guests_ > 0) terminate_away();
   for (Link* link = groups_.next(); link != &groups_; link = link->next()) {
     static_cast<TaskGroup::InList*>(link)->group.closing_ = true;
   }

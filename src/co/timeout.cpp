@@ -16,7 +16,7 @@ Scope::Scope(Chain& outer, Wait& wait, bool shielded) noexcept
 }
 
 Scope::~Scope() {
-  if (chain_.away) std::terminate();  // see resume_on()
+  if (chain_.away) terminate_away();
 }
 
 void Scope::set_limit(Duration limit) { limit_.attach(limit); }

@@ -317,7 +317,7 @@ BACKEND_TEST(ResumeOnTest, EndsTheProgramIfABaseOrAGroupGoesWhileATaskIsAway) {
         errand->away.loop(RunMode::nonblock);
         errand.reset();
       },
-      "");
+      "a task is on another base");
   EXPECT_DEATH(
       {
         Errand errand(options());
@@ -326,7 +326,7 @@ BACKEND_TEST(ResumeOnTest, EndsTheProgramIfABaseOrAGroupGoesWhileATaskIsAway) {
         errand.home.loop(RunMode::nonblock);
         group.reset();
       },
-      "");
+      "a task is on another base");
 }
 
 }  // namespace

@@ -58,7 +58,7 @@ class BranchesOf final : public Branches, public Pooled {
       : BranchesOf(until, wait, outer, coroutines, std::index_sequence_for<T...>()) {}
   ~BranchesOf() {
     for (const Chain& chain : chains) {
-      if (chain.away) std::terminate();  // see resume_on()
+      if (chain.away) terminate_away();
     }
   }
 

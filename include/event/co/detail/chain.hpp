@@ -285,6 +285,9 @@ class EVENT_API Scheduler {
 
 // For a chain that is on another base.
 EVENT_API void cancel_away(Chain& chain) noexcept;
+// Its owner, or the base on which it is, is being destroyed: says so, and ends the program. See
+// resume_on().
+[[noreturn]] EVENT_API void terminate_away() noexcept;
 
 inline void Chain::cancel() noexcept {
   if (away) [[unlikely]]
