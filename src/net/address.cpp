@@ -105,8 +105,16 @@ std::optional<Address> parse_ipv6(std::string_view host, int port) {
   return made_of(address);
 }
 
+// Whether it is @..., ./@..., ././@... and so on. text() puts "./" in front of such a path, since
+// unix:@... is an abstract name, and parse() removes it again.
+bool is_like_abstract(std::string_view path) {
+  while (path.starts_with("./")) path.remove_prefix(2);
+  return path.starts_with('@');
+}
+
 std::optional<Address> parse_unix(std::string_view path) {
   const bool abstract = path.starts_with('@');
+  if (!abstract && is_like_abstract(path)) path.remove_prefix(2);
   try {
     return abstract ? Address::unix_abstract(path.substr(1)) : Address::unix_path(path);
   } catch (const std::system_error&) {
@@ -221,9 +229,9 @@ std::string Address::text() const {
     case AF_INET6:
       return '[' + host() + "]:" + std::to_string(port());
     case AF_UNIX: {
-      const char* const begin = is_abstract()             ? "unix:@"
-                                : path().starts_with('@') ? "unix:./"
-                                                          : "unix:";
+      const char* const begin = is_abstract()              ? "unix:@"
+                                : is_like_abstract(path()) ? "unix:./"
+                                                           : "unix:";
       return begin + std::string(path());
     }
     default:
@@ -250,8 +258,9 @@ int Address::port() const noexcept {
 
 Address Address::with_port(int port) const {
   Address address = *this;
-  if (family() == AF_INET) address.storage_.ipv4.sin_port = checked_port(port);
-  if (family() == AF_INET6) address.storage_.ipv6.sin6_port = checked_port(port);
+  const in_port_t checked = checked_port(port);
+  if (family() == AF_INET) address.storage_.ipv4.sin_port = checked;
+  if (family() == AF_INET6) address.storage_.ipv6.sin6_port = checked;
   return address;
 }
 

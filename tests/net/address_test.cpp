@@ -27,9 +27,13 @@ TEST(AddressTest, ParsesWhatItPrints) {
 
 TEST(AddressTest, ParsesWhatItPrintsOfEveryUnixSocket) {
   using namespace std::string_literals;
-  const Address file = Address::unix_path("@name");
-  EXPECT_EQ(file.text(), "unix:./@name");
-  EXPECT_EQ(Address::parse(file.text())->path(), "./@name");
+  EXPECT_EQ(Address::unix_path("@name").text(), "unix:./@name");
+  const std::string longest(Address::max_path(), '@');
+  for (const std::string& path : {"@name"s, "./@name"s, "././@"s, "./name"s, ".@"s, longest}) {
+    const Address address = Address::unix_path(path);
+    EXPECT_EQ(Address::parse(address.text()), address) << path;
+    EXPECT_EQ(address.path(), path);
+  }
 #ifdef __linux__
   for (const std::string& name : {"name"s, "\0na\0me\0"s, "@"s, "unix:"s}) {
     const Address address = Address::unix_abstract(name);
@@ -130,7 +134,9 @@ TEST(AddressTest, RefusesAPortOutOfRange) {
     EXPECT_THROW(Address::loopback(port), std::system_error);
     EXPECT_THROW(Address::loopback_ipv6(port), std::system_error);
     EXPECT_THROW(static_cast<void>(Address::parse("127.0.0.1", port)), std::system_error);
-    EXPECT_THROW(static_cast<void>(Address::loopback(1).with_port(port)), std::system_error);
+    for (const Address& address : {Address::loopback(1), Address::unix_path("/a"), Address()}) {
+      EXPECT_THROW(static_cast<void>(address.with_port(port)), std::system_error);
+    }
   }
   EXPECT_EQ(Address::loopback(65535).port(), 65535);
   EXPECT_EQ(Address::loopback(1).with_port(2), Address::loopback(2));

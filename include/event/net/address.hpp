@@ -54,7 +54,9 @@ class EVENT_API Address {
   // From a sockaddr of the kernel. std::nullopt for another family, or if `size` is too small.
   static std::optional<Address> from(const sockaddr* address, socklen_t size) noexcept;
 
-  // As text, with the port, in a form that parse() reads. Empty if there is no address.
+  // As text, with the port, in a form that parse() reads. A path such as "@name" begins with "./"
+  // there, since "unix:@name" is an abstract name. Empty if there is no address. "unix:", which
+  // parse() refuses, if a Unix socket has no name, as most clients.
   std::string text() const;
   // The IP address as text, without the port and without brackets: "127.0.0.1", "::1",
   // "fe80::1%2". Empty if it is not an IP address.
