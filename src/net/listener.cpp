@@ -180,7 +180,9 @@ std::error_code Listener::take(Socket& connection) noexcept {
     }
     if (is_of_the_connection(-fd) && ++skipped < kMostSkipped) continue;
     short_of_resources_ = is_shortage(-fd) || skipped == kMostSkipped;
-    return {-fd, std::system_category()};
+    const std::error_code error(-fd, std::system_category());
+    if (!short_of_resources_) broken_ = error;
+    return error;
   }
   try {
     if (no_delay_) connection.set_no_delay(true);
@@ -192,7 +194,7 @@ std::error_code Listener::take(Socket& connection) noexcept {
 }
 
 void Listener::wait_for_more() noexcept {
-  if (readable_ != nullptr && !is_broken_) readable_->look();
+  if (readable_ != nullptr && !broken_) readable_->look();
 }
 
 // A listener that nobody waits for does not keep its base running.
@@ -250,7 +252,6 @@ void Listener::fail(std::error_code error) {
   if (short_of_resources_) {
     readable_->look_away();
   } else {
-    is_broken_ = true;
     while (Accept* const accept = waiting_.take_first()) accept->fail(error);
   }
   tell(error);
@@ -292,11 +293,11 @@ Listener::Accept Listener::accept(unsigned line) noexcept { return {*this, line}
 // Tries before it waits: nothing is in flight that a cancellation could lose.
 bool Listener::Accept::begin_accept(co::detail::Chain& chain, void* frame) noexcept {
   Listener& listener = *listener_;
-  if (!listener.socket_) {
-    error_ = std::make_error_code(std::errc::operation_canceled);
-    return false;
-  }
   const bool may_go_on = chain.spend();
+  error_ = listener.broken_;
+  if (!listener.socket_) error_ = std::make_error_code(std::errc::operation_canceled);
+  const bool is_over = static_cast<bool>(error_);  // a wait would not end
+  if (may_go_on && is_over) return false;
   if (may_go_on && listener.waiting_.empty()) {
     error_ = listener.take(connection_);
     if (connection_ || (error_ && !listener.short_of_resources_)) return false;
@@ -304,11 +305,13 @@ bool Listener::Accept::begin_accept(co::detail::Chain& chain, void* frame) noexc
   }
   if (chain.cancelled) {
     begin_cancelled(chain, frame);
-    return true;
+  } else if (is_over) {
+    begin_done(chain, frame);
+  } else {
+    begin(chain, frame);
+    listener.waiting_.add(chain);
+    listener.wait_for_more();
   }
-  begin(chain, frame);
-  listener.waiting_.add(chain);
-  listener.wait_for_more();
   return true;
 }
 

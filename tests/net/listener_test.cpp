@@ -179,6 +179,27 @@ TEST_P(ListenerTest, EndsWaitsWhenItIsClosed) {
   EXPECT_EQ(run(error_of(accept_some(listener, none, 1))), std::errc::operation_canceled);
 }
 
+TEST_P(ListenerTest, LetsOthersHaveTheirTurnIfItIsClosed) {
+  net::Listener listener(base, net::Address::loopback(0));
+  listener.close();
+  std::vector<net::Socket> none;
+  bool stopped = false;
+  int failures = 0;
+  const auto accept = [&]() -> Task<> {
+    while (!stopped && failures < 1000) {
+      const std::error_code code = co_await error_of(accept_some(listener, none, 1));
+      EXPECT_EQ(code, std::errc::operation_canceled);
+      ++failures;
+    }
+  };
+  co::TaskGroup tasks(base);
+  tasks.spawn([&] { return accept(); });
+  stopped = true;
+  settle();
+  EXPECT_EQ(tasks.size(), 0U);
+  EXPECT_LT(failures, 100);
+}
+
 TEST_P(ListenerTest, GoesOnAfterACallbackThatThrows) {
   net::Listener listener(base, net::Address::loopback(0));
   const auto waiting = clients(listener.address(), 3);
@@ -494,6 +515,21 @@ BACKEND_TEST(ListenerSystemTest, StopsLookingAfterAnErrorThatIsForGood) {
   ::shutdown(listener.fd(), SHUT_RDWR);
   run(base);
   EXPECT_EQ(errors, 1);
+}
+
+BACKEND_TEST(ListenerSystemTest, FailsEveryAcceptAfterAnErrorThatIsForGood) {
+  Base base(real_time());
+  net::Socket socket = net::Socket::make(base, AF_INET, SOCK_STREAM);
+  socket.bind(net::Address::loopback(0));
+  net::Listener listener(base, std::move(socket));
+  std::vector<net::Socket> none;
+  const auto accept = [&]() -> Task<> {
+    for (int i = 0; i < 100; ++i) {
+      const std::error_code code = co_await error_of(accept_some(listener, none, 1));
+      EXPECT_EQ(code, std::errc::invalid_argument);
+    }
+  };
+  run_task(base, accept());
 }
 
 BACKEND_TEST(ListenerSystemTest, KeepsTheStateOfItsCallback) {

@@ -51,7 +51,7 @@ class EVENT_API Listener {
   // co_await: returns the next connection, a non-blocking socket. Several tasks may wait; they are
   // served in order. A task that waits when fds or memory are exhausted keeps waiting. Errors:
   // throws std::system_error: std::errc::operation_canceled; an error of accept(2) that concerns
-  // the listening socket, such as EINVAL if it does not listen.
+  // the listening socket, such as EINVAL if it does not listen. Later calls then fail at once.
   [[nodiscard]] Accept accept(unsigned line = __builtin_LINE()) noexcept;
 
   // Calls f(Socket) for each connection, instead of tasks. An empty f ends that. An exception of f
@@ -98,7 +98,7 @@ class EVENT_API Listener {
   std::unique_ptr<std::function<void(std::error_code)>> on_error_;  // null while it runs
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   bool on_error_replaced_ = false;  // while it ran
-  bool is_broken_ = false;          // accepting has failed permanently
+  std::error_code broken_;          // accepting has failed permanently
   detail::BoundPath path_;
   bool short_of_resources_ = false;
   bool queue_is_empty_ = false;  // the last accept(2) returned EAGAIN
