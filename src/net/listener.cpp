@@ -159,7 +159,12 @@ Socket Listener::release() noexcept {
   while (Accept* const accept = waiting_.take_first()) {
     accept->fail(std::make_error_code(std::errc::operation_canceled));
   }
+  closed_.notify_all();
   return socket;
+}
+
+co::Task<> Listener::closed() {
+  if (socket_) co_await closed_.wait();
 }
 
 std::error_code Listener::take(Socket& connection) noexcept {

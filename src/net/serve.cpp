@@ -13,6 +13,7 @@
 #include "co/with_memory.hpp"
 #include "event/co/timeout.hpp"
 #include "event/co/wait.hpp"
+#include "event/co/when.hpp"
 
 namespace event_cpp::net {
 namespace {
@@ -34,6 +35,15 @@ co::Task<> accept_all(Listener& listener, Handler& handler, std::size_t most,
   }
 }
 
+// Until the listener is closed: accept_all() does not notice that while it waits for room.
+co::Task<> accept_until_closed(Listener& listener, Handler& handler, std::size_t most,
+                               co::TaskGroup& connections, const OnError& on_error) {
+  auto accepting = accept_all(listener, handler, most, connections, on_error);
+  auto closed = listener.closed();
+  co_await co::when_any(std::move(accepting), std::move(closed));
+  co::detail::throw_cancelled();
+}
+
 // Cancels what does not end by itself.
 co::Task<> wind_up(co::TaskGroup& connections, Duration grace) {
   co_await co::try_with_timeout(grace, connections.join());
@@ -51,7 +61,7 @@ co::Task<> detail::serve_connections(Listener& listener, Handler handler, ServeO
   co::TaskGroup connections(base, on_error, "serve");
   std::exception_ptr end;
   try {
-    co_await accept_all(listener, handler, most, connections, on_error);
+    co_await accept_until_closed(listener, handler, most, connections, on_error);
   } catch (...) {
     end = std::current_exception();
   }

@@ -179,6 +179,23 @@ TEST_P(ListenerTest, EndsWaitsWhenItIsClosed) {
   EXPECT_EQ(run(error_of(accept_some(listener, none, 1))), std::errc::operation_canceled);
 }
 
+TEST_P(ListenerTest, SaysWhenItIsClosed) {
+  auto listener = std::make_unique<net::Listener>(base, net::Address::loopback(0));
+  co::TaskGroup tasks(base);
+  tasks.spawn(listener->closed());
+  settle();
+  EXPECT_EQ(tasks.size(), 1U);
+  listener->close();
+  settle();
+  EXPECT_EQ(tasks.size(), 0U);
+  run(listener->closed());
+  listener = std::make_unique<net::Listener>(base, net::Address::loopback(0));
+  tasks.spawn(listener->closed());
+  listener.reset();
+  settle();
+  EXPECT_EQ(tasks.size(), 0U);
+}
+
 TEST_P(ListenerTest, LetsOthersHaveTheirTurnIfItIsClosed) {
   net::Listener listener(base, net::Address::loopback(0));
   listener.close();

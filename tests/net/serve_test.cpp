@@ -170,6 +170,38 @@ TEST_P(ServeTest, EndsWithWhatIsWrongWithTheListener) {
   EXPECT_EQ(code, std::errc::operation_canceled);
 }
 
+TEST_P(ServeTest, EndsWhenTheListenerIsClosedThoughThereIsNoRoom) {
+  for (const bool destroys : {false, true}) {
+    auto full = std::make_unique<net::Listener>(base, net::Address::loopback(0));
+    int running = 0;
+    net::ServeOptions options;
+    options.most = 2;
+    const auto handler = [&](net::Socket) -> Task<> {
+      ++running;
+      co_await co::sleep(1h);
+    };
+    std::error_code code;
+    co::TaskGroup server(base);
+    server.spawn(
+        [&]() -> Task<> { code = co_await error_of(net::serve(*full, handler, options)); });
+    for (int i = 0; i < 3; ++i) clients.push_back(client(full->address()));
+    run_until([&] { return running == 2; });
+    settle();
+    if (destroys) {
+      full.reset();
+    } else {
+      static_cast<void>(full->release());
+    }
+    settle();
+    EXPECT_EQ(server.size(), 1U) << "no grace period";
+    time.advance(10s);
+    settle();
+    EXPECT_EQ(code, std::errc::operation_canceled);
+    EXPECT_EQ(server.size(), 0U);
+    EXPECT_EQ(running, 2);
+  }
+}
+
 TEST_P(ServeTest, ClosesEveryConnectionIfItsTaskIsDestroyed) {
   int destroyed = 0;
   int served = 0;

@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include "event/co/detail/wait_list.hpp"
+#include "event/co/sync.hpp"
 #include "event/net/detail/bound_path.hpp"
 #include "event/net/socket.hpp"
 
@@ -74,6 +75,9 @@ class EVENT_API Listener {
   // Gives up ownership of the socket, which still listens; its Unix path is kept. A new Listener
   // accepts what is in the kernel's queue.
   Socket release() noexcept;
+  // co_await: returns once this is closed, released or destroyed; at once if it was closed before.
+  // For a task that does not wait in accept() all the time.
+  [[nodiscard]] co::Task<> closed();
 
  private:
   class Readable;
@@ -94,6 +98,7 @@ class EVENT_API Listener {
   const bool no_delay_;  // for accepted sockets: ListenOptions::no_delay, if it is TCP
   std::unique_ptr<Readable> readable_;
   co::detail::WaitList<Accept> waiting_;
+  co::Notification closed_;
   std::shared_ptr<std::function<void(Socket)>> on_accept_;  // also owned by a running call of it
   std::unique_ptr<std::function<void(std::error_code)>> on_error_;  // null while it runs
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
