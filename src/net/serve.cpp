@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <exception>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <system_error>
 #include <thread>
@@ -20,6 +21,21 @@ namespace {
 
 using OnError = std::function<void(std::exception_ptr)>;
 
+co::Task<> fail_with(std::exception_ptr error) {
+  std::rethrow_exception(std::move(error));
+  co_return;
+}
+
+// As if a task of the group had thrown it, so that what on_error throws leaves dispatch(). Without
+// memory for a task on_error is called here, and ends the server if it throws.
+void report(co::TaskGroup& connections, const std::exception_ptr& error, const OnError& on_error) {
+  try {
+    connections.spawn(fail_with(error));
+  } catch (const std::bad_alloc&) {
+    on_error(error);
+  }
+}
+
 co::Task<> accept_all(Listener& listener, Handler& handler, std::size_t most,
                       co::TaskGroup& connections, const OnError& on_error) {
   for (;;) {
@@ -30,7 +46,7 @@ co::Task<> accept_all(Listener& listener, Handler& handler, std::size_t most,
     } catch (...) {
       // There is no task, for want of memory, or as the handler is no coroutine and has thrown. The
       // connection is closed, and the server goes on.
-      on_error(std::current_exception());
+      report(connections, std::current_exception(), on_error);
     }
   }
 }

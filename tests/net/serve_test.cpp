@@ -202,6 +202,24 @@ TEST_P(ServeTest, EndsWhenTheListenerIsClosedThoughThereIsNoRoom) {
   }
 }
 
+TEST_P(ServeTest, GoesOnIfOnErrorThrowsForAHandlerThatIsNoCoroutine) {
+  int served = 0;
+  net::ServeOptions options;
+  options.on_error = [](const std::exception_ptr&) { throw std::logic_error("from on_error"); };
+  const auto handler = [&](net::Socket) -> Task<> {
+    ++served;
+    throw std::runtime_error("from a handler");
+  };
+  co::TaskGroup server(base);
+  server.spawn(net::serve(listener, handler, options));
+  for (int i = 1; i <= 3; ++i) {
+    connect(1);
+    EXPECT_THROW(run_until([&] { return false; }), std::logic_error);
+    EXPECT_EQ(served, i);
+    EXPECT_EQ(server.size(), 1U);
+  }
+}
+
 TEST_P(ServeTest, ClosesEveryConnectionIfItsTaskIsDestroyed) {
   int destroyed = 0;
   int served = 0;
