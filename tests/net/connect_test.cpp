@@ -235,13 +235,28 @@ TEST_F(HappyEyeballsTest, TriesBothFamiliesInTurns) {
 
 TEST_F(HappyEyeballsTest, TakesAConnectionToItselfForARefusedOne) {
   kernel.connects_to_itself = true;
+  for (const char* const address :
+       {"127.0.0.1:7", "0.0.0.0:7", "192.0.2.1:7", "[::]:7", "[::1]:7", "[::ffff:127.0.0.1]:7"}) {
+    Attempt outcome;
+    co::TaskGroup tasks(base);
+    const std::vector<net::Address> addresses{*net::Address::parse(address)};
+    tasks.spawn([&] { return connect_to(addresses, outcome); });
+    settle();
+    EXPECT_EQ(outcome.error, std::errc::connection_refused) << address;
+    EXPECT_EQ(kernel.open(), 0U);
+  }
+}
+
+TEST_F(HappyEyeballsTest, ConnectsThoughThePeerHasClosedAlready) {
+  const net::Listener listener(base, net::Address::loopback(0));
   Attempt outcome;
   co::TaskGroup tasks(base);
-  const std::vector<net::Address> addresses{net::Address::loopback(7)};
+  const std::vector<net::Address> addresses{listener.address()};
   tasks.spawn([&] { return connect_to(addresses, outcome); });
+  kernel.close(kernel.accept(listener.fd(), nullptr, nullptr));
   settle();
-  EXPECT_EQ(outcome.error, std::errc::connection_refused);
-  EXPECT_EQ(kernel.open(), 0U);
+  EXPECT_FALSE(outcome.error) << outcome.error.message();
+  EXPECT_TRUE(outcome.socket);
 }
 
 TEST_F(HappyEyeballsTest, ConnectsEachSocketOnce) {
