@@ -3,11 +3,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <filesystem>
+#include <system_error>
+
 namespace event_cpp::net::detail {
 
 BoundPath::BoundPath(const Address& address) {
   if (!address.is_unix() || address.is_abstract()) return;
-  std::string path(address.path());
+  std::error_code error;  // if the working directory is gone
+  std::string path = std::filesystem::absolute(address.path(), error).string();
+  if (error) path = address.path();
   struct stat status {};
   if (::lstat(path.c_str(), &status) != 0) return;
   path_ = std::move(path);

@@ -522,6 +522,19 @@ BACKEND_TEST(ListenerSystemTest, RemovesItsPathAndOnlyItsOwn) {
   EXPECT_TRUE(path.exists());
 }
 
+BACKEND_TEST(ListenerSystemTest, RemovesARelativePathAfterAChangeOfDirectory) {
+  const FreePath path;
+  EXPECT_TRUE(succeeds_in_child([&] {
+    Base base(real_time());
+    EXPECT_EQ(::chdir("/tmp"), 0);
+    const std::string relative = path.name().substr(sizeof("/tmp/") - 1);
+    const net::Listener listener(base, net::Address::unix_path(relative));
+    EXPECT_TRUE(path.exists());
+    EXPECT_EQ(::chdir("/"), 0);
+  }));
+  EXPECT_FALSE(path.exists());
+}
+
 BACKEND_TEST(ListenerSystemTest, StopsLookingAfterAnErrorThatIsForGood) {
   if (GetParam() == Backend::kqueue) GTEST_SKIP() << "a listener that was shut down is not told of";
   Base base(real_time());
