@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <functional>
 #include <limits>
 #include <memory>
@@ -532,6 +533,33 @@ BACKEND_TEST(ListenerSystemTest, RemovesARelativePathAfterAChangeOfDirectory) {
     EXPECT_TRUE(path.exists());
     EXPECT_EQ(::chdir("/"), 0);
   }));
+  EXPECT_FALSE(path.exists());
+}
+
+BACKEND_TEST(ListenerSystemTest, KeepsItsPathIfAChildDestroysIt) {
+  Base base(real_time());
+  const FreePath path;
+  auto listener = std::make_unique<net::Listener>(base, net::Address::unix_path(path.name()));
+  EXPECT_TRUE(succeeds_in_child([&] { listener.reset(); }));
+  EXPECT_TRUE(path.exists());
+  listener.reset();
+  EXPECT_FALSE(path.exists());
+}
+
+// Whose parent has made the path and is gone.
+BACKEND_TEST(ListenerSystemTest, RemovesThePathOfADaemon) {
+  const FreePath path;
+  EXPECT_TRUE(succeeds_in_child([&] {
+    Base base(real_time());
+    auto listener = std::make_unique<net::Listener>(base, net::Address::unix_path(path.name()));
+    const pid_t parent = ::getpid();
+    if (::fork() != 0) ::_exit(path.exists() ? 0 : 1);
+    ::alarm(30);
+    while (::kill(parent, 0) == 0) ::usleep(1000);
+    listener.reset();
+    ::_exit(0);
+  }));
+  for (int i = 0; i < 30'000 && path.exists(); ++i) ::usleep(1000);
   EXPECT_FALSE(path.exists());
 }
 

@@ -30,8 +30,8 @@ class EVENT_API Datagram : private detail::SocketEvent {
   using Packet = net::Packet;
 
   // Makes a socket and binds it; with port 0 the kernel chooses a free one. A stale socket file at
-  // a Unix path is removed if no process receives on it. Removes the path when destroyed. Errors:
-  // throws std::system_error.
+  // a Unix path is removed if no process receives on it. Removes the path when destroyed; in a
+  // child of fork(2) only if the process that made it is gone. Errors: throws std::system_error.
   Datagram(Base& base, const Address& address);
   // Takes ownership of a socket that is bound or connected. Errors: throws std::system_error.
   Datagram(Base& base, Socket socket) : SocketEvent(base, std::move(socket)) {}

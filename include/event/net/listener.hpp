@@ -70,7 +70,8 @@ class EVENT_API Listener {
   int fd() const noexcept { return socket_.fd(); }
 
   // Stops listening. The kernel resets connections that were not accepted yet. Removes the path of
-  // a Unix socket if this Listener has made it.
+  // a Unix socket if this Listener has made it. A child of fork(2) removes it only if the process
+  // that made it is gone, as that of a daemon is; so does the destructor.
   void close() noexcept;
   // Gives up ownership of the socket, which still listens; its Unix path is kept. A new Listener
   // accepts what is in the kernel's queue.

@@ -10,8 +10,9 @@
 
 namespace event_cpp::net::detail {
 
-// Removes the path of a bound socket, if it still is the same file: another process may have
-// replaced it.
+// Removes the path of a bound socket, unless
+//   - it is not the same file any more: another process may have replaced it
+//   - this is a child of fork(2), and the process that bound the socket still exists
 class EVENT_API BoundPath {
  public:
   BoundPath() noexcept = default;
@@ -25,6 +26,7 @@ class EVENT_API BoundPath {
   std::string path_;
   dev_t device_ = 0;
   ino_t inode_ = 0;
+  pid_t binder_ = 0;  // the process that has bound the socket
 };
 
 }  // namespace event_cpp::net::detail
