@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "net/net_state.hpp"
+#include "sys/fork_count.hpp"
 
 namespace event_cpp::net {
 
@@ -27,7 +28,8 @@ Buffered::~Buffered() {
   if (reader_ != nullptr) reader_->abandon();
   if (drain_ != nullptr) drain_->abandon();
   stop_waiting();
-  while (in_list_.linked() && unsent() > 0) {
+  if (!in_list_.linked() || forks_ != event_cpp::detail::exported_fork_count()) return;
+  while (unsent() > 0) {
     const Io io = stream_.try_write(Bytes(out_.data() + sent_, unsent()));
     if (io <= 0) break;
     sent_ += static_cast<std::size_t>(io);
@@ -286,6 +288,7 @@ void Buffered::put(Bytes bytes) {
     if (list == nullptr) list = std::make_unique<detail::FlushList>(stream_.base());
     out_.append(bytes.data(), bytes.size());
     list->add(*this);
+    forks_ = event_cpp::detail::exported_fork_count();
   } else {
     out_.append(bytes.data(), bytes.size());
   }

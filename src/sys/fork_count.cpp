@@ -64,6 +64,8 @@ std::uint32_t number_process() noexcept {
   return fresh;
 }
 
+std::uint32_t exported_fork_count() noexcept { return fork_count(); }
+
 void count_forks() {
   // A variable whose initialization throws is initialized by the next call.
   [[maybe_unused]] static const bool counted = (watch_forks(), true);

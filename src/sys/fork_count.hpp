@@ -4,6 +4,8 @@
 #include <atomic>
 #include <cstdint>
 
+#include "event/detail/export.hpp"
+
 namespace event_cpp::detail {
 
 // Where the number of this process is kept. The kernel sets it to zero in the child of fork(2),
@@ -25,6 +27,9 @@ inline std::uint32_t fork_count() noexcept {
   const std::uint32_t count = current_process_number();
   return count != 0 ? count : number_process();
 }
+
+// fork_count() for the other libraries, for which process_number is hidden.
+EVENT_API std::uint32_t exported_fork_count() noexcept;
 
 // Whether fork_count() returned `count` in another process, a parent of this one.
 inline bool forked_since(std::uint32_t count) noexcept { return current_process_number() != count; }

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <random>
 #include <string>
@@ -10,6 +11,7 @@
 #include "net/carriers.hpp"
 #include "net/mixed_calls.hpp"
 #include "support/failing_new.hpp"
+#include "support/forked.hpp"
 
 namespace event_cpp::test {
 namespace {
@@ -735,6 +737,27 @@ BACKEND_TEST(BufferedSystemTest, ReadsInACancelledTaskWhatCameBeforeItWasMade) {
   for (int i = 0; i < 3; ++i) base.loop(RunMode::nonblock);
   EXPECT_EQ(line, "one");
   EXPECT_EQ(error, std::errc::operation_canceled);
+}
+
+BACKEND_TEST(BufferedSystemTest, SendsNothingOfItsParentIfAChildDestroysIt) {
+  for (const bool keeps_base : {false, true}) {
+    Base base(real_time());
+    auto sockets = net::Socket::pair();
+    net::SocketStream stream(base, std::move(sockets.first));
+    auto io = std::make_unique<net::Buffered>(stream);
+    io->put("once");
+    EXPECT_TRUE(succeeds_in_child([&] {
+      if (keeps_base) base.after_fork();
+      io.reset();
+      net::Buffered own(stream);
+      own.put("the child's ");
+    }));
+    io.reset();
+    std::array<char, 100> room{};
+    const ssize_t size = ::recv(sockets.second.fd(), room.data(), room.size(), MSG_DONTWAIT);
+    ASSERT_GT(size, 0);
+    EXPECT_EQ(std::string(room.data(), static_cast<std::size_t>(size)), "the child's once");
+  }
 }
 
 TEST_P(BufferedStreamTest, KeepsTheOrderOfWhatIsPutAndWritten) {

@@ -46,7 +46,9 @@ class EVENT_API Buffered final : private Waiter {
  public:
   explicit Buffered(Stream& stream, Limits limits = {}) noexcept
       : stream_(stream), limits_(limits), in_list_(*this) {}
-  // Sends what the stream takes without waiting. The rest is lost: call flush() first.
+  // Sends what the stream takes without waiting. The rest is lost: call flush() first. Sends
+  // nothing in a child of fork(2) for bytes that were put before: the parent sends them. A child
+  // that runs the base sends them as well, so flush before you fork.
   ~Buffered();
   Buffered(const Buffered&) = delete;
   Buffered& operator=(const Buffered&) = delete;
@@ -150,8 +152,9 @@ class EVENT_API Buffered final : private Waiter {
   struct InList : co::detail::Link {
     explicit InList(Buffered& its_owner) noexcept : owner(its_owner) {}
     Buffered& owner;
-  } in_list_;           // in the list of objects to flush at the end of the iteration
-  bool waits_ = false;  // whether this waits for the stream to be writable
+  } in_list_;                // in the list of objects to flush at the end of the iteration
+  bool waits_ = false;       // whether this waits for the stream to be writable
+  std::uint32_t forks_ = 0;  // of the process that has put it in the list
 };
 
 // A read that is not complete.
