@@ -80,6 +80,14 @@ Socket make_listening(Base& base, const Address& address, const ListenOptions& o
   return socket;
 }
 
+// An inherited socket may block, and accept(2) has no flag against that.
+Socket without_blocking(Socket socket) {
+  if (socket.fd() <= detail::kSystem) return socket;  // none, or a simulated one
+  Socket adopted = Socket::adopt(socket.fd());
+  static_cast<void>(socket.release());
+  return adopted;
+}
+
 }  // namespace
 
 // When to look for connections: once, each time it is asked. Looks away after a shortage.
@@ -137,7 +145,7 @@ Listener::Listener(Base& base, const Address& address, ListenOptions options)
 Listener::Listener(Base& base, Socket socket, ListenOptions options)
     : base_(base),
       options_(options),
-      socket_(std::move(socket)),
+      socket_(without_blocking(std::move(socket))),
       no_delay_(options.no_delay && is_ip(socket_)),
       readable_(std::make_unique<Readable>(base, *this)) {}
 

@@ -143,6 +143,19 @@ BACKEND_TEST(DatagramSystemTest, ShowsThatAMessageWasCut) {
   EXPECT_EQ(packet.from, a.address());
 }
 
+BACKEND_TEST(DatagramSystemTest, DoesNotBlockOnASocketThatWasInherited) {
+  Base base(real_time());
+  net::Socket inherited(::socket(AF_INET, SOCK_DGRAM, 0));
+  inherited.bind(net::Address::loopback(0));
+  net::Datagram datagram(base, std::move(inherited));
+  net::Packet packet;
+  EXPECT_EQ(datagram.try_receive(packet), net::kWouldBlock);
+  const auto receive = [&]() -> Task<> {
+    co_await co::with_timeout(1ms, receive_one(datagram, packet));
+  };
+  EXPECT_EQ(run_task(base, error_of(receive())), std::errc::timed_out);
+}
+
 BACKEND_TEST(DatagramSystemTest, RemovesItsPathAndOnlyItsOwn) {
   Base base(real_time());
   const std::string name = free_name();

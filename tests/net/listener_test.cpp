@@ -507,6 +507,29 @@ BACKEND_TEST(ListenerSystemTest, MakesConnectionsThatAreClosedByExecAndDoNotBloc
   EXPECT_NE(::fcntl(accepted[0].fd(), F_GETFL) & O_NONBLOCK, 0);
 }
 
+BACKEND_TEST(ListenerSystemTest, DoesNotBlockOnASocketThatWasInherited) {
+  Base base(real_time());
+  net::Socket inherited(::socket(AF_INET, SOCK_STREAM, 0));
+  inherited.bind(net::Address::loopback(0));
+  inherited.listen(1);
+  net::Listener listener(base, std::move(inherited));
+  ASSERT_NE(::fcntl(listener.fd(), F_GETFL) & O_NONBLOCK, 0);
+  EXPECT_NE(::fcntl(listener.fd(), F_GETFD) & FD_CLOEXEC, 0);
+  std::vector<net::Socket> none;
+  const auto accept = [&]() -> Task<> {
+    co_await co::with_timeout(1ms, accept_some(listener, none, 1));
+  };
+  EXPECT_EQ(run_task(base, error_of(accept())), std::errc::timed_out);
+}
+
+BACKEND_TEST(ListenerSystemTest, RefusesADescriptorThatIsNoSocket) {
+  Base base(real_time());
+  net::Socket pipe(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  const int fd = pipe.fd();
+  EXPECT_THROW(net::Listener(base, std::move(pipe)), std::system_error);
+  EXPECT_EQ(::fcntl(fd, F_GETFD), -1);
+}
+
 BACKEND_TEST(ListenerSystemTest, RemovesItsPathAndOnlyItsOwn) {
   Base base(real_time());
   const FreePath path;

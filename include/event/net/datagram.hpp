@@ -33,7 +33,8 @@ class EVENT_API Datagram : private detail::SocketEvent {
   // a Unix path is removed if no process receives on it. Removes the path when destroyed; in a
   // child of fork(2) only if the process that made it is gone. Errors: throws std::system_error.
   Datagram(Base& base, const Address& address);
-  // Takes ownership of a socket that is bound or connected. Errors: throws std::system_error.
+  // Takes ownership of a socket that is bound or connected, and may be a blocking one: no call here
+  // blocks. Errors: throws std::system_error.
   Datagram(Base& base, Socket socket) : SocketEvent(base, std::move(socket)) {}
   ~Datagram();
   Datagram(const Datagram&) = delete;

@@ -44,6 +44,8 @@ class EVENT_API Listener {
   // Errors: throws std::system_error: EADDRINUSE, EACCES ...; std::bad_alloc.
   Listener(Base& base, const Address& address, ListenOptions options = {});
   // Takes ownership of a socket that listens already: an inherited one, or the result of release().
+  // Makes it non-blocking and close-on-exec. Errors: throws std::system_error as Socket::adopt()
+  // does; then the socket is closed.
   Listener(Base& base, Socket socket, ListenOptions options = {});
   ~Listener();
   Listener(const Listener&) = delete;

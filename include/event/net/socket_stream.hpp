@@ -26,8 +26,9 @@ class EVENT_API SocketStream final : public Stream,
                                      public detail::StreamOps<SocketStream>,
                                      private detail::SocketEvent {
  public:
-  // Takes ownership of the socket. Errors: throws std::system_error as Event::attach() does,
-  // std::bad_alloc; then the socket is closed.
+  // Takes ownership of the socket. Requires: it is non-blocking, as every socket that this library
+  // makes; pass others through Socket::adopt(), or send_file() and copy() may block. Errors: throws
+  // std::system_error as Event::attach() does, std::bad_alloc; then the socket is closed.
   SocketStream(Base& base, Socket socket) : SocketEvent(base, std::move(socket)) {}
   ~SocketStream() override { close(); }
 
