@@ -83,13 +83,14 @@ void set_defaults(Command& command, const RunOptions& options) {
   if (command.err.kind() == Stdio::Kind::unset) command.err = Stdio::pipe();
 }
 
-// Ends with what is left of its group a process that nobody has waited for.
+// Ends with what is left of its group a process that nobody has waited for. The child of a fork(2)
+// has a copy of this, and no right to the process.
 class KillUnlessDone {
  public:
   KillUnlessDone(Process& process, const Command& command) noexcept
       : process_(process), has_group_(command.terminal || command.group != Command::Group::join) {}
   ~KillUnlessDone() {
-    if (!is_done_) kill();
+    if (!is_done_ && ::getpid() == parent_) kill();
   }
   KillUnlessDone(const KillUnlessDone&) = delete;
   KillUnlessDone& operator=(const KillUnlessDone&) = delete;
@@ -106,6 +107,7 @@ class KillUnlessDone {
  private:
   Process& process_;
   const bool has_group_;
+  const pid_t parent_ = ::getpid();
   bool is_done_ = false;
 };
 

@@ -1,8 +1,12 @@
 // run(): what a program writes, all of it, and nothing waits for ever.
 #include <csignal>
+#include <memory>
+#include <optional>
+#include <string>
 
 #include "net/processes.hpp"
 #include "support/failing_new.hpp"
+#include "support/forked.hpp"
 
 namespace event_cpp::test {
 namespace {
@@ -250,6 +254,21 @@ TEST_P(ProcessRunTest, KillsTheWholeGroupIfItIsCancelled) {
   EXPECT_EQ(tasks.size(), 0U);
   await([&] { return is_zombie_or_gone(grandchild); });
   run_a_while_until([] { return has_no_child(); });
+}
+
+TEST_P(ProcessRunTest, LeavesTheProgramAloneIfTheChildOfAForkDestroysTheTask) {
+  auto tasks = std::make_unique<co::TaskGroup>(base);
+  std::optional<Outcome> outcome;
+  RunOptions options;
+  options.input = std::string(kMega, 'x');
+  tasks->spawn([&]() -> Task<> {
+    Outcome ended = co_await net::run(Command::shell("wc -c"), options);
+    outcome = std::move(ended);
+  });
+  EXPECT_TRUE(succeeds_in_child([&] { tasks.reset(); }));
+  run_until([&] { return outcome.has_value(); });
+  EXPECT_TRUE(outcome->exited.success()) << outcome->exited.text();
+  EXPECT_EQ(std::stoul(outcome->out), kMega);
 }
 
 TEST_P(ProcessRunTest, EndsAtATimeLimit) {
