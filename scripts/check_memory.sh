@@ -33,9 +33,10 @@ seeded() {
 floors=(base sys poller loop)
 [[ ${1:-} == --core ]] || floors+=(api)
 # valgrind makes calls of its own, which seccomp filters refuse; has descriptors of its own, and the
-# highest signal; and takes threads of the parent for lost memory in the child of a fork.
+# highest signal; delivers signals late; and takes threads of the parent for lost memory in the child
+# of a fork.
 without='*Missing*:*RefusedCallTest*:*LeaksNoDescriptorInTheChild*:*LooksAtTheClockOfASourceByItselfInTheChildToo*'
-without+=':SignalTest.IsDeliveredToItsOwnEventsOnly*:ForkPostTest.*:*WasForkedWhileAnotherThread*:*UnseenForkTest*'
+without+=':SignalTest.IsDeliveredToItsOwnEventsOnly*:InterruptionTest.*:ForkPostTest.*:*WasForkedWhileAnotherThread*:*UnseenForkTest*'
 
 seeded 'p = new int; if (*p == 7) p = nullptr; delete p;'
 seeded 'p = new int(7); p = nullptr;'
