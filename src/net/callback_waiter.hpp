@@ -50,12 +50,14 @@ class CallbackWaiter final : public Waiter {
   bool gone_ = false;
 };
 
-// Puts f in the place of what waits; empty: nothing. Errors: throws std::bad_alloc.
+// Puts f in the place of what waits; empty: nothing. What waited may own the stream, so it is
+// dropped last. Errors: throws std::bad_alloc.
 template <class S>
 void set_callback(S& stream, Want want, std::function<void()> f) {
   auto* const callback = f != nullptr ? new CallbackWaiter<S>(stream, want, std::move(f)) : nullptr;
-  if (Waiter* const before = stream.unwait(want)) before->dropped();
+  Waiter* const before = stream.unwait(want);
   if (callback != nullptr) stream.wait(want, *callback);
+  if (before != nullptr) before->dropped();
 }
 
 }  // namespace event_cpp::net::detail

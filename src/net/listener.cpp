@@ -286,8 +286,11 @@ void Listener::tell(std::error_code error) {
   (*borrowed.f)(error);
 }
 
+// What is replaced may own this, and is destroyed at the end.
 void Listener::on_accept(std::function<void(Socket)> f) {
-  on_accept_ = f != nullptr ? std::make_shared<std::function<void(Socket)>>(std::move(f)) : nullptr;
+  auto before =
+      f != nullptr ? std::make_shared<std::function<void(Socket)>>(std::move(f)) : nullptr;
+  on_accept_.swap(before);
   if (on_accept_ != nullptr) {
     wait_for_more();
   } else {
@@ -297,8 +300,9 @@ void Listener::on_accept(std::function<void(Socket)> f) {
 
 void Listener::on_error(std::function<void(std::error_code)> f) {
   on_error_replaced_ = true;
-  on_error_ =
+  auto before =
       f != nullptr ? std::make_unique<std::function<void(std::error_code)>>(std::move(f)) : nullptr;
+  on_error_.swap(before);
 }
 
 Listener::Accept Listener::accept(unsigned line) noexcept { return {*this, line}; }

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "event/event_class.hpp"
+#include "net/drop_waiters.hpp"
 #include "sys/deadline.hpp"
 
 namespace event_cpp::net {
@@ -152,9 +153,9 @@ class Memory::State::End final : public Stream {
     incoming.coming.clear();
     incoming.arrived = 0;
     if (idle_ != nullptr) idle_->detach();
-    drop_waiters();
     turn_.detach();
     state_.wake_all();
+    drop_waiters();  // comes last: it may destroy this
   }
   void reset() noexcept override {
     if (closed_) return;
@@ -172,9 +173,9 @@ class Memory::State::End final : public Stream {
 
  private:
   void drop_waiters() noexcept {
-    for (const Want want : {Want::read, Want::write}) {
-      if (Waiter* const waiter = unwait(want)) waiter->dropped();
-    }
+    detail::drop_waiters(
+        [this](Want want) { return unwait(want); },
+        [this](Want want, Waiter& waiter) { waiters_[static_cast<std::size_t>(want)] = &waiter; });
   }
   bool can(Want want) const noexcept {
     if (closed_ || timed_out_) return true;

@@ -232,7 +232,7 @@ const std::optional<Exit>& Process::exit() const noexcept { return state_->endin
 co::Task<Exit> Process::wait() { return wait_for(state_->ending); }
 
 void Process::on_exit(std::function<void(Exit)> f) {
-  state_->on_exit = std::move(f);
+  state_->on_exit.swap(f);  // the former one may own this, and is destroyed at the end
   if (state_->on_exit == nullptr) {
     state_->late.detach();
   } else if (state_->ending->exit) {

@@ -6,6 +6,8 @@
 #include <system_error>
 #include <utility>
 
+#include "net/drop_waiters.hpp"
+
 namespace event_cpp::net::detail {
 namespace {
 
@@ -157,9 +159,8 @@ Socket SocketEvent::release() noexcept {
 }
 
 void SocketEvent::drop_waiters() noexcept {
-  for (const Want want : {Want::read, Want::write}) {
-    if (Waiter* const before = forget(want)) before->dropped();
-  }
+  detail::drop_waiters([this](Want want) { return forget(want); },
+                       [this](Want want, Waiter& waiter) { put(want, waiter); });
 }
 
 }  // namespace event_cpp::net::detail

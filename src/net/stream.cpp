@@ -49,7 +49,7 @@ void Stream::throw_error(Io error, const char* what) const { detail::throw_io(er
 
 void Stream::on_ready(Want want, std::function<void()> f) {
   // Nothing would end the calls on a closed stream. Reading into no room makes no system call.
-  if (f != nullptr && try_read(Room()) == -EBADF) return;
+  if (try_read(Room()) == -EBADF) return;
   detail::set_callback(*this, want, std::move(f));
 }
 

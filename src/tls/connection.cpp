@@ -7,6 +7,7 @@
 #include <cstring>
 #include <utility>
 
+#include "net/drop_waiters.hpp"
 #include "tls/callbacks.hpp"
 
 namespace event_cpp::tls::detail {
@@ -377,20 +378,25 @@ void Below<kWant>::ready() {
   connection().below_is_ready(kWant);
 }
 
-// Somebody has closed the stream below.
 template <Want kWant>
 void Below<kWant>::dropped() noexcept {
-  Connection& self = connection();
-  self.waits_[kIndex<kWant>] = false;
-  self.closed_ = true;
-  self.drop_waiters();
+  connection().waits_[kIndex<kWant>] = false;
+  connection().below_is_closed();
 }
 
+// By somebody else.
+void Connection::below_is_closed() noexcept {
+  closed_ = true;
+  reader().unwait();
+  writer().unwait();
+  drop_waiters();
+}
+
+// Comes last: it may destroy this.
 void Connection::drop_waiters() noexcept {
-  for (const Want want : {Want::read, Want::write}) {
-    net::Waiter* const before = std::exchange(waiter(want), nullptr);
-    if (before != nullptr) before->dropped();
-  }
+  net::detail::drop_waiters(
+      [this](Want want) { return std::exchange(waiter(want), nullptr); },
+      [this](Want want, net::Waiter& new_waiter) { waiter(want) = &new_waiter; });
 }
 
 // The end.

@@ -137,6 +137,7 @@ class Connection final : private Below<net::Want::read>,
   void wait_below(net::Want want) noexcept;
   void wake();
   void below_is_ready(net::Want want);
+  void below_is_closed() noexcept;
   void drop_waiters() noexcept;
   template <class F>
   void end(F close_below) noexcept;

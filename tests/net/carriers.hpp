@@ -48,7 +48,10 @@ inline std::pair<net::Socket, net::Socket> connected_tcp() {
 
 class EveryCarrier : public testing::TestWithParam<Over>, protected FrozenBase {
  protected:
-  EveryCarrier() : FrozenBase(GetParam().backend) {
+  EveryCarrier() : FrozenBase(GetParam().backend) { connect(); }
+
+  // Also makes other ends in the place of those that there were.
+  void connect() {
     const auto& over = GetParam();
     if (over.carrier == Carrier::memory) {
       memory_ = std::make_unique<net::Memory>(base, kMemoryRoom);

@@ -72,6 +72,18 @@ TEST_P(DatagramTest, CallsBackWhileThereAreMessages) {
   EXPECT_EQ(messages, 5);
 }
 
+TEST_P(DatagramTest, IsDestroyedWithACallbackThatOwnsItHoweverThatEnds) {
+  for (const bool replaces : {true, false}) {
+    auto owner = std::make_shared<net::Datagram>(base, net::Address::loopback(0));
+    const std::weak_ptr<net::Datagram> still = owner;
+    net::Datagram& datagram = *owner;
+    datagram.on_readable([kept = std::move(owner)] {});
+    datagram.on_readable(replaces ? [] {} : std::function<void()>());
+    EXPECT_TRUE(still.expired());
+    settle();
+  }
+}
+
 TEST_P(DatagramTest, GoesOnAfterAPeerThatIsGone) {
   auto gone = std::make_unique<net::Datagram>(base, net::Address::loopback(0));
   const net::Address nobody = gone->address();

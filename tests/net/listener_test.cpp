@@ -243,6 +243,23 @@ TEST_P(ListenerTest, MayBeDestroyedByItsCallback) {
   EXPECT_EQ(accepted, 1);
 }
 
+TEST_P(ListenerTest, IsDestroyedWithACallbackThatOwnsItWhenThatIsRemoved) {
+  for (const bool accepts : {true, false}) {
+    auto owner = std::make_shared<net::Listener>(base, net::Address::loopback(0));
+    const std::weak_ptr<net::Listener> still = owner;
+    net::Listener& listener = *owner;
+    if (accepts) {
+      listener.on_accept([kept = std::move(owner)](net::Socket) {});
+      listener.on_accept({});
+    } else {
+      listener.on_error([kept = std::move(owner)](std::error_code) {});
+      listener.on_error({});
+    }
+    EXPECT_TRUE(still.expired());
+    settle();
+  }
+}
+
 TEST_P(ListenerTest, CallsNoMoreOnceTheCallbackIsEmpty) {
   net::Listener listener(base, net::Address::loopback(0));
   const auto waiting = clients(listener.address(), 3);

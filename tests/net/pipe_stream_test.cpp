@@ -218,6 +218,25 @@ BACKEND_TEST(PipeStreamTest, CallsNoMoreOnceItIsShutDown) {
   EXPECT_EQ(run_task(*base, read_all(*reader)), "x");
 }
 
+BACKEND_TEST(PipeStreamTest, IsDestroyedWithACallbackThatOwnsItWhenItIsClosed) {
+  std::shared_ptr<PipeStream> reads = std::move(reader);
+  std::shared_ptr<PipeStream> writes = std::move(writer);
+  const std::weak_ptr<PipeStream> reads_still = reads;
+  const std::weak_ptr<PipeStream> writes_still = writes;
+  PipeStream& closed = *reads;
+  PipeStream& shut_down = *writes;
+  closed.on_writable([] {});
+  closed.on_readable([kept = std::move(reads)] {});
+  shut_down.on_readable([] {});
+  shut_down.on_writable([kept = std::move(writes)] {});
+  settle();
+  closed.close();
+  EXPECT_TRUE(reads_still.expired());
+  EXPECT_EQ(shut_down.try_shutdown(), 0);
+  EXPECT_TRUE(writes_still.expired());
+  settle();
+}
+
 BACKEND_TEST(PipeStreamTest, KeepsNoCallbackOnceItIsShutDown) {
   const auto kept = std::make_shared<int>();
   int calls = 0;

@@ -92,6 +92,15 @@ TEST_P(ProcessExitTest, CallsBackOnceAndLetsTheCallbackDestroyTheProcess) {
   EXPECT_EQ(calls, 2);
 }
 
+TEST_P(ProcessExitTest, IsDroppedWithACallbackThatOwnsItWhenThatIsRemoved) {
+  auto owner = std::make_shared<net::Process>(base, sleeper());
+  const std::weak_ptr<net::Process> still = owner;
+  net::Process& process = *owner;
+  process.on_exit([kept = std::move(owner)](Exit) {});
+  process.on_exit({});
+  EXPECT_TRUE(still.expired());
+}
+
 TEST_P(ProcessExitTest, LetsAnExceptionOfTheCallbackLeaveDispatch) {
   net::Process process(base, Command("true"));
   process.on_exit([](Exit) { throw std::runtime_error("mine"); });

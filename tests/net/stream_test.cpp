@@ -901,6 +901,58 @@ TEST_P(StreamTest, LetsACallbackDestroyIt) {
   EXPECT_EQ(kept.use_count(), 1);
 }
 
+// Or the callback of the other direction may, or a task that waits for it.
+TEST_P(StreamTest, IsDestroyedWithACallbackThatOwnsItHoweverThatEnds) {
+  enum class How : std::uint8_t { closed, reset, replaced, removed };
+  for (const How how : {How::closed, How::reset, How::replaced, How::removed}) {
+    for (const bool reads : {true, false}) {
+      for (const bool has_task : {true, false}) {
+        connect();
+        Ends ends;
+        auto tasks = std::make_unique<co::TaskGroup>(base);
+        std::shared_ptr<void> owner(nullptr, [&](void*) {
+          tasks.reset();
+          destroy_a();
+        });
+        net::Stream& stream = a();
+        const auto call_back = [&](bool when_readable, std::function<void()> f) {
+          if (when_readable) {
+            stream.on_readable(std::move(f));
+          } else {
+            stream.on_writable(std::move(f));
+          }
+        };
+        if (!has_task) {
+          call_back(!reads, [] {});
+        } else if (reads) {
+          write_until_blocked(*tasks, stream, ends);
+        } else {
+          tasks->spawn([&] { return read_until_error(stream, ends); });
+        }
+        call_back(reads, [kept = std::exchange(owner, nullptr)] {});
+        settle();
+        ASSERT_NE(tasks, nullptr);
+        switch (how) {
+          case How::closed:
+            stream.close();
+            break;
+          case How::reset:
+            stream.reset();
+            break;
+          case How::replaced:
+            call_back(reads, [] {});
+            break;
+          case How::removed:
+            call_back(reads, {});
+            break;
+        }
+        EXPECT_EQ(tasks, nullptr);
+        settle();
+      }
+    }
+  }
+}
+
 TEST_P(StreamTest, NeitherKeepsNorCallsACallbackThatIsSetAfterItWasClosed) {
   const auto kept = std::make_shared<int>();
   int calls = 0;

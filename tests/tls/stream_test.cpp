@@ -261,6 +261,51 @@ TEST_F(TlsStreamTest, NeitherKeepsNorCallsACallbackThatIsSetAfterItWasClosed) {
   EXPECT_EQ(calls, 0);
 }
 
+TEST_F(TlsStreamTest, IsDestroyedWithACallbackThatOwnsItHoweverThatEnds) {
+  enum class How : std::uint8_t { closed, reset, closed_below, reset_below, removed };
+  for (const How how :
+       {How::closed, How::reset, How::closed_below, How::reset_below, How::removed}) {
+    for (const bool has_task : {true, false}) {
+      new_memory();
+      Pair pair = shake_hands();
+      memory.reset();  // the two have it alone
+      auto tasks = std::make_unique<co::TaskGroup>(base);
+      std::shared_ptr<void> owner(nullptr, [&](void*) {
+        tasks.reset();
+        pair.client.reset();
+        pair.server.reset();
+      });
+      tls::Stream& stream = *pair.client;
+      if (has_task) {
+        tasks->spawn(write_and_shut_down(stream, std::string(200'000, 'x')));
+      } else {
+        stream.on_writable([] {});
+      }
+      stream.on_readable([kept = std::exchange(owner, nullptr)] {});
+      ASSERT_NE(tasks, nullptr);
+      switch (how) {
+        case How::closed:
+          stream.close_now();
+          break;
+        case How::reset:
+          stream.reset();
+          break;
+        case How::closed_below:
+          stream.below().close();
+          break;
+        case How::reset_below:
+          stream.below().reset();
+          break;
+        case How::removed:
+          stream.on_readable({});
+          break;
+      }
+      EXPECT_EQ(tasks, nullptr);
+      settle();
+    }
+  }
+}
+
 TEST_F(TlsStreamTest, CallsBothDirectionsInTurnWhileBothMakeSense) {
   Pair pair = shake_hands();
   EXPECT_EQ(pair.client->try_write("nobody reads this"), 17);

@@ -24,10 +24,9 @@ class EVENT_API SocketEvent : protected Event {
 
   // Implement Stream::wait(), unwait() and may().
   void wait_for(Want want, Waiter& new_waiter) noexcept {
-    std::uintptr_t& place = slot_of(want);
-    assert((waiter(place) == nullptr || waiter(place) == &new_waiter) &&
+    assert((waiter(slot_of(want)) == nullptr || waiter(slot_of(want)) == &new_waiter) &&
            "one task or callback waits for each direction");
-    place = reinterpret_cast<std::uintptr_t>(&new_waiter) | (place & kFlags);
+    put(want, new_waiter);
     if (makes_sense(want)) {
       activate(kTurn);
     } else {
@@ -134,6 +133,10 @@ class EVENT_API SocketEvent : protected Event {
   const Slots& slots() const noexcept { return const_cast<SocketEvent*>(this)->slots(); }
   std::uintptr_t& slot_of(Want want) noexcept {
     return want == Want::read ? slots().read : slots().write;
+  }
+  void put(Want want, Waiter& waiter) noexcept {
+    std::uintptr_t& place = slot_of(want);
+    place = reinterpret_cast<std::uintptr_t>(&waiter) | (place & kFlags);
   }
   bool makes_sense(Want want) const noexcept {
     return (slots().read & (want == Want::read ? kMayRead : kBlocked)) ==
