@@ -604,6 +604,52 @@ TEST_P(StreamTest, LetsOthersHaveTheirTurnAfterEightOperations) {
   EXPECT_LE(most, 8);
 }
 
+TEST_P(StreamTest, LetsOthersHaveTheirTurnWhileEveryOperationFails) {
+  enum class State : std::uint8_t { timed_out, reset, closed };
+  for (const State state : {State::timed_out, State::reset, State::closed}) {
+    connect();
+    settle();
+    if (state == State::timed_out) {
+      a().idle_timeout(10s);
+      time.advance(11s);
+    } else if (state == State::reset) {
+      b().reset();
+    } else {
+      a().close();
+    }
+    settle();
+    int operations = 0;
+    const auto use = [](net::Stream& stream, int& count) -> Task<> {
+      std::array<char, 1> room{};
+      for (; count < 1000; count += 2) {
+        co_await stream.try_read_some(room);
+        co_await stream.try_write_all("x");
+      }
+    };
+    const auto use_socket = [](net::SocketStream& stream, int& count) -> Task<> {
+      std::array<char, 1> room{};
+      for (; count < 1000; count += 2) {
+        co_await stream.try_read_some(room);
+        co_await stream.try_write_all("x");
+      }
+    };
+    co::TaskGroup using_it(base);
+    if (auto* const socket = dynamic_cast<net::SocketStream*>(&a())) {
+      using_it.spawn([&] { return use_socket(*socket, operations); });
+    } else {
+      using_it.spawn([&] { return use(a(), operations); });
+    }
+    int most = operations;
+    run_until([&] {
+      const int before = operations;
+      base.loop(RunMode::nonblock);
+      most = std::max(most, operations - before);
+      return operations == 1000;
+    });
+    EXPECT_LE(most, 16) << static_cast<int>(state);
+  }
+}
+
 TEST_P(StreamTest, EndsACancelledTaskThoughThereIsAlwaysSomethingToRead) {
   EXPECT_EQ(b().try_write(std::string(1000, 'x')), 1000);
   settle();

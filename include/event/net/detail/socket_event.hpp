@@ -41,9 +41,10 @@ class EVENT_API SocketEvent : protected Event {
   }
   bool may_try(Want want) noexcept {
     if (!makes_sense(want)) return false;
-    const std::uintptr_t left = slots().write & kFlags;
-    if (left == 0 || left > kBudget) [[unlikely]]
-      return left != 0;  // it has failed
+    // Between 1 and kBudget. Else none is left, or it has failed: there is no budget then, and each
+    // operation has a turn of its own.
+    if ((slots().write & kFlags) - 1 >= kBudget) [[unlikely]]
+      return false;
     --slots().write;
     return true;
   }

@@ -414,10 +414,11 @@ class ShutdownOp final : public StreamOp<S, ShutdownOp<S>, Want::write> {
 // counterparts that begin with try_ return the error in a co::Result instead.
 //
 // An operation that need not wait ends at once, also in a cancelled task. After eight of these in a
-// row the task resumes in the next iteration, so that others get a turn. An operation of no bytes
-// never waits for the stream; it fails if the stream is closed, has timed out or, for a write, is
-// torn. The memory that `room`, `bytes` and `pieces` refer to must live until the co_await has
-// returned or thrown; it is not used afterwards.
+// row the task resumes in the next iteration, so that others get a turn; on a socket or pipe that
+// has failed, after each operation that has bytes to move. An operation of no bytes never waits for
+// the stream; it fails if the stream is closed, has timed out or, for a write, is torn. The memory
+// that `room`, `bytes` and `pieces` refer to must live until the co_await has returned or thrown;
+// it is not used afterwards.
 template <class S>
 class StreamOps {
  public:
