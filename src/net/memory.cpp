@@ -133,10 +133,7 @@ class Memory::State::End final : public Stream {
     timed_out_ = false;
     limit_ = limit;
     if (idle_ == nullptr) {
-      idle_ = std::make_unique<Event>(state_.base, -1, Events::timeout, [this] {
-        timed_out_ = true;
-        wake();
-      });
+      idle_ = std::make_unique<Event>(state_.base, -1, Events::timeout, [this] { note_silence(); });
     }
     if (limit_ > Duration::zero() && !closed_) {
       idle_->rearm(limit_);
@@ -183,14 +180,30 @@ class Memory::State::End final : public Stream {
                               : shut_ || torn_ || state_.may_write(index_);
   }
   Io moved(Io io) noexcept {
-    if (io > 0 && limit_ > Duration::zero()) static_cast<void>(idle_->try_rearm(limit_));
+    if (io > 0 && limit_ > Duration::zero()) {
+      has_moved_ = true;
+      static_cast<void>(idle_->try_rearm(limit_));
+    }
     return io;
+  }
+  bool is_due(Want want) const noexcept {
+    return waiters_[static_cast<std::size_t>(want)] != nullptr && can(want);
+  }
+  // As of a SocketStream: other callbacks may have taken longer than the limit.
+  void note_silence() noexcept {
+    if (has_moved_ && (is_due(Want::read) || is_due(Want::write))) {
+      static_cast<void>(idle_->try_rearm(limit_));
+    } else {
+      timed_out_ = true;
+      wake();
+    }
   }
   // Nothing is touched after a waiter was called: this may be gone.
   void on() {
     budget_ = kBudget;
-    Waiter* const reader = can(Want::read) ? waiters_[0] : nullptr;
-    Waiter* const writer = can(Want::write) ? waiters_[1] : nullptr;
+    has_moved_ = false;
+    Waiter* const reader = is_due(Want::read) ? waiters_[0] : nullptr;
+    Waiter* const writer = is_due(Want::write) ? waiters_[1] : nullptr;
     if (reader != nullptr) {
       if (writer != nullptr) turn_.activate(Events::timeout);
       if (writer != nullptr && std::exchange(writer_first_, !writer_first_)) return writer->ready();
@@ -213,6 +226,7 @@ class Memory::State::End final : public Stream {
   bool shut_ = false;
   bool torn_ = false;
   bool timed_out_ = false;
+  bool has_moved_ = false;     // bytes, since its last turn
   bool writer_first_ = false;  // of two that are due
 };
 

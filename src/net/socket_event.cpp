@@ -54,12 +54,12 @@ void SocketEvent::on(Events fired) {
 
 void SocketEvent::on_more(Events fired) {
   Slots& slot = slots();
+  const bool is_ready = any(fired & (Events::read | Events::write | Events::closed));
+  if (any(fired & Events::timeout) && !is_ready) note_silence();
   if (!has_failed()) slot.write |= kBudget;
   if (any(fired & (Events::read | Events::closed))) slot.read |= kMayRead;
   if (any(fired & Events::closed)) slot.read |= kEnded;
   if (any(fired & Events::write)) slot.read &= ~kBlocked;
-  const bool is_idle = !any(fired & (Events::read | Events::write | Events::closed));
-  if (any(fired & Events::timeout) && is_idle && !has_failed()) fail(0);
   ask_kernel();
   call_waiters(any(fired & kWriterFirst));
 }
@@ -85,6 +85,34 @@ void SocketEvent::on_more(Events fired) {
   (writer_first ? writer : reader).ready();
 }
 
+// A stream that has moved bytes in its last turn, and is due for the next one, was not silent:
+// other callbacks have taken longer than the limit. The timeout has started anew already.
+void SocketEvent::note_silence() noexcept {
+  const bool has_moved = !has_failed() && (slots().write & kBudget) != kBudget;
+  if (has_moved && (is_due(Want::read) || is_due(Want::write))) return;
+  if (!has_failed()) fail(0);
+  stop_timeout();
+}
+
+bool SocketEvent::is_due(Want want) const noexcept {
+  const Slots& slot = slots();
+  return waiter(want == Want::read ? slot.read : slot.write) != nullptr && makes_sense(want);
+}
+
+void SocketEvent::restart_timeout() noexcept {
+  if ((slots().write & kFlags) == kBudget) --slots().write;
+  static_cast<void>(try_rearm(Event::timeout()));
+}
+
+void SocketEvent::stop_timeout() noexcept {
+  if (is_simulated()) {
+    detach();
+    node().timeout = Duration::zero();
+  } else {
+    static_cast<void>(try_rearm(Duration::max()));
+  }
+}
+
 void SocketEvent::set_idle_timeout(Duration limit) {
   if (fd() == -1) return;
   if (timed_out()) slots().write = (slots().write & ~kFlags) | kBudget;
@@ -93,7 +121,7 @@ void SocketEvent::set_idle_timeout(Duration limit) {
   } else if (Event::timeout() == Duration::zero()) {
     return;
   } else if (is_simulated()) {
-    detach();
+    stop_timeout();
     let_all_try();  // what was due is forgotten
     activate(kTurn);
   } else {

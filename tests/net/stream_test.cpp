@@ -753,6 +753,110 @@ TEST_P(StreamTest, IsNotTimedOutAfterTheLimitIsTakenBack) {
   EXPECT_EQ(a().try_read(room), 1);
 }
 
+TEST_P(StreamTest, IsNotTimedOutByBytesAfterTheLimitWasTakenBack) {
+  a().idle_timeout(10s);
+  a().idle_timeout(0s);
+  EXPECT_EQ(a().try_write("x"), 1);
+  settle();
+  time.advance(11s);
+  settle();
+  EXPECT_EQ(a().try_write("x"), 1);
+}
+
+TEST_P(StreamTest, LetsTheLoopSleepOnceItHasTimedOutOrFailed) {
+  for (const bool resets : {false, true}) {
+    connect();
+    settle();
+    a().idle_timeout(10s);
+    if (resets) {
+      b().reset();
+      settle();
+      std::array<char, 4> room{};
+      EXPECT_LE(a().try_read(room), 0);
+    }
+    time.advance(11s);
+    settle();
+    const auto callbacks = base.stats().callbacks;
+    for (int i = 0; i < 5; ++i) {
+      time.advance(11s);
+      settle();
+    }
+    EXPECT_EQ(base.stats().callbacks, callbacks) << resets;
+  }
+}
+
+// One that takes longer than the limit in each iteration, after all others.
+class SlowCallback {
+ public:
+  SlowCallback(Base& base, ManualTime& time)
+      : time_(time),
+        event_(
+            base, -1, Events::none, [this] { run(); }, Priority::low) {
+    event_.activate(Events::timeout);
+  }
+
+ private:
+  void run() {
+    time_.advance(11s);
+    event_.activate(Events::timeout);
+  }
+
+  ManualTime& time_;
+  Event event_;
+};
+
+TEST_P(StreamTest, IsNotTimedOutByOtherCallbacksWhileATaskMovesBytes) {
+  const auto move = [](net::Stream& stream, bool reads) -> Task<> {
+    std::array<char, 1> room{};
+    for (int i = 0; i < 100; ++i) {
+      if (reads) {
+        co_await stream.read_some(room);
+      } else {
+        co_await stream.write(room);
+      }
+    }
+  };
+  EXPECT_EQ(b().try_write(std::string(100, 'x')), 100);
+  settle();
+  a().idle_timeout(10s);
+  {
+    const SlowCallback slow(base, time);
+    for (const bool reads : {true, false}) EXPECT_FALSE(run(error_of(move(a(), reads))));
+  }
+  settle();
+  time.advance(22s);  // then it is silent
+  settle();
+  EXPECT_EQ(net::to_error(a().try_write("x")), std::errc::timed_out);
+}
+
+TEST_P(StreamTest, IsNotTimedOutByOtherCallbacksWhileACallbackMovesBytes) {
+  EXPECT_EQ(b().try_write(std::string(100, 'x')), 100);
+  settle();
+  a().idle_timeout(10s);
+  int count = 0;
+  {
+    const SlowCallback slow(base, time);
+    a().on_readable([&] {
+      char byte = 0;
+      EXPECT_EQ(a().try_read({&byte, 1}), 1);
+      if (++count == 100) a().on_readable({});
+    });
+    run_until([&] { return count == 100; });
+    a().on_writable([&] {
+      EXPECT_EQ(a().try_write("x"), 1);
+      if (++count == 200) a().on_writable({});
+    });
+    run_until([&] { return count == 200; });
+  }
+  a().on_writable([] {});  // moves nothing
+  for (int i = 0; i < 3; ++i) {
+    settle();
+    time.advance(11s);
+  }
+  settle();
+  EXPECT_EQ(net::to_error(a().try_write("x")), std::errc::timed_out);
+}
+
 TEST_P(StreamTest, ForgetsItsTimeoutWhenItIsClosed) {
   a().idle_timeout(10s);
   a().close();

@@ -113,7 +113,8 @@ class EVENT_API SocketEvent : protected Event {
   static constexpr std::uintptr_t kEnded = 2;    // the peer has shut down its direction, or hung up
   static constexpr std::uintptr_t kBlocked = 4;  // writing would block
   static constexpr std::uintptr_t kTorn = 8;
-  // In `write`: the successes that are left before other callbacks run.
+  // In `write`: the successes that are left before other callbacks run. With an idle timeout: all
+  // of them as long as no byte has moved in this turn.
   static constexpr std::uintptr_t kBudget = 7;
   // In `write`: the connection has failed. The bits of kBudget are then the index of the error in
   // kFailures, whose first entry is the idle timeout.
@@ -157,15 +158,20 @@ class EVENT_API SocketEvent : protected Event {
     if (!any(events() & Events::edge)) modify_interest();
   }
   void modify_interest() noexcept;
+  // The limit of the idle timeout has passed without readiness.
+  void note_silence() noexcept;
+  bool is_due(Want want) const noexcept;
   void fail(std::uintptr_t index) noexcept;
+  // Until set_idle_timeout() is called again.
+  void stop_timeout() noexcept;
   void drop_waiters() noexcept;
   // Makes both directions ready, since no wait would end any more.
   void let_all_try() noexcept { slots().read = (slots().read | kMayRead) & ~kBlocked; }
-  // Restarts the idle timeout.
   void moved() noexcept {
     if (node().timeout > Duration::zero()) [[unlikely]]
-      static_cast<void>(try_rearm(Event::timeout()));
+      restart_timeout();
   }
+  void restart_timeout() noexcept;
 };
 
 }  // namespace event_cpp::net::detail
