@@ -121,6 +121,8 @@ Io Connection::handshake() noexcept {
 Io Connection::read(net::Room room, bool lenient_end) noexcept {
   if (closed_) return -EBADF;
   if (failed_ != 0) return failed_;
+  // What was decrypted before is not to be had either.
+  if (below_->try_read(net::Room()) == -ETIMEDOUT) return -ETIMEDOUT;
   if (room.empty() || ended_) return 0;
   if (!wire().has_reserve()) {
     flush();
@@ -163,6 +165,8 @@ Io Connection::write(net::Bytes bytes) noexcept {
   if (torn_) return net::to_io(event_cpp::Errc::torn);
   if (shut_) return -EPIPE;
   if (write_failed_ != 0) return write_failed_;
+  // Asked before anything is encrypted: that would be sent when the timeout is lifted.
+  if (below_->try_write(net::Bytes()) == -ETIMEDOUT) return -ETIMEDOUT;
   if (bytes.empty()) return 0;
   if (wire().unsent() > 0) flush();
   if (write_failed_ != 0) return write_failed();
@@ -171,7 +175,9 @@ Io Connection::write(net::Bytes bytes) noexcept {
   Io io = catch_up();
   if (io == 0) io = encrypt(bytes);
   flush();
-  return write_failed_ != 0 ? write_failed() : io;
+  // What was encrypted is still to be sent after a timeout, so it counts as written.
+  if (write_failed_ == 0 || (write_failed_ == -ETIMEDOUT && io > 0)) return io;
+  return write_failed();
 }
 
 // Lets OpenSSL finish what it has begun besides data, and sends new keys: neither data nor a

@@ -541,6 +541,37 @@ TEST_F(TlsStreamTest, PassesIdleTimeoutsOn) {
   EXPECT_EQ(pair.client->try_read(room), 5);
 }
 
+TEST_F(TlsStreamTest, FailsToReadWhatItHasDecryptedOnceItHasTimedOut) {
+  using namespace std::chrono_literals;
+  Pair pair = shake_hands();
+  EXPECT_EQ(pair.client->try_write("hello"), 5);
+  std::array<char, 4> room{};
+  pair.server->idle_timeout(5s);
+  EXPECT_EQ(pair.server->try_read(net::Room(room).first(1)), 1);
+  time.advance(5s);
+  settle();
+  EXPECT_EQ(pair.server->try_read(room), -ETIMEDOUT);
+  EXPECT_EQ(pair.server->try_read(net::Room()), -ETIMEDOUT);
+  EXPECT_EQ(pair.server->try_write(net::Bytes()), -ETIMEDOUT);
+  pair.server->idle_timeout(0s);
+  EXPECT_EQ(pair.server->try_read(room), 4);
+}
+
+TEST_F(TlsStreamTest, SendsNothingOfAWriteThatFailedWithATimeout) {
+  using namespace std::chrono_literals;
+  Pair pair = shake_hands();
+  pair.client->idle_timeout(5s);
+  time.advance(5s);
+  settle();
+  EXPECT_EQ(pair.client->try_write("lost"), -ETIMEDOUT);
+  pair.client->idle_timeout(0s);
+  EXPECT_EQ(pair.client->try_write("sent"), 4);
+  std::array<char, 100> room{};
+  EXPECT_EQ(pair.server->try_read(room), 4);
+  EXPECT_EQ(std::string_view(room.data(), 4), "sent");
+  EXPECT_EQ(pair.server->try_read(room), net::kWouldBlock);
+}
+
 // The answers to new keys have no room.
 TEST_F(TlsStreamTest, PassesIdleTimeoutsOnHoweverManyNewKeysHaveCome) {
   using namespace std::chrono_literals;
