@@ -33,7 +33,16 @@ struct Message : msghdr {
   alignas(cmsghdr) std::array<char, CMSG_SPACE(kMostDescriptors * sizeof(int))> control{};
 };
 
+// Linux takes and ignores descriptors that are sent over other sockets.
+Io check_is_unix(int socket) noexcept {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  const Io io = detail::result(::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size));
+  return io < 0 || address.ss_family == AF_UNIX ? io : -EINVAL;
+}
+
 Io send_now(int over, int fd) noexcept {
+  if (const Io io = check_is_unix(over); io < 0) return io;
   Message message;
   message.msg_controllen = CMSG_SPACE(sizeof fd);
   cmsghdr* const header = CMSG_FIRSTHDR(&message);
@@ -71,20 +80,22 @@ Io receive_now(int over, int& fd) noexcept {
       if (kCloseByExec == 0) ::fcntl(fd, F_SETFD, FD_CLOEXEC);
     }
   }
-  return fd >= 0 || size == 0 ? size : -EBADMSG;
+  if (fd >= 0 || size == 0) return size;
+  // One came, and this process may have no more.
+  return (message.msg_flags & MSG_CTRUNC) != 0 ? -EMFILE : -EBADMSG;
 }
 
 }  // namespace
 
 void send_descriptor(const Socket& over, int fd) {
   const Io io = send_now(over.fd(), fd);
-  if (io < 0) detail::throw_io(io, "event::net::send_descriptor");
+  if (io < 0) detail::throw_io(io, "send_descriptor");
 }
 
 int receive_descriptor(const Socket& over) {
   int fd = -1;
   const Io io = receive_now(over.fd(), fd);
-  if (io < 0) detail::throw_io(io, "event::net::receive_descriptor");
+  if (io < 0) detail::throw_io(io, "receive_descriptor");
   return fd;
 }
 

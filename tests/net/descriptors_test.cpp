@@ -2,7 +2,9 @@
 #include "support/descriptors.hpp"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <array>
 #include <cstring>
@@ -113,6 +115,38 @@ BACKEND_TEST(DescriptorsTest, SayThatAByteHasNone) {
   EXPECT_EQ(run_task(base, error_of(receive_one(ends.b))), std::errc::bad_message);
   EXPECT_EQ(run_task(base, error_of(net::send_descriptor(ends.a, -1))),
             std::errc::bad_file_descriptor);
+}
+
+BACKEND_TEST(DescriptorsTest, AreRefusedByASocketThatIsNoUnixSocket) {
+  Base base(options());
+  const Sockets tcp = tcp_pair();
+  const Pipe pipe = make_pipe();
+  Peers ends(base, {net::Socket::adopt(::dup(tcp.ours.get())),
+                    net::Socket::adopt(::dup(tcp.theirs.get()))});
+  EXPECT_EQ(run_task(base, error_of(net::send_descriptor(ends.a, pipe.reader.get()))),
+            std::errc::invalid_argument);
+  ends.a.with_socket([&](const net::Socket& socket) {
+    EXPECT_THROW(net::send_descriptor(socket, pipe.reader.get()), std::system_error);
+  });
+  char byte = 0;
+  EXPECT_EQ(ends.b.try_read({&byte, 1}), net::kWouldBlock);
+}
+
+// The kernel drops what it cannot give.
+BACKEND_TEST(DescriptorsTest, SayThatThereMayBeNoMore) {
+  Base base(options());
+  Peers ends(base);
+  run_task(base, net::send_descriptor(ends.a, STDERR_FILENO));
+  settle(base);
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{3, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  int fd = 0;
+  const net::Io io = ends.b.try_receive_descriptor(fd);
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_EQ(io, -EMFILE);
+  EXPECT_EQ(fd, -1);
 }
 
 BACKEND_TEST(DescriptorsTest, AreNotLostByWhoIsCancelled) {

@@ -87,7 +87,8 @@ class EVENT_API SocketStream final : public Stream,
   [[nodiscard]] co::Task<std::uint64_t> send_file(int file, off_t from, std::uint64_t count);
   // Pass an fd over a Unix socket with one byte of data, as send_descriptor() and
   // receive_descriptor() do. Never wait. Return the number of bytes, 0 at the end, or an error:
-  // EBADMSG if data came without an fd. The caller owns the fd that is received, -1 without one.
+  // EINVAL if it is no Unix socket, EBADMSG if data came without an fd, EMFILE if this process may
+  // not open another fd. The caller owns the fd that is received, -1 without one.
   Io try_send_descriptor(int descriptor) noexcept;
   Io try_receive_descriptor(int& descriptor) noexcept;
 

@@ -47,7 +47,8 @@ EVENT_API co::Task<> send_descriptor(SocketStream& over, int fd);
 // takes the byte, also one of a Buffered that reads ahead, loses the fd. So both sides must know
 // when one comes, or use a socket for nothing else. Errors: throws std::system_error:
 // std::errc::operation_canceled, and then nothing was received; EBADMSG if the byte came without an
-// fd. If several fds came, all but the first are closed. Lifetime: the stream outlives the task.
+// fd; EMFILE if this process may not open another fd, and the one that came is lost. If several fds
+// came, all but the first are closed. Lifetime: the stream outlives the task.
 EVENT_API co::Task<int> receive_descriptor(SocketStream& over);
 
 }  // namespace event_cpp::net
