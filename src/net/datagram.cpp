@@ -48,9 +48,11 @@ Io Datagram::try_receive(Packet& packet) noexcept {
   const Io io = detail::call_recvmsg(Event::base(), fd(), &message, MSG_DONTWAIT);
   // A message says nothing of whether there is another one, and an error is of one message alone.
   if (io >= 0) note_read(static_cast<std::size_t>(io), 0);
-  if (io == kWouldBlock) note_blocked(Want::read);
   if (io < 0) {
     detail::give_back_buffer(buffer);
+    if (io != kWouldBlock) return io;
+    if (has_ended()) return -ESHUTDOWN;  // Linux says that it would block, and that it is readable
+    note_blocked(Want::read);
     return io;
   }
   packet.bytes = Chunk(buffer, static_cast<std::size_t>(io));

@@ -225,6 +225,31 @@ BACKEND_TEST(DatagramSystemTest, WaitsForRoomOfTheReceiver) {
   EXPECT_EQ(run_task(base, receive_all()), 2000);
 }
 
+BACKEND_TEST(DatagramSystemTest, EndsReceivingWhenItsSocketIsShutDown) {
+  Base base(real_time());
+  net::Datagram a(base, net::Address::loopback(0));
+  const net::Datagram b(base, net::Address::loopback(0));
+  a.connect(b.address());
+  const auto receive = [](net::Datagram& from) -> Task<> {
+    const net::Packet packet = co_await from.receive();
+  };
+  std::vector<std::error_code> codes;
+  co::TaskGroup tasks(base);
+  tasks.spawn([&]() -> Task<> {
+    for (int i = 0; i < 20; ++i) {
+      const std::error_code code = co_await error_of(receive(a));
+      codes.push_back(code);
+    }
+  });
+  base.loop(RunMode::nonblock);
+  EXPECT_TRUE(codes.empty());
+  a.with_socket([](net::Socket& socket) { socket.shutdown(SHUT_RDWR); });
+  const Bounded bounded(base);
+  for (int i = 0; i < 100'000 && tasks.size() > 0; ++i) base.loop(RunMode::nonblock);
+  ASSERT_EQ(codes.size(), 20U);
+  for (const std::error_code code : codes) EXPECT_EQ(code.value(), ESHUTDOWN);
+}
+
 BACKEND_TEST(DatagramSystemTest, SleepsAfterAMessageThatNobodyGot) {
   Base base(watched());
   net::Datagram a(base, net::Address::loopback(0));

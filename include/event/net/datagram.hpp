@@ -42,7 +42,7 @@ class EVENT_API Datagram : private detail::SocketEvent {
 
   // co_await: returns the next message as a Packet. Errors: throws std::system_error. On a
   // connected socket ECONNREFUSED means that no socket receives at the peer's address; receive()
-  // may be called again.
+  // may be called again. ESHUTDOWN: the socket was shut down for reading, with with_socket().
   [[nodiscard]] auto receive(unsigned line = __builtin_LINE()) noexcept;
   // co_await: sends one message to `to`; on a connected socket pass Address(). Returns nothing;
   // that the message was sent does not mean that it arrives. Errors: throws std::system_error:

@@ -77,6 +77,8 @@ class EVENT_API SocketEvent : protected Event {
       slots().read |= kBlocked;
     }
   }
+  // The peer has shut down its direction or hung up, or this end was shut down for reading.
+  bool has_ended() const noexcept { return (slots().read & kEnded) != 0; }
   // Notes an error for both directions: the kernel reports the error of a connection only once.
   [[gnu::cold]] void note_error(Io io) noexcept;
 
