@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <compare>
 #include <cstdint>
 #include <ratio>
 #include <type_traits>
@@ -52,10 +53,10 @@ constexpr Duration to_duration(std::chrono::duration<Rep, Period> time) noexcept
 
 // Both classes below exist to convert implicitly. NOLINTBEGIN(google-explicit-constructor)
 
-// The parameter type for durations: any std::chrono::duration converts to it. A duration that is
-// too long for Duration, such as std::chrono::hours::max(), becomes Duration::max(), which means
-// "never"; one that is too far below zero becomes Duration::min(), which means "has passed".
-// Fractions of a nanosecond are rounded away from zero.
+// The type of parameters and options that are durations: any std::chrono::duration converts to it.
+// A duration that is too long for Duration, such as std::chrono::hours::max(), becomes
+// Duration::max(), which means "never"; one that is too far below zero becomes Duration::min(),
+// which means "has passed". Fractions of a nanosecond are rounded away from zero.
 class AnyDuration {
  public:
   constexpr AnyDuration() noexcept = default;
@@ -64,6 +65,8 @@ class AnyDuration {
       : value_(detail::to_duration(time)) {}
 
   constexpr operator Duration() const noexcept { return value_; }
+  friend constexpr bool operator==(AnyDuration, AnyDuration) noexcept = default;
+  friend constexpr auto operator<=>(AnyDuration, AnyDuration) noexcept = default;
 
  private:
   Duration value_{};

@@ -131,7 +131,7 @@ std::vector<Address> interleaved(std::vector<Address> addresses) {
 
 }  // namespace
 
-co::Task<Socket> connect_to_any(std::vector<Address> addresses, Duration stagger) {
+co::Task<Socket> connect_to_any(std::vector<Address> addresses, AnyDuration stagger) {
   if (addresses.empty()) {
     throw std::system_error(std::make_error_code(std::errc::invalid_argument),
                             "event::net::connect_to_any: no address");
@@ -218,7 +218,7 @@ co::Task<Socket> connect_within(std::string host, int port, Duration limit) {
 }  // namespace
 
 // No coroutine, which would keep a view of the name and not the name.
-co::Task<Socket> connect(std::string_view host, int port, Duration limit) {
+co::Task<Socket> connect(std::string_view host, int port, AnyDuration limit) {
   return connect_within(std::string(host), port, limit);
 }
 

@@ -269,7 +269,7 @@ struct Process::Stop {
   }
 };
 
-co::Task<Exit> Process::stop(Duration grace) {
+co::Task<Exit> Process::stop(AnyDuration grace) {
   return Stop::shielded(*state_, state_->ending, grace);
 }
 

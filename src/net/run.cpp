@@ -179,7 +179,7 @@ co::Task<Outcome> run(Command command, RunOptions options) {
     std::rethrow_exception(error);
   }
   // From here on each stream may be silent for so long: every byte starts it anew.
-  const Duration linger = std::max(options.linger, Duration(1));
+  const Duration linger = std::max<Duration>(options.linger, Duration(1));
   if (stream_error == nullptr) {
     for_each_stream(process, command, [&](PipeStream& stream) { stream.idle_timeout(linger); });
   }

@@ -118,7 +118,7 @@ co::Task<> drain(Stream& stream) {
 
 }  // namespace
 
-co::Task<> drain_and_close(Stream& stream, Duration limit) {
+co::Task<> drain_and_close(Stream& stream, AnyDuration limit) {
   struct Close {
     Stream& stream;
     ~Close() { stream.close(); }

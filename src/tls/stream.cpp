@@ -56,7 +56,7 @@ std::size_t Stream::pending() const noexcept {
 net::Stream& Stream::below() noexcept { return connection().below(); }
 std::string_view Stream::why() const noexcept { return connection().why(); }
 
-co::Task<> Stream::close(Duration limit) { return net::drain_and_close(*this, limit); }
+co::Task<> Stream::close(AnyDuration limit) { return net::drain_and_close(*this, limit); }
 
 void Stream::update_keys(bool both) { connection().update_keys(both); }
 

@@ -24,10 +24,10 @@ struct Options {
   std::optional<int> ndots;
 
   // The limit for one answer of one server. A new attempt over TCP has a limit of its own.
-  Duration timeout = std::chrono::seconds(2);
+  AnyDuration timeout = std::chrono::seconds(2);
   // The limit for a whole lookup, with all attempts and names of the search list. If only the
   // addresses of one family have come by then, they are the answer.
-  Duration limit = std::chrono::seconds(10);
+  AnyDuration limit = std::chrono::seconds(10);
   // How often each server is asked. Below 1 counts as 1.
   int tries = 2;
   // Each query starts with the next server of the list. Also on if resolv_conf has "rotate".
@@ -45,8 +45,8 @@ struct Options {
   std::size_t at_once = 256;
   // The longest time for which addresses are cached, and for which it is cached that a name or an
   // address does not exist. A shorter TTL from the server applies.
-  Duration ttl_most = std::chrono::hours(1);
-  Duration negative_most = std::chrono::seconds(30);
+  AnyDuration ttl_most = std::chrono::hours(1);
+  AnyDuration negative_most = std::chrono::seconds(30);
 
   // The files to read: see resolv.conf(5), hosts(5). An empty path: none. A lookup reads a file
   // again if it has changed, which is checked at most once a second. A file that is missing, not a

@@ -31,7 +31,7 @@ EVENT_API co::Task<Socket> connect(Address address);
 // for Address::parse(). `limit` covers the lookup as well. Errors: throws those of resolve();
 // std::errc::timed_out after `limit`; otherwise the error of the attempt that failed last.
 EVENT_API co::Task<Socket> connect(std::string_view host, int port,
-                                   Duration limit = std::chrono::seconds(10));
+                                   AnyDuration limit = std::chrono::seconds(10));
 
 // Returns the addresses of a host, best first, each with `port`. A numeric address is parsed
 // without a lookup. A name is looked up by the first of these that applies:
@@ -47,7 +47,7 @@ EVENT_API co::Task<std::vector<Address>> resolve(std::string host, int port);
 // attempt starts after `stagger` or as soon as one fails. Errors: throws the error of the attempt
 // that failed last; std::errc::invalid_argument if `addresses` is empty.
 EVENT_API co::Task<Socket> connect_to_any(std::vector<Address> addresses,
-                                          Duration stagger = std::chrono::milliseconds(250));
+                                          AnyDuration stagger = std::chrono::milliseconds(250));
 
 // Makes resolve() and connect() on `base` call `resolve` for names. If it returns no address, they
 // throw EAI_NONAME of name_category(). An empty function restores the default.

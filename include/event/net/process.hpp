@@ -154,7 +154,7 @@ class EVENT_API Process {
   // Returns when the child has ended. A cancellation of the task takes effect only after that, also
   // one that came before the call: this returns the Exit, and the next wait of the task throws.
   // Errors: as wait().
-  co::Task<Exit> stop(Duration grace);
+  co::Task<Exit> stop(AnyDuration grace);
 
   // From now on the destructor does not kill the child, which may outlive this program. The base
   // still reaps it. The destructor closes the pipes as before.
@@ -176,13 +176,13 @@ struct RunOptions {
   // If `limit` has passed or the task is cancelled: the longest time between SIGTERM and SIGKILL.
   // The program itself has this time. What it has started is killed as soon as the program has
   // ended: see Process::stop(), also for shells. Zero: SIGKILL at once.
-  Duration grace{};
+  AnyDuration grace{};
   // After the program has ended, other processes may still have its pipes open. Reading ends when
   // nothing has come from a pipe for so long. Below 1 ns counts as 1 ns.
-  Duration linger = std::chrono::milliseconds(100);
+  AnyDuration linger = std::chrono::milliseconds(100);
   // The longest time for which the program may run. Then it is killed with its group, and run()
   // returns the output so far, with Outcome::timed_out. Zero: no limit.
-  Duration limit{};
+  AnyDuration limit{};
 };
 
 // The result of run(): how the program has ended, and its output. (adapters::Outcome is another

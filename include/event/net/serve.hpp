@@ -20,7 +20,7 @@ struct ServeOptions {
   // The most connections at once; further ones wait in the kernel's queue. 0: ListenOptions::most.
   std::size_t most = 0;
   // How long connections may continue after the server was cancelled. Then they are cancelled.
-  Duration grace = std::chrono::seconds(10);
+  AnyDuration grace = std::chrono::seconds(10);
   // Called with each exception that a handler throws, such as the error of a connection that the
   // peer has reset. Such an exception ends only that connection. If this is empty, the exceptions
   // are dropped. What this function throws itself leaves dispatch().

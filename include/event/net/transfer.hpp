@@ -27,7 +27,7 @@ EVENT_API co::Task<std::uint64_t> copy(Stream& from, Stream& to);
 // resumes with std::errc::operation_canceled, as after Stream::close(). Errors: throws
 // std::errc::operation_canceled if the task is cancelled, or the stream is closed meanwhile;
 // std::bad_alloc. Errors of the stream are ignored. Lifetime: the stream outlives the task.
-EVENT_API co::Task<> drain_and_close(Stream& stream, Duration limit);
+EVENT_API co::Task<> drain_and_close(Stream& stream, AnyDuration limit);
 
 // Sends `count` bytes of a file, from the offset `from` on; fewer if the file ends. Returns the
 // number of bytes sent. On Linux without copying the bytes to user space: see sendfile(2). Reading

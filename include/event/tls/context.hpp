@@ -81,7 +81,7 @@ struct ServerOptions {
   Version least = Version::tls12, most = Version::tls13;
   int tickets = 2;  // session tickets for each TLS 1.3 connection; TLS 1.2: one at most. 0: none
   // A ticket key encrypts for this time, and then only decrypts for the same time.
-  Duration ticket_rotation = std::chrono::hours(12);
+  AnyDuration ticket_rotation = std::chrono::hours(12);
   std::string ciphers;  // as ClientOptions::ciphers
 };
 

@@ -17,8 +17,8 @@ namespace event_cpp::tls {
 
 // Limits on what a peer can do. (net::Limits is another type: how many bytes a Buffered holds.)
 struct Limits {
-  Duration handshake = std::chrono::seconds(10);  // for the whole handshake; then timed_out
-  Duration close = std::chrono::seconds(2);       // that serve() gives to Stream::close()
+  AnyDuration handshake = std::chrono::seconds(10);  // for the whole handshake; then timed_out
+  AnyDuration close = std::chrono::seconds(2);       // that serve() gives to Stream::close()
   // How many key updates and other handshake messages a peer may send in each MiB of data; after
   // more, reading fails with Errc::too_many_updates. With TLS 1.3 session tickets count. With TLS
   // 1.2 requests for renegotiation count, which are also refused. Answers to update_keys(true) do
@@ -114,7 +114,7 @@ class EVENT_API Stream final : public detail::StreamBase {
   // closes or `limit` has passed, and closes the stream below in any case. Errors: throws
   // std::errc::operation_canceled, std::bad_alloc; errors of the stream are ignored. Lifetime: the
   // stream outlives the task. Through a net::Stream&, close() is close_now().
-  [[nodiscard]] co::Task<> close(Duration limit = std::chrono::seconds(2));
+  [[nodiscard]] co::Task<> close(AnyDuration limit = std::chrono::seconds(2));
   // Sends close_notify if that is possible without waiting, and closes the stream below. Drops data
   // that are not sent yet.
   void close_now() noexcept { StreamBase::close(); }
