@@ -176,7 +176,8 @@ MOST_ABSORBED = [
     ("net", "malloc", ".*", 24),  # exceptions of what is cancelled at the end
     ("net", "recv", "(?!EINTR).*", 3),  # one drain_and_close()
     ("net", "shutdown", ".*", 1),  # the same
-    ("net", "setsockopt_no_delay", ".*", 5),  # five accepted connections; connect() tells
+    # Five accepted connections, and a sixth on a slow machine, where connect() tries two addresses.
+    ("net", "setsockopt_no_delay", ".*", 6),
     # Those of the name server, and of the other family.
     ("dns", "connect|getentropy|socket", "EIO|EMFILE|ENFILE|ENOBUFS|ENOMEM|ENOSYS", 9),
     ("dns", "recvmsg|sendmsg", "ENOBUFS|ENOMEM", 18),
