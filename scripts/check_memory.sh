@@ -33,10 +33,17 @@ seeded() {
 floors=(base sys poller loop)
 [[ ${1:-} == --core ]] || floors+=(api)
 # valgrind makes calls of its own, which seccomp filters refuse; has descriptors of its own, and the
-# highest signal; delivers signals late; and takes threads of the parent for lost memory in the child
-# of a fork.
-without='*Missing*:*RefusedCallTest*:*LeaksNoDescriptorInTheChild*:*LooksAtTheClockOfASourceByItselfInTheChildToo*'
-without+=':SignalTest.IsDeliveredToItsOwnEventsOnly*:InterruptionTest.*:ForkPostTest.*:*WasForkedWhileAnotherThread*:*UnseenForkTest*'
+# highest signal; delivers signals late; makes a fork of a vfork; and takes threads of the parent for
+# lost memory in the child of a fork.
+left_out=(
+  '*Missing*' '*RefusedCallTest*'
+  '*LeaksNoDescriptorInTheChild*' '*LooksAtTheClockOfASourceByItselfInTheChildToo*' '*ALimitBelowWhatIsWatched*'
+  'SignalTest.IsDeliveredToItsOwnEventsOnly*'
+  'InterruptionTest.*'
+  'SignalProcessTest.ReachesTheFormerHandlerInAChild*' '*StopsAForkedChildThatGoesOn*' '*UnseenForkTest*'
+  'ForkPostTest.*' '*WasForkedWhileAnotherThread*' '*MayEndByReplacementInTheCallback*'
+)
+without=$(IFS=: && echo "${left_out[*]}")
 
 seeded 'p = new int; if (*p == 7) p = nullptr; delete p;'
 seeded 'p = new int(7); p = nullptr;'
