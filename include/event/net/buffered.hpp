@@ -29,7 +29,9 @@ struct Limits {
 
 // Splits what is read from a stream into lines and messages, and collects small writes into few
 // system calls. While it exists, read and write the stream only through it: it may hold bytes that
-// were read ahead, or that are not sent yet. It holds no buffers while they are empty.
+// were read ahead, or that are not sent yet. After flush() you may write to the stream directly, as
+// send_file() does; before you read from it directly, as copy() does, take what is in buffered().
+// It holds no buffers while they are empty.
 //
 // A read that is cancelled loses nothing: the next read returns what has arrived.
 //

@@ -26,9 +26,10 @@ struct ServeOptions {
   // are dropped. What this function throws itself leaves dispatch().
   //
   // The exception does not say whose connection it was, unless it is a tls::Error: see
-  // tls::Error::host(). A handler that waits on its stream while it closes that stream itself ends
-  // with std::errc::operation_canceled, which is reported. If it ends with this error because the
-  // server was cancelled, nothing is reported.
+  // tls::Error::host(). If other code closes the stream on which a handler waits, for example when
+  // the program ends, the handler ends with std::errc::operation_canceled, which is reported unless
+  // the handler catches it. If it ends with this error because the server was cancelled, nothing is
+  // reported.
   std::function<void(std::exception_ptr)> on_error = {};
 };
 
@@ -68,7 +69,7 @@ Handler to_handler(F handler) {
 //   co_await net::serve(listener, echo);
 //
 // Lifetime: the listener outlives the task. The handler is kept until the last connection has
-// ended. Errors: throws what Listener::accept() throws.
+// ended, so it may be a lambda with captures. Errors: throws what Listener::accept() throws.
 template <ConnectionHandler F>
 [[nodiscard]] co::Task<> serve(Listener& listener, F handler, ServeOptions options) {
   return detail::serve_connections(listener, detail::to_handler(std::move(handler)),

@@ -68,8 +68,8 @@ class EVENT_API Stream : public detail::StreamOps<Stream> {
   // After `limit` without a byte moved in either direction, every read, every write and every try
   // of these fails with std::errc::timed_out, until this is called again; readable() and writable()
   // end at once, without an error. Zero, the default, or less means no limit. The time runs even if
-  // nothing waits on the stream, and starts anew when a SocketStream becomes ready, even if nobody
-  // reads. This catches a silent peer, but not a slow one: for that see
+  // nothing waits on the stream, and data that arrives on a SocketStream restarts it, even if
+  // nobody reads them. This catches a silent peer, but not a slow one: for that see
   // co::with_timeout(). Errors: throws std::system_error, ENOMEM.
   virtual void idle_timeout(AnyDuration limit) = 0;
 

@@ -482,12 +482,11 @@ class StreamOps {
     return ShutdownOp<S>(self(), line);
   }
 
-  // Wait until trying to read, or to write, may succeed, or would fail at once: also on a stream
-  // that is closed already, has timed out or failed, these end without an error. They transfer
-  // nothing. An edge-triggered
-  // stream knows only what its own calls, such as try_read(), have met. To wait for calls of your
-  // own on its fd, use co::ready() on a duplicate of it (dup(2)): on the fd itself it would make
-  // the stream level-triggered.
+  // Wait until trying to read, or to write, may succeed, or would fail at once: on a stream that is
+  // closed already, has timed out or has failed, these end without an error. They transfer nothing.
+  // An edge-triggered stream knows only what its own calls, such as try_read(), have met. To wait
+  // for calls of your own on its fd, use co::ready() on a duplicate of it (dup(2)): on the fd
+  // itself it would make the stream level-triggered.
   [[nodiscard]] auto readable(unsigned line = __builtin_LINE()) noexcept {
     return ReadyOp<S, Want::read>(self(), line);
   }
