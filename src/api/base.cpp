@@ -102,7 +102,6 @@ void Base::dump(std::ostream& out) const { loop_->watches().dump(out); }
 
 Order* detail::order_of(Base& base) noexcept { return loop_of(base)->watches().order(); }
 
-
 detail::Loop* detail::loop_of(Base& base) noexcept { return base.loop_.get(); }
 
 }  // namespace event_cpp
