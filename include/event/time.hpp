@@ -66,6 +66,7 @@ class AnyDuration {
 
   constexpr operator Duration() const noexcept { return value_; }
   friend constexpr bool operator==(AnyDuration, AnyDuration) noexcept = default;
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 takes what is defaulted for a zero
   friend constexpr auto operator<=>(AnyDuration, AnyDuration) noexcept = default;
 
  private:
