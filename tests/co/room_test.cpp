@@ -125,7 +125,8 @@ BACKEND_TEST(RoomTest, LeavesOthersTheirTurn) {
   base.dispatch();
   EXPECT_TRUE(others_ran);
 
-  spawners.spawn(spawns(group, false));
+  const bool never = false;
+  spawners.spawn(spawns(group, never));
   spawners.cancel();
   base.dispatch();
   EXPECT_EQ(spawners.size(), 0U);
