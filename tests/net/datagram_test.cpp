@@ -227,6 +227,7 @@ BACKEND_TEST(DatagramSystemTest, WaitsForRoomOfTheReceiver) {
 
 BACKEND_TEST(DatagramSystemTest, EndsReceivingWhenItsSocketIsShutDown) {
   Base base(real_time());
+  if (base.backend() == Backend::kqueue) GTEST_SKIP() << "the model does not tell of it";
   net::Datagram a(base, net::Address::loopback(0));
   const net::Datagram b(base, net::Address::loopback(0));
   a.connect(b.address());
