@@ -299,6 +299,24 @@ TEST_F(HappyEyeballsTest, TakesNoAddressForAnUnknownName) {
 
 class ConnectSystemTest : public EveryBackendCo {};
 
+BACKEND_TEST(ConnectSystemTest, TakesALimitThatIsTooLongForNever) {
+  Base base(real_time());
+  const net::Listener listener(base, net::Address::loopback(0));
+  const auto connects = [](int port) -> Task<bool> {
+    const net::Socket socket = co_await net::connect("127.0.0.1", port, std::chrono::hours::max());
+    co_return static_cast<bool>(socket);
+  };
+  EXPECT_TRUE(run_task(base, connects(listener.address().port())));
+
+  net::ServeOptions serving;
+  serving.grace = std::chrono::hours::max();
+  EXPECT_EQ(serving.grace, Duration::max());
+  net::RunOptions running;
+  running.limit = std::chrono::hours::max();
+  EXPECT_EQ(running.limit, Duration::max());
+  EXPECT_GT(running.limit, 1s);
+}
+
 BACKEND_TEST(ConnectSystemTest, ConnectsToANumericHostWithoutAThread) {
   Base base(real_time());
   net::Listener listener(base, net::Address::loopback(0));
