@@ -38,6 +38,13 @@ struct NotesDestruction {
 class TaskGroupTest : public EveryBackendCo {
  protected:
   static Task<> joins(TaskGroup& group) { co_await group.join(); }
+  static Task<> counts_failures(TaskGroup& group, int& caught) {
+    try {
+      co_await group.join();
+    } catch (const std::runtime_error&) {
+      ++caught;
+    }
+  }
   static Task<> joins_and_notes(TaskGroup& group, int& noted) {
     co_await group.join();
     ++noted;
@@ -204,14 +211,7 @@ BACKEND_TEST(TaskGroupTest, FailureIsThrownInJoinAloneIfTheGroupGoes) {
   std::optional<TaskGroup> group(std::in_place, base);
   group->spawn(fails_after(1s));
   int caught = 0;
-  const auto waits = [](TaskGroup& joined, int& count) -> Task<> {
-    try {
-      co_await joined.join();
-    } catch (const std::runtime_error&) {
-      ++count;
-    }
-  };
-  joiners.spawn(waits(*group, caught));
+  joiners.spawn(counts_failures(*group, caught));
   // After the task has failed, and before it is reported.
   Timer timer(base, [&] { group.reset(); });
   timer.attach(1s);
@@ -409,15 +409,8 @@ BACKEND_TEST(TaskGroupTest, ThrowsTheFailureInJoinThoughItIsGone) {
   TaskGroup joiners(base);
   std::optional<TaskGroup> group(std::in_place, base);
   int caught = 0;
-  const auto waits = [](TaskGroup& joined, int& count) -> Task<> {
-    try {
-      co_await joined.join();
-    } catch (const std::runtime_error&) {
-      ++count;
-    }
-  };
   group->spawn(fails_after(1s));
-  joiners.spawn(waits(*group, caught));
+  joiners.spawn(counts_failures(*group, caught));
   // Just before the turn of the task in join().
   Timer timer(base, [&] { base.post([&] { base.post([&] { group.reset(); }, Priority::high); }); });
   timer.attach(1s);

@@ -48,6 +48,13 @@ class ResumeOnTest : public EveryBackendCo {
  protected:
   static Task<> joins(TaskGroup& group) { co_await group.join(); }
   static Task<> sleeps_long() { co_await co::sleep(1h); }
+  // So often that each can tell the other something and be answered.
+  static void run_both(Base& first, Base& second) {
+    for (int i = 0; i < 4; ++i) {
+      first.loop(RunMode::nonblock);
+      second.loop(RunMode::nonblock);
+    }
+  }
 };
 
 BACKEND_TEST(ResumeOnTest, GoesOnInTheThreadOfTheOtherBaseAndBack) {
@@ -217,10 +224,7 @@ BACKEND_TEST(ResumeOnTest, HearsOfACancellationInEachPlaceOfItsWay) {
       errand.away.loop(RunMode::nonblock);
     }
     group.cancel();
-    for (int i = 0; i < 4; ++i) {
-      errand.away.loop(RunMode::nonblock);
-      errand.home.loop(RunMode::nonblock);
-    }
+    run_both(errand.away, errand.home);
     EXPECT_EQ(errand.destroyed, 1);
     EXPECT_EQ(group.size(), 0U);
     if (place < 3) {
@@ -248,10 +252,7 @@ BACKEND_TEST(ResumeOnTest, ComesHomeThoughItWasCancelledWhileItWasAway) {
   home.loop(RunMode::nonblock);
   away.loop(RunMode::nonblock);
   group.cancel();
-  for (int i = 0; i < 4; ++i) {
-    away.loop(RunMode::nonblock);
-    home.loop(RunMode::nonblock);
-  }
+  run_both(away, home);
   EXPECT_EQ(ended_on, &home);
   EXPECT_EQ(group.size(), 0U);
 }
@@ -273,10 +274,7 @@ BACKEND_TEST(ResumeOnTest, ComesHomeThoughItIsCancelledBeforeItLeaves) {
   away.loop(RunMode::nonblock);
   group.cancel();  // by a posted function, which runs after timers
   time.advance(1s);
-  for (int i = 0; i < 4; ++i) {
-    away.loop(RunMode::nonblock);
-    home.loop(RunMode::nonblock);
-  }
+  run_both(away, home);
   EXPECT_EQ(ended_on, &home);
   EXPECT_EQ(group.size(), 0U);
 }
