@@ -1,17 +1,19 @@
 #include "co/blocking_pool.hpp"
 
-#include <unistd.h>
-
 #include <utility>
 
 #include "co/signals_blocked.hpp"
 #include "co/with_memory.hpp"
+#include "sys/fork_count.hpp"
 
 namespace event_cpp::co::detail {
 
-BlockingPool::BlockingPool(Base& base) noexcept : base_(base), process_(::getpid()) {}
+BlockingPool::BlockingPool(Base& base) noexcept
+    : base_(base), forks_(event_cpp::detail::exported_fork_count()) {}
 
-bool BlockingPool::is_ours() const noexcept { return process_ == ::getpid(); }
+bool BlockingPool::is_ours() const noexcept {
+  return forks_ == event_cpp::detail::exported_fork_count();
+}
 
 BlockingPool::~BlockingPool() {
   std::list<std::shared_ptr<Job>> dropped;

@@ -1,10 +1,9 @@
 // Threads for functions that block: see blocking().
 #pragma once
 
-#include <sys/types.h>
-
 #include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -39,7 +38,7 @@ class BlockingPool {
   void tell_one();
 
   Base& base_;
-  const pid_t process_;
+  const std::uint32_t forks_;  // of the process that has made it
   std::vector<std::thread> threads_;
   std::mutex mutex_;
   std::condition_variable changed_;

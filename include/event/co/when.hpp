@@ -23,9 +23,9 @@ class EVENT_API Branches : public Owner {
 
   Branches(Until until, Wait& wait) noexcept : wait_(wait), until_(until) {}
 
-  // Branch i has ended; all are started.
+  // Branch i has ended.
   void branch_ended(std::size_t i) noexcept;
-  // Returns false if none is left.
+  // All are started. Returns false if none is left.
   bool all_started() noexcept;
   void cancel_all() noexcept;
 

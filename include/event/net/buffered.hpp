@@ -48,9 +48,9 @@ class EVENT_API Buffered final : private Waiter {
  public:
   explicit Buffered(Stream& stream, Limits limits = {}) noexcept
       : stream_(stream), limits_(limits), in_list_(*this) {}
-  // Sends what the stream takes without waiting. The rest is lost: call flush() first. Sends
-  // nothing in a child of fork(2) for bytes that were put before: the parent sends them. A child
-  // that runs the base sends them as well, so flush before you fork.
+  // Sends what the stream takes without waiting. The rest is lost: call flush() first. In a child
+  // of fork(2) the destructor sends nothing that was put before the fork, since the parent sends
+  // it. A child that runs the base would send it too, so flush before you fork.
   ~Buffered();
   Buffered(const Buffered&) = delete;
   Buffered& operator=(const Buffered&) = delete;
