@@ -19,25 +19,29 @@ int note_fault(int good, X509_STORE_CTX* verification) {
   return good;
 }
 
-// Called for each message that has come or is sent, whole: in a handshake, after it, and of other
-// kinds, among which are the headers of records.
-void on_message(int is_sent, int /*version*/, int kind, const void* bytes, std::size_t size,
-                SSL* ssl, void* /*unused*/) {
-  const auto* const begin = static_cast<const unsigned char*>(bytes);
-  const bool is_record = kind == SSL3_RT_HEADER && begin[0] == SSL3_RT_HANDSHAKE;
-  const bool is_message = kind == SSL3_RT_HANDSHAKE;
-  if (!is_record && !is_message) return;  // data, nearly always
+// A message of a handshake, or the header of a record with one.
+[[gnu::noinline]] void count_message(int is_sent, bool is_record, const unsigned char* begin,
+                                     std::size_t size, SSL* ssl) {
   Connection* const connection = Wire::owner_of(ssl);
   if (connection == nullptr) return;
   // With TLS 1.2 a client that has shaken hands can only ask to do so again. That is refused, and
   // if the client does not know RFC 5746, OpenSSL does not show the message.
   const bool counts_records = SSL_is_server(ssl) == 1 && SSL_version(ssl) < TLS1_3_VERSION;
   if (is_sent == 0) {
-    if (counts_records ? is_record : is_message) connection->note_message();
-  } else if (is_message && begin[0] == SSL3_MT_KEY_UPDATE &&
+    if (counts_records == is_record) connection->note_message();
+  } else if (!is_record && begin[0] == SSL3_MT_KEY_UPDATE &&
              begin[size - 1] == SSL_KEY_UPDATE_REQUESTED) {
     connection->note_request();
   }
+}
+
+// Called for each message that has come or is sent, whole: in a handshake, after it, and of other
+// kinds, among which are the headers of records. Nearly all are of data.
+void on_message(int is_sent, int /*version*/, int kind, const void* bytes, std::size_t size,
+                SSL* ssl, void* /*unused*/) {
+  const auto* const begin = static_cast<const unsigned char*>(bytes);
+  const bool is_record = kind == SSL3_RT_HEADER && begin[0] == SSL3_RT_HANDSHAKE;
+  if (is_record || kind == SSL3_RT_HANDSHAKE) count_message(is_sent, is_record, begin, size, ssl);
 }
 
 int on_new_session(SSL* ssl, SSL_SESSION* session) {

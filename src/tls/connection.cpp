@@ -122,7 +122,7 @@ Io Connection::read(net::Room room, bool lenient_end) noexcept {
   if (closed_) return -EBADF;
   if (failed_ != 0) return failed_;
   // What was decrypted before is not to be had either.
-  if (below_->try_read(net::Room()) == -ETIMEDOUT) return -ETIMEDOUT;
+  if (has_idle_timeout_ && below_->try_read(net::Room()) == -ETIMEDOUT) return -ETIMEDOUT;
   if (room.empty() || ended_) return 0;
   if (!wire().has_reserve()) {
     flush();
@@ -166,7 +166,7 @@ Io Connection::write(net::Bytes bytes) noexcept {
   if (shut_) return -EPIPE;
   if (write_failed_ != 0) return write_failed_;
   // Asked before anything is encrypted: that would be sent when the timeout is lifted.
-  if (below_->try_write(net::Bytes()) == -ETIMEDOUT) return -ETIMEDOUT;
+  if (has_idle_timeout_ && below_->try_write(net::Bytes()) == -ETIMEDOUT) return -ETIMEDOUT;
   if (bytes.empty()) return 0;
   if (wire().unsent() > 0) flush();
   if (write_failed_ != 0) return write_failed();
@@ -214,7 +214,6 @@ Io Connection::encrypt(net::Bytes bytes) noexcept {
     }
     const std::size_t size = std::min(bytes.size() - total, Wire::kText);
     if (!wire().fits(size)) break;
-    clear_errors();
     std::size_t written = 0;
     const int result = SSL_write_ex(ssl_.get(), bytes.data() + total, size, &written);
     if (result == 1) {
@@ -222,6 +221,9 @@ Io Connection::encrypt(net::Bytes bytes) noexcept {
       continue;
     }
     if (total > 0) break;
+    // If it has only to wait, then what is in the queue of errors is not its own. So the queue need
+    // not be looked at before each call, which costs a hundred instructions.
+    if (SSL_want(ssl_.get()) != SSL_NOTHING) clear_errors();
     return outcome(result);
   }
   return static_cast<Io>(total);
@@ -442,6 +444,7 @@ void Connection::refuse() noexcept {
 
 void Connection::idle_timeout(AnyDuration limit) {
   below_->idle_timeout(limit);
+  has_idle_timeout_ = limit > Duration::zero();
   if (write_failed_ != -ETIMEDOUT) return;
   write_failed_ = 0;
   flush();

@@ -183,6 +183,7 @@ class Connection final : private Below<net::Want::read>,
   bool read_wants_write_ = false;
   bool write_wants_read_ = false;
   bool closed_ = false;
+  bool has_idle_timeout_ = false;
 
   static constexpr std::int8_t kBudget = 7;
 };

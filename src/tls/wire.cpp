@@ -112,11 +112,6 @@ bool Wire::write(const char* from, std::size_t size) noexcept {
   return true;
 }
 
-bool Wire::prepare() noexcept {
-  if (out_ == nullptr) out_ = try_take_buffer();
-  return out_ != nullptr;
-}
-
 net::Io Wire::flush() noexcept {
   while (sent_ < written_) {
     const net::Io io = below().try_write(net::Bytes(out_ + sent_, written_ - sent_));

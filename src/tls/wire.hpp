@@ -50,7 +50,10 @@ class Wire {
   bool ended() const noexcept { return ended_; }
 
   // Takes a buffer for what goes out. Returns false without memory.
-  bool prepare() noexcept;
+  bool prepare() noexcept {
+    if (out_ == nullptr) out_ = net::detail::try_take_buffer();
+    return out_ != nullptr;
+  }
   std::size_t unsent() const noexcept { return written_ - sent_; }
   // Whether there is room for a record with so much text, and for the reserve.
   bool fits(std::size_t text) const noexcept {

@@ -492,6 +492,7 @@ TEST_F(TlsStreamTest, DoesNotTakeAnOldErrorOfTheThreadForItsOwn) {
   ERR_put_error(ERR_LIB_SSL, 0, 1, "test", 1);
   std::array<char, 100> room{};
   EXPECT_EQ(pair.client->try_read(room), net::kWouldBlock);
+  ERR_put_error(ERR_LIB_SSL, 0, 1, "test", 1);
   EXPECT_EQ(pair.client->try_write("hello"), 5);
   ERR_put_error(ERR_LIB_SSL, 0, 1, "test", 1);
   EXPECT_EQ(pair.server->try_read(room), 5);
