@@ -96,6 +96,12 @@ Io Buffered::fill() noexcept {
 
 // What is read is consumed when the task resumes, so that nothing is lost if it does not.
 bool Buffered::Read::begin_read(co::detail::Chain& chain, void* frame) noexcept {
+  if (buffered_.reader_ != nullptr) {
+    assert(false && "one task reads");
+    fail(-EBUSY);
+    begin_done(chain, frame);
+    return true;
+  }
   buffered_.tidy();
   buffered_.searched_ = 0;  // for what the read before looked for
   // A cancelled task cannot wait, so it tries once.
@@ -108,7 +114,6 @@ bool Buffered::Read::begin_read(co::detail::Chain& chain, void* frame) noexcept 
     }
   }
   if (ended && chain.spend_little()) return false;
-  assert(buffered_.reader_ == nullptr && "one task reads");
   buffered_.reader_ = this;
   suspended_ = true;
   if (ended && !chain.cancelled) {
@@ -356,8 +361,13 @@ bool Buffered::Drain::is_enough() const noexcept {
 }
 
 bool Buffered::Drain::begin_drain(co::detail::Chain& chain, void* frame) {
-  buffered_.put(bytes_);
   const std::size_t enough = flushes_ ? 0 : buffered_.limits_.high;
+  const bool others_wait = buffered_.drain_ != nullptr && buffered_.drain_->waits();
+  if (others_wait && buffered_.unsent() + bytes_.size() > enough) {
+    assert(false && "one task waits to write");
+    detail::throw_io(-EBUSY, "write");
+  }
+  buffered_.put(bytes_);
   const bool copies = buffered_.unsent() <= enough;
   if (!copies && !buffered_.waits_) {
     buffered_.send();
@@ -373,10 +383,7 @@ bool Buffered::Drain::begin_drain(co::detail::Chain& chain, void* frame) {
     begin_done(chain, frame);
   } else {
     // One that was woken gets its result now, as this takes its place.
-    if (buffered_.drain_ != nullptr) {
-      assert(!buffered_.drain_->waits() && "one task writes");
-      buffered_.drain_->abandon();
-    }
+    if (buffered_.drain_ != nullptr) buffered_.drain_->abandon();
     begin(chain, frame);
     buffered_.drain_ = this;
     suspended_ = true;

@@ -631,6 +631,46 @@ TEST_F(BufferedTest, EndsAFlushWhenTheStreamIsClosed) {
   EXPECT_EQ(code, std::errc::operation_canceled);
 }
 
+#ifdef NDEBUG  // else it is asserted
+
+TEST_F(BufferedTest, RefusesASecondReadAndKeepsTheFirst) {
+  net::Buffered io(memory.a());
+  std::string line;
+  std::string other;
+  co::TaskGroup tasks(base);
+  tasks.spawn(line_of(io, line));
+  settle();
+  EXPECT_EQ(run(error_of(line_of(io, other))), std::errc::device_or_resource_busy);
+  ASSERT_EQ(memory.b().try_write("first\n"), 6);
+  settle();
+  EXPECT_EQ(line, "first");
+}
+
+TEST_F(BufferedTest, RefusesASecondTaskThatWouldWaitToWriteAndCopiesNothingOfIt) {
+  net::Memory narrow(base, 10);
+  net::Buffered io(narrow.a(), {.low = 10, .high = 20});
+  co::TaskGroup tasks(base);
+  tasks.spawn(write(io, std::string(40, 'x')));
+  settle();
+  EXPECT_EQ(run(error_of(write(io, "much"))), std::errc::device_or_resource_busy);
+  EXPECT_EQ(run(error_of(flush(io))), std::errc::device_or_resource_busy);
+  std::string all;
+  const auto read_until = [&](std::size_t size) {
+    std::array<char, 10> room{};
+    for (int i = 0; i < 100 && all.size() < size; ++i) {
+      const net::Io got = narrow.b().try_read(room);
+      if (got > 0) all.append(room.data(), static_cast<std::size_t>(got));
+      settle();
+    }
+  };
+  read_until(40);
+  run(write(io, "y"));
+  read_until(41);
+  EXPECT_EQ(all, std::string(40, 'x') + "y");
+}
+
+#endif
+
 TEST_F(BufferedTest, LeavesOtherCodeThatWaitsToWriteAlone) {
   net::Memory narrow(base, 10);
   int calls = 0;

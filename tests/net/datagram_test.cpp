@@ -112,6 +112,22 @@ TEST_P(DatagramTest, ThatIsConnectedReportsAPeerThatIsGoneAndGoesOn) {
   EXPECT_EQ(a.try_receive(packet), net::kWouldBlock);
 }
 
+#ifdef NDEBUG  // else it is asserted
+
+TEST_P(DatagramTest, RefusesASecondTaskThatWouldWaitAndKeepsTheFirst) {
+  net::Packet first;
+  net::Packet second;
+  co::TaskGroup tasks(base);
+  tasks.spawn(receive_one(b, first));
+  settle();
+  EXPECT_EQ(run(error_of(receive_one(b, second))), std::errc::device_or_resource_busy);
+  EXPECT_EQ(a.try_send("x", b.address()), 0);
+  run_until([&] { return tasks.size() == 0; });
+  EXPECT_EQ(first.bytes.text(), "x");
+}
+
+#endif
+
 TEST_P(DatagramTest, EndsAWaitWhenItIsDestroyed) {
   auto waits = std::make_unique<net::Datagram>(base, net::Address::loopback(0));
   std::error_code code;

@@ -35,7 +35,9 @@ struct Limits {
 //
 // A read that is cancelled loses nothing: the next read returns what has arrived.
 //
-// One task at a time reads, and one waits in write() or flush(); these may be different tasks.
+// One task at a time reads, and one waits in write() or flush(); these may be different tasks. A
+// second read, and a second write or flush that would have to wait, is a programming error: debug
+// builds assert, others fail it with std::errc::device_or_resource_busy, and nothing has changed.
 // Reads and writes that need not wait for the stream end at once. After 256 in a row that only
 // copy, or eight that send, the task resumes in the next iteration, so that others get a turn.
 //

@@ -19,8 +19,8 @@ struct Packet {
   bool truncated = false;  // the message was longer than 64 KiB; the rest is lost
 };
 
-// A UDP or Unix datagram socket. At most one task or callback may wait for each direction. A
-// message may be empty.
+// A UDP or Unix datagram socket. At most one task or callback waits for each direction: a second
+// one fails, as those of a Stream do. A message may be empty.
 //
 // Thread-safety: belongs to the thread that runs its base. Lifetime: the base outlives it. When it
 // is destroyed, a task that waits on it resumes with std::errc::operation_canceled. See udp(7),

@@ -20,9 +20,11 @@ namespace event_cpp::net {
 // Tasks await the operations; callbacks use on_readable(), on_writable() and the try_ calls. A
 // derived class implements the pure virtual functions; all others are built on them.
 //
-// At most one task or callback may wait for each direction. A second one is a programming error,
-// which debug builds assert. The two directions are independent: after the peer has shut down its
-// direction, it can still be written to. No call raises SIGPIPE.
+// At most one task or callback waits for each direction. A second operation that would have to wait
+// is a programming error: debug builds assert, others fail it with
+// std::errc::device_or_resource_busy, and the first one waits on. The two directions are
+// independent: after the peer has shut down its direction, it can still be written to. No call
+// raises SIGPIPE.
 //
 // Thread-safety: belongs to the thread that runs its base. Lifetime: may be destroyed at any time,
 // in its own callback too. Then a task that waits on it resumes with std::errc::operation_canceled.
@@ -88,10 +90,10 @@ class EVENT_API Stream : public detail::StreamOps<Stream> {
   [[noreturn]] virtual void throw_error(Io error, const char* what) const;
 
   // Calls f() in the loop whenever trying to read, or to write, may succeed, until the stream is
-  // closed. f need not read everything: it is called again. Replaces an earlier function; an empty
-  // f ends the calls. f may replace itself. On a closed stream on_readable() and on_writable() do
-  // nothing. If both directions may succeed, their functions are called in turn. Errors: throws
-  // std::bad_alloc.
+  // closed. f need not read everything: it is called again. Replaces an earlier function, and ends
+  // the wait of a task with std::errc::operation_canceled; an empty f ends the calls. f may replace
+  // itself. On a closed stream on_readable() and on_writable() do nothing. If both directions may
+  // succeed, their functions are called in turn. Errors: throws std::bad_alloc.
   void on_readable(std::function<void()> f) { on_ready(Want::read, std::move(f)); }
   void on_writable(std::function<void()> f) { on_ready(Want::write, std::move(f)); }
 

@@ -1,6 +1,7 @@
 // The operations on a stream that tasks await.
 #pragma once
 
+#include <cassert>
 #include <cerrno>
 #include <concepts>
 #include <coroutine>
@@ -93,6 +94,8 @@ class StreamOp : public co::detail::Wait {
   [[gnu::always_inline]] void begin_wait(co::detail::Chain& chain, void* frame) noexcept {
     if (chain.cancelled) [[unlikely]]
       return fail_cancelled(chain, frame);
+    if (Waiter* const other = stream_->unwait(kWant); other != nullptr) [[unlikely]]
+      return fail_busy(*other, chain, frame);
     begin(chain, frame);
     stream_->wait(kWant, *this);
   }
@@ -128,6 +131,15 @@ class StreamOp : public co::detail::Wait {
     tear_if_begun();
     self().fail(-ECANCELED);
     begin_cancelled(chain, frame);
+  }
+  // Instead of a wait, if another task or callback waits already.
+  [[gnu::noinline]] void fail_busy(Waiter& other, co::detail::Chain& chain, void* frame) noexcept {
+    assert(false && "one task or callback waits for each direction");
+    stream_->wait(kWant, other);
+    tear_if_begun();
+    self().fail(-EBUSY);
+    begin_done(chain, frame);
+    stream_ = nullptr;  // it may be gone when the task resumes
   }
   void give_up() noexcept {
     stream_->unwait(kWant);
