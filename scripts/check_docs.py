@@ -2,6 +2,8 @@
 """Fails if a document says what is not so:
 
     scripts/check_docs.py links                       relative links lead to files
+    scripts/check_docs.py headers                     the guide's table of headers has each of them once,
+                                                      with the library that it belongs to
     scripts/check_docs.py platforms                   the README's table of systems is what is built
     scripts/check_docs.py tests FOLDER                tests that are named `Suite.Name` are in
                                                       the programs *_tests in the folder of a build
@@ -280,9 +282,47 @@ def check_links():
     print(f"{links} links, {wrong} of them lead nowhere")
     return wrong == 0 and links > 0
 
+# ------------------------------------------------------------------------------------------ headers
 
-PARTS = {"links": (check_links, 0), "platforms": (check_platforms, 0), "tests": (check_tests, 1),
-         "snippets": (check_snippets, 2)}
+
+HEADER_ROW = re.compile(r"^\| \[`event/(?P<header>[\w/]+)\.hpp`\].*\| `event::(?P<library>\w+)`[^|]*\|$", re.M)
+
+
+def library_of(header):
+    """Of one of the adapters any: the table says which."""
+    part = header.split("/")[0]
+    if part == "adapters":
+        return None
+    return part if (ROOT / "include" / "event" / part).is_dir() else "event"
+
+
+def faults_of_headers(text, headers):
+    """What is wrong with the table in `text`, whose rows should be `headers`."""
+    rows = HEADER_ROW.findall(text)
+    named = [header for header, _ in rows]
+    for header in sorted(set(headers) - set(named)):
+        yield f"not in the table: {header}.hpp"
+    for header, library in rows:
+        if header not in headers or named.count(header) > 1:
+            yield f"no public header, or named twice: {header}.hpp"
+        elif library_of(header) not in (None, library):
+            yield f"{header}.hpp is not of event::{library}"
+
+
+def check_headers():
+    folder = ROOT / "include" / "event"
+    headers = {str(file.relative_to(folder).with_suffix(""))
+               for pattern in ("*.hpp", "*/*.hpp") for file in folder.glob(pattern)
+               if file.parent.name != "detail"}
+    faults = list(faults_of_headers((ROOT / "docs" / "guide.md").read_text(encoding="utf-8"), headers))
+    for fault in faults:
+        print(f"docs/guide.md: {fault}")
+    print(f"{len(headers)} headers, {len(faults)} faults")
+    return not faults and bool(headers)
+
+
+PARTS = {"links": (check_links, 0), "headers": (check_headers, 0), "platforms": (check_platforms, 0),
+         "tests": (check_tests, 1), "snippets": (check_snippets, 2)}
 
 
 def main():

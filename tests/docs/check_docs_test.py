@@ -60,5 +60,23 @@ class Links(unittest.TestCase):
                          ["#errors-and-debug-builds"])
 
 
+class Headers(unittest.TestCase):
+    def faults(self, *rows):
+        text = "".join(f"| [`event/{name}.hpp`](x) | something | {library} |\n" for name, library in rows)
+        return list(check_docs.faults_of_headers(text, {"base", "net/socket", "adapters/curl"}))
+
+    def test_that_are_all_there_have_no_fault(self):
+        self.assertEqual(self.faults(("base", "`event::event`"), ("net/socket", "`event::net`"),
+                                     ("adapters/curl", "`event::net`, libcurl")), [])
+
+    def test_that_are_missing_or_of_another_library_are_faults(self):
+        self.assertEqual(self.faults(("base", "`event::net`"), ("net/socket", "`event::net`")),
+                         ["not in the table: adapters/curl.hpp", "base.hpp is not of event::net"])
+
+    def test_that_do_not_exist_or_are_named_twice_are_faults(self):
+        self.assertEqual(len(self.faults(*[("base", "`event::event`")] * 2, ("net/socket", "`event::net`"),
+                                         ("adapters/curl", "`event::net`"), ("gone", "`event::event`"))), 3)
+
+
 if __name__ == "__main__":
     unittest.main()
