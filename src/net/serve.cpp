@@ -81,6 +81,11 @@ co::Task<> detail::serve_connections(Listener& listener, Handler handler, ServeO
   } catch (...) {
     end = std::current_exception();
   }
+  try {
+    if (options.on_stop != nullptr) options.on_stop();
+  } catch (...) {
+    report(connections, std::current_exception(), on_error);
+  }
   co_await co::shield(wind_up(connections, options.grace));
   std::rethrow_exception(end);
 }

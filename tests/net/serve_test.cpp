@@ -99,6 +99,67 @@ TEST_P(ServeTest, EndsAtOnceIfNoConnectionIsLeft) {
   EXPECT_EQ(server.size(), 0U);
 }
 
+// Those that wait for another request leave at once, and the one that is at work finishes.
+TEST_P(ServeTest, TellsHandlersThatItStops) {
+  int served = 0;
+  int left = 0;
+  int stops = 0;
+  co::Notification stopping;
+  net::ServeOptions options;
+  options.grace = 10s;
+  options.on_stop = [&] {
+    ++stops;
+    stopping.notify_all();
+  };
+  const auto handler = [&](net::Socket) -> Task<> {
+    if (served++ == 0) {
+      co_await co::sleep(5s);
+    } else {
+      co_await stopping.wait();
+    }
+    ++left;
+  };
+  co::TaskGroup server(base);
+  server.spawn(net::serve(listener, handler, options));
+  connect(3);
+  run_until([&] { return served == 3; });
+  EXPECT_EQ(stops, 0);
+  server.cancel();
+  settle();
+  EXPECT_EQ(stops, 1);
+  EXPECT_EQ(left, 2);
+  EXPECT_EQ(server.size(), 1U);
+  time.advance(5s);
+  run_until([&] { return server.size() == 0; });
+  EXPECT_EQ(left, 3);
+  EXPECT_EQ(stops, 1);
+}
+
+TEST_P(ServeTest, TellsThatItStopsWhenItsListenerIsClosedAndOfWhatThatThrows) {
+  int failures = 0;
+  int served = 0;
+  int left = 0;
+  net::ServeOptions options;
+  options.on_error = [&](const std::exception_ptr&) { ++failures; };
+  options.on_stop = [] { throw std::runtime_error("from on_stop"); };
+  const auto handler = [&](net::Socket) -> Task<> {
+    ++served;
+    co_await co::sleep(5s);
+    ++left;
+  };
+  co::TaskGroup server(base, [](const std::exception_ptr&) {});
+  server.spawn(net::serve(listener, handler, options));
+  connect(1);
+  run_until([&] { return served == 1; });
+  listener.close();
+  settle();
+  EXPECT_EQ(failures, 1);
+  EXPECT_EQ(left, 0) << "it has its grace period";
+  time.advance(5s);
+  run_until([&] { return server.size() == 0; });
+  EXPECT_EQ(left, 1);
+}
+
 TEST_P(ServeTest, TellsOfWhatAHandlerThrowsAndGoesOn) {
   int failures = 0;
   int served = 0;
@@ -260,11 +321,16 @@ Task<std::string> ask(net::Address server) {
 
 BACKEND_TEST(WorkersTest, ServeUntilTheyAreStopped) {
   Base base(real_time());
-  net::Workers workers(2, net::Address::loopback(0), echo, workers_options());
+  std::atomic<int> stops = 0;
+  net::Workers::Options options = workers_options();
+  options.serve.on_stop = [&] { ++stops; };
+  net::Workers workers(2, net::Address::loopback(0), echo, options);
   EXPECT_EQ(workers.size(), 2U);
   for (int i = 0; i < 10; ++i) EXPECT_EQ(run_task(base, ask(workers.address())), "ping");
+  EXPECT_EQ(stops, 0);
   workers.stop();
   workers.stop();
+  EXPECT_EQ(stops, 2);
   const auto refused = [](net::Address address) -> Task<> {
     const net::Socket socket = co_await net::connect(address);
   };

@@ -31,6 +31,10 @@ struct ServeOptions {
   // the handler catches it. If it ends with this error because the server was cancelled, nothing is
   // reported.
   std::function<void(std::exception_ptr)> on_error = {};
+  // Called once when the server accepts no more and the grace period begins, so that handlers can
+  // be told: for example by a co::Notification for which those between two requests wait. If this
+  // throws, the exception goes to `on_error`. Not called if the task is destroyed.
+  std::function<void()> on_stop = {};
 };
 
 // A coroutine that is called for each connection, and owns it.
@@ -94,7 +98,8 @@ class EVENT_API Workers {
     event_cpp::Options base = {};  // of each base
     ListenOptions listen = {};     // `reuse_port` is always set
     // `most` counts for each thread. `on_error` is called on any of the threads, also for the
-    // errors that Listener::on_error() reports, and so must be thread-safe.
+    // errors that Listener::on_error() reports, and `on_stop` on each of them, so both must be
+    // thread-safe.
     ServeOptions serve = {};
   };
 
