@@ -98,7 +98,7 @@ BlockingPool& Scheduler::pool() {
 }
 
 BlockingWait::~BlockingWait() {
-  if (job_ != nullptr) withdraw();
+  if (job_ != nullptr) BlockingWait::withdraw();
 }
 
 void BlockingWait::withdraw() noexcept {

@@ -15,6 +15,7 @@
 #include "event/co/timeout.hpp"
 #include "event/co/wait.hpp"
 #include "event/co/when.hpp"
+#include "sys/fork_count.hpp"
 
 namespace event_cpp::net {
 namespace {
@@ -169,7 +170,7 @@ void Workers::Worker::cancel() noexcept {
 }
 
 Workers::Workers(std::size_t threads, const Address& address, Handler handler, Options options)
-    : address_(address) {
+    : address_(address), forks_(event_cpp::detail::exported_fork_count()) {
   try {
     for (std::size_t i = 0; i < std::max<std::size_t>(threads, 1); ++i) {
       workers_.push_back(std::make_unique<Worker>());
@@ -189,6 +190,11 @@ Workers::Workers(std::size_t threads, const Address& address, Handler handler, O
 Workers::~Workers() { end(); }
 
 void Workers::end() noexcept {
+  // Of a parent process: its threads are not here, and their mutexes may be locked for good.
+  if (forks_ != event_cpp::detail::exported_fork_count()) {
+    for (auto& worker : workers_) static_cast<void>(worker.release());
+    workers_.clear();
+  }
   for (const auto& worker : workers_) {
     worker->cancel();
   }

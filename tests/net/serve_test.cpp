@@ -7,6 +7,8 @@
 
 #include "net/networks.hpp"
 #include "support/failing_new.hpp"
+#include "support/forked.hpp"
+#include "support/sanitizers.hpp"
 
 namespace event_cpp::test {
 namespace {
@@ -359,6 +361,18 @@ BACKEND_TEST(WorkersTest, CancelConnectionsThatDoNotEndInTime) {
   const net::Socket idle = run_task(base, connect(workers.address()));
   workers.stop();
   EXPECT_EQ(ended, 1);
+}
+
+BACKEND_TEST(WorkersTest, AreLeftToTheParentByAForkedChild) {
+  if (EVENT_HAS_ASAN_OR_TSAN) GTEST_SKIP() << "a fork beside threads may hang there";
+  Base base(real_time());
+  auto workers =
+      std::make_unique<net::Workers>(2, net::Address::loopback(0), echo, workers_options());
+  EXPECT_TRUE(succeeds_in_child([&] {
+    workers->stop();
+    workers.reset();
+  }));
+  EXPECT_EQ(run_task(base, ask(workers->address())), "ping");
 }
 
 BACKEND_TEST(WorkersTest, ReportThatTheyCannotListen) {

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -113,7 +114,8 @@ class EVENT_API Workers {
   Workers(std::size_t threads, const Address& address, F handler, Options options)
       : Workers(threads, address, detail::to_handler(std::move(handler)), std::move(options)) {}
   Workers(std::size_t threads, const Address& address, Handler handler, Options options);
-  // As stop(), but throws nothing.
+  // As stop(), but throws nothing. In a child of fork(2), which does not have the threads, it does
+  // nothing.
   ~Workers();
   Workers(const Workers&) = delete;
   Workers& operator=(const Workers&) = delete;
@@ -135,6 +137,7 @@ class EVENT_API Workers {
   void end() noexcept;
 
   Address address_;
+  std::uint32_t forks_;  // of the process that has made it
   std::vector<std::unique_ptr<Worker>> workers_;
 };
 
