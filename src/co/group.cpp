@@ -26,13 +26,16 @@ TaskGroup::TaskGroup(Base& base, std::function<void(std::exception_ptr)> on_fail
                      const char* name)
     : scheduler_(&detail::Scheduler::of(base)),
       in_list_(*this),
-      on_failure_(std::move(on_failure)),
+      on_failure_(on_failure == nullptr
+                      ? nullptr
+                      : std::make_shared<decltype(on_failure)>(std::move(on_failure))),
       name_(name != nullptr ? name : "") {
   scheduler_->groups().push_back(in_list_);
 }
 
 TaskGroup::~TaskGroup() {
   closing_ = true;
+  if (destroyed_ != nullptr) *destroyed_ = true;
   drop_all();
   if (join_ != nullptr) join_->group_is_gone();
   if (room_ != nullptr) room_->end(true);
@@ -116,15 +119,20 @@ std::exception_ptr TaskGroup::report(Chain& chain) noexcept {
   const std::exception_ptr error = std::move(chain.error);
   drop(child);
   std::exception_ptr leaves;
+  bool destroyed = false;
   if (on_failure_ != nullptr) {
+    const auto on_failure = on_failure_;  // lives as long as it runs
+    destroyed_ = &destroyed;
     try {
-      on_failure_(error);
+      (*on_failure)(error);
     } catch (...) {
       leaves = std::current_exception();
     }
   } else if (is_leaving) {
     leaves = error;
   }
+  if (destroyed) return leaves;
+  destroyed_ = nullptr;
   wake_join();
   return leaves;
 }

@@ -318,6 +318,35 @@ BACKEND_TEST(TaskGroupTest, LetsWhatItsHandlerThrowsLeaveDispatch) {
   run_task(base, joins(group));
 }
 
+BACKEND_TEST(TaskGroupTest, MayBeDestroyedByItsHandlerWhichRunsToItsEnd) {
+  for (const bool throws : {false, true}) {
+    Base base(options());
+    std::vector<int> destroyed;
+    const auto waits = [](std::vector<int>& noted, int number) -> Task<> {
+      const NotesDestruction note(noted, number);
+      co_await co::sleep(1h);
+    };
+    auto group = std::make_unique<TaskGroup>(base);
+    std::string text = "long enough to need memory of its own";
+    std::string seen;
+    group = std::make_unique<TaskGroup>(base, [&, text, throws](const std::exception_ptr& error) {
+      group.reset();
+      seen = text;
+      if (throws) std::rethrow_exception(error);
+    });
+    group->spawn(waits(destroyed, 1));
+    group->spawn(fails_at_once());
+    group->spawn(waits(destroyed, 2));
+    if (throws) {
+      EXPECT_THROW(run(base), std::runtime_error);
+    } else {
+      run(base);
+    }
+    EXPECT_EQ(seen, text);
+    EXPECT_EQ(destroyed, (std::vector<int>{1, 2}));
+  }
+}
+
 BACKEND_TEST(TaskGroupTest, RefusesASecondTaskInJoin) {
   Base base(options());
   TaskGroup group(base);

@@ -283,6 +283,29 @@ TEST_P(ServeTest, GoesOnIfOnErrorThrowsForAHandlerThatIsNoCoroutine) {
   }
 }
 
+TEST_P(ServeTest, MayBeDestroyedByOnError) {
+  int failures = 0;
+  auto server = std::make_unique<co::TaskGroup>(base);
+  net::ServeOptions options;
+  options.on_error = [&](const std::exception_ptr&) {
+    server.reset();
+    ++failures;
+  };
+  int served = 0;
+  const auto handler = [&](net::Socket) -> Task<> {
+    const Duration nap = served++ == 0 ? Duration(1s) : Duration(1h);
+    co_await co::sleep(nap);
+    throw std::runtime_error("from a handler");
+  };
+  server->spawn(net::serve(listener, handler, options));
+  connect(2);
+  run_until([&] { return served == 2; });
+  time.advance(1s);
+  run_until([&] { return failures > 0; });
+  settle();
+  EXPECT_EQ(failures, 1);
+}
+
 TEST_P(ServeTest, ClosesEveryConnectionIfItsTaskIsDestroyed) {
   int destroyed = 0;
   int served = 0;

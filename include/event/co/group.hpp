@@ -64,8 +64,8 @@ Task<> drop_value(A awaitable) {
 //     throws it. If no task waits in join() in the next iteration, the exception leaves dispatch();
 //     a later join() throws it again.
 //   - With `on_failure` the other tasks are not affected. on_failure(exception) is called in the
-//     next iteration. It may spawn a new task, but must not destroy the group. An exception that it
-//     throws leaves dispatch(). If the group is destroyed before the call, the task's exception
+//     next iteration. It may spawn a new task, or destroy the group. An exception that it throws
+//     leaves dispatch(). If the group is destroyed before the call, the task's exception
 //     leaves dispatch() instead.
 //   - std::errc::operation_canceled of a cancelled task is not a failure.
 //
@@ -164,7 +164,8 @@ class EVENT_API TaskGroup final : private detail::Owner {
   Join* join_ = nullptr;      // who waits
   Room* room_ = nullptr;      // who waits for fewer tasks
   std::exception_ptr error_;  // the first failure, until join() throws it
-  std::function<void(std::exception_ptr)> on_failure_;
+  std::shared_ptr<const std::function<void(std::exception_ptr)>> on_failure_;
+  bool* destroyed_ = nullptr;  // while on_failure_ is called: tells whether it has destroyed this
   const char* name_;
   bool cancelled_ = false;
   bool reported_ = false;  // error_ has left dispatch()

@@ -34,7 +34,8 @@ struct ServeOptions {
   std::function<void(std::exception_ptr)> on_error = {};
   // Called once when the server accepts no more and the grace period begins, so that handlers can
   // be told: for example by a co::Notification for which those between two requests wait. If this
-  // throws, the exception goes to `on_error`. Not called if the task is destroyed.
+  // throws, the exception goes to `on_error`. It must not destroy the task of serve(). Not called
+  // if that is destroyed by others.
   std::function<void()> on_stop = {};
 };
 
