@@ -87,6 +87,9 @@ class Connection final : private Below<net::Want::read>,
   void wait(net::Want want, net::Waiter& waiter) noexcept;
   net::Waiter* unwait(net::Want want) noexcept;
   bool may(net::Want want) noexcept;
+  bool is_awaited() const noexcept {
+    return Below<net::Want::read>::above != nullptr || Below<net::Want::write>::above != nullptr;
+  }
   void tear() noexcept { torn_ = true; }
   void idle_timeout(AnyDuration limit);
   void close() noexcept;

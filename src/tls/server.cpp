@@ -85,6 +85,7 @@ co::Task<> serve_one(co::Task<Stream> accepting, Service& service) {
   Stream stream = co_await std::move(accepting);
   co::Task<> task = service.handler(stream.base(), stream);
   co_await std::move(task);
+  if (!stream) co_return;  // the handler keeps the connection
   co::Task<> closing = stream.close(service.limits.close);
   co_await std::move(closing);
 }

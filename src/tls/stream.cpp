@@ -2,6 +2,7 @@
 
 #include <openssl/err.h>
 
+#include <cassert>
 #include <utility>
 
 #include "event/net/transfer.hpp"
@@ -13,7 +14,9 @@ namespace detail {
 StreamBase::StreamBase(std::unique_ptr<Connection> connection) noexcept
     : connection_(std::move(connection)) {}
 StreamBase::StreamBase(StreamBase&& other) noexcept
-    : lenient_end(other.lenient_end), connection_(std::move(other.connection_)) {}
+    : lenient_end(other.lenient_end), connection_(std::move(other.connection_)) {
+  assert((connection_ == nullptr || !connection_->is_awaited()) && "moved while something waits");
+}
 StreamBase::~StreamBase() = default;
 
 net::Io StreamBase::try_read(net::Room room) noexcept {

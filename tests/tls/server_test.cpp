@@ -292,6 +292,34 @@ BACKEND_TEST(TlsServeTest, TakesAHandlerThatNeedsNoBase) {
             "hello");
 }
 
+BACKEND_TEST(TlsServeTest, LeavesAConnectionToAHandlerThatKeepsIt) {
+  Base base(real_time());
+  const Bounded bounded(base);
+  net::Listener listener(base, net::Address::loopback(0));
+  Server server(Context::server(server_options()));
+  std::vector<tls::Stream> kept;
+  const auto handler = [&](tls::Stream& stream) -> Task<> {
+    kept.push_back(std::move(stream));
+    co_return;
+  };
+  std::vector<std::exception_ptr> failures;
+  co::TaskGroup serving(base);
+  serving.spawn(tls::serve(listener, server, handler, keeping(failures)));
+  co::TaskGroup clients(base);
+  std::string answer;
+  clients.spawn([&]() -> Task<> {
+    answer = co_await ask(base, authority().trusting(), listener.address().port(), "hello");
+  });
+  while (kept.empty()) base.loop(RunMode::once);
+  clients.spawn([&]() -> Task<> {
+    co_await echo_tls(base, kept.front());
+    co_await kept.front().close();
+  });
+  while (clients.size() > 0) base.loop(RunMode::once);
+  EXPECT_EQ(answer, "hello");
+  EXPECT_TRUE(failures.empty());
+}
+
 BACKEND_TEST(TlsServeTest, LooksUpTheHostOfAClientAsItWasGiven) {
   Base base(real_time());
   const Bounded bounded(base);

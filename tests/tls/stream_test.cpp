@@ -168,6 +168,19 @@ TEST_F(TlsStreamTest, SendsARecordForEachWriteAndSixteenKibibytesAtMost) {
   EXPECT_EQ(way.writes, 1U);
 }
 
+TEST_F(TlsStreamTest, IsNoStreamOnceItWasMovedFrom) {
+  Pair pair = shake_hands();
+  ASSERT_TRUE(*pair.client);
+  tls::Stream moved = std::move(*pair.client);
+  EXPECT_TRUE(moved);
+  EXPECT_FALSE(*pair.client);
+  EXPECT_EQ(moved.try_write("hello"), 5);
+#ifndef NDEBUG
+  moved.on_readable([] {});
+  EXPECT_DEATH(tls::Stream(std::move(moved)), "something waits");
+#endif
+}
+
 TEST_F(TlsStreamTest, GathersPiecesIntoOneRecord) {
   Tampering way;
   from_a = &way;

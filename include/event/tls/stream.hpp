@@ -69,6 +69,7 @@ class EVENT_API StreamBase : public net::Stream {
   explicit StreamBase(std::unique_ptr<Connection> connection) noexcept;
   StreamBase(StreamBase&& other) noexcept;
   Connection& connection() const noexcept { return *connection_; }
+  bool has_connection() const noexcept { return connection_ != nullptr; }
 
  private:
   std::unique_ptr<Connection> connection_;
@@ -92,12 +93,16 @@ class EVENT_API StreamBase : public net::Stream {
 //
 // Memory: about 15 KiB while idle, nearly all of it OpenSSL's, and 65 KiB while encrypted data
 // wait. Thread-safety: belongs to the thread that runs its base. Lifetime: owns the stream below.
-// May be moved while no task waits for it. The destructor is close_now(). After fork(2) the child
-// may only destroy it.
+// May be moved while nothing waits for it, neither a task nor on_readable() or on_writable(), which
+// debug builds assert; one that was moved from may only be tested and destroyed. The destructor is
+// close_now(). After fork(2) the child may only destroy it.
 class EVENT_API Stream final : public detail::StreamBase {
  public:
   Stream(Stream&& other) noexcept;
   ~Stream() override;
+
+  // False if it was moved from.
+  explicit operator bool() const noexcept { return has_connection(); }
 
   // The result of the handshake, collected at the first call. Errors: throws std::bad_alloc.
   const Peer& peer() const;
