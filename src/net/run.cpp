@@ -141,10 +141,21 @@ co::Task<> await_end(Process& process, KillUnlessDone& kill, const RunOptions& o
   }
 }
 
+// For how long the streams may be read after the program has ended, whoever goes on writing.
+Duration time_to_read(const RunOptions& options, Duration passed) {
+  const Duration least = std::max<Duration>(options.linger, std::chrono::seconds(1));
+  const Duration limit = options.limit;
+  const Duration left = std::max(limit - passed, Duration::zero());
+  return left < Duration::max() - least ? left + least : Duration::max();
+}
+
 }  // namespace
 
 co::Task<Outcome> run(Command command, RunOptions options) {
   Base& base = co_await co::base();
+  const bool is_cancelled = co_await co::cancelled();
+  if (is_cancelled) co::detail::throw_cancelled();
+  const TimePoint start = base.now();
   set_defaults(command, options);
   Outcome outcome;
   Capture out{outcome.out, options.most_out};
@@ -183,11 +194,17 @@ co::Task<Outcome> run(Command command, RunOptions options) {
   if (stream_error == nullptr) {
     for_each_stream(process, command, [&](PipeStream& stream) { stream.idle_timeout(linger); });
   }
-  co_await streams.join();
+  if (options.limit > Duration::zero()) {
+    const Duration left = time_to_read(options, base.now() - start);
+    const auto all_read = co_await co::try_with_timeout(left, streams.join());
+    outcome.abandoned = !all_read;
+  } else {
+    co_await streams.join();
+  }
   if (stream_error != nullptr) std::rethrow_exception(stream_error);
   kill.done();
   outcome.truncated = out.is_truncated || err.is_truncated;
-  outcome.abandoned = out.is_abandoned || err.is_abandoned;
+  outcome.abandoned |= out.is_abandoned || err.is_abandoned;
   co_return outcome;
 }
 

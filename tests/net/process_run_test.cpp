@@ -334,6 +334,70 @@ TEST_P(ProcessRunTest, ReturnsWhatWasWrittenWhenTheLimitHasPassed) {
   }
 }
 
+// What the program has started goes on writing, in a session of its own: no signal reaches it.
+TEST_P(ProcessRunTest, EndsSoonAfterTheLimitWhoeverWritesOn) {
+  for (const bool times_out : {false, true}) {
+    Pipe feed = make_pipe();
+    ::fcntl(feed.reader.get(), F_SETFL, 0);  // cat is not used to descriptors that do not block
+    Command command =
+        Command::shell(times_out ? "setsid cat <&5 & sleep 1000" : "setsid cat <&5 &");
+    command.descriptors[5] = feed.reader.get();
+    command.err = Stdio::null();
+    RunOptions options;
+    options.limit = 10s;
+    options.linger = 3s;
+    std::optional<Outcome> outcome;
+    co::TaskGroup tasks(base);
+    tasks.spawn([&]() -> Task<> {
+      Outcome ended = co_await net::run(command, options);
+      outcome = std::move(ended);
+    });
+    const auto pass_on_a_byte = [&] {
+      const std::uint64_t before = callbacks();
+      write_bytes(feed.writer);
+      run_a_while_until([&] { return callbacks() > before; });
+    };
+    pass_on_a_byte();
+    if (times_out) time.advance(10s);
+    run_a_while_until([&] { return has_no_child(); });
+    settle();
+    // Three seconds after the limit.
+    const int steps = times_out ? 1 : 6;
+    for (int i = 0; i < steps; ++i) {
+      time.advance(2s);
+      settle();
+      ASSERT_FALSE(outcome);
+      pass_on_a_byte();
+    }
+    time.advance(1s);
+    run_until([&] { return outcome.has_value(); });
+    EXPECT_EQ(outcome->timed_out, times_out);
+    EXPECT_TRUE(outcome->abandoned);
+    EXPECT_EQ(outcome->out.size(), static_cast<std::size_t>(steps) + 1);
+  }
+}
+
+TEST_P(ProcessRunTest, StartsNothingInACancelledTask) {
+  std::error_code code;
+  co::TaskGroup group(base);
+  group.spawn([&]() -> Task<> {
+    try {
+      co_await co::sleep(1h);
+    } catch (const std::system_error&) {
+      // It is cancelled.
+    }
+    try {
+      const net::Outcome none = co_await net::run(Command("/no such program"));
+    } catch (const std::system_error& error) {
+      code = error.code();
+      throw;
+    }
+  });
+  group.cancel();
+  run_until([&] { return group.size() == 0; });
+  EXPECT_EQ(code, std::errc::operation_canceled);
+}
+
 TEST_P(ProcessRunTest, HasNotTimedOutIfItEndsBeforeTheLimit) {
   RunOptions options;
   options.limit = 1s;

@@ -178,7 +178,9 @@ struct RunOptions {
   // ended: see Process::stop(), also for shells. Zero: SIGKILL at once.
   AnyDuration grace{};
   // After the program has ended, other processes may still have its pipes open. Reading ends when
-  // nothing has come from a pipe for so long. Below 1 ns counts as 1 ns.
+  // nothing has come from a pipe for so long. Below 1 ns counts as 1 ns. With a `limit` it also
+  // ends one second, or `linger` if that is longer, after the limit or the end of the program,
+  // whichever is later, even if others go on writing.
   AnyDuration linger = std::chrono::milliseconds(100);
   // The longest time for which the program may run. Then it is killed with its group, and run()
   // returns the output so far, with Outcome::timed_out. Zero: no limit.
@@ -192,7 +194,7 @@ struct Outcome {
   std::string out;         // stdout; of a terminal all output
   std::string err;         // stderr
   bool truncated = false;  // output beyond `most_out` or `most_err` was dropped
-  bool abandoned = false;  // reading ended because of `linger`: a pipe was still open elsewhere
+  bool abandoned = false;  // reading ended because of `linger`: others had a pipe still open
   bool timed_out = false;  // the program was killed because of RunOptions::limit
 };
 
