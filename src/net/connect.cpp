@@ -15,6 +15,7 @@
 #include "event/co/timeout.hpp"
 #include "event/co/wait.hpp"
 #include "net/net_state.hpp"
+#include "net/printable.hpp"
 
 namespace event_cpp::net {
 namespace {
@@ -176,9 +177,10 @@ std::vector<Address> ask_system(const std::string& host, int port) {
   const int error = ::getaddrinfo(host.c_str(), nullptr, &hints, &list);
   if (error != 0) {
     if (error == EAI_SYSTEM) {
-      throw std::system_error(errno, std::system_category(), "getaddrinfo " + host);
+      throw std::system_error(errno, std::system_category(),
+                              "getaddrinfo " + detail::printable(host));
     }
-    throw std::system_error(error, name_category(), "getaddrinfo " + host);
+    throw std::system_error(error, name_category(), "getaddrinfo " + detail::printable(host));
   }
   const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owned(list, &::freeaddrinfo);
   std::vector<Address> addresses;
@@ -191,7 +193,7 @@ std::vector<Address> ask_system(const std::string& host, int port) {
     }
   }
   if (addresses.empty()) {
-    throw std::system_error(EAI_NONAME, name_category(), "getaddrinfo " + host);
+    throw std::system_error(EAI_NONAME, name_category(), "getaddrinfo " + detail::printable(host));
   }
   return addresses;
 }
@@ -236,7 +238,8 @@ co::Task<std::vector<Address>> resolve(std::string host, int port) {
     co_await co::detail::Spend();
     addresses = co_await resolver(host, port);
     if (addresses.empty()) {
-      throw std::system_error(EAI_NONAME, name_category(), "event::net::resolve: " + host);
+      throw std::system_error(EAI_NONAME, name_category(),
+                              "event::net::resolve: " + detail::printable(host));
     }
   } else if (auto* const linked = linked_resolver.load(std::memory_order_acquire)) {
     addresses = co_await linked(base, std::move(host), port);

@@ -17,6 +17,7 @@
 
 #include "base/no_cancellation.hpp"
 #include "net/make_pipe.hpp"
+#include "net/printable.hpp"
 
 extern char** environ;  // NOLINT(readability-redundant-declaration): not on every system
 
@@ -68,7 +69,7 @@ const char* describe(Step step) noexcept {
 [[noreturn]] void throw_error(Step step, int error, std::string path = {},
                               const std::string& more = {}) {
   std::string what = std::string("event::net::Process: cannot ") + describe(step);
-  if (!path.empty()) what += ' ' + path;
+  if (!path.empty()) what += ' ' + printable(path);
   if (!more.empty()) what += ": " + more;
   throw SpawnError(step, {error, std::system_category()}, std::move(path), what);
 }
@@ -199,7 +200,8 @@ void Launch::set_environment() {
 
 void Launch::set_candidates() {
   const std::string& program = command_.program;
-  if (program.empty() || program.find('/') != std::string::npos) {
+  if (program.empty()) throw_error(Step::exec, ENOENT, program, "its name is empty");
+  if (program.find('/') != std::string::npos) {
     candidates_.push_back(program);
   } else {
     std::string_view left = search_path_;

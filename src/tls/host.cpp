@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "net/printable.hpp"
 #include "tls/failure.hpp"
 
 namespace event_cpp::tls::detail {
@@ -24,7 +25,7 @@ bool is_address(const std::string& text) noexcept {
   const std::error_code code = std::make_error_code(std::errc::invalid_argument);
   auto details = std::make_shared<ErrorDetails>();
   details->host = host;
-  details->what = "\"" + std::string(host) + "\" is not a host: " + why;
+  details->what = "\"" + net::detail::printable(host) + "\" is not a host: " + why;
   throw Error(code, std::move(details));
 }
 

@@ -378,6 +378,18 @@ BACKEND_TEST(ConnectSystemTest, RefusesANameWithAZeroByte) {
   }
 }
 
+BACKEND_TEST(ConnectSystemTest, SaysOfANameWhatATerminalMayShow) {
+  Base base(real_time());
+  const auto ask = []() -> Task<> { co_await resolve_once("no\x1b such\nname", 80); };
+  std::string what;
+  try {
+    run_task(base, ask());
+  } catch (const std::system_error& error) {
+    what = error.what();
+  }
+  EXPECT_NE(what.find("no? such?name"), std::string::npos) << what;
+}
+
 BACKEND_TEST(ConnectSystemTest, RefusesAPortOutOfRange) {
   Base base(real_time());
   for (const int port : {-1, 65536}) {

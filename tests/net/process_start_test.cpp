@@ -97,6 +97,16 @@ TEST_P(ProcessStartTest, FindsTheProgramInThePathOfTheChild) {
   EXPECT_EQ(say(command), "found");
 }
 
+TEST_P(ProcessStartTest, RefusesAnEmptyName) {
+  for (const char* directory : {"", "/tmp"}) {
+    Command command("");
+    command.directory = directory;
+    const auto caught = error_of(command);
+    EXPECT_EQ(caught.code(), ENOENT);
+    EXPECT_NE(caught.what().find("its name is empty"), std::string::npos) << caught.what();
+  }
+}
+
 // Which execve(2) accepts, and nobody reads.
 TEST_P(ProcessStartTest, LetsAVariableBeWithoutAValue) {
   char path[] = "PATH";

@@ -14,7 +14,7 @@ enum class Errc {
   server_failed,  // the last server answered with an error: SERVFAIL, REFUSED
   refused,        // the last server cannot be reached: connection refused or reset, no route
   timed_out,      // no answer after Options::tries, or within Options::limit
-  bad_answer,     // the last server's answer is malformed
+  bad_answer,     // the last server's answer is malformed, or has over 1,024 records or 16 aliases
   bad_name,       // not a valid host name
   no_servers,     // neither Options nor resolv.conf names a server
   too_many        // 65,536 queries are waiting already: see Options::at_once

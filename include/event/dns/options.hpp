@@ -59,7 +59,7 @@ struct Options {
 enum class Family : std::uint8_t { any, v4, v6 };
 
 struct Answer {
-  std::vector<net::Address> addresses;  // best first: RFC 6724
+  std::vector<net::Address> addresses;  // best first: RFC 6724; at most 64 of each family
   std::string canonical;                // the canonical name, after aliases (CNAME), in lower case
   Duration ttl{};                       // remaining time to live; zero if not from a server
   bool cached = false;                  // answered without asking a server
