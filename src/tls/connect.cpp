@@ -53,7 +53,7 @@ co::Task<Stream> connect_by(Base& base, Context context, std::string text, int p
   // As it was given: a dot at its end and a scope mean something to who looks it up.
   net::Socket socket = co_await net::connect(text, port, limits.handshake);
   auto below = std::make_unique<net::SocketStream>(base, std::move(socket));
-  std::string port_of_session(":");
+  std::string port_of_session("/");  // no host has it in its name
   port_of_session += std::to_string(port);
   co::Task<Stream> task = client_handshake(std::move(below), std::move(context), std::move(host),
                                            std::move(port_of_session), limits, Session());
