@@ -160,7 +160,7 @@ INSTANTIATE_TEST_SUITE_P(Backends, UdpEchoTest,
 TEST_P(UdpEchoTest, AsksAgainUntilAnAnswerComes) {
   const auto server = start({"--lose", "2"});
   ChildProcess client(
-      {example("udp_echo"), "--ask", at(server->port()), "--wait", "100ms", "--tries", "10"});
+      {example("udp_echo"), "--ask", at(server->port()), "--wait", "100ms", "--tries", "300"});
   EXPECT_EQ(client.wait(), 0) << client.errors();
   const std::string start_of = "answered at try ";
   EXPECT_EQ(client.output().rfind(start_of, 0), 0U) << client.output();
@@ -192,7 +192,7 @@ TEST_P(UdpEchoTest, AsksSocat) {
                             "UDP4-RECVFROM:" + std::to_string(port) + ",bind=127.0.0.1",
                             "EXEC:cat"});
   ChildProcess client({example("udp_echo"), "--backend", examples_test::name_of(GetParam()),
-                       "--ask", at(port), "--wait", "100ms", "--tries", "10"});
+                       "--ask", at(port), "--wait", "100ms", "--tries", "300"});
   EXPECT_EQ(client.wait(), 0) << client.errors();
 }
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cstddef>
@@ -93,17 +94,33 @@ class TemporaryFolder {
 };
 
 // Until a program listens there; false if it does not.
-inline bool wait_until_listening(std::uint16_t port) {
+template <class F>
+bool wait_until_it(F connects) {
   for (const auto begin = std::chrono::steady_clock::now();
        std::chrono::steady_clock::now() - begin < kPatience; ::usleep(10'000)) {
+    if (connects()) return true;
+  }
+  return false;
+}
+inline bool wait_until_listening(std::uint16_t port) {
+  return wait_until_it([port] {
     try {
       const TcpClient client(port);
       return true;
     } catch (const std::system_error&) {
-      // Not yet.
+      return false;  // not yet
     }
-  }
-  return false;
+  });
+}
+// At a path, which exists a moment before somebody listens.
+inline bool wait_until_listening(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  return wait_until_it([&address] {
+    const UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    return ::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+  });
 }
 
 // lighttpd, which serves a folder.

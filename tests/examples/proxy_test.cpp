@@ -18,6 +18,7 @@
 
 namespace {
 
+using namespace std::chrono_literals;
 using examples_test::ChildProcess;
 using examples_test::Crowd;
 using examples_test::kPatience;
@@ -26,7 +27,6 @@ using examples_test::Server;
 using examples_test::shell;
 using examples_test::TcpClient;
 using examples_test::TemporaryFolder;
-using namespace std::chrono_literals;
 
 class ProxyTest : public testing::TestWithParam<event::Backend> {
  protected:
@@ -78,10 +78,8 @@ TEST_P(ProxyTest, ReachesAUnixSocketOfSocat) {
   const TemporaryFolder folder;
   const std::string path = folder.file("socket");
   const ChildProcess socat({"socat", "-t", "30", "UNIX-LISTEN:" + path + ",fork", "EXEC:wc -c"});
+  ASSERT_TRUE(examples_test::wait_until_listening(path));
   const auto proxy = start(1, {"--to", "unix:" + path});
-  for (const auto begin = std::chrono::steady_clock::now(); !std::filesystem::exists(path);) {
-    ASSERT_LT(std::chrono::steady_clock::now() - begin, kPatience);
-  }
   EXPECT_EQ(shell("head -c 500000 /dev/zero | timeout 60 socat -t 60 - TCP:127.0.0.1:" +
                   std::to_string(proxy->port())),
             "500000\n");
