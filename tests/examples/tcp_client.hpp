@@ -70,8 +70,11 @@ class TcpClient {
     }
   }
 
+  // More than the buffers of a few sockets hold together, each 32 MiB at most on some systems.
+  static constexpr std::size_t kMoreThanSocketsHold = std::size_t{512} << 20;
+
   // Sends until the kernel has had no room for a while, or `limit` bytes; returns how many.
-  std::size_t send_until_blocked(std::size_t limit) const {
+  std::size_t send_until_blocked(std::size_t limit = kMoreThanSocketsHold) const {
     const std::string block(64 * 1024, 'x');
     std::size_t total = 0;
     while (total < limit) {

@@ -40,11 +40,17 @@ class TlsExamplesTest : public testing::Test {
   }
   // What s_client gets back for `text` from localhost, whose certificate it checks.
   std::string ask(int port, const std::string& text) const {
+    const std::string said = folder.file("said");
+    const std::string done = folder.file("done");
+    // It says no more until it has the answer, or has ended.
     ChildProcess process({"/bin/sh", "-c",
-                          "(echo " + text +
-                              "; sleep 0.3) | openssl s_client -quiet -no_ign_eof -connect " +
-                              "localhost:" + std::to_string(port) + " -CAfile " +
-                              folder.file("root.pem") + " -verify_return_error"});
+                          "rm -f " + done + "; : >" + said + "; (echo " + text +
+                              "; until test -s " + said + " -o -e " + done +
+                              "; do sleep 0.05; done) | (openssl s_client -quiet -no_ign_eof "
+                              "-connect localhost:" +
+                              std::to_string(port) + " -CAfile " + folder.file("root.pem") +
+                              " -verify_return_error >" + said + "; status=$?; : >" + done +
+                              "; exit $status) && cat " + said});
     return process.wait() == 0 ? process.output() : "failed: " + process.errors();
   }
 

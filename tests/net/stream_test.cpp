@@ -319,7 +319,8 @@ TEST_P(StreamTest, IsNotTornIfAWriteIsCancelledBeforeItsFirstByte) {
   writing.cancel();
   settle();
   ASSERT_EQ(ends.codes.size(), 1U);
-  EXPECT_EQ(a().try_write("x"), net::kWouldBlock);
+  const net::Io io = a().try_write("x");  // TCP may have room again
+  EXPECT_TRUE(io == 1 || io == net::kWouldBlock) << io;
 }
 
 TEST_P(StreamTest, EndsTheWaitsOfBothDirectionsWhenItIsClosed) {

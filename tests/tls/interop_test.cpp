@@ -131,11 +131,17 @@ constexpr const char* kClient =
     "openssl s_client -quiet -no_ign_eof -connect localhost:PORT -CAfile DIR/root.pem "
     "-verify_return_error -verify_hostname localhost ";
 
+// Functions for a shell: wait until a client has said something, has a session, or has ended.
+const std::string kFunctions =
+    "until_it() { for i in $(seq 600); do \"$@\" && return; sleep 0.05; done; }; "
+    "until_said() { until_it grep -qa $1 DIR/said; }; rm -f DIR/session DIR/done; : >DIR/said; ";
+
 TEST_F(TlsInteropTest, AnswersTheClientOfOpensslInBothVersions) {
   NEEDS_PROGRAM("openssl");
   for (const std::string version : {"-tls1_2", "-tls1_3"}) {
-    const auto said =
-        ask(server_options(), &echo, "(echo hello; sleep 0.3) | " + std::string(kClient) + version);
+    const auto said = ask(server_options(), &echo,
+                          kFunctions + "(echo hello; until_said hello) | " + kClient + version +
+                              " >DIR/said && cat DIR/said");
     ASSERT_TRUE(said.has_value()) << errors;
     EXPECT_EQ(*said, "hello\n") << version;
   }
@@ -154,8 +160,10 @@ TEST_F(TlsInteropTest, RefusesRenegotiation) {
   NEEDS_PROGRAM("openssl");
   const auto said =
       ask(server_options(), &echo,
-          "(echo hello; sleep 0.2; echo R; sleep 0.3) | openssl s_client -connect localhost:PORT "
-          "-CAfile DIR/root.pem -tls1_2 -msg 2>&1; true");
+          kFunctions +
+              "(echo hello; until_said hello; echo R; until_it test -e DIR/done) | "
+              "(openssl s_client -connect localhost:PORT -CAfile DIR/root.pem -tls1_2 -msg "
+              ">DIR/said 2>&1; : >DIR/done); cat DIR/said");
   ASSERT_TRUE(said.has_value());
   EXPECT_NE(said->find("no_renegotiation"), std::string::npos) << *said;
 }
@@ -163,10 +171,12 @@ TEST_F(TlsInteropTest, RefusesRenegotiation) {
 TEST_F(TlsInteropTest, FollowsKeyUpdatesOfOpenssl) {
   NEEDS_PROGRAM("openssl");
   // "K" asks for new keys of both sides.
-  const auto said = ask(
-      server_options(), &echo,
-      "(echo one; sleep 0.1; echo K; sleep 0.1; echo two; sleep 0.3) | openssl s_client "
-      "-connect localhost:PORT -CAfile DIR/root.pem -tls1_3 2>/dev/null | grep -cE '^(one|two)$'");
+  const auto said =
+      ask(server_options(), &echo,
+          kFunctions +
+              "(echo one; until_said ^one; echo K; until_said KEYUPDATE; echo two; "
+              "until_said ^two) | openssl s_client -connect localhost:PORT -CAfile DIR/root.pem "
+              "-tls1_3 >DIR/said 2>&1; grep -caE '^(one|two)$' DIR/said");
   ASSERT_TRUE(said.has_value()) << errors;
   EXPECT_EQ(*said, "2\n");
 }
@@ -174,25 +184,25 @@ TEST_F(TlsInteropTest, FollowsKeyUpdatesOfOpenssl) {
 TEST_F(TlsInteropTest, TakesNoEarlyData) {
   NEEDS_PROGRAM("openssl");
   std::ofstream(folder.file("early")) << "early";
-  const auto said =
-      ask(server_options(), &echo,
-          "(sleep 0.2) | openssl s_client -connect localhost:PORT -CAfile DIR/root.pem -tls1_3 "
-          "-sess_out DIR/session >/dev/null 2>&1; (sleep 0.3) | openssl s_client -connect "
-          "localhost:PORT -CAfile DIR/root.pem -tls1_3 -sess_in DIR/session -early_data DIR/early "
-          "2>&1; "
-          "true");
+  const auto said = ask(
+      server_options(), &echo,
+      kFunctions +
+          "until_it test -s DIR/session | openssl s_client -connect localhost:PORT "
+          "-CAfile DIR/root.pem -tls1_3 -sess_out DIR/session >/dev/null 2>&1; openssl s_client "
+          "-connect localhost:PORT -CAfile DIR/root.pem -tls1_3 -sess_in DIR/session "
+          "-early_data DIR/early </dev/null 2>&1; true");
   ASSERT_TRUE(said.has_value());
   EXPECT_EQ(said->find("Early data was accepted"), std::string::npos) << *said;
 }
 
 TEST_F(TlsInteropTest, GoesOnWithSessionsOfOpenssl) {
   NEEDS_PROGRAM("openssl");
-  const std::string client =
-      "(sleep 0.3) | openssl s_client -connect localhost:PORT -CAfile DIR/root.pem ";
+  const std::string client = "openssl s_client -connect localhost:PORT -CAfile DIR/root.pem ";
   for (const std::string version : {"-tls1_2", "-tls1_3"}) {
     const auto said = ask(server_options(), &echo,
-                          client + version + " -sess_out DIR/session >/dev/null 2>&1; " + client +
-                              version + " -sess_in DIR/session 2>&1 | grep -E '^(New|Reused),'");
+                          kFunctions + "until_it test -s DIR/session | " + client + version +
+                              " -sess_out DIR/session >/dev/null 2>&1; " + client + version +
+                              " -sess_in DIR/session </dev/null 2>&1 | grep -E '^(New|Reused),'");
     ASSERT_TRUE(said.has_value()) << errors;
     EXPECT_TRUE(said->starts_with("Reused")) << version << *said;
   }
