@@ -108,9 +108,9 @@ class EVENT_API Stream final : public detail::StreamBase {
   const Peer& peer() const;
   // The number of bytes that were decrypted and not read yet.
   std::size_t pending() const noexcept;
-  // The stream that carries the TLS records. Do not read, write or wait on it, nor
-  // set its idle timeout. If it is a
-  // net::SocketStream, as after connect() and in serve(), its with_socket() tells the addresses:
+  // The stream that carries the TLS records. Do not read, write or wait on it, nor set its idle
+  // timeout. If it is a net::SocketStream, as after connect() and in serve(), its with_socket()
+  // tells the addresses:
   //   dynamic_cast<net::SocketStream&>(stream.below())
   net::Stream& below() noexcept;
   // A description of the error that has ended the connection; empty if there was none.
