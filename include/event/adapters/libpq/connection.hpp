@@ -268,7 +268,10 @@ class Connection final : public detail::Session {
     fail(query, "pg: use copy_in() for COPY FROM STDIN, and copy_out() for COPY TO STDOUT");
     if (status == PGRES_COPY_IN) static_cast<void>(drop_copy(status));
     if (!drain()) return false;
-    if (in_flight_ > 0) begin_recovery();
+    // Not for COPY FROM: it has been ended, and the server answers twice if it is also cancelled
+    // before it has read the Sync of the query.
+    const bool drains = sent_.linked() && kind_of(first_of(sent_)) == detail::Query::Kind::drain;
+    if (drains && status == PGRES_COPY_OUT) begin_recovery();
     return true;
   }
   // Reads and drops the remaining results. Returns false if the connection was closed.
