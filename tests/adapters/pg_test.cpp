@@ -367,6 +367,100 @@ BACKEND_TEST(PgTest, EndsACopyThatIsGivenUpOrFails) {
   run_task(base, broken_copies(pg, text()));
 }
 
+// Whether the connection executes queries.
+co::Task<> expect_usable(Connection& pg, const char* after) {
+  const auto result = co_await co::try_with_timeout(60s, pg.query("select 42"));
+  EXPECT_TRUE(result.has_value() && result->integer(0, 0) == 42) << after;
+  EXPECT_TRUE(pg.connected()) << after;
+}
+
+// What copy_in() and copy_out() fail with.
+co::Task<std::string> copy_in_error(Connection& pg, std::string statement) {
+  try {
+    const pg::CopyIn copy = co_await pg.copy_in(std::move(statement));
+  } catch (const pg::Error& error) {
+    co_return error.what();
+  }
+  co_return std::string();
+}
+co::Task<std::string> copy_out_error(Connection& pg, std::string statement) {
+  try {
+    const pg::CopyOut copy = co_await pg.copy_out(std::move(statement));
+  } catch (const pg::Error& error) {
+    co_return error.what();
+  }
+  co_return std::string();
+}
+
+co::Task<> copies_the_other_way(Connection& pg, std::string text) {
+  co_await pg.connect(text);
+  co_await pg.query("create temp table numbers (n int)");
+  for (const char* const out :
+       {"copy (select 1) to stdout", "copy (select generate_series(1, 100000000)) to stdout"}) {
+    const std::string why = co_await copy_in_error(pg, out);
+    EXPECT_NE(why.find("not a COPY FROM STDIN"), std::string::npos) << why;
+    co_await expect_usable(pg, out);
+  }
+  const std::string why = co_await copy_out_error(pg, "copy numbers from stdin");
+  EXPECT_NE(why.find("not a COPY TO STDOUT"), std::string::npos) << why;
+  co_await expect_usable(pg, "copy_out()");
+}
+
+BACKEND_TEST(PgTest, EndsACopyInTheOtherDirectionThanWasAskedFor) {
+  Base base(real_time());
+  Connection pg(base, {.cancel_limit = 60s});
+  run_task(base, copies_the_other_way(pg, text()));
+}
+
+co::Task<> finish_cancelled(Connection& pg, co::TaskGroup& group, bool& cancelled) {
+  pg::CopyIn copy = co_await pg.copy_in("copy numbers from stdin");
+  co_await copy.put("1\n");
+  group.cancel();
+  try {
+    co_await copy.finish();
+  } catch (const std::system_error& error) {
+    cancelled = error.code() == std::errc::operation_canceled;
+  }
+}
+co::Task<> read_cancelled(Connection& pg, co::TaskGroup& group, bool& cancelled) {
+  pg::CopyOut copy = co_await pg.copy_out("copy (select 1) to stdout");
+  const std::optional<pg::Row> row = co_await copy.next();
+  EXPECT_TRUE(row.has_value());
+  co_await co::sleep(20ms);  // the end has come as well
+  group.cancel();
+  try {
+    co_await copy.next();
+  } catch (const std::system_error& error) {
+    cancelled = error.code() == std::errc::operation_canceled;
+  }
+}
+
+co::Task<> end_copies_in_cancelled_tasks(Connection& pg, std::string text) {
+  co_await pg.connect(text);
+  co_await pg.query("create temp table numbers (n int)");
+  Base& base = co_await co::base();
+  co::TaskGroup group(base);
+  for (const bool in : {true, false}) {
+    bool cancelled = false;
+    if (in) {
+      group.spawn(finish_cancelled(pg, group, cancelled));
+    } else {
+      group.spawn(read_cancelled(pg, group, cancelled));
+    }
+    co_await group.join();
+    EXPECT_TRUE(cancelled) << in;
+    co_await expect_usable(pg, "a cancelled task");
+  }
+  const Result none = co_await pg.query("select count(*) from numbers");
+  EXPECT_EQ(none.integer(0, 0), 0);
+}
+
+BACKEND_TEST(PgTest, GivesUpACopyThatACancelledTaskWantsToEnd) {
+  Base base(real_time());
+  Connection pg(base, {.cancel_limit = 60s});
+  run_task(base, end_copies_in_cancelled_tasks(pg, text()));
+}
+
 // Whether the next row cannot be had as the connection is lost, however many come before.
 co::Task<bool> is_lost(pg::CopyOut& copy) {
   try {

@@ -116,7 +116,7 @@ class Connection final : public detail::Session {
   }
 
   // co_await: starts a COPY ... FROM STDIN, or a COPY ... TO STDOUT. Errors: as query(); Error if
-  // `text` is not such a statement.
+  // `text` is not such a statement. A COPY in the other direction is ended.
   inline co::Task<CopyIn> copy_in(std::string text);
   inline co::Task<CopyOut> copy_out(std::string text);
 
@@ -283,6 +283,28 @@ class Connection final : public detail::Session {
       Session::close();
     }
     return conn_ != nullptr;
+  }
+  // Ends a COPY whose data nobody sends or reads any more.
+  void give_up_copy() noexcept {
+    const Copy given_up = std::exchange(copy_, Copy::none);
+    if (given_up == Copy::none) return;
+    if (given_up == Copy::in) {
+      ::PQputCopyEnd(conn_, "given up");
+    } else {
+      begin_recovery();
+    }
+    if (connected()) static_cast<void>(drain());
+  }
+  void require_copy(const Result& begun, ExecStatusType wanted, const char* why) {
+    const ExecStatusType status = begun.status();
+    if (status == wanted) return;
+    if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT) give_up_copy();
+    throw Error(why);
+  }
+  bool end_copy() noexcept override {
+    if (copy_ == Copy::in && ::PQputCopyEnd(conn_, nullptr) != 1) return false;
+    copy_ = Copy::none;
+    return true;
   }
   // Ends a COPY without its data. Until it has ended, libpq returns the same result again.
   bool drop_copy(ExecStatusType status) noexcept {

@@ -27,10 +27,7 @@ class CopyIn {
         unsent_(other.unsent_) {}
   CopyIn& operator=(CopyIn&&) = delete;
   ~CopyIn() {
-    if (!is_open()) return;
-    ::PQputCopyEnd(connection_->conn_, "given up");
-    leave();
-    static_cast<void>(connection_->drain());
+    if (is_open()) connection_->give_up_copy();
   }
 
   // co_await: sends data, in parts of any size. Buffers about 64 KiB, and then waits until the
@@ -50,14 +47,9 @@ class CopyIn {
   }
 
   // co_await: ends the data, and waits for the server. Returns the Result: see Result::affected().
-  // Errors: as Connection::query().
+  // If the task was cancelled before, the COPY goes on. Errors: as Connection::query().
   co::Task<Result> finish() {
     co_await flush();
-    require_open();
-    if (::PQputCopyEnd(connection_->conn_, nullptr) != 1) {
-      throw ConnectionLost(::PQerrorMessage(connection_->conn_), "", true);
-    }
-    leave();
     co_return co_await connection_->ask(detail::Query::Kind::copy_end, std::string());
   }
 
@@ -77,7 +69,6 @@ class CopyIn {
   void require_open() const {
     if (!is_open()) throw ConnectionLost("pg: this COPY has ended", "", true);
   }
-  void leave() noexcept { connection_->copy_ = Connection::Copy::none; }
   co::Task<> flush() {
     unsent_ = 0;
     require_open();
@@ -116,11 +107,7 @@ class CopyOut {
       : connection_(std::exchange(other.connection_, nullptr)), number_(other.number_) {}
   CopyOut& operator=(CopyOut&&) = delete;
   ~CopyOut() {
-    if (!is_open()) return;
-    leave();
-    Connection& connection = *connection_;
-    connection.begin_recovery();
-    if (connection.connected()) static_cast<void>(connection.drain());
+    if (is_open()) connection_->give_up_copy();
   }
 
   // co_await: returns the next row, std::nullopt at the end. Errors: as Connection::query(). After
@@ -135,7 +122,7 @@ class CopyOut {
       if (size < 0) break;
       co_await connection_->progress();
     }
-    leave();  // the end, or an error, which is in the result
+    // The end, or an error, which is in the result.
     co_await connection_->ask(detail::Query::Kind::copy_end, std::string());
     connection_ = nullptr;
     co_return std::nullopt;
@@ -150,7 +137,6 @@ class CopyOut {
     return connection_ != nullptr && connection_->copy_ == Connection::Copy::out &&
            connection_->copies_ == number_;
   }
-  void leave() noexcept { connection_->copy_ = Connection::Copy::none; }
 
   Connection* connection_;  // null: the end was reached
   std::uint64_t number_;    // among the copies of the connection
@@ -158,12 +144,12 @@ class CopyOut {
 
 inline co::Task<CopyIn> Connection::copy_in(std::string text) {
   const Result begun = co_await ask(detail::Query::Kind::copy, std::move(text));
-  if (copy_ != Copy::in) throw Error("pg: the statement is not a COPY FROM STDIN");
+  require_copy(begun, PGRES_COPY_IN, "pg: the statement is not a COPY FROM STDIN");
   co_return CopyIn(*this);
 }
 inline co::Task<CopyOut> Connection::copy_out(std::string text) {
   const Result begun = co_await ask(detail::Query::Kind::copy, std::move(text));
-  if (copy_ != Copy::out) throw Error("pg: the statement is not a COPY TO STDOUT");
+  require_copy(begun, PGRES_COPY_OUT, "pg: the statement is not a COPY TO STDOUT");
   co_return CopyOut(*this);
 }
 

@@ -58,8 +58,8 @@ class Query final : public adapters::detail::Request<Query, Result> {
     one,       // one statement, with parameters
     script,    // statements without parameters
     copy,      // the statement of a COPY
-    copy_end,  // the results after the data of a COPY; nothing is sent
-    drain      // the same, and the results are dropped
+    copy_end,  // ends the data of a COPY; its results are those after the data
+    drain      // the results after the data of a COPY that was ended before; they are dropped
   };
 
   // Errors: throws std::system_error, std::errc::invalid_argument, for a zero in the text, where
@@ -175,6 +175,8 @@ class Session {
   virtual bool take(Query& first, PGresult* result) noexcept = 0;
   virtual void parsed() noexcept {}
   virtual void cancelled(Query& sent) noexcept { static_cast<void>(sent); }
+  // Ends the data of a COPY. Returns false if libpq refuses it.
+  virtual bool end_copy() noexcept { return true; }
   virtual bool reads() const noexcept { return true; }
   virtual bool is_waited_for() const noexcept { return false; }
   virtual void lost() noexcept {}
@@ -437,6 +439,11 @@ class Session {
   void submit(std::unique_ptr<Query> query) {
     if (!connected()) throw ConnectionLost("pg: not connected", "", false);
     if (query->kind_ == Query::Kind::copy_end || query->kind_ == Query::Kind::drain) {
+      // Here, and not in CopyIn and CopyOut: a cancelled task does not come here, so that the COPY
+      // does not end without a query that takes its results.
+      if (query->kind_ == Query::Kind::copy_end && !end_copy()) {
+        throw ConnectionLost(message_of("pg: this COPY has ended"), "", true);
+      }
       started(*query.release());
       parse();  // the results may have been read with the data
     } else if (!queue_.linked() && may_send()) {
