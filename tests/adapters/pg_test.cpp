@@ -461,6 +461,28 @@ BACKEND_TEST(PgTest, GivesUpACopyThatACancelledTaskWantsToEnd) {
   run_task(base, end_copies_in_cancelled_tasks(pg, text()));
 }
 
+co::Task<> query_behind_a_copy(Connection& pg, std::string text) {
+  co_await pg.connect(text);
+  Base& base = co_await co::base();
+  co::TaskGroup group(base);
+  {
+    pg::CopyOut copy = co_await pg.copy_out("copy (select 1) to stdout");
+    group.spawn(expect_usable(pg, "another task"));
+    const std::optional<pg::Row> row = co_await copy.next();
+    EXPECT_TRUE(row.has_value());
+    co_await co::sleep(20ms);  // the end has come as well
+    const std::optional<pg::Row> end = co_await copy.next();
+    EXPECT_FALSE(end.has_value());
+  }
+  co_await group.join();
+}
+
+BACKEND_TEST(PgTest, ExecutesAQueryThatWasWaitingWhenACopyEnds) {
+  Base base(real_time());
+  Connection pg(base);
+  run_task(base, query_behind_a_copy(pg, text()));
+}
+
 // Whether the next row cannot be had as the connection is lost, however many come before.
 co::Task<bool> is_lost(pg::CopyOut& copy) {
   try {

@@ -446,6 +446,7 @@ class Session {
       }
       started(*query.release());
       parse();  // the results may have been read with the data
+      send_queued();
     } else if (!queue_.linked() && may_send()) {
       if (!start(*query)) std::rethrow_exception(refused());
       static_cast<void>(query.release());
