@@ -629,6 +629,29 @@ BACKEND_TEST(PgTest, ReceivesNotificationsOnAnIdleConnectionAndKeepsSoMany) {
   run_task(base, notifications(listener, pg, text()));
 }
 
+co::Task<> queued_for_a_function(Connection& pg, std::string text) {
+  co_await pg.connect(text);
+  co_await pg.query("listen news");
+  std::vector<std::string> got;
+  for (const char* const payload : {"1", "2"}) {
+    co_await pg.query("select pg_notify('news', $1)", payload);
+  }
+  for (int i = 0; i < 2; ++i) {
+    pg.notification([&](adapters::Outcome<pg::Notification> notification) {
+      got.push_back(notification.take().payload);
+    });
+  }
+  EXPECT_TRUE(got.empty());
+  co_await co::sleep(1ms);
+  EXPECT_EQ(got, (std::vector<std::string>{"1", "2"}));
+}
+
+BACKEND_TEST(PgTest, CallsAFunctionWithANotificationThatWasQueued) {
+  Base base(real_time());
+  Connection pg(base);
+  run_task(base, queued_for_a_function(pg, text()));
+}
+
 co::Task<> terminate(Connection& pg, std::string text, std::string query,
                      std::exception_ptr& thrown) {
   Base& base = co_await co::base();

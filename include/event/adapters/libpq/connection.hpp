@@ -355,9 +355,14 @@ class Connection final : public detail::Session {
   }
 
   void submit(std::unique_ptr<detail::NextNotification> request) {
-    if (!connected()) throw ConnectionLost("pg: not connected", "", false);
-    next_.push_back(*request.release());
-    update();
+    if (std::optional<Notification> waiting = try_notification()) {
+      request.release()->answer(inbox_, std::move(*waiting));
+    } else if (!connected()) {
+      throw ConnectionLost("pg: not connected", "", false);
+    } else {
+      next_.push_back(*request.release());
+      update();
+    }
   }
   void forget(detail::NextNotification& request) noexcept {
     delete &request;
