@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <poll.h>
 
 #include <array>
 #include <cstddef>
@@ -392,6 +393,12 @@ co::Task<std::string> copy_out_error(Connection& pg, std::string statement) {
   co_return std::string();
 }
 
+// Blocks the thread until the server has answered.
+void await_answer(const Connection& pg) {
+  pollfd answered{::PQsocket(pg.get()), POLLIN, 0};
+  ASSERT_EQ(::poll(&answered, 1, 60'000), 1);
+}
+
 co::Task<> copies_the_other_way(Connection& pg, std::string text) {
   co_await pg.connect(text);
   co_await pg.query("create temp table numbers (n int)");
@@ -629,6 +636,43 @@ BACKEND_TEST(PgTest, ReceivesNotificationsOnAnIdleConnectionAndKeepsSoMany) {
   run_task(base, notifications(listener, pg, text()));
 }
 
+// Tasks wait for notifications, which come in one read. The first one cancels the second one.
+co::Task<> cancel_a_receiver(Connection& listener, Connection& pg, std::string text) {
+  co_await listener.connect(text);
+  co_await pg.connect(text);
+  co_await listener.query("listen news");
+  Base& base = co_await co::base();
+  for (const int waiters : {2, 3, 4}) {
+    std::vector<std::string> got;
+    co::TaskGroup group(base);
+    co::TaskGroup second(base);
+    const auto receive = [&](bool cancels) -> co::Task<> {
+      const pg::Notification notification = co_await listener.notification();
+      got.push_back(notification.payload);
+      if (cancels) second.cancel();
+    };
+    group.spawn(receive(true));
+    second.spawn(receive(false));
+    for (int i = 2; i < waiters; ++i) group.spawn(receive(false));
+    co_await pg.query("select pg_notify('news', n::text) from generate_series(1, 3) n");
+    co_await group.join();
+    co_await second.join();
+    while (got.size() < 3) {
+      const pg::Notification notification = co_await listener.notification();
+      got.push_back(notification.payload);
+    }
+    EXPECT_EQ(got, (std::vector<std::string>{"1", "2", "3"})) << waiters;
+  }
+  EXPECT_EQ(listener.dropped(), 0U);
+}
+
+BACKEND_TEST(PgTest, PassesANotificationOnIfTheTaskThatItWasForIsCancelled) {
+  Base base(real_time());
+  Connection listener(base);
+  Connection pg(base);
+  run_task(base, cancel_a_receiver(listener, pg, text()));
+}
+
 co::Task<> queued_for_a_function(Connection& pg, std::string text) {
   co_await pg.connect(text);
   co_await pg.query("listen news");
@@ -650,6 +694,33 @@ BACKEND_TEST(PgTest, CallsAFunctionWithANotificationThatWasQueued) {
   Base base(real_time());
   Connection pg(base);
   run_task(base, queued_for_a_function(pg, text()));
+}
+
+// The task of a COPY is cancelled when the server's answer was read and the task has not resumed.
+co::Task<> cancel_before_the_copy(Connection& pg, std::string text, std::string statement) {
+  co_await pg.connect(text);
+  Base& base = co_await co::base();
+  co_await pg.query("create temp table numbers (n int)");
+  co_await pg.query("listen news");
+  co_await pg.query("notify news");
+  co::TaskGroup group(base);
+  Timer first(base, [&] {
+    pg.notification([&](const adapters::Outcome<pg::Notification>&) { group.cancel(); });
+  });
+  first.set_priority(Priority::high);
+  group.spawn([&]() -> co::Task<> { co_await copy_out_error(pg, statement); });
+  await_answer(pg);
+  first.attach(Duration::zero());  // before the answer is read
+  co_await group.join();
+  co_await expect_usable(pg, "a cancelled task");
+}
+
+BACKEND_TEST(PgTest, EndsACopyWhoseTaskIsCancelledBeforeItResumes) {
+  Base base(real_time());
+  for (const char* const statement : {"copy (select 1) to stdout", "copy numbers from stdin"}) {
+    Connection pg(base, {.cancel_limit = 60s});
+    run_task(base, cancel_before_the_copy(pg, text(), statement));
+  }
 }
 
 co::Task<> terminate(Connection& pg, std::string text, std::string query,

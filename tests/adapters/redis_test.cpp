@@ -467,6 +467,44 @@ BACKEND_TEST(RedisTest, ReceivesWhatIsPublished) {
   run_task(base, subscribe(base, server.port()));
 }
 
+// Tasks wait for messages, which come in one read. The first one cancels the second one.
+co::Task<> cancel_a_receiver(Base& base, int port) {
+  redis::Subscriber subscriber(base);
+  Connection redis(base);
+  co_await subscriber.connect("127.0.0.1", port);
+  co_await redis.connect("127.0.0.1", port);
+  co_await subscriber.subscribe("news");
+  for (const int waiters : {2, 3, 4}) {
+    std::vector<std::string> got;
+    co::TaskGroup group(base);
+    co::TaskGroup second(base);
+    const auto receive = [&](bool cancels) -> co::Task<> {
+      const redis::Message message = co_await subscriber.next();
+      got.emplace_back(message.text());
+      if (cancels) second.cancel();
+    };
+    group.spawn(receive(true));
+    second.spawn(receive(false));
+    for (int i = 2; i < waiters; ++i) group.spawn(receive(false));
+    co_await redis.call("MULTI");  // so that the server writes them at once
+    for (const char* const text : {"1", "2", "3"}) co_await redis.call("PUBLISH", "news", text);
+    co_await redis.call("EXEC");
+    co_await group.join();
+    co_await second.join();
+    while (got.size() < 3) {
+      const redis::Message message = co_await subscriber.next();
+      got.emplace_back(message.text());
+    }
+    EXPECT_EQ(got, (std::vector<std::string>{"1", "2", "3"})) << waiters;
+    EXPECT_EQ(subscriber.waiting(), 0U);
+  }
+}
+
+BACKEND_TEST(RedisTest, PassesAMessageOnIfTheTaskThatItWasForIsCancelled) {
+  Base base(real_time());
+  run_task(base, cancel_a_receiver(base, server.port()));
+}
+
 co::Task<> flood(Base& base, RedisServer& server) {
   redis::Subscriber subscriber(base, {.most_waiting = 10});
   Connection redis(base);

@@ -116,6 +116,10 @@ class Ask;
 //   static void begin(std::unique_ptr<R>)         sends it; throws if that fails at once
 //   void abandoned() noexcept                     its task is gone or cancelled: the adapter may
 //                                                 delete it now, or when the answer has come
+//   void unclaimed() noexcept                     optional: the same, after the answer has come and
+//                                                 before it was taken; the inbox deletes the
+//                                                 request
+//   void taken() noexcept                         optional: its task or function gets the answer
 template <class R, class V>
 class Request : public Answered, public co::detail::Pooled {
  public:
@@ -138,6 +142,13 @@ class Request : public Answered, public co::detail::Pooled {
     answer(inbox, Outcome<V>{V{}, std::move(error)});
   }
 
+  // The answer, while nobody has taken it.
+  V& value() noexcept { return outcome_.value; }
+  bool failed() const noexcept { return outcome_.error != nullptr; }
+
+  void unclaimed() noexcept {}
+  void taken() noexcept {}
+
   // Begins the request with a function for the answer. Errors: throws what begin() throws.
   static void begin_with(std::unique_ptr<R> request, Function function) {
     request->function_ = std::move(function);
@@ -155,6 +166,7 @@ class Request : public Answered, public co::detail::Pooled {
   // Of Answered.
   void go_on() final {
     std::unique_ptr<R> self(static_cast<R*>(this));
+    if (!is_abandoned()) self->taken();
     if (task_ != nullptr) {
       Ask<R>* const task = task_;
       task->take(std::move(self));
@@ -222,7 +234,11 @@ class [[nodiscard]] Ask final : public co::detail::Wait {
     R* const request = std::exchange(in_flight_, nullptr);
     if (request == nullptr) return;
     request->task_ = nullptr;
-    if (!request->answered_) request->abandoned();  // else it is in the inbox, which deletes it
+    if (request->answered_) {
+      request->unclaimed();
+    } else {
+      request->abandoned();
+    }
   }
   void withdraw() noexcept override { abandon(); }
 

@@ -12,6 +12,7 @@
 #include <utility>
 #include <variant>
 
+#include "event/adapters/detail/waiters.hpp"
 #include "event/adapters/hiredis/connection.hpp"
 
 namespace event_cpp::redis {
@@ -63,10 +64,15 @@ class NextRequest final : public adapters::detail::Request<NextRequest, Message>
   explicit NextRequest(Subscriber& subscriber) noexcept : subscriber_(subscriber) {}
   static inline void begin(std::unique_ptr<NextRequest> request);
   inline void abandoned() noexcept;
+  inline void unclaimed() noexcept;
+  inline void taken() noexcept;
 
  private:
   friend Subscriber;
+  friend adapters::detail::Waiters<NextRequest>;
+  friend co::detail::ServedList<NextRequest>;
   Subscriber& subscriber_;
+  NextRequest* next_served_ = nullptr;
 };
 
 }  // namespace detail
@@ -137,8 +143,9 @@ class Subscriber final : private Connection {
     return change(detail::Change::punsubscribe, pattern);
   }
 
-  // co_await: returns the next message. Errors: throws std::system_error: ECONNRESET if the
-  // connection is lost and no message is queued.
+  // co_await: returns the next message. Several tasks may wait: they are served in order. If a task
+  // is cancelled, the message that it would have got is the next one of the others. Errors: throws
+  // std::system_error: ECONNRESET if the connection is lost and no message is queued.
   co::Task<Message> next() {
     std::optional<Message> waiting = try_next();
     if (waiting.has_value()) co_return std::move(*waiting);
@@ -221,12 +228,26 @@ class Subscriber final : private Connection {
       std::rethrow_exception(connection_lost());
     } else {
       static_cast<void>(request.release());
-      next_.push_back(next);
+      next_.add(next);
       keep_alive(true);
     }
   }
   void forget(detail::NextRequest& request) noexcept {
     delete &request;
+    returned();
+  }
+  // Called when the task of a request is gone that has been given a message.
+  void pass_on(detail::NextRequest& request) noexcept {
+    std::optional<Message> message = next_.take_back(request);
+    if (!message.has_value()) return;
+    if (!next_.serve(inbox_, *message)) {
+      try {
+        messages_.push_front(std::move(*message));
+        if (messages_.size() >= options_.most_waiting) pause_reading(true);
+      } catch (const std::bad_alloc&) {
+        close_now();  // no message is lost unseen
+      }
+    }
     returned();
   }
 
@@ -284,10 +305,9 @@ class Subscriber final : private Connection {
     return true;
   }
   void deliver(redisReply* message) noexcept {
-    if (next_.linked()) {
-      detail::NextRequest& request = first_next();
-      request.unlink();
-      request.answer(inbox_, Message(detail::keep(message)));
+    if (!next_.empty()) {
+      Message kept(detail::keep(message));
+      static_cast<void>(next_.serve(inbox_, kept));
       return;
     }
     try {
@@ -303,7 +323,7 @@ class Subscriber final : private Connection {
   // Of Session.
   void returned() noexcept override {
     Connection::returned();
-    if (connected()) keep_alive(next_.linked() || changes_.linked() || in_flight() > 0);
+    if (connected()) keep_alive(!next_.empty() || changes_.linked() || in_flight() > 0);
   }
   void lost() noexcept override {
     Connection::lost();
@@ -322,25 +342,18 @@ class Subscriber final : private Connection {
                      detail::error(make_error_code(Errc::unknown_outcome), "redis: subscriber"));
       }
     }
-    while (next_.linked()) {
-      detail::NextRequest& request = first_next();
-      request.unlink();
-      request.fail(inbox_, connection_lost());
-    }
+    next_.fail_all(
+        [this](detail::NextRequest& request) { request.fail(inbox_, connection_lost()); });
   }
   detail::ChangeRequest& first_change() const noexcept {
     return static_cast<detail::ChangeRequest&>(
         static_cast<adapters::detail::Answered&>(*changes_.next()));
   }
-  detail::NextRequest& first_next() const noexcept {
-    return static_cast<detail::NextRequest&>(
-        static_cast<adapters::detail::Answered&>(*next_.next()));
-  }
 
   Options options_;
   std::set<std::pair<bool, std::string>> names_;  // is a pattern, name
   co::detail::Link changes_;                      // in the order in which they were sent
-  co::detail::Link next_;                         // who waits for a message
+  adapters::detail::Waiters<detail::NextRequest> next_;
   std::deque<Message> messages_;
   std::string refusal_;       // of the first change, while hiredis handles the reply
   bool refused_end_ = false;  // the server has refused to end a subscription
@@ -355,5 +368,7 @@ inline void detail::NextRequest::begin(std::unique_ptr<NextRequest> request) {
   subscriber.submit(std::move(request));
 }
 inline void detail::NextRequest::abandoned() noexcept { subscriber_.forget(*this); }
+inline void detail::NextRequest::unclaimed() noexcept { subscriber_.pass_on(*this); }
+inline void detail::NextRequest::taken() noexcept { subscriber_.next_.taken(*this); }
 
 }  // namespace event_cpp::redis

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <utility>
 
+#include "event/adapters/detail/waiters.hpp"
 #include "event/adapters/libpq/session.hpp"
 #include "event/co/group.hpp"
 #include "event/co/sync.hpp"
@@ -40,10 +41,15 @@ class NextNotification final
   explicit NextNotification(Connection& connection) noexcept : connection_(connection) {}
   static inline void begin(std::unique_ptr<NextNotification> request);
   inline void abandoned() noexcept;
+  inline void unclaimed() noexcept;
+  inline void taken() noexcept;
 
  private:
   friend Connection;
+  friend adapters::detail::Waiters<NextNotification>;
+  friend co::detail::ServedList<NextNotification>;
   Connection& connection_;
+  NextNotification* next_served_ = nullptr;
 };
 
 }  // namespace detail
@@ -121,7 +127,9 @@ class Connection final : public detail::Session {
   inline co::Task<CopyOut> copy_out(std::string text);
 
   // co_await: returns the next notification of a channel that the server was told to listen to:
-  // query("listen news"). It arrives also while no query runs. Errors: throws ConnectionLost.
+  // query("listen news"). It arrives also while no query runs. Several tasks may wait: they are
+  // served in order. If a task is cancelled, the notification that it would have got is the next
+  // one of the others. Errors: throws ConnectionLost.
   co::Task<Notification> notification() {
     std::optional<Notification> waiting = try_notification();
     if (waiting.has_value()) co_return std::move(*waiting);
@@ -284,8 +292,7 @@ class Connection final : public detail::Session {
     }
     return conn_ != nullptr;
   }
-  // Ends a COPY whose data nobody sends or reads any more.
-  void give_up_copy() noexcept {
+  void give_up_copy() noexcept override {
     const Copy given_up = std::exchange(copy_, Copy::none);
     if (given_up == Copy::none) return;
     if (given_up == Copy::in) {
@@ -318,7 +325,7 @@ class Connection final : public detail::Session {
   }
   void cancelled(detail::Query& /*sent*/) noexcept override { begin_recovery(); }
   bool reads() const noexcept override { return copy_ != Copy::out || has_progress(); }
-  bool is_waited_for() const noexcept override { return next_.linked(); }
+  bool is_waited_for() const noexcept override { return !next_.empty(); }
   void parsed() noexcept override {
     while (PGnotify* const notify = ::PQnotifies(conn_)) {
       const std::unique_ptr<PGnotify, decltype(&::PQfreemem)> owned(notify, &::PQfreemem);
@@ -330,28 +337,37 @@ class Connection final : public detail::Session {
     }
   }
   void deliver(Notification notification) {
-    if (next_.linked()) {
-      detail::NextNotification& request = first_next();
-      request.unlink();
-      request.answer(inbox_, std::move(notification));
-      return;
-    }
+    if (next_.serve(inbox_, notification)) return;
     notifications_.push_back(std::move(notification));
-    if (notifications_.size() > options_.most_notifications) {
-      notifications_.pop_front();
-      ++dropped_;
+    drop_oldest();
+  }
+  void drop_oldest() noexcept {
+    if (notifications_.size() <= options_.most_notifications) return;
+    notifications_.pop_front();
+    ++dropped_;
+  }
+  // Called when the task of a request is gone that has been given a notification.
+  void pass_on(detail::NextNotification& request) noexcept {
+    std::optional<Notification> notification = next_.take_back(request);
+    if (!notification.has_value()) return;
+    if (!next_.serve(inbox_, *notification)) {
+      try {
+        notifications_.push_front(std::move(*notification));
+        drop_oldest();
+      } catch (const std::bad_alloc&) {
+        ++dropped_;
+      }
     }
+    update();
   }
   void lost() noexcept override {
     ++number_;
     copy_ = Copy::none;
     recovering_ = false;
     end_asking();
-    while (next_.linked()) {
-      detail::NextNotification& request = first_next();
-      request.unlink();
+    next_.fail_all([this](detail::NextNotification& request) {
       request.fail(inbox_, detail::error<ConnectionLost>("pg: connection lost", "", false));
-    }
+    });
   }
 
   void submit(std::unique_ptr<detail::NextNotification> request) {
@@ -360,17 +376,13 @@ class Connection final : public detail::Session {
     } else if (!connected()) {
       throw ConnectionLost("pg: not connected", "", false);
     } else {
-      next_.push_back(*request.release());
+      next_.add(*request.release());
       update();
     }
   }
   void forget(detail::NextNotification& request) noexcept {
     delete &request;
     update();
-  }
-  detail::NextNotification& first_next() const noexcept {
-    return static_cast<detail::NextNotification&>(
-        static_cast<adapters::detail::Answered&>(*next_.next()));
   }
 
   Options options_;
@@ -382,7 +394,7 @@ class Connection final : public detail::Session {
   bool recovering_ = false;   // the running query was abandoned
   std::uint64_t dropped_ = 0;
   std::deque<Notification> notifications_;
-  co::detail::Link next_;  // requests that wait for a notification
+  adapters::detail::Waiters<detail::NextNotification> next_;
   co::Notification changed_;
   co::TaskGroup group_;  // last: what it runs uses the rest
 };
@@ -392,6 +404,8 @@ inline void detail::NextNotification::begin(std::unique_ptr<NextNotification> re
   connection.submit(std::move(request));
 }
 inline void detail::NextNotification::abandoned() noexcept { connection_.forget(*this); }
+inline void detail::NextNotification::unclaimed() noexcept { connection_.pass_on(*this); }
+inline void detail::NextNotification::taken() noexcept { connection_.next_.taken(*this); }
 
 }  // namespace event_cpp::pg
 

@@ -78,6 +78,7 @@ class Query final : public adapters::detail::Request<Query, Result> {
 
   static inline void begin(std::unique_ptr<Query> query);
   inline void abandoned() noexcept;
+  inline void unclaimed() noexcept;
 
  private:
   friend Session;
@@ -177,6 +178,8 @@ class Session {
   virtual void cancelled(Query& sent) noexcept { static_cast<void>(sent); }
   // Ends the data of a COPY. Returns false if libpq refuses it.
   virtual bool end_copy() noexcept { return true; }
+  // Ends a COPY whose data nobody sends or reads any more.
+  virtual void give_up_copy() noexcept {}
   virtual bool reads() const noexcept { return true; }
   virtual bool is_waited_for() const noexcept { return false; }
   virtual void lost() noexcept {}
@@ -577,6 +580,10 @@ inline void Query::begin(std::unique_ptr<Query> query) {
   session.submit(std::move(query));
 }
 inline void Query::abandoned() noexcept { session_.abandon(*this); }
+inline void Query::unclaimed() noexcept {
+  const ExecStatusType status = value().status();
+  if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT) session_.give_up_copy();
+}
 inline void Progress::begin(std::unique_ptr<Progress> progress) {
   Session& session = progress->session_;
   session.submit(std::move(progress));
