@@ -11,6 +11,7 @@
 #include "adapters/services.hpp"
 #include "event/adapters/libpq.hpp"
 #include "event/net.hpp"
+#include "support/forked.hpp"
 
 namespace event_cpp::test {
 namespace {
@@ -1035,6 +1036,82 @@ BACKEND_TEST(PgTest, MayBeDestroyedByATaskThatItResumes) {
   int lost = 0;
   run_task(base, destroyer(pg, text(), lost));
   EXPECT_EQ(lost, 1);
+}
+
+// What a parent and a child of it have, each for itself.
+struct Forked {
+  explicit Forked(Base& base) : group(std::in_place, base), pg(std::in_place, base) {}
+  // As a child does that goes on with something else.
+  void destroy() {
+    group.reset();
+    in.reset();
+    out.reset();
+    pg.reset();
+  }
+
+  std::optional<co::TaskGroup> group;
+  std::optional<Connection> pg;
+  std::optional<pg::CopyIn> in;
+  std::optional<pg::CopyOut> out;
+  std::vector<long long> results;
+};
+
+co::Task<> fork_and_query(Forked& all, std::string text) {
+  co_await all.pg->connect(text);
+  co_await all.pg->query("create temp table numbers (n int)");
+  EXPECT_TRUE(succeeds_in_child([&] { all.destroy(); }));
+  co_await expect_usable(*all.pg, "an idle connection");
+  for (int i = 0; i < 2; ++i) {  // one that runs, and one that waits
+    all.group->spawn([&]() -> co::Task<> {
+      const Result result = co_await all.pg->query("select pg_sleep(0.1), 7");
+      all.results.push_back(result.integer(0, 1));
+    });
+  }
+  EXPECT_TRUE(succeeds_in_child([&] { all.destroy(); }));
+  co_await all.group->join();
+  EXPECT_EQ(all.results, (std::vector<long long>{7, 7}));
+}
+
+co::Task<> fork_and_copy(Forked& all, std::string text) {
+  co_await all.pg->connect(text);
+  co_await all.pg->query("create temp table numbers (n int)");
+  all.in.emplace(co_await all.pg->copy_in("copy numbers from stdin"));
+  co_await all.in->put("1\n");
+  EXPECT_TRUE(succeeds_in_child([&] { all.destroy(); }));
+  co_await all.in->put("2\n");
+  const Result done = co_await all.in->finish();
+  EXPECT_EQ(done.affected(), 2);
+  all.out.emplace(co_await all.pg->copy_out("copy (select generate_series(1, 100000)) to stdout"));
+  EXPECT_TRUE(succeeds_in_child([&] { all.destroy(); }));
+  int rows = 0;
+  for (;;) {
+    const std::optional<pg::Row> row = co_await all.out->next();
+    if (!row.has_value()) break;
+    ++rows;
+  }
+  EXPECT_EQ(rows, 100'000);
+}
+
+co::Task<> fork_and_listen(Forked& all, std::string text) {
+  co_await all.pg->connect(text);
+  co_await all.pg->query("listen news");
+  std::string payload;
+  all.group->spawn([&]() -> co::Task<> {
+    const pg::Notification notification = co_await all.pg->notification();
+    payload = notification.payload;
+  });
+  EXPECT_TRUE(succeeds_in_child([&] { all.destroy(); }));
+  co_await all.pg->query("notify news, 'hello'");
+  co_await all.group->join();
+  EXPECT_EQ(payload, "hello");
+}
+
+BACKEND_TEST(PgTest, GoesOnInTheParentIfAForkedChildDestroysIt) {
+  Base base(real_time());
+  for (const auto use : {&fork_and_query, &fork_and_copy, &fork_and_listen}) {
+    Forked all(base);
+    run_task(base, use(all, text()));
+  }
 }
 
 BACKEND_TEST(PgTest, MayOutliveItsBaseAndItsTasks) {

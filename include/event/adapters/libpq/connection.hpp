@@ -75,6 +75,8 @@ class NextNotification final
 // the query, cancel the task and await settled() before destroying. The connection must outlive a
 // task in connect(), notification(), cancel() and settled(), and the CopyIn or CopyOut that it has
 // returned. While anything is under way dispatch() does not return for lack of events.
+// After fork(2) only the parent may use the connection. The child may destroy it, together with the
+// tasks that use it: the session of the parent goes on.
 class Connection final : public detail::Session {
  public:
   struct Options {
@@ -293,8 +295,8 @@ class Connection final : public detail::Session {
     return conn_ != nullptr;
   }
   void give_up_copy() noexcept override {
+    if (copy_ == Copy::none || !is_own()) return;
     const Copy given_up = std::exchange(copy_, Copy::none);
-    if (given_up == Copy::none) return;
     if (given_up == Copy::in) {
       ::PQputCopyEnd(conn_, "given up");
     } else {
@@ -358,7 +360,7 @@ class Connection final : public detail::Session {
         ++dropped_;
       }
     }
-    update();
+    if (is_own()) update();
   }
   void lost() noexcept override {
     ++number_;
@@ -382,7 +384,7 @@ class Connection final : public detail::Session {
   }
   void forget(detail::NextNotification& request) noexcept {
     delete &request;
-    update();
+    if (is_own()) update();
   }
 
   Options options_;

@@ -1,8 +1,11 @@
 // Session: a PGconn on a base; the base class of Connection and Pipeline.
 #pragma once
 
+#include <fcntl.h>
 #include <libpq-fe.h>
 #include <strings.h>
+#include <sys/types.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cctype>
@@ -184,6 +187,16 @@ class Session {
   virtual bool is_waited_for() const noexcept { return false; }
   virtual void lost() noexcept {}
 
+  // Replaces the socket by another file, so that libpq cannot say goodbye to the server. Closing
+  // the fd alone does not affect the process that shares the socket.
+  static void disconnect(const PGconn& connection) noexcept {
+    const int fd = ::PQsocket(&connection);
+    if (fd < 0) return;
+    const int other = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (other < 0 || ::dup2(other, fd) < 0) ::close(fd);
+    if (other >= 0) ::close(other);
+  }
+
   // Closes the connection, if there is one: what is under way fails.
   void close(const char* why = "pg: connection closed") noexcept {
     if (conn_ == nullptr) return;
@@ -195,9 +208,13 @@ class Session {
     fail_all(sent_, message);
     fail_all(queue_, message);
     fail_progress(message);
+    if (!is_own()) disconnect(*conn_);
     ::PQfinish(std::exchange(conn_, nullptr));
     lost();
   }
+  // False in the child of a fork, which shares the socket with its parent: nothing may be sent, and
+  // the server must not be asked to cancel the parent's query.
+  bool is_own() const noexcept { return process_ == ::getpid(); }
   // For the destructor of a derived class. The base may be gone: nothing is activated.
   void shut() noexcept {
     inbox_.enter();
@@ -367,6 +384,7 @@ class Session {
       throw ConnectionLost(why, "", false);
     }
     conn_ = made;
+    process_ = ::getpid();
     unsent_ = false;
     connecting_ = request.release();
     watch_new(Events::write);
@@ -473,7 +491,7 @@ class Session {
   // Called when the task of the query was destroyed or cancelled.
   void abandon(Query& query) noexcept {
     if (query.sent_) {
-      cancelled(query);
+      if (is_own()) cancelled(query);
       return;
     }
     --waiting_;
@@ -561,6 +579,7 @@ class Session {
  private:
   adapters::detail::Watch<Session> event_;
   ConnectRequest* connecting_ = nullptr;
+  pid_t process_ = 0;          // that has connected
   co::detail::Link progress_;  // who waits for any
   bool unsent_ = false;
 };
