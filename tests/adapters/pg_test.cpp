@@ -194,6 +194,12 @@ BACKEND_TEST(PgTest, HasTheServerCancelAQueryWhoseTaskIsCancelled) {
   run_task(base, cancel_query(pg, text()));
 }
 
+BACKEND_TEST(PgTest, MayWaitForACancelledQueryWithoutALimit) {
+  Base base(real_time());
+  Connection pg(base, {.cancel_limit = std::chrono::milliseconds::max()});
+  run_task(base, cancel_query(pg, text()));
+}
+
 co::Task<> cancel_by_hand(Connection& pg, std::string text) {
   co_await pg.connect(text);
   const bool nothing_runs = co_await pg.cancel();

@@ -73,7 +73,7 @@ class Transfer final : public adapters::detail::Request<Transfer, std::monostate
 class Multi {
  public:
   struct Options {
-    std::chrono::milliseconds idle{30'000};
+    AnyDuration idle = std::chrono::seconds(30);
     // Called when an fd of libcurl is ready all the time without any progress of the transfers.
     // Such an fd is then not watched for a second. For logging.
     std::function<void(int fd)> on_stuck;

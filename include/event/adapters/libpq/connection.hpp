@@ -1,6 +1,7 @@
 // Connection: queries one after the other, COPY and NOTIFY.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <concepts>
 #include <cstddef>
@@ -80,7 +81,7 @@ class NextNotification final
 class Connection final : public detail::Session {
  public:
   struct Options {
-    std::chrono::milliseconds cancel_limit{2000};
+    AnyDuration cancel_limit = std::chrono::seconds(2);  // Duration::max(): no limit
     std::size_t most_notifications = 1000;  // queued ones; beyond that the oldest are dropped
   };
 
@@ -199,10 +200,11 @@ class Connection final : public detail::Session {
   // meanwhile, lost() has ended the cancellation, and another connection may be there.
   co::Task<> ask_to_cancel() {
     const std::uint64_t connection = number_;
-    const TimePoint until = base().now() + options_.cancel_limit;
+    const TimePoint begin = base().now();
+    const Duration limit = std::max(Duration(options_.cancel_limit), Duration::zero());
     do {
       const std::shared_ptr<PGcancel> cancel(::PQgetCancel(conn_), &::PQfreeCancel);
-      const Duration left = until - base().now();
+      const Duration left = limit - (base().now() - begin);
       const std::optional<int> asked =
           co_await co::try_with_timeout(left, co::blocking(&Connection::ask_server, cancel));
       if (number_ != connection) co_return;
@@ -210,7 +212,7 @@ class Connection final : public detail::Session {
       if (!asked.has_value()) Session::close(asked_ ? kDidNotEnd : kNotAsked);
       if (recovering_) static_cast<void>(co_await co::try_with_timeout(kAgain, recovered()));
       if (number_ != connection) co_return;
-    } while (recovering_ && base().now() < until);
+    } while (recovering_ && base().now() - begin < limit);
     if (recovering_) Session::close(kDidNotEnd);
     end_asking();
     send_queued();
