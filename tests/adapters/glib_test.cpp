@@ -125,6 +125,25 @@ BACKEND_TEST(GlibTest, ASourceMayBeDestroyedInACallbackOfItsBase) {
   while (source.has_value()) ::g_main_context_iteration(context.get(), TRUE);
 }
 
+BACKEND_TEST(GlibTest, ASourceMayBeDestroyedByItsFunctionForExceptions) {
+  Base base(real_time());
+  NEEDS_A_DESCRIPTOR(base);
+  std::optional<glib::Source> source;
+  int calls = 0;
+  bool is_there = false;
+  const auto captured = std::make_shared<int>(7);
+  source.emplace(base, context.get(), [&, captured](const std::exception_ptr&) {
+    const std::weak_ptr<int> watched = captured;
+    source.reset();
+    is_there = watched.use_count() == 2;  // the test's, and that of this function
+    ++calls;
+  });
+  base.post([] { throw std::runtime_error("thrown"); });
+  while (calls == 0) ::g_main_context_iteration(context.get(), TRUE);
+  EXPECT_TRUE(is_there);
+  EXPECT_FALSE(source.has_value());
+}
+
 BACKEND_TEST(GlibTest, ASourceMayBeDestroyedWhileItRunsAMainLoop) {
   for (const bool by_glib : {false, true}) {
     Base base(real_time());

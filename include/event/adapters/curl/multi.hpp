@@ -90,7 +90,8 @@ class Multi {
         sockets_(base, {[this](curl_socket_t fd, int bits) { act(fd, bits); },
                         [this] { return progress(); },
                         [this](curl_socket_t fd) {
-                          if (options_.on_stuck) options_.on_stuck(fd);
+                          const auto on_stuck = options_.on_stuck;  // it may destroy this
+                          if (on_stuck) on_stuck(fd);
                         }}) {
     idle_.keep_alive(false);
     make();

@@ -8,6 +8,7 @@
 #include <exception>
 #include <functional>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <system_error>
 #include <utility>
@@ -33,13 +34,17 @@ namespace event_cpp::glib {
 class Source {
  public:
   // `on_exception` is called with an exception of a callback of the base, since none may pass
-  // through GLib. Without it, and outside run(), such an exception ends the program
-  // (std::terminate). Null `context` means the default one.
-  // Errors: throws std::system_error, Errc::unsupported, if the base has no descriptor that GLib
-  // can wait for: see Base::fd(). It needs epoll or kqueue.
+  // through GLib. It may destroy this. Without it, and outside run(), such an exception ends the
+  // program (std::terminate). Null `context` means the default one. Errors: throws
+  // std::system_error, Errc::unsupported, if the base has no descriptor that GLib can wait for: see
+  // Base::fd(). It needs epoll or kqueue.
   explicit Source(Base& base, GMainContext* context = nullptr,
                   std::function<void(std::exception_ptr)> on_exception = nullptr)
-      : base_(base), context_(context), on_exception_(std::move(on_exception)) {
+      : base_(base), context_(context) {
+    if (on_exception) {
+      on_exception_ =
+          std::make_shared<std::function<void(std::exception_ptr)>>(std::move(on_exception));
+    }
     const int fd = base.fd();
     if (fd < 0) throw std::system_error(Errc::unsupported, "event::glib::Source");
     static GSourceFuncs functions{&prepare, &check, &dispatch, nullptr, nullptr, nullptr};
@@ -136,8 +141,9 @@ class Source {
     return G_SOURCE_CONTINUE;
   }
   void report(std::exception_ptr error) {
-    if (on_exception_) {
-      on_exception_(std::move(error));
+    if (on_exception_ != nullptr) {
+      const auto on_exception = on_exception_;  // it may destroy this
+      (*on_exception)(std::move(error));
     } else if (running_ != nullptr) {
       if (running_->thrown == nullptr) running_->thrown = std::move(error);
       ::g_main_loop_quit(running_->loop);
@@ -148,7 +154,7 @@ class Source {
 
   Base& base_;
   GMainContext* context_;
-  std::function<void(std::exception_ptr)> on_exception_;
+  std::shared_ptr<std::function<void(std::exception_ptr)>> on_exception_;
   GSource* source_ = nullptr;
   Run* running_ = nullptr;  // the innermost
   bool* gone_ = nullptr;    // in dispatch(): set by the destructor
