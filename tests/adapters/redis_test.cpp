@@ -9,6 +9,7 @@
 #include "adapters/services.hpp"
 #include "event/adapters/hiredis.hpp"
 #include "event/net.hpp"
+#include "support/children.hpp"
 #include "support/signals.hpp"
 
 namespace event_cpp::test {
@@ -244,6 +245,28 @@ BACKEND_TEST(RedisTest, SaysWhatBecameOfCommandsWhenTheServerDiesAndConnectsAgai
   Base base(real_time());
   Connection redis(base, {.most_in_flight = 1});
   run_task(base, lose(redis, server));
+}
+
+co::Task<> connect_without_descriptors(Connection& redis, net::Address address) {
+  std::error_code code;
+  {
+    const NoDescriptorLeft none;
+    try {
+      co_await redis.connect(address);
+    } catch (const std::system_error& error) {
+      code = error.code();
+    }
+  }
+  EXPECT_EQ(code, std::errc::too_many_files_open) << address.text();
+  co_await redis.connect(address);
+}
+
+BACKEND_TEST(RedisTest, SaysThatNoDescriptorIsLeftForAConnection) {
+  Base base(real_time());
+  Connection redis(base);
+  run_task(base, connect_without_descriptors(redis, net::Address::loopback(server.port())));
+  redis.close_now();
+  run_task(base, connect_without_descriptors(redis, net::Address::unix_path(server.unix_socket())));
 }
 
 co::Task<> big_write(Connection& redis, RedisServer& server, std::error_code& code) {

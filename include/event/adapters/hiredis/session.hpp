@@ -179,7 +179,7 @@ class Session {
     redisAsyncContext* const made = make_context(request->address_);
     if (made == nullptr) throw std::bad_alloc();
     if (made->err != 0) {
-      const int code = made->err == REDIS_ERR_IO && errno != 0 ? errno : ECONNREFUSED;
+      const int code = errno != 0 ? errno : ECONNREFUSED;
       const std::string why = made->errstr;
       ::redisAsyncFree(made);
       throw std::system_error(code, std::system_category(), "redis: " + why);
@@ -213,13 +213,19 @@ class Session {
     check_watch();
   }
 
+  // If it has an error, errno says which, or is zero: hiredis reports some as REDIS_ERR_OTHER.
   static redisAsyncContext* make_context(const net::Address& address) {
-    if (address.is_unix()) return ::redisAsyncConnectUnix(std::string(address.path()).c_str());
+    if (address.is_unix()) {
+      const std::string path(address.path());
+      errno = 0;
+      return ::redisAsyncConnectUnix(path.c_str());
+    }
     std::array<char, NI_MAXHOST> host{};
     if (::getnameinfo(address.data(), address.size(), host.data(), host.size(), nullptr, 0,
                       NI_NUMERICHOST) != 0) {
       throw std::system_error(std::make_error_code(std::errc::invalid_argument), "redis: address");
     }
+    errno = 0;
     return ::redisAsyncConnect(host.data(), address.port());
   }
 
