@@ -397,12 +397,21 @@ BACKEND_TEST(RedisTest, TakesCommandsAgainIfTheTaskThatClosesItIsGone) {
   run_task(base, given_up_close(redis, server.port()));
 }
 
-BACKEND_TEST(RedisTest, RefusesCommandsThatTurnTheConnectionIntoASubscriber) {
+BACKEND_TEST(RedisTest, RefusesCommandsThatChangeSubscriptions) {
   Base base(real_time());
   Connection redis(base);
   EXPECT_THROW(static_cast<void>(redis.command("SUBSCRIBE x")), std::system_error);
   EXPECT_THROW(static_cast<void>(redis.call("psubscribe", "x")), std::system_error);
   EXPECT_THROW(static_cast<void>(redis.command("MONITOR")), std::system_error);
+  for (const char* const word : {"UNSUBSCRIBE", "punsubscribe", "SUnsubscribe", "ssubscribe"}) {
+    try {
+      static_cast<void>(redis.call(word));
+      ADD_FAILURE() << word;
+    } catch (const std::system_error& error) {
+      EXPECT_EQ(error.code(), std::errc::invalid_argument) << word;
+    }
+  }
+  EXPECT_NO_THROW(static_cast<void>(redis.command("UNLINK x")));
   EXPECT_NO_THROW(static_cast<void>(redis.command("MONITORS")));
   EXPECT_NO_THROW(static_cast<void>(redis.command("s")));
   EXPECT_THROW(static_cast<void>(redis.command("GET %y", 1)), std::system_error);

@@ -39,15 +39,17 @@ class Text {
   std::size_t size() const noexcept { return size_; }
   void free() noexcept { text_.reset(); }
 
-  // Whether the command turns the connection into a subscriber. First tests one letter, which is
-  // enough for most commands.
+  // Whether the command changes subscriptions, or its reply does not end. First tests one letter,
+  // which is enough for most commands.
   bool subscribes() const noexcept {
     std::string_view rest(text_.get(), size_);  // *2\r\n$3\r\nGET\r\n ...
     for (int line = 0; line < 2; ++line) rest.remove_prefix(rest.find('\n') + 1);
     if (rest.size() < 2) return false;
     switch (rest[1] | 0x20) {
       case 'u':
-        return is(rest, "subscribe");
+        return is(rest, "subscribe") || is(rest, "punsubscribe") || is(rest, "sunsubscribe");
+      case 'n':
+        return is(rest, "unsubscribe");
       case 's':
         return is(rest, "psubscribe") || is(rest, "ssubscribe");
       case 'o':
