@@ -994,6 +994,21 @@ BACKEND_TEST(PgTest, APoolTakesBackOnlyConnectionsThatAreIdle) {
   run_task(base, pool_use(pool));
 }
 
+co::Task<> zero_at_a_time(pg::Pipeline& pipeline, pg::Pool& pool, std::string text) {
+  co_await pipeline.connect(text);
+  const auto result = co_await co::try_with_timeout(60s, pipeline.query("select 1"));
+  EXPECT_TRUE(result.has_value());
+  const auto lease = co_await co::try_with_timeout(60s, pool.get());
+  EXPECT_TRUE(lease.has_value());
+}
+
+BACKEND_TEST(PgTest, TakesZeroQueriesAndConnectionsForOne) {
+  Base base(real_time());
+  pg::Pipeline pipeline(base, {.most_in_flight = 0});
+  pg::Pool pool(base, text(), 0);
+  run_task(base, zero_at_a_time(pipeline, pool, text()));
+}
+
 co::Task<> pool_crowd(pg::Pool& pool, int& served) {
   Base& base = co_await co::base();
   co::TaskGroup group(base);

@@ -269,6 +269,20 @@ BACKEND_TEST(RedisTest, SaysThatNoDescriptorIsLeftForAConnection) {
   run_task(base, connect_without_descriptors(redis, net::Address::unix_path(server.unix_socket())));
 }
 
+co::Task<> two_pings(Connection& redis, int port) {
+  co_await redis.connect("127.0.0.1", port);
+  for (int i = 0; i < 2; ++i) {
+    const auto pong = co_await co::try_with_timeout(60s, redis.command("PING"));
+    EXPECT_TRUE(pong.has_value());
+  }
+}
+
+BACKEND_TEST(RedisTest, SendsOneCommandAtATimeIfNoneMayBeInFlight) {
+  Base base(real_time());
+  Connection redis(base, {.most_in_flight = 0});
+  run_task(base, two_pings(redis, server.port()));
+}
+
 co::Task<> big_write(Connection& redis, RedisServer& server, std::error_code& code) {
   co_await redis.connect("127.0.0.1", server.port());
   server.signal(SIGSTOP);

@@ -3,6 +3,7 @@
 
 #include <strings.h>
 
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -143,11 +144,14 @@ class Command final : public adapters::detail::Request<Command, Reply> {
 class Connection : public detail::Session {
  public:
   struct Options {
-    std::size_t most_in_flight = 1000;  // commands sent and not answered; further ones wait
+    // Commands sent and not answered; further ones wait. 0 counts as 1.
+    std::size_t most_in_flight = 1000;
   };
 
   explicit Connection(Base& base) noexcept : Connection(base, Options()) {}
-  Connection(Base& base, Options options) noexcept : Session(base), options_(options) {}
+  Connection(Base& base, Options options) noexcept : Session(base), options_(options) {
+    options_.most_in_flight = std::max<std::size_t>(options_.most_in_flight, 1);
+  }
   virtual ~Connection() { shut(); }
 
   // connect(address) and connect(host, port) are awaited; connect(address, f) calls

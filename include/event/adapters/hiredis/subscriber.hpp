@@ -102,7 +102,7 @@ class Subscriber final : private Connection {
   using Changed = adapters::detail::Ask<detail::ChangeRequest>;
 
   struct Options {
-    std::size_t most_waiting = 1000;
+    std::size_t most_waiting = 1000;  // 0 counts as 1
   };
 
   explicit Subscriber(Base& base) noexcept : Subscriber(base, Options()) {}

@@ -1,6 +1,7 @@
 // Pipeline: many small queries over one connection at once.
 #pragma once
 
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <optional>
@@ -29,14 +30,16 @@ namespace event_cpp::pg {
 class Pipeline final : public detail::Session {
  public:
   struct Options {
-    std::size_t most_in_flight = 1000;
+    std::size_t most_in_flight = 1000;  // 0 counts as 1
     // If true, all queries that are sent in the same iteration are one transaction with one Sync.
     // Faster, but if one fails, all of these are rolled back, and the later ones are not executed.
     bool one_transaction_an_iteration = false;
   };
 
   explicit Pipeline(Base& base) noexcept : Pipeline(base, Options()) {}
-  Pipeline(Base& base, Options options) noexcept : Session(base), options_(options) {}
+  Pipeline(Base& base, Options options) noexcept : Session(base), options_(options) {
+    options_.most_in_flight = std::max<std::size_t>(options_.most_in_flight, 1);
+  }
   ~Pipeline() { shut(); }
 
   using Session::connect;

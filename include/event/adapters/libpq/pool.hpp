@@ -1,6 +1,7 @@
 // Pool: a pool of connections.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <exception>
 #include <memory>
@@ -15,7 +16,8 @@
 
 namespace event_cpp::pg {
 
-// A pool of at most `most` connections to a server, which are opened when they are needed.
+// A pool of at most `most` connections to a server, which are opened when they are needed. 0 counts
+// as 1.
 //
 //   pg::Pool pool(base, "dbname=shop", 10);
 //   {
@@ -89,7 +91,8 @@ class Pool {
   };
 
   Pool(Base& base, std::string connection_string, std::size_t most)
-      : state_(std::make_shared<State>(base, std::move(connection_string), most)) {}
+      : state_(std::make_shared<State>(base, std::move(connection_string),
+                                       std::max<std::size_t>(most, 1))) {}
 
   // co_await: returns a lease of a connection that no other task has; connects if none is open, and
   // waits while all are taken. Waiting tasks are served in order. Errors: as Connection::connect().
