@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 #include <sys/eventfd.h>
 
+#include <array>
 #include <csignal>
+#include <new>
 #include <optional>
 #include <string>
 
@@ -565,6 +567,52 @@ BACKEND_TEST(CurlTest, MayBeDestroyedWhileTransfersRun) {
              co_await group.join();
            }(base, multi, server.url("/silent"), code));
   EXPECT_EQ(code, CURLE_ABORTED_BY_CALLBACK);
+}
+
+// Runs a transfer to a port where nobody listens.
+co::Task<> refused(curl::Multi& multi, curl::Easy easy) {
+  const std::error_code code = co_await error_of(
+      [](curl::Multi& m, curl::Easy e) -> co::Task<> { co_await m.perform(e); }(multi, easy));
+  EXPECT_EQ(code, CURLE_COULDNT_CONNECT);
+}
+
+BACKEND_TEST(CurlTest, LeavesAHandleThatOutlivesIt) {
+  const curl::Easy easy("http://127.0.0.1:1/");
+  Base base(real_time());
+  alignas(curl::Multi) std::array<unsigned char, sizeof(curl::Multi)> room{};
+  auto* const multi = ::new (room.data()) curl::Multi(base);
+  run_task(base, refused(*multi, easy));
+  multi->~Multi();
+  room.fill(0xff);  // a use of it crashes
+  EXPECT_EQ(::curl_easy_perform(easy.get()), CURLE_COULDNT_CONNECT);
+}
+
+// What libcurl is relied upon for: a connection that is kept is closed by the function that was set
+// when it was made.
+BACKEND_TEST(CurlTest, LibcurlCopiesTheFunctionThatClosesToTheConnection) {
+  Base base(real_time());
+  HttpServer server(base);
+  int closed = 0;
+  const curl_closesocket_callback close = [](void* count, curl_socket_t fd) noexcept {
+    ++*static_cast<int*>(count);
+    return ::close(fd);
+  };
+  curl::Easy easy(server.url("/hello"));
+  std::string body;
+  easy.set(CURLOPT_WRITEFUNCTION, &append).set(CURLOPT_WRITEDATA, &body);
+  easy.set(CURLOPT_CLOSESOCKETFUNCTION, close).set(CURLOPT_CLOSESOCKETDATA, &closed);
+  CURLM* const multi = ::curl_multi_init();
+  ::curl_multi_add_handle(multi, easy.get());
+  for (int running = 1; running > 0;) {
+    ::curl_multi_perform(multi, &running);
+    run(base, RunMode::nonblock);
+  }
+  EXPECT_EQ(body, "hello");
+  ::curl_multi_remove_handle(multi, easy.get());
+  easy.set(CURLOPT_CLOSESOCKETFUNCTION, nullptr).set(CURLOPT_CLOSESOCKETDATA, nullptr);
+  EXPECT_EQ(closed, 0);
+  ::curl_multi_cleanup(multi);
+  EXPECT_EQ(closed, 1);
 }
 
 BACKEND_TEST(CurlTest, MayOutliveItsBaseAndItsTasks) {

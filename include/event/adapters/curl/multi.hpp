@@ -247,20 +247,24 @@ class Multi {
       throw std::system_error(CURLE_FAILED_INIT, category(),
                               "curl: the handle is in another transfer already");
     }
-    ::curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, &Multi::on_close);
-    ::curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, this);
     detail::check(::curl_multi_add_handle(get(), easy), "curl_multi_add_handle");
     idle_.detach();
     detail::Transfer* const added = transfer.release();
     ::curl_easy_setopt(easy, CURLOPT_PRIVATE, added);
     added->next_ = first_;
     if (first_ != nullptr) first_->previous_ = added;
+    ::curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, &Multi::on_close);
+    ::curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, this);
     first_ = added;
     ++size_;
   }
   void remove(detail::Transfer& transfer) noexcept {
-    ::curl_multi_remove_handle(get(), transfer.easy_.get());
-    ::curl_easy_setopt(transfer.easy_.get(), CURLOPT_PRIVATE, nullptr);
+    CURL* const easy = transfer.easy_.get();
+    ::curl_multi_remove_handle(get(), easy);
+    // The handle may outlive this. Connections that are kept have copied both options.
+    ::curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, nullptr);
+    ::curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, nullptr);
+    ::curl_easy_setopt(easy, CURLOPT_PRIVATE, nullptr);
     (transfer.previous_ != nullptr ? transfer.previous_->next_ : first_) = transfer.next_;
     if (transfer.next_ != nullptr) transfer.next_->previous_ = transfer.previous_;
     if (--size_ == 0 && !closing_) static_cast<void>(idle_.try_rearm(options_.idle));
