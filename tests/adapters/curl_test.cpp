@@ -12,6 +12,7 @@
 #include "adapters/services.hpp"
 #include "base/unique_fd.hpp"
 #include "event/net.hpp"
+#include "support/forked.hpp"
 
 namespace event_cpp::test {
 namespace {
@@ -613,6 +614,89 @@ BACKEND_TEST(CurlTest, LibcurlCopiesTheFunctionThatClosesToTheConnection) {
   EXPECT_EQ(closed, 0);
   ::curl_multi_cleanup(multi);
   EXPECT_EQ(closed, 1);
+}
+
+BACKEND_TEST(CurlTest, GoesOnInTheParentIfAForkedChildDestroysIt) {
+  Base base(real_time());
+  HttpServer server(base);
+  std::optional<curl::Multi> multi(std::in_place, base);
+  std::optional<co::TaskGroup> group(std::in_place, base);
+  std::string body;
+  group->spawn(fetch(*multi, server.url("/held/5"), body));
+  while (server.connections() == 0) run(base, RunMode::once);
+  EXPECT_TRUE(succeeds_in_child([&] {
+    group.reset();
+    multi.reset();
+  }));
+  server.let_go(true);
+  run_task(base, [](co::TaskGroup& tasks) -> co::Task<> { co_await tasks.join(); }(*group));
+  EXPECT_EQ(body, "bbbbb");
+}
+
+// A server that says yes to everything, which is enough for a client that asks for no file.
+class FtpServer {
+ public:
+  explicit FtpServer(Base& base) : listener_(base, net::Address::loopback(0)), group_(base) {
+    group_.spawn([this]() -> co::Task<> {
+      co_await net::serve(listener_, [this](Base& on, net::Socket socket) -> co::Task<> {
+        return connection(on, std::move(socket));
+      });
+    });
+  }
+
+  std::string url() const {
+    return "ftp://127.0.0.1:" + std::to_string(listener_.address().port()) + "/";
+  }
+  int connections() const noexcept { return connections_; }
+  int goodbyes() const noexcept { return goodbyes_; }
+
+ private:
+  co::Task<> connection(Base& base, net::Socket socket) {
+    ++connections_;
+    net::SocketStream stream(base, std::move(socket));
+    net::Buffered buffered(stream);
+    std::string answer = "220 ready\r\n";
+    for (;;) {
+      co_await buffered.write(answer);
+      co_await buffered.flush();
+      const auto command = co_await buffered.read_line();
+      if (!command.has_value()) co_return;
+      answer = "200 yes\r\n";
+      if (command->starts_with("USER")) answer = "331 and the password\r\n";
+      if (command->starts_with("PASS")) answer = "230 logged in\r\n";
+      if (command->starts_with("PWD")) answer = "257 \"/\"\r\n";
+      if (command->starts_with("QUIT")) ++goodbyes_;
+    }
+  }
+
+  net::Listener listener_;
+  int connections_ = 0;
+  int goodbyes_ = 0;
+  co::TaskGroup group_;
+};
+
+co::Task<> log_in(curl::Multi& multi, std::string url) {
+  curl::Easy easy(url);
+  easy.set(CURLOPT_NOBODY, 1);
+  co_await multi.perform(easy);
+}
+
+BACKEND_TEST(CurlTest, KeepsConnectionsOfTheParentIfAForkedChildDestroysIt) {
+  Base base(real_time());
+  std::optional<curl::Multi> multi(std::in_place, base);
+  FtpServer server(base);  // gone before libcurl waits for its last answer
+  run_task(base, log_in(*multi, server.url()));
+  EXPECT_TRUE(succeeds_in_child([&] { multi.reset(); }));
+  run_task(base, log_in(*multi, server.url()));
+  EXPECT_EQ(server.goodbyes(), 0);
+  EXPECT_EQ(server.connections(), 1);
+  EXPECT_TRUE(succeeds_in_child([&] {
+    base.after_fork();
+    run_task(base, log_in(*multi, server.url()));
+    EXPECT_EQ(server.connections(), 2);  // with one of its own
+  }));
+  run_task(base, log_in(*multi, server.url()));
+  EXPECT_EQ(server.connections(), 1);
 }
 
 BACKEND_TEST(CurlTest, MayOutliveItsBaseAndItsTasks) {

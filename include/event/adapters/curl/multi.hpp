@@ -2,6 +2,7 @@
 #pragma once
 
 #include <curl/curl.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -69,7 +70,8 @@ class Transfer final : public adapters::detail::Request<Transfer, std::monostate
 // Thread-safety: belongs to the thread that runs its base. Lifetime: it may be destroyed while
 // transfers run, but not in a callback of libcurl: waiting tasks resume with
 // CURLE_ABORTED_BY_CALLBACK, and callbacks are not called. While a transfer runs dispatch() does
-// not return for lack of events.
+// not return for lack of events. The child of a fork(2) may destroy it, together with the tasks
+// that use it: the transfers and connections of the parent go on.
 class Multi {
  public:
   struct Options {
@@ -99,6 +101,7 @@ class Multi {
   ~Multi() {
     closing_ = true;
     inbox_.enter();
+    leave_to_parent();
     while (first_ != nullptr) {
       detail::Transfer& transfer = *first_;
       remove(transfer);
@@ -181,7 +184,7 @@ class Multi {
   }
   static int on_close(void* self, curl_socket_t fd) noexcept {
     auto& multi = *static_cast<Multi*>(self);
-    multi.sockets_.forget(fd);
+    multi.sockets_.closed(fd);
     return ::close(fd);
   }
   static int on_timer(CURLM* /*multi*/, long milliseconds, void* self) noexcept {
@@ -239,7 +242,21 @@ class Multi {
     }
   }
 
+  // In the child of a fork nothing may be sent on connections of the parent, as TLS and FTP do at
+  // their end.
+  bool is_own() const noexcept { return process_ == ::getpid(); }
+  void leave_to_parent() noexcept {
+    if (!is_own()) sockets_.disconnect();
+  }
+  // For a child that goes on to use this: none of the parent's connections is reused.
+  void take_over() {
+    leave_to_parent();
+    process_ = ::getpid();
+    if (first_ == nullptr) make();
+  }
+
   void add(std::unique_ptr<detail::Transfer> transfer) {
+    if (!is_own()) take_over();
     CURL* const easy = transfer->easy_.get();
     void* known = nullptr;
     ::curl_easy_getinfo(easy, CURLINFO_PRIVATE, &known);
@@ -251,14 +268,15 @@ class Multi {
     idle_.detach();
     detail::Transfer* const added = transfer.release();
     ::curl_easy_setopt(easy, CURLOPT_PRIVATE, added);
-    added->next_ = first_;
-    if (first_ != nullptr) first_->previous_ = added;
     ::curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, &Multi::on_close);
     ::curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, this);
+    added->next_ = first_;
+    if (first_ != nullptr) first_->previous_ = added;
     first_ = added;
     ++size_;
   }
   void remove(detail::Transfer& transfer) noexcept {
+    leave_to_parent();
     CURL* const easy = transfer.easy_.get();
     ::curl_multi_remove_handle(get(), easy);
     // The handle may outlive this. Connections that are kept have copied both options.
@@ -267,7 +285,10 @@ class Multi {
     ::curl_easy_setopt(easy, CURLOPT_PRIVATE, nullptr);
     (transfer.previous_ != nullptr ? transfer.previous_->next_ : first_) = transfer.next_;
     if (transfer.next_ != nullptr) transfer.next_->previous_ = transfer.previous_;
-    if (--size_ == 0 && !closing_) static_cast<void>(idle_.try_rearm(options_.idle));
+    // Not in the child of a fork, whose base may not be used before Base::after_fork().
+    if (--size_ == 0 && !closing_ && is_own()) {
+      static_cast<void>(idle_.try_rearm(options_.idle));
+    }
     ++events_;
   }
   // Called when the task of the transfer was destroyed or cancelled. In a callback of libcurl the
@@ -305,6 +326,7 @@ class Multi {
   std::unique_ptr<CURLM, Cleanup> multi_;
   detail::Transfer* first_ = nullptr;
   std::size_t size_ = 0;
+  pid_t process_ = ::getpid();  // that the connections belong to
   std::uint64_t events_ = 0;
   std::vector<Easy> paused_;  // that are to go on
   co::detail::Link removed_;  // transfers whose task is gone, in a callback of libcurl

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <curl/curl.h>
+#include <sys/stat.h>
+#include <sys/types.h>
 
 #include <chrono>
 #include <cstddef>
@@ -11,6 +13,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "event/adapters/detail/disconnect.hpp"
 #include "event/base.hpp"
 
 namespace event_cpp::curl::detail {
@@ -42,7 +45,10 @@ class Sockets {
     }
     try {
       std::unique_ptr<Socket>& socket = sockets_[fd];
-      if (socket == nullptr) socket = std::make_unique<Socket>(base_, *this);
+      if (socket == nullptr) {
+        inodes_[fd] = inode_of(fd);
+        socket = std::make_unique<Socket>(base_, *this);
+      }
       socket->watch(fd, events_of(what));
       return true;
     } catch (...) {
@@ -52,11 +58,29 @@ class Sockets {
   }
   // Call it before or after the socket is closed; the fd may have been reused already.
   void forget(curl_socket_t fd) noexcept { sockets_.erase(fd); }
+  // Call it when the socket of a connection is closed.
+  void closed(curl_socket_t fd) noexcept {
+    forget(fd);
+    inodes_.erase(fd);
+  }
   void clear() noexcept { sockets_.clear(); }
+
+  // In the child of a fork: disconnects the connections of the parent, also those that are kept.
+  void disconnect() noexcept {
+    for (const auto& [fd, inode] : inodes_) {
+      if (inode != 0 && inode_of(fd) == inode) adapters::detail::disconnect(fd);
+    }
+    inodes_.clear();
+  }
 
   std::size_t size() const noexcept { return sockets_.size(); }
 
  private:
+  // Tells a socket from another one that reuses its fd. 0: no open socket.
+  static ino_t inode_of(curl_socket_t fd) noexcept {
+    struct stat file {};
+    return ::fstat(fd, &file) == 0 && S_ISSOCK(file.st_mode) ? file.st_ino : 0;
+  }
   static Events events_of(int what) noexcept {
     Events events = Events::persist;
     if ((what & CURL_POLL_IN) != 0) events |= Events::read;
@@ -117,6 +141,8 @@ class Sockets {
   Base& base_;
   Calls calls_;
   std::unordered_map<curl_socket_t, std::unique_ptr<Socket>> sockets_;
+  // Of all sockets until closed() is called, which libcurl does not do for those of its resolver.
+  std::unordered_map<curl_socket_t, ino_t> inodes_;
 };
 
 }  // namespace event_cpp::curl::detail

@@ -1,7 +1,6 @@
 // Session: a PGconn on a base; the base class of Connection and Pipeline.
 #pragma once
 
-#include <fcntl.h>
 #include <libpq-fe.h>
 #include <strings.h>
 #include <sys/types.h>
@@ -23,6 +22,7 @@
 #include <variant>
 #include <vector>
 
+#include "event/adapters/detail/disconnect.hpp"
 #include "event/adapters/detail/request.hpp"
 #include "event/adapters/detail/watch.hpp"
 #include "event/adapters/libpq/attempts.hpp"
@@ -187,16 +187,6 @@ class Session {
   virtual bool is_waited_for() const noexcept { return false; }
   virtual void lost() noexcept {}
 
-  // Replaces the socket by another file, so that libpq cannot say goodbye to the server. Closing
-  // the fd alone does not affect the process that shares the socket.
-  static void disconnect(const PGconn& connection) noexcept {
-    const int fd = ::PQsocket(&connection);
-    if (fd < 0) return;
-    const int other = ::open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (other < 0 || ::dup2(other, fd) < 0) ::close(fd);
-    if (other >= 0) ::close(other);
-  }
-
   // Closes the connection, if there is one: what is under way fails.
   void close(const char* why = "pg: connection closed") noexcept {
     if (conn_ == nullptr) return;
@@ -208,7 +198,8 @@ class Session {
     fail_all(sent_, message);
     fail_all(queue_, message);
     fail_progress(message);
-    if (!is_own()) disconnect(*conn_);
+    const int fd = ::PQsocket(conn_);
+    if (fd >= 0 && !is_own()) adapters::detail::disconnect(fd);
     ::PQfinish(std::exchange(conn_, nullptr));
     lost();
   }
