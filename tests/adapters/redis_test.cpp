@@ -10,6 +10,7 @@
 #include "event/adapters/hiredis.hpp"
 #include "event/net.hpp"
 #include "support/children.hpp"
+#include "support/forked.hpp"
 #include "support/signals.hpp"
 
 namespace event_cpp::test {
@@ -342,6 +343,49 @@ BACKEND_TEST(RedisTest, MayBeDestroyedByATaskThatItResumes) {
   Base base(real_time());
   std::optional<Connection> redis(std::in_place, base);
   run_task(base, destroyer(redis, server.port()));
+}
+
+struct Forked {
+  explicit Forked(Base& base)
+      : group(std::in_place, base),
+        redis(std::in_place, base, Connection::Options{.most_in_flight = 1}),
+        subscriber(std::in_place, base) {}
+  void destroy() {
+    group.reset();
+    subscriber.reset();
+    redis.reset();
+  }
+
+  std::optional<co::TaskGroup> group;
+  std::optional<Connection> redis;
+  std::optional<redis::Subscriber> subscriber;
+};
+
+co::Task<> fork_and_go_on(Forked& all, int port) {
+  co_await all.redis->connect("127.0.0.1", port);
+  co_await all.subscriber->connect("127.0.0.1", port);
+  co_await all.subscriber->subscribe("news");
+  std::vector<std::string> got;
+  all.group->spawn([&]() -> co::Task<> {
+    const redis::Message message = co_await all.subscriber->next();
+    got.emplace_back(message.text());
+  });
+  for (const char* const text : {"a", "b"}) {  // one in flight, and one that waits
+    all.group->spawn([&, text]() -> co::Task<> {
+      const Reply echoed = co_await all.redis->call("ECHO", text);
+      got.emplace_back(echoed.text());
+    });
+  }
+  EXPECT_TRUE(succeeds_in_child([&] { all.destroy(); }));
+  co_await all.redis->call("PUBLISH", "news", "c");
+  co_await all.group->join();
+  EXPECT_EQ(got, (std::vector<std::string>{"a", "b", "c"}));
+}
+
+BACKEND_TEST(RedisTest, GoesOnInTheParentIfAForkedChildDestroysIt) {
+  Base base(real_time());
+  Forked all(base);
+  run_task(base, fork_and_go_on(all, server.port()));
 }
 
 BACKEND_TEST(RedisTest, MayOutliveItsBaseAndItsTasks) {

@@ -140,7 +140,8 @@ class Command final : public adapters::detail::Request<Command, Reply> {
 // Thread-safety: belongs to the thread that runs its base. Lifetime: it may be destroyed while
 // commands are under way, also by a task that it has resumed. Their tasks then resume with an error
 // as above, and callbacks are not called. It must outlive connect(host, port) and close(). While a
-// command is under way dispatch() does not return for lack of events.
+// command is under way dispatch() does not return for lack of events. After fork(2) only the parent
+// may use the connection. The child may destroy it, together with the tasks that use it.
 class Connection : public detail::Session {
  public:
   struct Options {
