@@ -1,6 +1,7 @@
 #include "event/net/pipe_stream.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <termios.h>
 #include <unistd.h>
@@ -44,10 +45,24 @@ Io write_quietly(int fd, const iovec* parts, int count) noexcept {
   });
 }
 
+// A terminal gives a line at a time, a pipe with O_DIRECT a packet, and a file that cannot be
+// polled ends without another event.
+bool gives_all_there_is(int fd) noexcept {
+  struct stat file {};
+  if (::fstat(fd, &file) != 0 || !S_ISFIFO(file.st_mode)) return false;
+#ifdef O_DIRECT
+  return (::fcntl(fd, F_GETFL) & O_DIRECT) == 0;
+#else
+  return true;
+#endif
+}
+
 }  // namespace
 
 PipeStream::PipeStream(Base& base, int fd)
-    : SocketEvent(base, prepare(fd)), is_terminal_(::isatty(fd) == 1) {}
+    : SocketEvent(base, prepare(fd)),
+      is_terminal_(::isatty(fd) == 1),
+      gives_all_(gives_all_there_is(fd)) {}
 
 Io PipeStream::try_read(Room room) noexcept {
   if (fd() == -1) return -EBADF;
@@ -57,7 +72,7 @@ Io PipeStream::try_read(Room room) noexcept {
       detail::uninterrupted([&] { return detail::result(::read(fd(), room.data(), room.size())); });
   // Nobody has the other end of the terminal open any more.
   if (io == -EIO && is_terminal_) return 0;
-  return noted_read(io, room.size());
+  return noted_read(io, gives_all_ ? room.size() : 0);
 }
 
 Io PipeStream::try_write(Bytes bytes) noexcept { return try_write({&bytes, 1}); }

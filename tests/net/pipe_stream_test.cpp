@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdio>
+#include <cstdlib>
 #include <limits>
 
 #include "co/support.hpp"
@@ -145,6 +147,51 @@ BACKEND_TEST(PipeStreamTest, CallsBackWhenThereIsSomething) {
   settle();
   EXPECT_TRUE(ended);
 }
+
+// Each read gives a part, though more is there.
+
+BACKEND_TEST(PipeStreamTest, ReadsEveryLineOfATerminal) {
+  const int terminal = ::posix_openpt(O_RDWR | O_NOCTTY);
+  ASSERT_GE(terminal, 0);
+  PipeStream typed(*base, terminal);
+  ASSERT_EQ(::grantpt(terminal), 0);
+  ASSERT_EQ(::unlockpt(terminal), 0);
+  PipeStream lines(*base, ::open(::ptsname(terminal), O_RDWR | O_NOCTTY));
+  EXPECT_EQ(typed.try_write("one\ntwo\nthree\n"), 14);
+  settle();
+  net::Buffered io(lines);
+  const auto read = [](net::Buffered& from) -> Task<std::string> {
+    const auto line = co_await from.read_line();
+    co_return std::string(line.value_or("none"));
+  };
+  for (const std::string expected : {"one", "two", "three"}) {
+    EXPECT_EQ(run_task(*base, read(io)), expected);
+  }
+}
+
+BACKEND_TEST(PipeStreamTest, ReadsAFileToItsEnd) {
+  std::FILE* const file = std::tmpfile();
+  ASSERT_NE(file, nullptr);
+  std::fputs("hello", file);
+  std::rewind(file);
+  PipeStream stream(*base, ::dup(::fileno(file)));
+  std::fclose(file);
+  EXPECT_EQ(run_task(*base, read_all(stream)), "hello");
+  PipeStream nothing(*base, ::open("/dev/null", O_RDWR));
+  EXPECT_EQ(run_task(*base, read_all(nothing)), "");
+}
+
+#if defined(__linux__) && defined(O_DIRECT)
+BACKEND_TEST(PipeStreamTest, ReadsEveryPacketOfAPipe) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::pipe2(ends.data(), O_DIRECT), 0);
+  PipeStream packets(*base, ends[0]);
+  PipeStream sender(*base, ends[1]);
+  for (const char* const packet : {"one", "two", "three"}) EXPECT_GT(sender.try_write(packet), 0);
+  sender.close();
+  EXPECT_EQ(run_task(*base, read_all(packets)), "onetwothree");
+}
+#endif
 
 BACKEND_TEST(PipeStreamTest, HasAnIdleTimeout) {
   reader->idle_timeout(10s);

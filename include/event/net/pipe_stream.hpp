@@ -42,6 +42,7 @@ class EVENT_API PipeStream final : public Stream, private detail::SocketEvent {
 
  private:
   bool is_terminal_ = false;
+  bool gives_all_ = false;  // a read that gets less than it could has emptied it
 };
 
 }  // namespace event_cpp::net
