@@ -13,7 +13,10 @@
 
 namespace event_cpp::net {
 
-void detail::FlushList::add(Buffered& buffered) noexcept { head_.push_back(buffered.in_list_); }
+void detail::FlushList::add(Buffered& buffered) noexcept {
+  if (!head_.linked()) unsent_.activate(Events::timeout);
+  head_.push_back(buffered.in_list_);
+}
 
 void detail::FlushList::flush() noexcept {
   while (head_.linked()) {
@@ -21,6 +24,7 @@ void detail::FlushList::flush() noexcept {
     buffered.in_list_.unlink();
     buffered.send();
   }
+  unsent_.detach();
 }
 
 // What is unsent and does not wait is in the list, unless the base is gone.

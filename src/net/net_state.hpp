@@ -5,6 +5,7 @@
 
 #include "event/base.hpp"
 #include "event/co/detail/chain.hpp"
+#include "event/event_class.hpp"
 #include "event/hook.hpp"
 #include "event/net/connect.hpp"
 #include "event/net/kernel.hpp"
@@ -18,7 +19,9 @@ namespace detail {
 // The Buffered with output that is to be sent before the base waits.
 class FlushList {
  public:
-  explicit FlushList(Base& base) : hook_(base, Hook::When::before_wait, [this] { flush(); }) {}
+  explicit FlushList(Base& base)
+      : hook_(base, Hook::When::before_wait, [this] { flush(); }),
+        unsent_(base, -1, Events::none, [this] { flush(); }) {}
   ~FlushList() {
     while (head_.linked()) head_.next()->unlink();
   }
@@ -28,6 +31,7 @@ class FlushList {
  private:
   co::detail::Link head_;
   Hook hook_;
+  Event unsent_;  // active while the list is not empty: the base does not sleep, nor is it done
 };
 
 // A child process.

@@ -487,6 +487,42 @@ TEST_F(BufferedTest, SendsWhatWasPutAtTheEndOfTheIteration) {
   EXPECT_EQ(received(), "one two");
 }
 
+TEST_F(BufferedTest, KeepsTheBaseAwakeUntilWhatWasPutIsSent) {
+  net::Buffered io(memory.a());
+  base.post([&] { io.put("hello"); });
+  base.loop(RunMode::nonblock);
+  EXPECT_EQ(io.unsent(), 5U) << "several become one write";
+  EXPECT_TRUE(base.has_work());
+  EXPECT_EQ(base.next_timeout(), Duration::zero());
+  base.dispatch();
+  EXPECT_EQ(received(), "hello");
+}
+
+TEST_F(BufferedTest, IsNoDeadlockIfATaskWaitsForWhatWasPut) {
+  net::Buffered io(memory.a());
+  const auto put = [](net::Buffered& to) -> Task<> {
+    to.put("hello");
+    co_return;
+  };
+  const auto read = [](net::Stream& from) -> Task<> {
+    std::array<char, 5> room{};
+    co_await from.read_exactly(room);
+  };
+  const auto both = [&]() -> Task<> { co_await co::when_all(read(memory.b()), put(io)); };
+  run(both());
+}
+
+TEST_F(BufferedTest, SendsInTheNextRunWhatWasPutBeforeAStop) {
+  net::Buffered io(memory.a());
+  base.post([&] {
+    io.put("hello");
+    base.stop();
+  });
+  base.dispatch();
+  base.dispatch();
+  EXPECT_EQ(received(), "hello");
+}
+
 TEST_F(BufferedTest, SendsWhatWasPutBeforeATaskWaitsForAnAnswer) {
   net::Buffered io(memory.a());
   co::TaskGroup tasks(base);

@@ -98,7 +98,8 @@ class EVENT_API Buffered final : private Waiter {
   void consume(std::size_t count) noexcept;
 
   // Copies `bytes`. They are sent when a task next waits in a read of this object, and at the
-  // latest at the end of the iteration, so that several answers become one system call. If the
+  // latest before the base waits, so that several answers become one system call. Until then the
+  // base has work. If it is stopped before that, they are sent in its next run. If the
   // stream is shut down before that, they are lost: call flush() first. Never waits. Errors: throws
   // std::system_error: the error of an earlier send that failed, which is
   // std::errc::device_or_resource_busy if other code waited to write to the stream;
