@@ -346,6 +346,16 @@ TEST_P(StreamTest, EndsTheWaitOfATaskWhoseDirectionACallbackTakesOver) {
   EXPECT_TRUE(ends.is_only(std::errc::operation_canceled));
 }
 
+TEST_P(StreamTest, IsTornIfACallbackTakesOverHalfWayThroughAWrite) {
+  Ends ends;
+  co::TaskGroup group(base);
+  write_until_blocked(group, a(), ends);
+  a().on_writable([] {});
+  settle();
+  EXPECT_TRUE(ends.is_only(std::errc::operation_canceled));
+  EXPECT_EQ(net::to_error(a().try_write("x")), Errc::torn);
+}
+
 TEST_P(StreamTest, EndsTheWaitsOfBothDirectionsWhenItIsDestroyed) {
   Ends ends;
   co::TaskGroup tasks(base);
@@ -444,6 +454,22 @@ TEST_P(StreamTest, NeverTakesAResetThatAWriteHasSeenForTheEnd) {
     const net::Io io = a().try_read(room);
     if (i > 0 && is(Carrier::local)) break;  // the kernel gives the end after the error
     EXPECT_EQ(net::to_error(io), std::errc::connection_reset) << io;
+  }
+}
+
+// Whatever ends it: the kernel reports the error once, and then the end.
+TEST_P(StreamTest, NeverTakesAFailureThatAWriteHasSeenForTheEnd) {
+  if (!is(Carrier::toy)) GTEST_SKIP() << "the system's kernel is not told to fail";
+  for (const int error :
+       {ECONNRESET, ECONNABORTED, ETIMEDOUT, EHOSTUNREACH, EHOSTDOWN, ENETUNREACH}) {
+    connect();
+    kernel.move_error = error;
+    kernel.move_errors = 1;
+    EXPECT_EQ(a().try_write("x"), -error);
+    b().close();
+    settle();
+    std::array<char, 16> room{};
+    EXPECT_EQ(a().try_read(room), -error);
   }
 }
 

@@ -128,8 +128,8 @@ class EVENT_API SocketEvent : protected Event {
   static constexpr Events kTurn = Events::signal;
   // Beside kTurn: if both directions are due, the writer comes first.
   static constexpr Events kWriterFirst = Events::urgent;
-  static constexpr Io kFailures[] = {-ETIMEDOUT, -ECONNRESET, -ETIMEDOUT, -EHOSTUNREACH,
-                                     -ENETUNREACH};
+  static constexpr Io kFailures[] = {-ETIMEDOUT,   -ECONNRESET,   -ETIMEDOUT, -EHOSTUNREACH,
+                                     -ENETUNREACH, -ECONNABORTED, -EHOSTDOWN};
   static_assert(sizeof(Slots) <= kRoom);
   static_assert(alignof(Waiter) > kFlags);
 

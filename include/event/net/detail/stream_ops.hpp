@@ -72,6 +72,7 @@ class StreamOp : public co::detail::Wait {
     resume();
   }
   void dropped() noexcept final {
+    tear_if_begun();
     self().fail(-ECANCELED);
     wake();
   }
