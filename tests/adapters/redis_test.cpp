@@ -162,6 +162,17 @@ BACKEND_TEST(RedisTest, SendsTheCommandsOfAnIterationInOneWriteAndRegistersNothi
   run_task(base, pipelined(redis, server.port()));
 }
 
+BACKEND_TEST(RedisTest, KeepsABaseInAnotherLoopAwakeUntilACommandIsSent) {
+  Base base(real_time());
+  Connection redis(base);
+  run_task(base, [&]() -> co::Task<> { co_await redis.connect("127.0.0.1", server.port()); }());
+  base.post([&] { redis.command([](adapters::Outcome<Reply>) {}, "PING"); });
+  base.loop(RunMode::nonblock);
+  EXPECT_EQ(base.next_timeout(), Duration::zero());
+  base.loop(RunMode::nonblock);
+  EXPECT_NE(base.next_timeout(), Duration::zero()) << "it waits for the reply";
+}
+
 // Ends a BLPOP of another connection, which has waited until then.
 co::Task<> end_pop(std::string list, int port) {
   Connection other(co_await co::base());

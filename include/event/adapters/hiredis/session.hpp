@@ -9,7 +9,6 @@
 #include <cerrno>
 #include <concepts>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -17,13 +16,13 @@
 #include <variant>
 #include <vector>
 
+#include "event/adapters/detail/before_wait.hpp"
 #include "event/adapters/detail/request.hpp"
 #include "event/adapters/detail/watch.hpp"
 #include "event/adapters/hiredis/error.hpp"
 #include "event/adapters/hiredis/output.hpp"
 #include "event/adapters/hiredis/reply.hpp"
 #include "event/co/wait.hpp"
-#include "event/hook.hpp"
 #include "event/net/address.hpp"
 #include "event/net/connect.hpp"
 
@@ -70,7 +69,8 @@ class ConnectRequest final : public adapters::detail::Request<ConnectRequest, st
 // a call that it makes itself; it reports that with the last hook, which sets context_ to null.
 class Session {
  public:
-  explicit Session(Base& base) noexcept : inbox_(base), event_(base, *this) {}
+  explicit Session(Base& base) noexcept
+      : inbox_(base), event_(base, *this), flush_(base, [this] { flush(); }) {}
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
@@ -150,7 +150,7 @@ class Session {
 
   // Closes the connection, if there is one.
   void close() noexcept {
-    flush_.reset();
+    flush_.cancel();
     if (context_ != nullptr) ::redisAsyncFree(context_);
   }
 
@@ -262,12 +262,7 @@ class Session {
   // Commands of an iteration are sent at its end, with one system call. The fd is watched for
   // writing only while connecting, and when the socket's buffer is full.
   void want_write() noexcept {
-    if (connected() && !writing_ && !writes_) {
-      if (!flush_) {
-        flush_.emplace(base(), Hook::When::before_wait, [this] { flush(); });
-      }
-      return;
-    }
+    if (connected() && !writing_ && !writes_) return flush_.request();
     writes_ = true;
     update();
   }
@@ -278,7 +273,7 @@ class Session {
   void cleaned_up() noexcept {
     context_ = nullptr;
     if (event_.detach()) keep_alive(false);  // else the base may be gone
-    flush_.reset();
+    flush_.cancel();
     if (connecting_ != nullptr) {
       ConnectRequest* const request = std::exchange(connecting_, nullptr);
       request->fail(inbox_, error({ECONNRESET, std::system_category()}, "redis: connect"));
@@ -308,7 +303,6 @@ class Session {
   }
 
   void flush() noexcept {
-    flush_.reset();
     if (context_ != nullptr) write();
     returned();
     check_watch();
@@ -330,7 +324,7 @@ class Session {
 
   const redisReplyObjectFunctions* makes_ = nullptr;  // replies; hiredis' own
   adapters::detail::Watch<Session> event_;
-  std::optional<Hook> flush_;  // while there is something to send
+  adapters::detail::BeforeWait flush_;
   ConnectRequest* connecting_ = nullptr;
   std::error_code watch_error_;
   bool reads_ = false;

@@ -4,12 +4,11 @@
 #include <algorithm>
 #include <concepts>
 #include <cstddef>
-#include <optional>
 #include <string>
 #include <utility>
 
+#include "event/adapters/detail/before_wait.hpp"
 #include "event/adapters/libpq/session.hpp"
-#include "event/hook.hpp"
 
 namespace event_cpp::pg {
 
@@ -37,7 +36,8 @@ class Pipeline final : public detail::Session {
   };
 
   explicit Pipeline(Base& base) noexcept : Pipeline(base, Options()) {}
-  Pipeline(Base& base, Options options) noexcept : Session(base), options_(options) {
+  Pipeline(Base& base, Options options) noexcept
+      : Session(base), options_(options), sync_(base, [this] { sync(); }) {
     options_.most_in_flight = std::max<std::size_t>(options_.most_in_flight, 1);
   }
   ~Pipeline() { shut(); }
@@ -69,11 +69,10 @@ class Pipeline final : public detail::Session {
   bool send(detail::Query& query) noexcept override {
     if (!send_parameters(query)) return false;
     if (!options_.one_transaction_an_iteration) return ::PQpipelineSync(conn_) == 1;
-    if (!sync_) sync_.emplace(base(), Hook::When::before_wait, [this] { sync(); });
+    sync_.request();
     return true;
   }
   void sync() noexcept {
-    sync_.reset();
     if (!connected()) return;
     ::PQpipelineSync(conn_);
     update();
@@ -111,13 +110,13 @@ class Pipeline final : public detail::Session {
     return static_cast<detail::Query&>(static_cast<adapters::detail::Answered&>(*query.next()));
   }
   void lost() noexcept override {
-    sync_.reset();
+    sync_.cancel();
     current_ = nullptr;
   }
 
   Options options_;
   detail::Query* current_ = nullptr;  // whose results come; null: those of the first
-  std::optional<Hook> sync_;
+  adapters::detail::BeforeWait sync_;
 };
 
 }  // namespace event_cpp::pg
