@@ -65,6 +65,38 @@ void Away::depart(Chain& chain) noexcept {
   }
 }
 
+// A chain on its way to a base that is not its home. If that base is destroyed first, the function
+// that was posted to it is destroyed without having run. Then this ends the program: else the
+// task's owner would wait for ever.
+class Away::Arrival {
+ public:
+  Arrival(Away& away, Chain& chain, Base& at) noexcept : away_(&away), chain_(chain), at_(at) {}
+  ~Arrival() {
+    if (away_ != nullptr) terminate_away();
+  }
+  Arrival(const Arrival&) = delete;
+  Arrival& operator=(const Arrival&) = delete;
+
+  void run() noexcept { std::exchange(away_, nullptr)->arrive(chain_, at_); }
+  void give_up() noexcept { away_ = nullptr; }
+
+ private:
+  Away* away_;  // null: has run, or was not posted
+  Chain& chain_;
+  Base& at_;
+};
+
+// If post() throws, it has destroyed the function: this then still has the arrival.
+void Away::post_arrival(Chain& chain, Base& to) {
+  const auto arrival = std::make_shared<Arrival>(*this, chain, to);
+  try {
+    to.post([arrival] { arrival->run(); });
+  } catch (...) {
+    arrival->give_up();
+    throw;
+  }
+}
+
 // Errors: throws std::bad_alloc, and the chain is still here.
 void Away::send(Chain& chain, Base& to) {
   Scheduler* const here = chain.scheduler == &home_ ? nullptr : chain.scheduler;
@@ -73,7 +105,7 @@ void Away::send(Chain& chain, Base& to) {
     if (&to == &home_.base()) {
       to.post([this, &chain] { come_home(chain, false); });
     } else {
-      to.post([this, &chain, &to] { arrive(chain, to); });
+      post_arrival(chain, to);
     }
   } catch (...) {
     set_where(here, chain);

@@ -35,7 +35,10 @@ class Away final : public Owner, public std::enable_shared_from_this<Away> {
 
   void* ended(Chain& chain) noexcept override;
 
+  class Arrival;
+
   void send(Chain& chain, Base& to);
+  void post_arrival(Chain& chain, Base& to);
   void arrive(Chain& chain, Base& at) noexcept;
   void come_home(Chain& chain, bool ended) noexcept;
   void cancel_at(const Scheduler& scheduler, Chain& chain) noexcept;

@@ -1,5 +1,7 @@
 // resume_on(): tasks that go on in the threads of other bases.
 #include <atomic>
+#include <cstdlib>
+#include <functional>
 #include <new>
 #include <optional>
 #include <stdexcept>
@@ -303,6 +305,20 @@ BACKEND_TEST(ResumeOnTest, StaysWhereItIsIfThereIsNoMemory) {
     EXPECT_EQ(errand.home.size(), 0U);
     if (HasFailure()) break;
   }
+}
+
+BACKEND_TEST(ResumeOnTest, EndsTheProgramIfTheBaseGoesBeforeTheTaskArrives) {
+  EXPECT_DEATH(
+      {
+        Base home(options());
+        std::optional<Base> away(std::in_place, options());
+        TaskGroup group(home);
+        group.spawn([](Base& to) -> Task<> { co_await co::resume_on(to); }, std::ref(*away));
+        home.loop(RunMode::nonblock);
+        away.reset();
+        std::_Exit(0);  // the task is lost
+      },
+      "a task is on another base");
 }
 
 BACKEND_TEST(ResumeOnTest, EndsTheProgramIfABaseOrAGroupGoesWhileATaskIsAway) {
