@@ -28,6 +28,8 @@ namespace detail {
 Floors& floors_of(Base& base) noexcept;
 // Options::order of the base; null if it has none.
 EVENT_API Order* order_of(Base& base) noexcept;
+// Undoes stop() if no run has ended by it.
+EVENT_API void withdraw_stop(Base& base) noexcept;
 
 }  // namespace detail
 

@@ -102,6 +102,8 @@ void Base::dump(std::ostream& out) const { loop_->watches().dump(out); }
 
 Order* detail::order_of(Base& base) noexcept { return loop_of(base)->watches().order(); }
 
+void detail::withdraw_stop(Base& base) noexcept { loop_of(base)->withdraw_stop(); }
+
 detail::Loop* detail::loop_of(Base& base) noexcept { return base.loop_.get(); }
 
 }  // namespace event_cpp

@@ -19,7 +19,12 @@ void* Root::ended(Chain& /*chain*/) noexcept {
 }
 
 void Root::wait() {
-  base_.loop(RunMode::forever);
+  try {
+    base_.loop(RunMode::forever);
+  } catch (...) {
+    if (ended_) event_cpp::detail::withdraw_stop(base_);  // else the next dispatch() has it
+    throw;
+  }
   if (ended_) return;
   if (base_.has_work()) {
     throw std::system_error(std::make_error_code(std::errc::operation_canceled),

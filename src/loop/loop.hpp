@@ -42,6 +42,7 @@ class Loop {
   bool running() const noexcept { return watches_.thread().running(); }
   bool alive() const noexcept;  // something keeps it running
   void stop(std::uint32_t how) noexcept { kernel().waker().stop(how); }
+  void withdraw_stop() noexcept { attention().clear(Attention::kStop); }
   void post(Task&& task, Priority priority);
 
   // Before the destructor: lets go of every event, and from then on nothing can be attached,

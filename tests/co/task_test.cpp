@@ -128,6 +128,24 @@ BACKEND_TEST(TaskTest, RunThrowsDeadlockIfNothingCanWakeIt) {
   EXPECT_EQ(destroyed, 1);
 }
 
+BACKEND_TEST(TaskTest, RunThatThrowsLeavesNoStopForTheNextDispatch) {
+  Base base(options());
+  Timer throws(
+      base, [] { throw std::runtime_error("callback"); }, Priority::low);
+  throws.attach(1ms);
+  bool ended = false;
+  const auto sleeps = [](bool& has_ended) -> Task<> {
+    co_await co::sleep(1ms);
+    has_ended = true;
+  };
+  EXPECT_THROW(run_task(base, sleeps(ended)), std::runtime_error);
+  EXPECT_TRUE(ended) << "in the same iteration";
+  bool fired = false;
+  base.after(1ms, [&] { fired = true; });
+  run(base);
+  EXPECT_TRUE(fired);
+}
+
 BACKEND_TEST(TaskTest, RunTakesOtherAwaitablesAsWell) {
   Base base(options());
   co::Channel<int> channel(1);

@@ -40,7 +40,7 @@ class EVENT_API Root final : private Owner {
 //   - Errc::reentered: called in a callback or a task of the same base, and the task has to wait
 //   - Errc::deadlock: the task has not ended, and nothing is left that could wake it
 //   - std::errc::operation_canceled: Base::stop() or stop_now() was called
-//   - what Base::dispatch() throws
+//   - what Base::dispatch() throws; the result of a task that had ended by then is lost
 // Errors: also std::bad_alloc.
 template <class T>
 T run(Base& base, Task<T> task) {
