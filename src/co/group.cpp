@@ -61,7 +61,8 @@ void TaskGroup::drop_all() noexcept {
       continue;
     }
     assert(!runs(child.chain) && "a group must not be destroyed by one of its tasks");
-    drop(child);
+    reap(child);
+    delete &child;
   }
 }
 
@@ -117,7 +118,8 @@ std::exception_ptr TaskGroup::report(Chain& chain) noexcept {
   Child& child = Child::of(chain);
   const bool is_leaving = on_failure_ == nullptr && leaves_dispatch(child);
   const std::exception_ptr error = std::move(chain.error);
-  drop(child);
+  reap(child);
+  delete &child;
   std::exception_ptr leaves;
   bool destroyed = false;
   if (on_failure_ != nullptr) {
@@ -133,6 +135,7 @@ std::exception_ptr TaskGroup::report(Chain& chain) noexcept {
   }
   if (destroyed) return leaves;
   destroyed_ = nullptr;
+  wake_room();  // not before: on_failure may have spawned a task instead of the one that failed
   wake_join();
   return leaves;
 }
@@ -147,12 +150,16 @@ void TaskGroup::reap(Child& child) noexcept {
   (child.previous != nullptr ? child.previous->next : first_) = child.next;
   (child.next != nullptr ? child.next->previous : last_) = child.previous;
   --size_;
+}
+
+void TaskGroup::wake_room() noexcept {
   if (room_ != nullptr && !closing_ && size_ < room_->count_)
     std::exchange(room_, nullptr)->end(false);
 }
 
 void TaskGroup::drop(Child& child) noexcept {
   reap(child);
+  wake_room();
   delete &child;
 }
 

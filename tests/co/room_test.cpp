@@ -1,5 +1,7 @@
 // TaskGroup::room(): a limit of tasks.
+#include <exception>
 #include <optional>
+#include <stdexcept>
 #include <system_error>
 #include <vector>
 
@@ -44,6 +46,34 @@ BACKEND_TEST(RoomTest, ComesWhenATaskEnds) {
   run_task(base, wait_for_room(group, 2, sizes));
   EXPECT_EQ(sizes, std::vector<std::size_t>{1});
   EXPECT_EQ(ended, std::vector<Duration>{1s});
+}
+
+BACKEND_TEST(RoomTest, IsTakenByATaskThatOnFailureSpawns) {
+  Base base(options());
+  std::vector<Duration> ended;
+  TaskGroup* in = nullptr;
+  TaskGroup group(base, [&](const std::exception_ptr&) { in->spawn(sleep_and_note(2s, ended)); });
+  in = &group;
+  std::vector<std::size_t> sizes;
+  group.spawn([]() -> Task<> {
+    co_await co::sleep(1s);
+    throw std::runtime_error("fails");
+  });
+  run_task(base, wait_for_room(group, 1, sizes));
+  EXPECT_EQ(sizes, std::vector<std::size_t>{0});
+  EXPECT_EQ(ended, std::vector<Duration>{2s});
+}
+
+BACKEND_TEST(RoomTest, ComesWhenATaskHasFailed) {
+  Base base(options());
+  TaskGroup group(base, [](const std::exception_ptr&) {});
+  std::vector<std::size_t> sizes;
+  group.spawn([]() -> Task<> {
+    co_await co::sleep(1s);
+    throw std::runtime_error("fails");
+  });
+  run_task(base, wait_for_room(group, 1, sizes));
+  EXPECT_EQ(sizes, std::vector<std::size_t>{0});
 }
 
 BACKEND_TEST(RoomTest, FailsAloneWhenItsTaskIsCancelled) {

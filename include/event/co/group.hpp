@@ -122,9 +122,11 @@ class EVENT_API TaskGroup final : private detail::Owner {
   [[nodiscard]] Join join(unsigned line = __builtin_LINE()) noexcept;
 
   // co_await: waits until the group has fewer than `count` tasks; spawning one more then keeps the
-  // limit of `count`. Cancelling the awaiting task does not cancel the group. Errors:
-  // std::errc::operation_canceled; std::errc::device_or_resource_busy if another task is in room();
-  // std::errc::invalid_argument for a count of 0.
+  // limit of `count`. A task that on_failure spawns takes the room of the one that failed. The
+  // awaiting task resumes in the next iteration: if others may spawn until then, it has to await
+  // room() again while size() is not below `count`. Cancelling it does not cancel the group.
+  // Errors: std::errc::operation_canceled; std::errc::device_or_resource_busy if another task is in
+  // room(); std::errc::invalid_argument for a count of 0.
   class Room;
   [[nodiscard]] Room room(std::size_t count, unsigned line = __builtin_LINE()) noexcept;
 
@@ -148,6 +150,7 @@ class EVENT_API TaskGroup final : private detail::Owner {
   void* ended(detail::Chain& chain) noexcept override;
   std::exception_ptr report(detail::Chain& chain) noexcept override;
   void wake_join() noexcept;
+  void wake_room() noexcept;
   bool failed(detail::Child& child) noexcept;
   bool leaves_dispatch(const detail::Child& child) noexcept;
   void reap(detail::Child& child) noexcept;
