@@ -22,6 +22,30 @@ namespace {
 
 }  // namespace
 
+// Knows whether the group was destroyed since: by on_failure, or by a task's frame that owned it.
+class TaskGroup::Watch {
+ public:
+  // Not inline: else g++ 12 warns that the address of a local variable is left behind.
+  [[gnu::noinline]] explicit Watch(TaskGroup& group) noexcept
+      : group_(group), outer_(std::exchange(group.destroyed_, &destroyed_)) {}
+  ~Watch() {
+    if (!destroyed_) {
+      group_.destroyed_ = outer_;
+    } else if (outer_ != nullptr) {
+      *outer_ = true;
+    }
+  }
+  Watch(const Watch&) = delete;
+  Watch& operator=(const Watch&) = delete;
+
+  bool group_is_gone() const noexcept { return destroyed_; }
+
+ private:
+  TaskGroup& group_;
+  bool destroyed_ = false;
+  bool* outer_;
+};
+
 TaskGroup::TaskGroup(Base& base, std::function<void(std::exception_ptr)> on_failure,
                      const char* name)
     : scheduler_(&detail::Scheduler::of(base)),
@@ -44,20 +68,22 @@ TaskGroup::~TaskGroup() {
 void TaskGroup::abandon() noexcept {
   closing_ = true;
   in_list_.unlink();
+  const Watch watch(*this);
   drop_all();
-  scheduler_ = nullptr;
+  if (!watch.group_is_gone()) scheduler_ = nullptr;
 }
 
 // What a destructor of a task spawns meanwhile is refused.
 void TaskGroup::drop_all() noexcept {
-  while (first_ != nullptr) {
+  const Watch watch(*this);
+  while (!watch.group_is_gone() && first_ != nullptr) {
     Child& child = *first_;
     if (child.chain.away) detail::terminate_away();
     const bool has_failed = child.chain.linked() && child.chain.turn == detail::Turn::report;
     if (has_failed && (on_failure_ != nullptr || leaves_dispatch(child))) {
       reap(child);
-      child.coroutine.reset();  // what it was given may refer to what goes with the group
       scheduler_->adopt(child.chain);
+      child.coroutine.reset();  // what it was given may refer to what goes with the group
       continue;
     }
     assert(!runs(child.chain) && "a group must not be destroyed by one of its tasks");
@@ -78,21 +104,25 @@ void TaskGroup::spawn(Task<> task) {
   ++size_;
   if (started.coroutine.start(started.chain, detail::Scheduler::end_of(started.chain))) return;
   if (failed(started)) return;
-  drop(started);
-  wake_join();
+  reap(started);
+  wake_room();
+  if (ends_join()) join_->wake();
+  delete &started;  // last: a parameter of the task may own the group
 }
 
 void* TaskGroup::ended(Chain& chain) noexcept {
   Child& child = Child::of(chain);
   if (failed(child)) return nullptr;
-  drop(child);
-  if (size_ > 0 || join_ == nullptr || !join_->waits()) return nullptr;
-  return join_->finish();
+  reap(child);
+  wake_room();
+  void* const next = ends_join() ? join_->finish() : nullptr;
+  delete &child;  // last, as in spawn()
+  return next;
 }
 
-// If all tasks have ended, and it was not woken before.
-void TaskGroup::wake_join() noexcept {
-  if (size_ == 0 && join_ != nullptr && join_->waits()) join_->wake();
+// Whether a task waits in join(), and was not woken before, and all tasks have ended.
+bool TaskGroup::ends_join() const noexcept {
+  return size_ == 0 && join_ != nullptr && join_->waits();
 }
 
 // If the task failed: keeps it until its turn comes to be reported, and returns true.
@@ -116,15 +146,15 @@ bool TaskGroup::leaves_dispatch(const Child& child) noexcept {
 
 std::exception_ptr TaskGroup::report(Chain& chain) noexcept {
   Child& child = Child::of(chain);
-  const bool is_leaving = on_failure_ == nullptr && leaves_dispatch(child);
+  const bool is_leaving = on_failure_ != nullptr || leaves_dispatch(child);
   const std::exception_ptr error = std::move(chain.error);
+  const Watch watch(*this);
   reap(child);
   delete &child;
+  if (watch.group_is_gone()) return is_leaving ? error : nullptr;
   std::exception_ptr leaves;
-  bool destroyed = false;
   if (on_failure_ != nullptr) {
     const auto on_failure = on_failure_;  // lives as long as it runs
-    destroyed_ = &destroyed;
     try {
       (*on_failure)(error);
     } catch (...) {
@@ -133,10 +163,9 @@ std::exception_ptr TaskGroup::report(Chain& chain) noexcept {
   } else if (is_leaving) {
     leaves = error;
   }
-  if (destroyed) return leaves;
-  destroyed_ = nullptr;
+  if (watch.group_is_gone()) return leaves;
   wake_room();  // not before: on_failure may have spawned a task instead of the one that failed
-  wake_join();
+  if (ends_join()) join_->wake();
   return leaves;
 }
 
@@ -155,12 +184,6 @@ void TaskGroup::reap(Child& child) noexcept {
 void TaskGroup::wake_room() noexcept {
   if (room_ != nullptr && !closing_ && size_ < room_->count_)
     std::exchange(room_, nullptr)->end(false);
-}
-
-void TaskGroup::drop(Child& child) noexcept {
-  reap(child);
-  wake_room();
-  delete &child;
 }
 
 bool TaskGroup::Join::wait(Chain& chain, void* frame) {

@@ -521,6 +521,78 @@ BACKEND_TEST(TaskGroupTest, DestroysWhatIsSpawnedIntoAnyGroupWhileTheBaseGoes) {
   EXPECT_EQ(first.size() + second.size(), 0U);
 }
 
+// A session that nobody owns but its own tasks.
+struct SelfOwned {
+  SelfOwned(Base& base, int& counter) : tasks(base), destroyed(counter) {}
+  ~SelfOwned() { ++destroyed; }
+  SelfOwned(const SelfOwned&) = delete;
+  SelfOwned& operator=(const SelfOwned&) = delete;
+
+  static Task<> waits(std::shared_ptr<SelfOwned> /*self*/, Duration delay) {
+    co_await co::sleep(delay);
+  }
+  static Task<> ends(std::shared_ptr<SelfOwned> /*self*/) { co_return; }
+  static Task<> fails(std::shared_ptr<SelfOwned> /*self*/) {
+    throw std::runtime_error("at once");
+    co_return;
+  }
+  // Spawns the task that make(session) returns, which then owns the session alone.
+  template <class F>
+  static void spawn_alone(std::shared_ptr<SelfOwned> self, F make) {
+    TaskGroup& tasks = self->tasks;
+    Task<> task = make(std::move(self));
+    tasks.spawn(std::move(task));
+  }
+
+  TaskGroup tasks;
+  int& destroyed;
+};
+
+BACKEND_TEST(TaskGroupTest, MayBeOwnedByAParameterOfItsLastTask) {
+  Base base(options());
+  int destroyed = 0;
+  const auto waits = [](auto self) { return SelfOwned::waits(std::move(self), 1s); };
+  SelfOwned::spawn_alone(std::make_shared<SelfOwned>(base, destroyed), waits);
+  EXPECT_EQ(destroyed, 0);
+  run(base);
+  EXPECT_EQ(destroyed, 1);
+  SelfOwned::spawn_alone(std::make_shared<SelfOwned>(base, destroyed), SelfOwned::ends);
+  EXPECT_EQ(destroyed, 2);
+  SelfOwned::spawn_alone(std::make_shared<SelfOwned>(base, destroyed), SelfOwned::fails);
+  EXPECT_THROW(run(base), std::runtime_error);
+  EXPECT_EQ(destroyed, 3);
+}
+
+BACKEND_TEST(TaskGroupTest, ThatItsLastTaskOwnsResumesWhoJoinsIt) {
+  Base base(options());
+  TaskGroup others(base);
+  std::error_code error;
+  const auto notes_error = [](TaskGroup& group, std::error_code& noted) -> Task<> {
+    noted = co_await error_of(joins(group));
+  };
+  int destroyed = 0;
+  auto session = std::make_shared<SelfOwned>(base, destroyed);
+  TaskGroup& tasks = session->tasks;
+  tasks.spawn(SelfOwned::waits(std::move(session), 1s));
+  others.spawn(notes_error(tasks, error));
+  run(base);
+  EXPECT_EQ(destroyed, 1);
+  EXPECT_EQ(others.size(), 0U);
+  EXPECT_EQ(error, std::error_code()) << "all tasks had ended";
+}
+
+BACKEND_TEST(TaskGroupTest, MayBeOwnedByItsTaskWhenTheBaseGoes) {
+  int destroyed = 0;
+  {
+    Base base(options());
+    auto session = std::make_shared<SelfOwned>(base, destroyed);
+    session->tasks.spawn(SelfOwned::waits(session, 1s));
+    session->tasks.spawn(SelfOwned::waits(std::move(session), 1s));
+    SelfOwned::spawn_alone(std::make_shared<SelfOwned>(base, destroyed), SelfOwned::fails);
+  }
+  EXPECT_EQ(destroyed, 2);
+}
+
 BACKEND_TEST(TaskGroupTest, RefusesATaskThatWasMovedFrom) {
   Base base(options());
   TaskGroup group(base);

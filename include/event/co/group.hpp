@@ -72,7 +72,9 @@ Task<> drop_value(A awaitable) {
 // Thread-safety: belongs to the thread that runs its base. Lifetime: the group and the base may be
 // destroyed in either order. The first of them to go destroys the waiting tasks, in the order in
 // which they were spawned. A group must not be destroyed by one of its tasks, which debug builds
-// assert, nor while one of them is on another base (see resume_on()), which ends the program.
+// assert, nor while one of them is on another base (see resume_on()), which ends the program. But a
+// parameter of a task that is passed to spawn() may own the group: it is destroyed after the task.
+// It must not own a task that is in join() of this group.
 class EVENT_API TaskGroup final : private detail::Owner {
  public:
   // `on_failure` is called for each task that fails: see above. With it join() throws no failure.
@@ -147,14 +149,15 @@ class EVENT_API TaskGroup final : private detail::Owner {
     TaskGroup& group;
   };
 
+  class Watch;
+
   void* ended(detail::Chain& chain) noexcept override;
   std::exception_ptr report(detail::Chain& chain) noexcept override;
-  void wake_join() noexcept;
+  bool ends_join() const noexcept;
   void wake_room() noexcept;
   bool failed(detail::Child& child) noexcept;
   bool leaves_dispatch(const detail::Child& child) noexcept;
   void reap(detail::Child& child) noexcept;
-  void drop(detail::Child& child) noexcept;
   void drop_all() noexcept;
   // The scheduler, and so the base, is being destroyed.
   void abandon() noexcept;
@@ -168,7 +171,7 @@ class EVENT_API TaskGroup final : private detail::Owner {
   Room* room_ = nullptr;      // who waits for fewer tasks
   std::exception_ptr error_;  // the first failure, until join() throws it
   std::shared_ptr<const std::function<void(std::exception_ptr)>> on_failure_;
-  bool* destroyed_ = nullptr;  // while on_failure_ is called: tells whether it has destroyed this
+  bool* destroyed_ = nullptr;  // of the innermost Watch: told by the destructor
   const char* name_;
   bool cancelled_ = false;
   bool reported_ = false;  // error_ has left dispatch()
