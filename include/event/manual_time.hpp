@@ -45,17 +45,24 @@ class EVENT_API ManualTime : public TimeSource {
     move_to(by < left ? now() + by : TimePoint::max());
   }
 
-  // The time of day starts at 2000-01-01 00:00:00 UTC and advances with the time.
+  // The time of day starts at 2000-01-01 00:00:00 UTC and advances with the time. It stops at
+  // WallTime::max().
   WallTime wall() const noexcept override {
-    return WallTime(Duration(nanoseconds_.load(std::memory_order_acquire)) +
-                    Duration(wall_offset_.load(std::memory_order_acquire)));
+    Duration::rep wall = 0;
+    const bool too_late =
+        __builtin_add_overflow(nanoseconds_.load(std::memory_order_acquire),
+                               wall_offset_.load(std::memory_order_acquire), &wall);
+    return too_late ? WallTime::max() : WallTime(Duration(wall));
   }
 
   // Sets the time of day, forward or back, as an administrator or a time server does. Timeouts do
-  // not move. Thread-safety: as advance().
+  // not move. A time too far back for the clock becomes the earliest one. Thread-safety: as
+  // advance().
   void set_wall(WallTime to) noexcept {
-    wall_offset_.store((to.time_since_epoch() - now().time_since_epoch()).count(),
-                       std::memory_order_release);
+    Duration::rep offset = 0;
+    const bool too_early = __builtin_sub_overflow(to.time_since_epoch().count(),
+                                                  now().time_since_epoch().count(), &offset);
+    wall_offset_.store(too_early ? Duration::min().count() : offset, std::memory_order_release);
   }
 
   bool skip_to(TimePoint deadline) noexcept override {

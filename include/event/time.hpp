@@ -103,7 +103,8 @@ class EVENT_API TimeSource {
  public:
   virtual ~TimeSource() = default;
 
-  // The time now. It never goes back.
+  // The time now. It never goes back. Since a deadline at TimePoint::max() means never, a base
+  // takes that time, and WallTime::max(), for the nanosecond before.
   virtual TimePoint now() const noexcept = 0;
 
   // The time of day, for alarms. It may jump, and go back.

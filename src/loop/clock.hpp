@@ -1,6 +1,7 @@
 // The clock that a loop's timeouts count by, and the time of an iteration.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 
 #include "event/options.hpp"
@@ -27,11 +28,11 @@ class LoopClock {
   TimePoint now() const noexcept {
     if (is_monotonic()) [[likely]]
       return std::chrono::steady_clock::now();
-    return source_ != nullptr ? source_->now() : boot_time();
+    return source_ != nullptr ? before_never(source_->now()) : boot_time();
   }
 
   WallTime wall() const noexcept {
-    if (source_ != nullptr) return source_->wall();
+    if (source_ != nullptr) return before_never(source_->wall());
     return std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now());
   }
 
@@ -46,6 +47,13 @@ class LoopClock {
   }
 
  private:
+  // A deadline at the end of time is never due: a Ticker whose next deadline is there would tick
+  // without end.
+  template <class Time>
+  static Time before_never(Time time) noexcept {
+    return std::min(time, Time::max() - Duration(1));
+  }
+
   TimeSource* const source_;
   const bool is_boottime_;
   const bool is_monotonic_;

@@ -32,6 +32,16 @@ TEST(ManualTimeSourceTest, StopsAtTheEndOfTime) {
   EXPECT_EQ(time.now(), TimePoint::max());
 }
 
+TEST(ManualTimeSourceTest, StopsTheTimeOfDayAtTheEndOfTime) {
+  ManualTime time;
+  time.advance(Duration::max());
+  EXPECT_EQ(time.wall(), WallTime::max());
+  time.set_wall(WallTime::min());
+  EXPECT_EQ(time.wall(), WallTime(Duration(-1))) << "the earliest one, with all the time added";
+  time.set_wall(WallTime(1s));
+  EXPECT_EQ(time.wall(), WallTime(1s));
+}
+
 BACKEND_TEST(ManualTimeTest, RunsAYearOfHourlyTickersWithoutSleeping) {
   Base base(options());
   const TimePoint start = time.now();
@@ -198,6 +208,28 @@ BACKEND_TEST(AdvanceOnlyTest, IsAdvancedByAPostOfAnotherThread) {
   other.join();
 
   EXPECT_EQ(recorder.order, Order{1});
+}
+
+// A deadline there means never.
+BACKEND_TEST(AdvanceOnlyTest, FiresNothingThatIsDueAtTheEndOfTime) {
+  Base base(still());
+  int ticks = 0;
+  Ticker ticker(base, [&] {
+    ++ticks;
+    if (ticks > 2) ticker.detach();
+  });
+  ticker.attach(1s);
+  Timer never(base, recorder.note(1));
+  never.attach(Duration::max());
+  Alarm never_alarm(base, recorder.note(2));
+  never_alarm.attach(WallTime::max());
+  Timer at_once(base, recorder.note(3));
+  frozen.advance(Duration::max());
+  at_once.attach(0s);
+  base.loop(RunMode::nonblock);
+  base.loop(RunMode::nonblock);
+  EXPECT_EQ(ticks, 1);
+  EXPECT_EQ(recorder.order, Order{3});
 }
 
 BACKEND_TEST(AdvanceOnlyTest, SleepsUntilItIsWoken) {
