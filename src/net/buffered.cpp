@@ -188,8 +188,9 @@ bool Buffered::Read::complete_delimited(std::string_view delimiter) noexcept {
   const std::size_t found = text.find(delimiter, buffered_.searched_);
   if (found == std::string_view::npos) {
     buffered_.searched_ = text.size() - std::min(text.size(), delimiter.size() - 1);
-    // A carriage return may belong to the end of a line.
-    const std::size_t end = delimiter.size() + (kind_ == Kind::line ? 1 : 0);
+    // A carriage return at the end may belong to the end of a line.
+    const bool may_end = kind_ == Kind::line && text.ends_with('\r');
+    const std::size_t end = delimiter.size() + (may_end ? 1 : 0);
     const bool too_long = text.size() >= end && text.size() - end >= limit;
     if (too_long) io_ = to_io(Errc::too_long);
     return too_long;

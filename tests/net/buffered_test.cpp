@@ -122,6 +122,31 @@ TEST_F(BufferedTest, RefusesALineThatIsTooLongAndTakesTheLongestThatIsNot) {
   }
 }
 
+TEST_F(BufferedTest, RefusesALineAtTheFirstByteThatIsTooMuch) {
+  net::Limits limits;
+  limits.line = 4;
+  for (const std::string start : {"01234", "0123\rx", "01234\r"}) {
+    net::Memory ends(base);
+    ASSERT_GT(ends.b().try_write(start), 0);
+    net::Buffered io(ends.a(), limits);
+    std::string line;
+    EXPECT_EQ(run(error_of(line_of(io, line))), Errc::too_long) << start.size();
+  }
+  for (const std::string start : {"0123", "0123\r"}) {
+    net::Memory ends(base);
+    ASSERT_GT(ends.b().try_write(start), 0);
+    net::Buffered io(ends.a(), limits);
+    std::string line;
+    co::TaskGroup group(base);
+    group.spawn(line_of(io, line));
+    settle();
+    EXPECT_EQ(group.size(), 1U) << "it may fit";
+    ASSERT_GT(ends.b().try_write("\n"), 0);
+    settle();
+    EXPECT_EQ(line, "0123");
+  }
+}
+
 TEST_F(BufferedTest, RefusesAnEndlessLineBeforeItsEndHasCome) {
   ASSERT_GT(memory.b().try_write(std::string(100'000, 'x')), 0);
   net::Buffered io(memory.a());
