@@ -521,6 +521,36 @@ BACKEND_TEST(TaskGroupTest, DestroysWhatIsSpawnedIntoAnyGroupWhileTheBaseGoes) {
   EXPECT_EQ(first.size() + second.size(), 0U);
 }
 
+BACKEND_TEST(TaskGroupTest, DestroysWhatIsSpawnedIfItIsMadeWhileTheBaseGoes) {
+  struct Spawns {
+    Base& base;
+    int& started;
+    Spawns(Base& on, int& counter) noexcept : base(on), started(counter) {}
+    ~Spawns() {
+      TaskGroup group(base);
+      group.spawn(counts(started));
+      EXPECT_EQ(group.size(), 0U);
+    }
+    Spawns(const Spawns&) = delete;
+    Spawns& operator=(const Spawns&) = delete;
+
+    static Task<> counts(int& counter) {
+      ++counter;
+      co_return;
+    }
+  };
+  const auto waits = [](Base& base, int& started) -> Task<> {
+    const Spawns local(base, started);
+    co_await co::sleep(1h);
+  };
+  int started = 0;
+  std::optional<Base> base(std::in_place, options());
+  TaskGroup group(*base);
+  group.spawn(waits(*base, started));
+  base.reset();
+  EXPECT_EQ(started, 0);
+}
+
 // A session that nobody owns but its own tasks.
 struct SelfOwned {
   SelfOwned(Base& base, int& counter) : tasks(base), destroyed(counter) {}

@@ -175,7 +175,7 @@ class EVENT_API TaskGroup final : private detail::Owner {
   const char* name_;
   bool cancelled_ = false;
   bool reported_ = false;  // error_ has left dispatch()
-  bool closing_ = false;
+  bool closing_;           // this or the base is being destroyed
 };
 
 class TaskGroup::Join final : public detail::Wait {

@@ -42,6 +42,7 @@ class Floors {
   // during this call. get() is null from the start of each destructor on. Returns whether there
   // were any.
   bool drop() noexcept {
+    dropping_ = true;
     bool dropped = false;
     for (std::size_t above = slots_.size(); above > 0;) {
       const Slot slot = std::exchange(slots_[above - 1], {});
@@ -56,6 +57,9 @@ class Floors {
     return dropped;
   }
 
+  // Whether drop() was called: the base is being destroyed.
+  bool dropping() const noexcept { return dropping_; }
+
  private:
   struct Slot {
     void* state = nullptr;
@@ -67,6 +71,7 @@ class Floors {
   }
 
   std::array<Slot, kFloors> slots_;
+  bool dropping_ = false;
 };
 
 }  // namespace event_cpp::detail
