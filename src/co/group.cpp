@@ -50,11 +50,11 @@ TaskGroup::TaskGroup(Base& base, std::function<void(std::exception_ptr)> on_fail
                      const char* name)
     : scheduler_(&detail::Scheduler::of(base)),
       in_list_(*this),
-      on_failure_(on_failure == nullptr
-                      ? nullptr
-                      : std::make_shared<decltype(on_failure)>(std::move(on_failure))),
       name_(name != nullptr ? name : ""),
       closing_(event_cpp::detail::floors_of(base).dropping()) {
+  if (on_failure != nullptr) {
+    on_failure_ = std::make_shared<decltype(on_failure)>(std::move(on_failure));
+  }
   scheduler_->groups().push_back(in_list_);
 }
 
