@@ -280,25 +280,13 @@ BACKEND_TEST(TlsServeTest, AnswersClientsBesideEachOther) {
   while (serving.size() > 0) base.loop(RunMode::once);
 }
 
-BACKEND_TEST(TlsServeTest, TakesAHandlerThatNeedsNoBase) {
-  Base base(real_time());
-  const Bounded bounded(base);
-  net::Listener listener(base, net::Address::loopback(0));
-  Server server(Context::server(server_options()));
-  const auto handler = [](tls::Stream& stream) { return echo_tls(stream.base(), stream); };
-  co::TaskGroup serving(base);
-  serving.spawn(tls::serve(listener, server, handler, 1, net::ServeOptions(), tls::Limits()));
-  EXPECT_EQ(co::run(base, ask(base, authority().trusting(), listener.address().port(), "hello")),
-            "hello");
-}
-
 BACKEND_TEST(TlsServeTest, LeavesAConnectionToAHandlerThatKeepsIt) {
   Base base(real_time());
   const Bounded bounded(base);
   net::Listener listener(base, net::Address::loopback(0));
   Server server(Context::server(server_options()));
   std::vector<tls::Stream> kept;
-  const auto handler = [&](tls::Stream& stream) -> Task<> {
+  const auto handler = [&](Base&, tls::Stream& stream) -> Task<> {
     kept.push_back(std::move(stream));
     co_return;
   };

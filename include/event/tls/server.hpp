@@ -4,8 +4,6 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
-#include <type_traits>
-#include <utility>
 
 #include "event/co/task.hpp"
 #include "event/net/serve.hpp"
@@ -45,12 +43,12 @@ EVENT_API co::Task<Stream> accept(std::unique_ptr<net::Stream> below, const Serv
 
 using Handler = std::function<co::Task<>(Base& base, Stream& stream)>;
 
-// Accepts connections, does the handshake of each, and runs handler(base, stream) or
-// handler(stream) for it. At most `most_handshakes` handshakes run at once (0: 256); further
-// connections wait, and the wait counts towards Limits::handshake. When the handler returns,
-// Stream::close(limits.close) is called; when it throws, Stream::close_now(). The rest is as in
-// net::serve(); `options.on_error` also gets the errors of handshakes. Without `limits` the default
-// ones apply. Lifetime: the listener and the server outlive the task.
+// Accepts connections, does the handshake of each, and runs handler(base, stream) for it. At most
+// `most_handshakes` handshakes run at once (0: 256); further connections wait, and the wait counts
+// towards Limits::handshake. When the handler returns, Stream::close(limits.close) is called; when
+// it throws, Stream::close_now(). A handler that keeps the connection moves `stream` away. The rest
+// is as in net::serve(); `options.on_error` also gets the errors of handshakes. Without `limits`
+// the default ones apply. Lifetime: the listener and the server outlive the task.
 EVENT_API co::Task<> serve(net::Listener& listener, Server& server, Handler handler,
                            std::size_t most_handshakes = 256);
 EVENT_API co::Task<> serve(net::Listener& listener, Server& server, Handler handler,
@@ -59,16 +57,5 @@ EVENT_API co::Task<> serve(net::Listener& listener, Server& server, Handler hand
                            std::size_t most_handshakes, net::ServeOptions options, Limits limits);
 EVENT_API co::Task<> serve(net::Listener& listener, Server& server, Handler handler,
                            net::ServeOptions options);
-
-template <class F>
-concept HandlerOfStream = std::is_invocable_r_v<co::Task<>, F&, Stream&>;
-
-template <HandlerOfStream F, class... Rest>
-[[nodiscard]] co::Task<> serve(net::Listener& listener, Server& server, F handler, Rest... rest) {
-  Handler with_base = [kept = std::move(handler)](Base&, Stream& stream) mutable {
-    return kept(stream);
-  };
-  return serve(listener, server, std::move(with_base), std::move(rest)...);
-}
 
 }  // namespace event_cpp::tls
