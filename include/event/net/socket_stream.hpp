@@ -22,6 +22,10 @@ namespace event_cpp::net {
 // waiting. If another event on the same fd does not have Events::edge, this stream becomes
 // level-triggered, and wakes up the loop all the time while there is room to write. As long as it
 // is open, dispatch() does not return for lack of events, even if nothing waits on the stream.
+//
+// A limit of epoll and kqueue: where recv(2) returns less than there is, the rest may be read only
+// when more arrives. It does so at TCP urgent data (MSG_OOB), on a Unix socket behind a message
+// that carries a descriptor, and at the end of each message of SOCK_SEQPACKET.
 class EVENT_API SocketStream final : public Stream,
                                      public detail::StreamOps<SocketStream>,
                                      private detail::SocketEvent {
