@@ -48,6 +48,11 @@ BACKEND_TEST(RoomTest, ComesWhenATaskEnds) {
   EXPECT_EQ(ended, std::vector<Duration>{1s});
 }
 
+Task<> fails_in_a_second() {
+  co_await co::sleep(1s);
+  throw std::runtime_error("fails");
+}
+
 BACKEND_TEST(RoomTest, IsTakenByATaskThatOnFailureSpawns) {
   Base base(options());
   std::vector<Duration> ended;
@@ -55,10 +60,7 @@ BACKEND_TEST(RoomTest, IsTakenByATaskThatOnFailureSpawns) {
   TaskGroup group(base, [&](const std::exception_ptr&) { in->spawn(sleep_and_note(2s, ended)); });
   in = &group;
   std::vector<std::size_t> sizes;
-  group.spawn([]() -> Task<> {
-    co_await co::sleep(1s);
-    throw std::runtime_error("fails");
-  });
+  group.spawn(fails_in_a_second());
   run_task(base, wait_for_room(group, 1, sizes));
   EXPECT_EQ(sizes, std::vector<std::size_t>{0});
   EXPECT_EQ(ended, std::vector<Duration>{2s});
@@ -68,10 +70,7 @@ BACKEND_TEST(RoomTest, ComesWhenATaskHasFailed) {
   Base base(options());
   TaskGroup group(base, [](const std::exception_ptr&) {});
   std::vector<std::size_t> sizes;
-  group.spawn([]() -> Task<> {
-    co_await co::sleep(1s);
-    throw std::runtime_error("fails");
-  });
+  group.spawn(fails_in_a_second());
   run_task(base, wait_for_room(group, 1, sizes));
   EXPECT_EQ(sizes, std::vector<std::size_t>{0});
 }
